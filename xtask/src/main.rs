@@ -1,0 +1,58 @@
+//! Checks of this repository: `cargo xtask check` is what a change must pass.
+
+mod circles;
+mod dependencies;
+mod layers;
+mod sources;
+mod steps;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: cargo xtask check | tidy
+  check   format, clippy, docs, tidy, portable builds, tests, planted bugs, seeds
+  tidy    only: file sizes, words, module circles, layers, dependencies";
+
+fn main() -> ExitCode {
+    let command = std::env::args().nth(1);
+    let outcome = match command.as_deref() {
+        Some("check") => steps::check(&root()),
+        Some("tidy") => tidy(&root()),
+        _ => {
+            say(USAGE);
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            say(&problem);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs every tidy check and reports all complaints together.
+fn tidy(root: &Path) -> Result<(), String> {
+    let mut complaints = Vec::new();
+    complaints.extend(sources::check(root)?);
+    complaints.extend(circles::check(root)?);
+    complaints.extend(layers::check(root)?);
+    complaints.extend(dependencies::check(root)?);
+    if complaints.is_empty() {
+        say("tidy: nothing to complain about");
+        return Ok(());
+    }
+    Err(complaints.join("\n"))
+}
+
+/// The repository: this package's parent folder.
+fn root() -> PathBuf {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().unwrap_or(package).to_path_buf()
+}
+
+#[expect(clippy::print_stdout, reason = "this is a command line tool")]
+fn say(text: &str) {
+    println!("{text}");
+}
