@@ -1,0 +1,252 @@
+//! The hello's bytes: one datagram of exactly 1200.
+//!
+//! ```text
+//! type 0x40 1 | version min 1 | version max 1 | flags 1 | receive id 4 | MAC1 16 | cookie 16
+//! | permit length 2 | permit | noise length 2 | noise message 1 | zeros
+//! ```
+//!
+//! Type, versions, MAC1 and the length of 1200 stay where they are in every version, so that a
+//! server can read the versions of any client and answer none who does not know its key. MAC1
+//! is over all but itself and the cookie. Noise covers what stands before it as its prologue,
+//! and the padding is zero, so nobody can make a second hello of one that was seen.
+
+use bytes::BufMut;
+
+use crate::crypto::{PublicKey, hash};
+use crate::limits::{DATAGRAM_MAX, VERSION_MAX, VERSION_MIN};
+use crate::wire::{Malformed, Reader};
+
+/// The first byte of a hello. Data packets have zeros in the two top bits, handshakes 01.
+pub(super) const HELLO: u8 = 0x40;
+
+/// Bytes of MAC1.
+pub(super) const MAC1_LEN: usize = 16;
+/// The cookie's place: zero until servers under load ask for one.
+const COOKIE: [u8; 16] = [0; 16];
+const HEAD_LEN: usize = 8;
+/// Flag: the receive id is wanted. Other flags belong to later versions and are ignored.
+const RECEIVE_ID: u8 = 1;
+
+/// What stands in clear at the front of a hello.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Head {
+    /// The client's oldest version.
+    pub(super) version_min: u8,
+    /// Its newest.
+    pub(super) version_max: u8,
+    /// Label that the client wants on packets to it.
+    pub(super) receive_id: Option<[u8; 4]>,
+}
+
+/// A hello whose form is right and which no key has touched yet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hello<'a> {
+    /// What it says in clear.
+    pub(super) head: Head,
+    /// Shows that the sender knows the server's key.
+    pub(super) mac1: [u8; MAC1_LEN],
+    /// The same as it came, with flags of later versions.
+    pub(super) head_bytes: &'a [u8; HEAD_LEN],
+    body: &'a [u8],
+}
+
+/// The parts behind the cookie.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Body<'a> {
+    /// The permit in clear.
+    pub(super) permit: &'a [u8],
+    /// The first message of the Noise pattern.
+    pub(super) noise: &'a [u8],
+}
+
+impl Head {
+    /// The head of a client that speaks all versions of this build.
+    pub(super) const fn of_this_build(receive_id: Option<[u8; 4]>) -> Self {
+        Self {
+            version_min: VERSION_MIN,
+            version_max: VERSION_MAX,
+            receive_id,
+        }
+    }
+
+    /// The bytes that travel.
+    pub(super) fn encode(&self) -> [u8; HEAD_LEN] {
+        let flags = if self.receive_id.is_some() {
+            RECEIVE_ID
+        } else {
+            0
+        };
+        let [a, b, c, d] = self.receive_id.unwrap_or_default();
+        [HELLO, self.version_min, self.version_max, flags, a, b, c, d]
+    }
+
+    fn decode(bytes: [u8; HEAD_LEN]) -> Result<Self, Malformed> {
+        let [kind, version_min, version_max, flags, a, b, c, d] = bytes;
+        if kind != HELLO || version_min > version_max {
+            return Err(Malformed);
+        }
+        let receive_id = (flags & RECEIVE_ID != 0).then_some([a, b, c, d]);
+        Ok(Self {
+            version_min,
+            version_max,
+            receive_id,
+        })
+    }
+
+    /// The highest version that this build speaks too.
+    pub(super) fn common_version(&self) -> Option<u8> {
+        let version = self.version_max.min(VERSION_MAX);
+        (version >= self.version_min.max(VERSION_MIN)).then_some(version)
+    }
+}
+
+impl<'a> Hello<'a> {
+    /// Reads the front of a datagram. Nothing is allocated.
+    pub(super) fn decode(datagram: &'a [u8]) -> Result<Self, Malformed> {
+        let datagram: &[u8; DATAGRAM_MAX] = datagram.try_into().map_err(|_| Malformed)?;
+        let (head_bytes, rest) = datagram.split_first_chunk().ok_or(Malformed)?;
+        let mut reader = Reader::new(rest);
+        let mac1 = reader.array()?;
+        reader.take(COOKIE.len())?;
+        Ok(Self {
+            head: Head::decode(*head_bytes)?,
+            mac1,
+            head_bytes,
+            body: reader.rest(),
+        })
+    }
+
+    /// True if the sender knows this server's key and nothing was changed by accident.
+    pub(super) fn is_for(&self, server: &PublicKey) -> bool {
+        hash::equal(&self.mac1, &mac1(server, self.head_bytes, self.body))
+    }
+
+    /// The parts behind the cookie.
+    pub(super) fn body(&self) -> Result<Body<'a>, Malformed> {
+        let mut reader = Reader::new(self.body);
+        let permit_len = u16::from_be_bytes(reader.array()?);
+        let permit = reader.take(permit_len.into())?;
+        let noise_len = u16::from_be_bytes(reader.array()?);
+        let noise = reader.take(noise_len.into())?;
+        if reader.rest().iter().any(|byte| *byte != 0) {
+            return Err(Malformed);
+        }
+        Ok(Body { permit, noise })
+    }
+}
+
+/// What Noise authenticates beside its own messages.
+pub(super) fn prologue(head: &[u8; HEAD_LEN], permit: &[u8]) -> Vec<u8> {
+    [LABEL, head, permit].concat()
+}
+
+/// Writes a hello.
+pub(super) fn encode(server: &PublicKey, head: &Head, body: Body<'_>) -> Vec<u8> {
+    let head = head.encode();
+    let mut rest = Vec::with_capacity(DATAGRAM_MAX);
+    for part in [body.permit, body.noise] {
+        rest.put_u16(u16::try_from(part.len()).expect("each part fits a datagram"));
+        rest.put_slice(part);
+    }
+    let len = DATAGRAM_MAX - HEAD_LEN - MAC1_LEN - COOKIE.len();
+    assert!(rest.len() <= len, "permit and noise message fit a datagram");
+    rest.resize(len, 0);
+    [head.as_slice(), &mac1(server, &head, &rest), &COOKIE, &rest].concat()
+}
+
+/// Makes a changed hello pass MAC1 again, as anybody who knows the server's key could.
+#[cfg(test)]
+pub(super) fn remake_mac1(datagram: &mut [u8], server: &PublicKey) {
+    let head = datagram.first_chunk().expect("a hello has a head");
+    let mac1 = mac1(
+        server,
+        head,
+        &datagram[HEAD_LEN + MAC1_LEN + COOKIE.len()..],
+    );
+    datagram[HEAD_LEN..HEAD_LEN + MAC1_LEN].copy_from_slice(&mac1);
+}
+
+fn mac1(server: &PublicKey, head: &[u8; HEAD_LEN], body: &[u8]) -> [u8; MAC1_LEN] {
+    let key = hash::keyed(&server.0, &[b"rejoin mac1"]);
+    hash::keyed_short(&key, &[head, body])
+}
+
+const LABEL: &[u8] = b"rejoin join";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SERVER: PublicKey = PublicKey([5; 32]);
+
+    fn sample(head: &Head) -> Vec<u8> {
+        encode(
+            &SERVER,
+            head,
+            Body {
+                permit: b"permit",
+                noise: b"noise",
+            },
+        )
+    }
+
+    #[test]
+    fn a_hello_reads_back_what_was_written() {
+        for receive_id in [None, Some([0; 4]), Some([1, 2, 3, 4])] {
+            let head = Head::of_this_build(receive_id);
+            let bytes = sample(&head);
+            assert_eq!(bytes.len(), DATAGRAM_MAX);
+            let hello = Hello::decode(&bytes).unwrap();
+            assert_eq!(hello.head, head);
+            assert!(hello.is_for(&SERVER) && !hello.is_for(&PublicKey([6; 32])));
+            let body = hello.body().unwrap();
+            assert_eq!(
+                (body.permit, body.noise),
+                (b"permit".as_slice(), b"noise".as_slice())
+            );
+        }
+    }
+
+    #[test]
+    fn the_mac_covers_all_but_itself_and_the_cookie() {
+        let bytes = sample(&Head::of_this_build(None));
+        for index in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[index] ^= 1;
+            let accepted = Hello::decode(&changed).is_ok_and(|hello| hello.is_for(&SERVER));
+            assert_eq!(accepted, (24..40).contains(&index), "byte {index}");
+        }
+    }
+
+    #[test]
+    fn lengths_beyond_the_datagram_and_padding_are_malformed() {
+        let bytes = sample(&Head::of_this_build(None));
+        for (index, value) in [(40, 0xff), (48, 0xff), (DATAGRAM_MAX - 1, 1)] {
+            let mut changed = bytes.clone();
+            changed[index] = value;
+            assert!(
+                Hello::decode(&changed).unwrap().body().is_err(),
+                "byte {index}"
+            );
+        }
+        assert!(Hello::decode(&bytes[..DATAGRAM_MAX - 1]).is_err());
+        assert!(Hello::decode(&[bytes.as_slice(), &[0]].concat()).is_err());
+    }
+
+    #[test]
+    fn the_highest_common_version_is_taken() {
+        let common = |version_min, version_max| {
+            Head {
+                version_min,
+                version_max,
+                receive_id: None,
+            }
+            .common_version()
+        };
+        assert_eq!(common(VERSION_MIN, VERSION_MAX), Some(VERSION_MAX));
+        assert_eq!(common(VERSION_MAX, u8::MAX), Some(VERSION_MAX));
+        assert_eq!(common(0, VERSION_MIN), Some(VERSION_MIN));
+        assert_eq!(common(VERSION_MAX + 1, u8::MAX), None);
+        assert_eq!(common(0, VERSION_MIN - 1), None);
+    }
+}

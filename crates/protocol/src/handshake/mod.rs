@@ -1,0 +1,25 @@
+//! The join: `Noise_IK_25519_ChaChaPoly_BLAKE2s` in one round trip.
+//!
+//! ```text
+//! client                                            server
+//!   hello, padded to 1200 B: header, MAC1, permit,
+//!   noise e es s ss {offer}                  ---->   gates, cheapest first, then Diffie-Hellman
+//!                                            <----   reply: noise e ee se {welcome or refusal}
+//!   first data packet under the new keys     ---->   only now does a session change
+//! ```
+//!
+//! A hello that is lost is sent again unchanged; the server answers it with the same reply.
+//! The bytes are drawn in [`hello`] and [`reply`].
+
+mod client;
+mod hello;
+mod permit;
+mod reply;
+mod server;
+#[cfg(test)]
+mod tests;
+
+pub use client::{ClientHandshake, Established, HandshakeError, HandshakeOptions, StartError};
+pub use permit::{Permit, PermitError};
+pub use reply::Welcome;
+pub use server::{Accepted, HelloError, OpenHello, is_hello, open_hello};

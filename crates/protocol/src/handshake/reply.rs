@@ -1,0 +1,210 @@
+//! The server's two answers to a hello, and what is sealed inside.
+//!
+//! ```text
+//! reply    type 0x44 1 | first 8 bytes of the hello's MAC1 | noise message 2
+//! version  type 0x43 1 | the hello's MAC1 16 | server min 1 | server max 1
+//! ```
+//!
+//! Both are shorter than the hello. The second is not authenticated, since the sides share no
+//! version to do so in; the echoed MAC1 shows that its sender saw the hello.
+
+use serde::{Deserialize, Serialize};
+
+use super::hello::MAC1_LEN;
+use crate::crypto::Suite;
+use crate::ids::{Epoch, Incarnation, SessionId};
+use crate::limits::{DATAGRAM_MAX, REFUSAL_TEXT_MAX, TICKET_MAX, VERSION_MAX, VERSION_MIN};
+use crate::messagepack::{self, Bounds};
+use crate::refusal::Refusal;
+use crate::wire::Reader;
+
+/// The first byte of a version refusal.
+pub(super) const VERSION_REFUSAL: u8 = 0x43;
+/// The first byte of a reply.
+pub(super) const REPLY: u8 = 0x44;
+/// Bytes of MAC1 that a reply repeats: enough to tell hellos apart, since Noise authenticates.
+const ECHO_LEN: usize = 8;
+
+/// What a server tells a client whose join it accepts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Welcome {
+    /// The protocol version spoken from here on.
+    pub version: u8,
+    /// Number of the data suite (see [`crate::crypto::Suite`]).
+    pub suite: u8,
+    /// Connection id that the client puts in its packets.
+    #[serde(with = "serde_bytes")]
+    pub connection: [u8; 4],
+    /// The session.
+    pub session: SessionId,
+    /// Its incarnation, once a packet has confirmed the join.
+    pub incarnation: Incarnation,
+    /// The server process.
+    pub epoch: Epoch,
+    /// Sealed by the server for a later resume; opaque to the client.
+    #[serde(with = "serde_bytes")]
+    pub ticket: Vec<u8>,
+}
+
+/// What a client seals into its hello.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Offer {
+    /// Orders the hellos of one identity.
+    pub(super) moment: u64,
+    /// Numbers of the data suites it can use.
+    pub(super) suites: Vec<u8>,
+}
+
+/// What a server seals into its reply.
+pub(super) type Verdict = Result<Welcome, Refusal>;
+
+/// An answer as it travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer<'a> {
+    /// The second message of the Noise pattern.
+    Reply(&'a [u8]),
+    /// The server's oldest and newest version.
+    Version {
+        /// Its oldest.
+        server_min: u8,
+        /// Its newest.
+        server_max: u8,
+    },
+}
+
+impl<'a> Answer<'a> {
+    /// Reads an answer to the hello of this MAC1; `None` if it is anything else.
+    pub(super) fn decode(datagram: &'a [u8], mac1: &[u8; MAC1_LEN]) -> Option<Self> {
+        let mut reader = Reader::new(datagram);
+        match reader.byte().ok()? {
+            REPLY if datagram.len() < DATAGRAM_MAX => {
+                let echo: [u8; ECHO_LEN] = reader.array().ok()?;
+                mac1.starts_with(&echo)
+                    .then_some(Self::Reply(reader.rest()))
+            }
+            VERSION_REFUSAL => {
+                let echo: [u8; MAC1_LEN] = reader.array().ok()?;
+                let [server_min, server_max] = reader.rest().try_into().ok()?;
+                (echo == *mac1).then_some(Self::Version {
+                    server_min,
+                    server_max,
+                })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Appends the front of a reply to the hello of this MAC1.
+pub(super) fn put_reply_head(out: &mut Vec<u8>, mac1: &[u8; MAC1_LEN]) {
+    out.push(REPLY);
+    out.extend(mac1.iter().take(ECHO_LEN));
+}
+
+/// The whole version refusal to the hello of this MAC1.
+pub(super) fn version_refusal(mac1: &[u8; MAC1_LEN]) -> Vec<u8> {
+    [
+        &[VERSION_REFUSAL],
+        mac1.as_slice(),
+        &[VERSION_MIN, VERSION_MAX],
+    ]
+    .concat()
+}
+
+impl Offer {
+    /// An offer of these suites.
+    pub(super) fn new(moment: u64, suites: &[Suite]) -> Self {
+        Self {
+            moment,
+            suites: suites.iter().map(|suite| suite.number()).collect(),
+        }
+    }
+
+    /// The suite we like best of those offered, `None` if we know none of them.
+    pub(super) fn best_suite(&self) -> Option<Suite> {
+        Suite::ALL
+            .into_iter()
+            .find(|suite| self.suites.contains(&suite.number()))
+    }
+}
+
+/// The bytes of a verdict, bounded so that the reply stays shorter than the hello.
+///
+/// # Panics
+/// If a ticket is longer than its bound: the server itself seals them.
+pub(super) fn encode_verdict(verdict: &Verdict) -> Vec<u8> {
+    if let Ok(welcome) = verdict {
+        assert!(
+            welcome.ticket.len() <= TICKET_MAX,
+            "the server bounds its tickets"
+        );
+    }
+    messagepack::encode(verdict).expect("a verdict holds nothing that MessagePack cannot write")
+}
+
+/// Reads what [`encode_verdict`] wrote; `None` if it makes no sense.
+pub(super) fn decode_verdict(bytes: &[u8]) -> Option<Verdict> {
+    messagepack::decode(bytes, Bounds::PEER).ok()
+}
+
+/// The refusal with its text cut to the bound, between characters.
+pub(super) fn bounded(refusal: &Refusal) -> Refusal {
+    let end = (0..=REFUSAL_TEXT_MAX)
+        .rev()
+        .find(|end| refusal.text.is_char_boundary(*end));
+    let mut text = refusal.text.clone();
+    if text.len() > REFUSAL_TEXT_MAX {
+        text.truncate(end.unwrap_or(0));
+    }
+    Refusal {
+        text,
+        ..refusal.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::refusal::RefusalCode;
+
+    #[test]
+    fn answers_are_for_one_hello_only() {
+        let (mac1, other) = ([7; 16], [8; 16]);
+        let mut reply = Vec::new();
+        put_reply_head(&mut reply, &mac1);
+        reply.extend(b"noise");
+        assert_eq!(Answer::decode(&reply, &mac1), Some(Answer::Reply(b"noise")));
+        assert_eq!(Answer::decode(&reply, &other), None);
+        let refusal = version_refusal(&mac1);
+        let range = Answer::Version {
+            server_min: VERSION_MIN,
+            server_max: VERSION_MAX,
+        };
+        assert_eq!(Answer::decode(&refusal, &mac1), Some(range));
+        assert_eq!(Answer::decode(&refusal, &other), None);
+        for cut in 0..refusal.len() {
+            assert_eq!(Answer::decode(&refusal[..cut], &mac1), None);
+        }
+    }
+
+    #[test]
+    fn a_long_refusal_is_cut_between_characters() {
+        let refusal = Refusal::new(RefusalCode::BadRequest, "é".repeat(500));
+        let cut = bounded(&refusal).text;
+        assert_eq!(cut, "é".repeat(REFUSAL_TEXT_MAX / 2));
+    }
+
+    #[test]
+    fn the_first_known_suite_is_taken() {
+        let offer = |suites: &[u8]| {
+            Offer {
+                moment: 0,
+                suites: suites.to_vec(),
+            }
+            .best_suite()
+        };
+        assert_eq!(offer(&[9, 1, 0]), Some(Suite::Aes128Gcm));
+        assert_eq!(offer(&[1]), Some(Suite::ChaCha20Poly1305));
+        assert_eq!(offer(&[9]), None);
+    }
+}

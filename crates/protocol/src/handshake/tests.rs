@@ -1,0 +1,278 @@
+//! Both halves of a join against each other.
+
+use super::*;
+use crate::connection::Setup;
+use crate::crypto::{PublicKey, StaticKeys, Suite};
+use crate::ids::{Epoch, Incarnation, SessionId};
+use crate::limits::{DATAGRAM_MAX, REFUSAL_TEXT_MAX, TICKET_MAX};
+use crate::random::Rng;
+use crate::refusal::{Refusal, RefusalCode};
+
+struct World {
+    server: StaticKeys,
+    options: HandshakeOptions,
+    rng: Rng,
+}
+
+fn world() -> World {
+    let mut rng = Rng::from_number(11);
+    let server = StaticKeys::generate(&mut rng);
+    let options = HandshakeOptions {
+        server: server.public(),
+        identity: StaticKeys::generate(&mut rng),
+        permit: Permit::dev("ana"),
+        receive_id: None,
+        moment: 77,
+    };
+    World {
+        server,
+        options,
+        rng,
+    }
+}
+
+fn welcome(hello: &OpenHello) -> Welcome {
+    Welcome {
+        version: hello.version,
+        suite: hello.suite.number(),
+        connection: [3, 1, 2, 3],
+        session: SessionId([4; 16]),
+        incarnation: Incarnation(1),
+        epoch: Epoch(5),
+        ticket: vec![6; TICKET_MAX],
+    }
+}
+
+impl World {
+    fn start(&mut self) -> ClientHandshake {
+        ClientHandshake::new(&self.options, &mut self.rng).unwrap()
+    }
+
+    fn open(&mut self, datagram: &[u8]) -> Result<OpenHello, HelloError> {
+        open_hello(datagram, &self.server, &mut self.rng)
+    }
+
+    /// The bytes of a hello with byte `index` changed and MAC1 made right again.
+    fn forge(&self, datagram: &[u8], index: usize) -> Vec<u8> {
+        let mut forged = datagram.to_vec();
+        forged[index] ^= 1;
+        hello::remake_mac1(&mut forged, &self.options.server);
+        forged
+    }
+}
+
+/// Seals with one end and opens with the other.
+fn crosses(from: &Setup, to: &Setup) -> bool {
+    let mut packet = b"head text".to_vec();
+    from.seal.seal(7, &mut packet, 0, 5);
+    let (header, body) = packet.split_at_mut(5);
+    to.open
+        .open(7, header, body)
+        .is_ok_and(|text| text == b"text")
+}
+
+#[test]
+fn a_join_gives_both_ends_the_same_keys() {
+    for (receive_id, suites, suite) in [
+        (None, Suite::ALL.as_slice(), Suite::Aes128Gcm),
+        (
+            Some([9, 8, 7, 6]),
+            &[Suite::ChaCha20Poly1305],
+            Suite::ChaCha20Poly1305,
+        ),
+    ] {
+        let mut world = world();
+        world.options.receive_id = receive_id;
+        let mut client =
+            ClientHandshake::with_suites(&world.options, suites, &mut world.rng).unwrap();
+        assert!(is_hello(client.hello()));
+        let hello = world.open(client.hello()).unwrap();
+        assert_eq!(hello.identity, world.options.identity.public());
+        assert_eq!((&hello.permit, hello.moment), (&world.options.permit, 77));
+        assert_eq!(hello.suite, suite);
+        let welcome = welcome(&hello);
+        let mut reply = Vec::new();
+        let accepted = hello.accept(&welcome, &mut reply);
+        assert!(reply.len() < DATAGRAM_MAX && ClientHandshake::is_reply(&reply));
+
+        let established = client.handle_reply(&reply).unwrap();
+        assert_eq!(established.welcome, welcome);
+        assert_eq!(established.resume_psk, accepted.resume_psk);
+        let (client, server) = (established.setup, accepted.setup);
+        assert!(crosses(&client, &server) && crosses(&server, &client));
+        assert!(!crosses(&client, &client) && !crosses(&server, &server));
+        assert_eq!((server.send_id, server.labelled), (receive_id, true));
+        assert_eq!(client.send_id, Some(welcome.connection));
+        assert_eq!(client.labelled, receive_id.is_some());
+        assert_eq!((client.epoch, server.epoch), (Epoch(5), Epoch(5)));
+    }
+}
+
+#[test]
+fn a_hello_sent_again_has_the_same_fingerprint() {
+    let mut world = world();
+    let (first, second) = (world.start(), world.start());
+    let fingerprint = |world: &mut World, hello: &[u8]| world.open(hello).unwrap().fingerprint;
+    let once = fingerprint(&mut world, first.hello());
+    assert_eq!(once, fingerprint(&mut world, first.hello()));
+    assert_ne!(once, fingerprint(&mut world, second.hello()));
+}
+
+#[test]
+fn a_refusal_arrives_with_its_reason() {
+    let mut world = world();
+    let mut client = world.start();
+    let refusal = Refusal::new(RefusalCode::PermitRefused, "x".repeat(1_000));
+    let mut reply = Vec::new();
+    world
+        .open(client.hello())
+        .unwrap()
+        .refuse(&refusal, &mut reply);
+    assert!(reply.len() < DATAGRAM_MAX);
+    let cut = Refusal {
+        text: "x".repeat(REFUSAL_TEXT_MAX),
+        ..refusal
+    };
+    assert_eq!(
+        client.handle_reply(&reply).unwrap_err(),
+        HandshakeError::Refused(cut)
+    );
+}
+
+#[test]
+fn each_gate_refuses_what_it_guards() {
+    let mut world = world();
+    let hello = world.start().hello().to_vec();
+    let permit_len = usize::from(hello[41]);
+    let noise = 42 + permit_len + 2;
+    for (index, gate) in [
+        (0, HelloError::Malformed),
+        // The receive id: the hello was made without it, and Noise knows.
+        (4, HelloError::NotAuthentic),
+        (3, HelloError::NotAuthentic),
+        (42, HelloError::Permit),
+        // The last letter of the player's name.
+        (41 + permit_len, HelloError::NotAuthentic),
+        (noise, HelloError::NotAuthentic),
+        (noise + 40, HelloError::NotAuthentic),
+        (noise + 90, HelloError::NotAuthentic),
+        (DATAGRAM_MAX - 1, HelloError::Malformed),
+    ] {
+        let forged = world.forge(&hello, index);
+        assert_eq!(world.open(&forged).unwrap_err(), gate, "byte {index}");
+    }
+    let mut changed = hello.clone();
+    changed[noise] ^= 1;
+    assert_eq!(world.open(&changed).unwrap_err(), HelloError::WrongKey);
+    assert_eq!(
+        world.open(&hello[..DATAGRAM_MAX - 1]).unwrap_err(),
+        HelloError::Malformed
+    );
+    world.server = StaticKeys::generate(&mut world.rng);
+    assert_eq!(world.open(&hello).unwrap_err(), HelloError::WrongKey);
+}
+
+#[test]
+fn chance_is_not_drawn_before_diffie_hellman() {
+    let mut world = world();
+    let hello = world.start().hello().to_vec();
+    let before = world.rng.position();
+    for index in [0, 42, DATAGRAM_MAX - 1] {
+        let forged = world.forge(&hello, index);
+        assert!(world.open(&forged).is_err());
+    }
+    assert_eq!(world.rng.position(), before);
+}
+
+#[test]
+fn a_newer_client_is_told_which_versions_the_server_speaks() {
+    let mut world = world();
+    let mut client = world.start();
+    let mut newer = client.hello().to_vec();
+    (newer[1], newer[2]) = (200, 201);
+    let HelloError::WrongKey = world.open(&newer).unwrap_err() else {
+        panic!("a version alone gets no answer");
+    };
+    hello::remake_mac1(&mut newer, &world.options.server);
+    let Err(HelloError::Version {
+        client_min: 200,
+        client_max: 201,
+        answer,
+    }) = world.open(&newer)
+    else {
+        panic!("the versions have nothing in common");
+    };
+    assert!(answer.len() < DATAGRAM_MAX && ClientHandshake::is_reply(&answer));
+    // Made for another hello, and a range that this client does speak.
+    assert_eq!(
+        client.handle_reply(&answer).unwrap_err(),
+        HandshakeError::NotForUs
+    );
+    let mut lie = answer.clone();
+    lie[1..17].copy_from_slice(&client.hello()[8..24]);
+    assert_eq!(
+        client.handle_reply(&lie).unwrap_err(),
+        HandshakeError::NotForUs
+    );
+    (lie[17], lie[18]) = (2, 3);
+    let versions = HandshakeError::Version {
+        server_min: 2,
+        server_max: 3,
+    };
+    assert_eq!(client.handle_reply(&lie).unwrap_err(), versions);
+}
+
+#[test]
+fn forged_replies_do_not_end_a_join() {
+    let mut world = world();
+    let mut client = world.start();
+    let hello = world.open(client.hello()).unwrap();
+    let welcome = welcome(&hello);
+    let mut reply = Vec::new();
+    let _accepted = hello.accept(&welcome, &mut reply);
+    for index in 0..reply.len() {
+        let mut forged = reply.clone();
+        forged[index] ^= 1;
+        assert_eq!(
+            client.handle_reply(&forged).unwrap_err(),
+            HandshakeError::NotForUs
+        );
+        let cut = client.handle_reply(&reply[..index]);
+        assert_eq!(cut.unwrap_err(), HandshakeError::NotForUs);
+    }
+    assert!(client.handle_reply(&reply).is_ok());
+    assert_eq!(
+        client.handle_reply(&reply).unwrap_err(),
+        HandshakeError::NotForUs
+    );
+}
+
+#[test]
+fn input_of_the_caller_that_makes_no_hello_is_an_error() {
+    let mut world = world();
+    world.options.permit = Permit::dev("x".repeat(2_000));
+    let error = ClientHandshake::new(&world.options, &mut world.rng).unwrap_err();
+    assert_eq!(error, StartError::Permit(PermitError::NameLength));
+    world.options = HandshakeOptions {
+        permit: Permit::dev("ana"),
+        server: PublicKey([0; 32]),
+        ..world.options
+    };
+    let error = ClientHandshake::new(&world.options, &mut world.rng).unwrap_err();
+    assert_eq!(error, StartError::ServerKey);
+}
+
+#[test]
+fn debug_shows_no_secret() {
+    let mut world = world();
+    let mut client = world.start();
+    let hello = world.open(client.hello()).unwrap();
+    let welcome = welcome(&hello);
+    let mut reply = Vec::new();
+    let accepted = hello.accept(&welcome, &mut reply);
+    let shown = format!(
+        "{accepted:?} {:?} {client:?}",
+        client.handle_reply(&reply).unwrap()
+    );
+    assert!(!shown.contains("psk") && !shown.contains(&format!("{:?}", accepted.resume_psk)));
+}
