@@ -1,0 +1,13 @@
+//! UDP sockets: a busy port is an error, and datagrams move in batches.
+//!
+//! Server and bots own their sockets and call this crate to bind, receive and send. It knows
+//! nothing of what the datagrams mean. All sockets are non-blocking; waiting for readiness is
+//! the caller's.
+
+mod bind;
+mod receive;
+mod send;
+
+pub use bind::{BindError, Buffers, bind, buffers};
+pub use receive::{RECEIVE_BATCH_MAX, RECEIVE_LEN_MAX, ReceiveBatch, Received};
+pub use send::{SEND_BATCH_MAX, SendBatch, Sent};

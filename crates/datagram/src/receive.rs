@@ -1,0 +1,205 @@
+//! Receiving: up to 64 datagrams at a time into one buffer that is used again and again.
+
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, UdpSocket};
+
+/// Datagrams taken from a socket at a time.
+pub const RECEIVE_BATCH_MAX: usize = 64;
+/// Longest datagram that is handed on; longer ones are dropped.
+pub const RECEIVE_LEN_MAX: usize = 2048;
+/// One byte more than the longest: a datagram that fills it was too long.
+const SLOT_LEN: usize = RECEIVE_LEN_MAX + 1;
+
+/// The buffer of a receiver: 128 KiB.
+#[derive(Debug)]
+pub struct ReceiveBatch {
+    slots: Box<[u8]>,
+    filled: Vec<(SocketAddr, usize)>,
+}
+
+/// What one call took in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Received {
+    /// Datagrams handed on.
+    pub datagrams: usize,
+    /// Datagrams dropped because they were too long.
+    pub too_long: usize,
+    /// True if nothing was left; false if the batch was full before that.
+    pub drained: bool,
+}
+
+impl Default for ReceiveBatch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl ReceiveBatch {
+    /// An empty buffer.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            slots: vec![0; RECEIVE_BATCH_MAX * SLOT_LEN].into_boxed_slice(),
+            filled: Vec::with_capacity(RECEIVE_BATCH_MAX),
+        }
+    }
+
+    /// Takes up to [`RECEIVE_BATCH_MAX`] datagrams and hands each on with its sender.
+    ///
+    /// # Errors
+    /// The socket cannot be used any more. What was received before that was handed on.
+    pub fn receive(
+        &mut self,
+        socket: &UdpSocket,
+        mut handle: impl FnMut(SocketAddr, &mut [u8]),
+    ) -> io::Result<Received> {
+        let outcome = self.fill(socket);
+        let mut received = Received::default();
+        for (slot, (from, len)) in self
+            .slots
+            .chunks_exact_mut(SLOT_LEN)
+            .zip(self.filled.drain(..))
+        {
+            if len > RECEIVE_LEN_MAX {
+                received.too_long += 1;
+            } else if let Some(datagram) = slot.get_mut(..len) {
+                received.datagrams += 1;
+                handle(from, datagram);
+            }
+        }
+        received.drained = outcome?;
+        Ok(received)
+    }
+
+    /// Fills the slots. True if the socket ran dry before they did.
+    fn fill(&mut self, socket: &UdpSocket) -> io::Result<bool> {
+        self.filled.clear();
+        for slot in self.slots.chunks_exact_mut(SLOT_LEN) {
+            match receive_one(socket, slot)? {
+                Some(datagram) => self.filled.push(datagram),
+                None => return Ok(true),
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// Sender and length of the next datagram; `None` if there is none now.
+fn receive_one(socket: &UdpSocket, slot: &mut [u8]) -> io::Result<Option<(SocketAddr, usize)>> {
+    loop {
+        let error = match socket.recv_from(slot) {
+            Ok((len, from)) => return Ok(Some((from, len))),
+            Err(error) => error,
+        };
+        if error.kind() == ErrorKind::WouldBlock {
+            return Ok(None);
+        }
+        if !answers_a_send(error.kind()) && error.kind() != ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+}
+
+/// True for errors that tell of a datagram sent earlier. Nothing that arrived is lost by skipping
+/// them, and each is told once.
+const fn answers_a_send(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::ConnectionRefused
+            | ErrorKind::ConnectionReset
+            | ErrorKind::HostUnreachable
+            | ErrorKind::NetworkUnreachable
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bind;
+
+    fn pair() -> (UdpSocket, UdpSocket, SocketAddr) {
+        let receiver = bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let sender = bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let address = receiver.local_addr().unwrap();
+        (receiver, sender, address)
+    }
+
+    fn take(batch: &mut ReceiveBatch, socket: &UdpSocket) -> (Received, Vec<Vec<u8>>) {
+        let mut datagrams = Vec::new();
+        let received = batch
+            .receive(socket, |_, bytes| datagrams.push(bytes.to_vec()))
+            .unwrap();
+        (received, datagrams)
+    }
+
+    #[test]
+    fn a_batch_ends_at_its_bound_and_the_rest_waits() {
+        let (receiver, sender, address) = pair();
+        for number in 0..70_u8 {
+            sender.send_to(&[number], address).unwrap();
+        }
+        let mut batch = ReceiveBatch::new();
+        let (first, datagrams) = take(&mut batch, &receiver);
+        assert_eq!(
+            first,
+            Received {
+                datagrams: 64,
+                too_long: 0,
+                drained: false
+            }
+        );
+        assert!(
+            datagrams
+                .iter()
+                .zip(0..64)
+                .all(|(bytes, number)| bytes == &[number])
+        );
+        let (second, datagrams) = take(&mut batch, &receiver);
+        assert_eq!(
+            second,
+            Received {
+                datagrams: 6,
+                too_long: 0,
+                drained: true
+            }
+        );
+        assert_eq!(datagrams.concat(), [64, 65, 66, 67, 68, 69]);
+    }
+
+    #[test]
+    fn the_longest_datagram_arrives_and_a_longer_one_is_dropped() {
+        let (receiver, sender, address) = pair();
+        sender.send_to(&[7; RECEIVE_LEN_MAX], address).unwrap();
+        sender.send_to(&[8; RECEIVE_LEN_MAX + 1], address).unwrap();
+        sender.send_to(&[9; 60_000], address).unwrap();
+        sender.send_to(&[], address).unwrap();
+        let (received, datagrams) = take(&mut ReceiveBatch::new(), &receiver);
+        assert_eq!(
+            received,
+            Received {
+                datagrams: 2,
+                too_long: 2,
+                drained: true
+            }
+        );
+        assert_eq!(datagrams, [vec![7; RECEIVE_LEN_MAX], vec![]]);
+    }
+
+    #[test]
+    fn a_refused_send_does_not_end_a_receiver() {
+        let (receiver, sender, gone) = pair();
+        drop(receiver);
+        sender.connect(gone).unwrap();
+        sender.send(b"nobody is there").unwrap();
+        // The refusal is queued on a loopback socket before `send` returns.
+        let (received, _) = take(&mut ReceiveBatch::new(), &sender);
+        assert_eq!(
+            received,
+            Received {
+                datagrams: 0,
+                too_long: 0,
+                drained: true
+            }
+        );
+    }
+}
