@@ -9,7 +9,7 @@
 //! ```
 //!
 //! A hello that is lost is sent again unchanged; the server answers it with the same reply.
-//! The bytes are drawn in [`hello`] and [`reply`].
+//! The bytes are drawn in `hello.rs` and `reply.rs`.
 
 mod client;
 mod hello;

@@ -11,7 +11,7 @@ use crate::messagepack::{self, Bounds};
 pub enum Permit {
     /// `dev` auth: whoever asks is who they say. Only servers on loopback accept it.
     Dev {
-        /// The player's name, 1 to [`NAME_MAX`](crate::limits::NAME_MAX) bytes without control
+        /// The player's name, 1 to [`NAME_MAX`] bytes without control
         /// characters, since names are shown on terminals.
         name: String,
     },

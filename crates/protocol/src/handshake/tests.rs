@@ -1,5 +1,7 @@
 //! Both halves of a join against each other.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::connection::Setup;
 use crate::crypto::{PublicKey, StaticKeys, Suite};
@@ -275,4 +277,28 @@ fn debug_shows_no_secret() {
         client.handle_reply(&reply).unwrap()
     );
     assert!(!shown.contains("psk") && !shown.contains(&format!("{:?}", accepted.resume_psk)));
+}
+
+proptest! {
+    #[test]
+    fn garbage_behind_a_right_mac_is_refused(
+        garbage in prop::collection::vec(any::<u8>(), DATAGRAM_MAX - 42),
+        permit_len in 0_u16..600,
+    ) {
+        let mut world = world();
+        let head = [0x40, 1, 1, 0, 0, 0, 0, 0];
+        let mut datagram = [head.as_slice(), &[0; 32], &permit_len.to_be_bytes(), &garbage].concat();
+        hello::remake_mac1(&mut datagram, &world.options.server);
+        prop_assert!(world.open(&datagram).is_err());
+    }
+
+    #[test]
+    fn garbage_is_no_reply(garbage in prop::collection::vec(any::<u8>(), 0..DATAGRAM_MAX)) {
+        let mut client = world().start();
+        let mut reply = [&[0x44], &client.hello()[8..16], garbage.as_slice()].concat();
+        for kind in [0x43, 0x44] {
+            reply[0] = kind;
+            prop_assert_eq!(client.handle_reply(&reply).unwrap_err(), HandshakeError::NotForUs);
+        }
+    }
 }

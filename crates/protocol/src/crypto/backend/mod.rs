@@ -24,6 +24,8 @@ pub(super) const NONCE_LEN: usize = 12;
 mod tests {
     use super::*;
     use crate::crypto::suite::Suite;
+    #[cfg(feature = "portable")]
+    use crate::random::Rng;
 
     fn hex<const N: usize>(text: &str) -> [u8; N] {
         data_encoding::HEXLOWER
@@ -43,14 +45,8 @@ mod tests {
 
     #[test]
     fn a_key_that_contributes_nothing_is_refused() {
-        for low_order in [
-            [0; 32],
-            [1].into_iter()
-                .chain([0; 31])
-                .collect::<Vec<u8>>()
-                .try_into()
-                .unwrap(),
-        ] {
+        let one: [u8; 32] = std::array::from_fn(|index| u8::from(index == 0));
+        for low_order in [[0; 32], one] {
             assert_eq!(Secret::new(&[7; 32]).agree(&low_order), None);
         }
     }
@@ -79,22 +75,19 @@ mod tests {
     #[cfg(all(feature = "aws-lc", feature = "portable"))]
     #[test]
     fn both_back_ends_give_the_same_bytes() {
-        let mut rng = crate::random::Rng::from_number(1);
+        let mut rng = Rng::from_number(1);
         for len in [0, 1, 15, 16, 17, 64, 1_100] {
             let (material, nonce, header) = (rng.bytes(), rng.bytes(), rng.bytes::<9>());
             for suite in Suite::ALL {
                 let mut one = vec![7; len];
                 let mut other = one.clone();
-                let tag = aws_lc::Cipher::new(suite, &material).seal(nonce, &header, &mut one);
+                let tag = Cipher::new(suite, &material).seal(nonce, &header, &mut one);
                 let portable = portable::Cipher::new(suite, &material);
                 assert_eq!(tag, portable.seal(nonce, &header, &mut other));
                 assert_eq!(one, other);
                 assert!(portable.open(nonce, &header, &mut one, &tag));
             }
-            let (one, other) = (
-                aws_lc::Secret::new(&material),
-                portable::Secret::new(&material),
-            );
+            let (one, other) = (Secret::new(&material), portable::Secret::new(&material));
             assert_eq!(one.public(), other.public());
             let peer = rng.bytes();
             assert_eq!(one.agree(&peer), other.agree(&peer));
