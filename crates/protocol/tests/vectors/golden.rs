@@ -9,6 +9,13 @@ use data_encoding::HEXLOWER;
 /// Named bytes of one file.
 pub(crate) type Vectors = BTreeMap<String, Vec<u8>>;
 
+/// A file's vectors from a list.
+pub(crate) fn vectors<const N: usize>(list: [(&str, Vec<u8>); N]) -> Vectors {
+    list.into_iter()
+        .map(|(name, bytes)| (name.to_owned(), bytes))
+        .collect()
+}
+
 /// Compares our bytes with a file, and gives what the file holds, so that the caller can decode
 /// the stored bytes rather than fresh ones. `REJOIN_BLESS=1` writes the file instead.
 pub(crate) fn golden(file: &str, about: &str, ours: Vectors) -> Vectors {

@@ -1,0 +1,192 @@
+//! The fixed binary parts, and what is derived and kept for ever.
+
+use bytes::Bytes;
+use rejoin_protocol::crypto::StaticKeys;
+use rejoin_protocol::room_message::{RoomMessage, SnapshotHead};
+use rejoin_protocol::wire::{Reader, VARINT_MAX, put_varint};
+use rejoin_protocol::{RequestId, Rng, RoomId, SeatId, snapshot};
+
+use crate::golden::{Vectors, golden, vectors};
+
+#[test]
+fn room_messages_keep_their_bytes() {
+    let payload = Bytes::from_static(b"game");
+    let messages = [
+        (
+            "input",
+            RoomMessage::Input {
+                seat: SeatId(3),
+                number: 900,
+                payload: payload.clone(),
+            },
+        ),
+        (
+            "event",
+            RoomMessage::Event {
+                seat: SeatId(0),
+                number: 1,
+                payload: payload.clone(),
+            },
+        ),
+        (
+            "snapshot",
+            RoomMessage::Snapshot {
+                seat: SeatId(700),
+                payload,
+            },
+        ),
+    ];
+    let ours = messages
+        .iter()
+        .map(|(name, message)| (name.to_string(), message.encode().to_vec()));
+    let stored = golden(
+        "room-messages",
+        "Messages on the ordered stream.",
+        ours.collect(),
+    );
+    for (name, message) in messages {
+        assert_eq!(
+            RoomMessage::decode(&stored[name].clone().into()),
+            Ok(message),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn snapshot_heads_keep_their_bytes() {
+    let full = SnapshotHead {
+        sequence: 44,
+        base: None,
+        tick: 9,
+        cursor: 7,
+        check: 5,
+        private: false,
+    };
+    let heads = [
+        ("full", full),
+        (
+            "delta",
+            SnapshotHead {
+                base: Some(41),
+                check: 0xdead_beef,
+                ..full
+            },
+        ),
+        (
+            "private delta",
+            SnapshotHead {
+                sequence: 70_000,
+                base: Some(1),
+                private: true,
+                ..full
+            },
+        ),
+    ];
+    let ours = heads.iter().map(|(name, head)| {
+        let mut bytes = Vec::new();
+        head.encode(&mut bytes);
+        (name.to_string(), bytes)
+    });
+    let stored = golden(
+        "snapshot-heads",
+        "What stands before a snapshot.",
+        ours.collect(),
+    );
+    for (name, head) in heads {
+        let mut reader = Reader::new(&stored[name]);
+        assert_eq!(SnapshotHead::decode(&mut reader), Ok(head), "{name}");
+        assert!(reader.is_empty());
+    }
+}
+
+#[test]
+fn snapshot_deltas_keep_their_bytes() {
+    let base: Vec<u8> = (0..100).collect();
+    let changed = |edit: fn(&mut Vec<u8>)| {
+        let mut view = base.clone();
+        edit(&mut view);
+        view
+    };
+    let views = [
+        ("same", base.clone()),
+        (
+            "changed",
+            changed(|view| (view[3], view[6], view[90]) = (0, 0, 0)),
+        ),
+        ("longer", changed(|view| view.extend([1, 0, 0, 0, 0, 2]))),
+        ("shorter", changed(|view| view.truncate(50))),
+    ];
+    let mut ours = Vectors::from([("base".to_owned(), base.clone())]);
+    for (name, view) in &views {
+        let delta = snapshot::delta(&base, view).unwrap();
+        ours.insert(format!("{name} delta"), delta.to_vec());
+        ours.insert(
+            format!("{name} check"),
+            snapshot::check(view).to_be_bytes().to_vec(),
+        );
+    }
+    let stored = golden(
+        "snapshot-deltas",
+        "Deltas against a base of 0, 1, .. 99.",
+        ours,
+    );
+    for (name, view) in views {
+        let delta = &stored[&format!("{name} delta")];
+        assert_eq!(
+            snapshot::apply(&stored["base"], delta, 200),
+            Ok(view),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn varints_keep_their_bytes() {
+    let values = [
+        0,
+        63,
+        64,
+        16_383,
+        16_384,
+        (1 << 30) - 1,
+        1 << 30,
+        VARINT_MAX,
+    ];
+    let ours = values.iter().map(|value| {
+        let mut bytes = Vec::new();
+        put_varint(&mut bytes, *value);
+        (format!("{value:#x}"), bytes)
+    });
+    let stored = golden(
+        "varints",
+        "Numbers on both sides of each length.",
+        ours.collect(),
+    );
+    for value in values {
+        assert_eq!(
+            Reader::new(&stored[&format!("{value:#x}")]).varint(),
+            Ok(value)
+        );
+    }
+}
+
+#[test]
+fn what_is_derived_stays_the_same() {
+    // Stored rooms, pinned keys and sessions depend on these.
+    let mut rng = Rng::from_number(42);
+    let ours = vectors([
+        ("room id", RoomId::of("duel", RequestId([7; 16])).0.to_vec()),
+        ("chance", rng.bytes::<32>().to_vec()),
+        ("forked chance", rng.fork("rooms").bytes::<32>().to_vec()),
+        (
+            "development key",
+            StaticKeys::development().public().0.to_vec(),
+        ),
+    ]);
+    golden(
+        "derived",
+        "Ids, chance and keys that must never change.",
+        ours,
+    );
+}

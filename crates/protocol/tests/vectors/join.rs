@@ -1,0 +1,122 @@
+//! The join: hello, both replies, version refusal, and the keys that come of it.
+
+use std::time::Duration;
+
+use rejoin_protocol::crypto::{StaticKeys, Suite, TrafficKey, hash};
+use rejoin_protocol::handshake::{
+    ClientHandshake, HandshakeError, HandshakeOptions, HelloError, OpenHello, Permit, Welcome,
+    open_hello,
+};
+use rejoin_protocol::{Epoch, Incarnation, Refusal, RefusalCode, Rng, SessionId};
+
+use crate::golden::{Vectors, golden, vectors};
+
+fn server_keys() -> StaticKeys {
+    StaticKeys::from_secret([1; 32])
+}
+
+fn client(suites: &[Suite], receive_id: Option<[u8; 4]>) -> ClientHandshake {
+    let options = HandshakeOptions {
+        server: server_keys().public(),
+        identity: StaticKeys::from_secret([2; 32]),
+        permit: Permit::dev("ana"),
+        receive_id,
+        moment: 1_700_000_000_000_000,
+    };
+    ClientHandshake::with_suites(&options, suites, &mut Rng::from_number(3))
+        .expect("the options are good")
+}
+
+fn open(hello: &[u8]) -> OpenHello {
+    open_hello(hello, &server_keys(), &mut Rng::from_number(4)).expect("the hello is good")
+}
+
+fn welcome(suite: Suite) -> Welcome {
+    Welcome {
+        version: 1,
+        suite: suite.number(),
+        connection: [9, 8, 7, 6],
+        session: SessionId([5; 16]),
+        incarnation: Incarnation(2),
+        epoch: Epoch(3),
+        ticket: b"ticket".to_vec(),
+    }
+}
+
+fn refusal() -> Refusal {
+    Refusal::new(RefusalCode::PermitRefused, "not you").retry_after(Duration::from_secs(2))
+}
+
+/// A packet of our own choice: header `head`, text `text`, number 258.
+fn sealed(key: &TrafficKey) -> Vec<u8> {
+    let mut packet = b"headtext".to_vec();
+    key.seal(258, &mut packet, 0, 4);
+    packet
+}
+
+#[test]
+fn a_join_keeps_its_bytes() {
+    let mut ours = Vectors::new();
+    for (name, suite, receive_id) in [
+        ("aes", Suite::Aes128Gcm, None),
+        ("chacha", Suite::ChaCha20Poly1305, Some([1, 2, 3, 4])),
+    ] {
+        let hello = client(&[suite], receive_id).hello().to_vec();
+        let (mut reply, mut refused) = (Vec::new(), Vec::new());
+        let accepted = open(&hello).accept(&welcome(suite), &mut reply);
+        open(&hello).refuse(&refusal(), &mut refused);
+        ours.insert(format!("{name} hello"), hello);
+        ours.insert(format!("{name} reply welcome"), reply);
+        ours.insert(format!("{name} reply refusal"), refused);
+        ours.insert(format!("{name} resume psk"), accepted.resume_psk.to_vec());
+        ours.insert(
+            format!("{name} packet to client"),
+            sealed(&accepted.setup.seal),
+        );
+    }
+    let stored = golden("join", "The join, with fixed keys and chance.", ours);
+    for (name, suite, receive_id) in [
+        ("aes", Suite::Aes128Gcm, None),
+        ("chacha", Suite::ChaCha20Poly1305, Some([1, 2, 3, 4])),
+    ] {
+        let get = |what: &str| stored[&format!("{name} {what}")].as_slice();
+        let hello = open(get("hello"));
+        assert_eq!((hello.suite, &hello.permit), (suite, &Permit::dev("ana")));
+        assert_eq!(hello.moment, 1_700_000_000_000_000);
+        let refused = client(&[suite], receive_id).handle_reply(get("reply refusal"));
+        assert_eq!(refused.unwrap_err(), HandshakeError::Refused(refusal()));
+        let joined = client(&[suite], receive_id)
+            .handle_reply(get("reply welcome"))
+            .unwrap();
+        assert_eq!(joined.welcome, welcome(suite));
+        assert_eq!(joined.resume_psk, get("resume psk"));
+        let mut packet = get("packet to client").to_vec();
+        let (header, body) = packet.split_at_mut(4);
+        let opened = joined
+            .setup
+            .open
+            .open(258, header, body)
+            .map(|text| text.to_vec());
+        assert_eq!(opened, Ok(b"text".to_vec()));
+    }
+}
+
+#[test]
+fn a_version_refusal_keeps_its_bytes() {
+    // A hello of a far version, with MAC1 as its client would have made it.
+    let mut hello = client(&Suite::ALL, None).hello().to_vec();
+    (hello[1], hello[2]) = (250, 251);
+    let key = hash::keyed(&server_keys().public().0, &[b"rejoin mac1"]);
+    let mac1 = hash::keyed_short(&key, &[&hello[..8], &hello[40..]]);
+    hello[8..24].copy_from_slice(&mac1);
+    let refused = open_hello(&hello, &server_keys(), &mut Rng::from_number(4));
+    let Err(HelloError::Version { answer, .. }) = refused else {
+        panic!("there is no common version")
+    };
+    let ours = vectors([("hello", hello), ("answer", answer)]);
+    golden(
+        "version-refusal",
+        "A hello of versions 250 to 251, and what it is told.",
+        ours,
+    );
+}
