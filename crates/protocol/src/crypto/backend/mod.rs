@@ -24,7 +24,7 @@ pub(super) const NONCE_LEN: usize = 12;
 mod tests {
     use super::*;
     use crate::crypto::suite::Suite;
-    #[cfg(feature = "portable")]
+    #[cfg(all(feature = "aws-lc", feature = "portable"))]
     use crate::random::Rng;
 
     fn hex<const N: usize>(text: &str) -> [u8; N] {
