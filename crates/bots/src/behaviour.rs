@@ -1,0 +1,53 @@
+//! What a developer writes to make bots for an own room.
+
+use rejoin_protocol::PlayerId;
+use rejoin_room::Room;
+
+use crate::bot_cx::BotCx;
+
+/// How a bot plays one kind of room.
+///
+/// Only [`Behaviour::step`] is needed. The others watch what the room shows, and fail the run if it
+/// is wrong.
+pub trait Behaviour: Default + Send + 'static {
+    /// The room it plays in.
+    type Room: Room;
+
+    /// Plays: called once per input interval, at planned times that do not wait for answers.
+    fn step(&mut self, bot: &mut BotCx<'_, Self::Room>);
+
+    /// Watches: a newer view came. `before` is the one the bot saw last.
+    ///
+    /// # Errors
+    /// A sentence about what is wrong. It fails the run.
+    fn view(
+        &mut self,
+        _before: Option<&<Self::Room as Room>::View>,
+        _now: &<Self::Room as Room>::View,
+    ) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Watches: the room sent an event.
+    ///
+    /// # Errors
+    /// As [`Behaviour::view`].
+    fn event(&mut self, _event: <Self::Room as Room>::Event) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// [`BotCx::number`] of the newest own *latest* input that `view` shows, if it shows such a
+    /// thing: the run measures their latency by it.
+    #[must_use]
+    fn shown(_player: PlayerId, _view: &<Self::Room as Room>::View) -> Option<u64> {
+        None
+    }
+
+    /// Judges the last view, which has all reliable inputs applied.
+    ///
+    /// # Errors
+    /// As [`Behaviour::view`].
+    fn check(&self, _player: PlayerId, _view: &<Self::Room as Room>::View) -> Result<(), String> {
+        Ok(())
+    }
+}

@@ -1,0 +1,447 @@
+//! One bot: a client, its seat, its behaviour, and the checks of what it is told.
+//!
+//! ```text
+//! joining --Connected--> seating --Seated--> seated --leave--> leaving --Ended--> gone
+//!    '--------------------'------- anything else -'-----------------> failed
+//! ```
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use rejoin_client::{Core, Ended, Event, State};
+use rejoin_protocol::limits::VIEW_MAX;
+use rejoin_protocol::message::{
+    Answer, CallId, Comparison, Filter, Metadata, MetadataValue, RoomSettings, Seated,
+};
+use rejoin_protocol::messagepack::{self, Bounds};
+use rejoin_protocol::{PlayerId, Refusal, RequestId, Rng, SeatId, Timestamp};
+use rejoin_room::Room;
+
+use crate::agreement::{Agreement, Label, Seen, decode};
+use crate::behaviour::Behaviour;
+use crate::bot_cx::BotCx;
+use crate::options::Mode;
+use crate::report::Cause;
+use crate::sends::Sends;
+use crate::tally::Tally;
+
+/// What members of a `B`'s room see.
+pub(crate) type ViewOf<B> = <<B as Behaviour>::Room as Room>::View;
+
+/// A bot.
+pub(crate) struct Bot<B: Behaviour> {
+    pub(crate) core: Core,
+    pub(crate) stage: BotStage,
+    pub(crate) sends: Sends,
+    pub(crate) place: Place,
+    /// When the crew's timer for this bot goes off, if one is set.
+    pub(crate) timer: Option<Timestamp>,
+    /// True while the crew has it listed for a flush.
+    pub(crate) is_touched: bool,
+    started: Timestamp,
+    rng: Rng,
+    behaviour: B,
+    seen: Option<Rc<Seen<ViewOf<B>>>>,
+    cursor: u64,
+    event: u64,
+}
+
+/// Where a bot belongs in its run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    /// Its number, and the label of its packets.
+    pub(crate) bot: usize,
+    /// Its room's number.
+    pub(crate) room: usize,
+    /// Its socket's number.
+    pub(crate) socket: usize,
+}
+
+/// How far a bot is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BotStage {
+    /// The hello is under way.
+    Joining,
+    /// It asked for a seat.
+    Seating { call: CallId },
+    /// It plays, or could.
+    Seated { seat: SeatId, player: PlayerId },
+    /// It gave its seat back.
+    Leaving,
+    /// It left.
+    Gone,
+    /// See the tally.
+    Failed,
+}
+
+/// Something that must not happen to a bot.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    pub(crate) cause: Cause,
+    pub(crate) text: String,
+}
+
+/// What a bot's events touch besides the bot.
+pub(crate) struct Surroundings<'a, B: Behaviour> {
+    pub(crate) request: &'a RoomRequest,
+    pub(crate) agreement: &'a mut Agreement<ViewOf<B>>,
+    pub(crate) tally: &'a mut Tally,
+    pub(crate) now: Timestamp,
+}
+
+/// How the bots of one room ask for it.
+#[derive(Clone, Debug)]
+pub(crate) struct RoomRequest {
+    /// The same for all of them, so that they reach one room.
+    pub(crate) request: RequestId,
+    /// The run and the room's number in it: no other room has both.
+    pub(crate) metadata: Metadata,
+    /// Seats.
+    pub(crate) members_max: u16,
+}
+
+impl RoomRequest {
+    /// The request for room number `room` of the run that `rng` and `tag` are of.
+    pub(crate) fn new(room: usize, members_max: u16, rng: &Rng, tag: &str) -> Self {
+        let metadata = Metadata::from([
+            ("run".to_owned(), MetadataValue::Text(tag.to_owned())),
+            (
+                "room".to_owned(),
+                MetadataValue::Int(i64::try_from(room).unwrap_or(i64::MAX)),
+            ),
+        ]);
+        let request = RequestId(rng.fork(&format!("room {room}")).bytes());
+        Self {
+            request,
+            metadata,
+            members_max,
+        }
+    }
+
+    /// Matches this room alone.
+    fn filters(&self) -> Vec<Filter> {
+        let equal = |(key, value): (&String, &MetadataValue)| Filter {
+            key: key.clone(),
+            comparison: Comparison::Equal,
+            value: value.clone(),
+        };
+        self.metadata.iter().map(equal).collect()
+    }
+
+    fn settings(&self) -> RoomSettings {
+        RoomSettings {
+            members_max: self.members_max,
+            metadata: self.metadata.clone(),
+            options: Vec::new(),
+        }
+    }
+}
+
+/// A step that is due.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step {
+    pub(crate) number: u64,
+    pub(crate) planned: Timestamp,
+    pub(crate) mode: Mode,
+}
+
+impl<B: Behaviour> Bot<B> {
+    pub(crate) fn new(core: Core, place: Place, rng: Rng, now: Timestamp) -> Self {
+        Self {
+            core,
+            stage: BotStage::Joining,
+            sends: Sends::default(),
+            place,
+            timer: None,
+            is_touched: false,
+            started: now,
+            rng,
+            behaviour: B::default(),
+            seen: None,
+            cursor: 0,
+            event: 0,
+        }
+    }
+
+    /// Lists it for the next flush, once.
+    pub(crate) fn touch(&mut self, touched: &mut Vec<usize>) {
+        if !std::mem::replace(&mut self.is_touched, true) {
+            touched.push(self.place.bot);
+        }
+    }
+
+    /// True while its hello has no answer.
+    pub(crate) fn awaits_reply(&self) -> bool {
+        *self.core.state() == State::Joining
+    }
+
+    /// When it started to join.
+    pub(crate) const fn started(&self) -> Timestamp {
+        self.started
+    }
+
+    /// The newest view.
+    pub(crate) fn seen(&self) -> Option<&Rc<Seen<ViewOf<B>>>> {
+        self.seen.as_ref()
+    }
+
+    /// Plays one step, if it has a seat.
+    pub(crate) fn step(&mut self, step: Step) {
+        let BotStage::Seated { seat, player } = self.stage else {
+            return;
+        };
+        let mut cx = BotCx {
+            seat,
+            player,
+            mode: step.mode,
+            number: step.number,
+            planned: step.planned,
+            view: self.seen.as_deref().map(|seen| &seen.view),
+            rng: &mut self.rng,
+            core: &mut self.core,
+            sends: &mut self.sends,
+        };
+        self.behaviour.step(&mut cx);
+    }
+
+    /// Judges what it saw last.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub(crate) fn check(&self) -> Result<(), Fault> {
+        let BotStage::Seated { player, .. } = self.stage else {
+            return Ok(());
+        };
+        let seen = self
+            .seen
+            .as_ref()
+            .ok_or_else(|| wrong("it never saw a view"))?;
+        if !self.sends.all_covered() {
+            let count = self.sends.uncovered();
+            return Err(wrong(format!(
+                "{count} reliable inputs were never acknowledged"
+            )));
+        }
+        self.behaviour.check(player, &seen.view).map_err(wrong)
+    }
+
+    /// Gives its seat back, or breaks off.
+    pub(crate) fn leave(&mut self) {
+        let left = match self.stage {
+            BotStage::Seated { seat, .. } => self.core.leave(seat).is_ok(),
+            BotStage::Joining | BotStage::Seating { .. } => false,
+            BotStage::Leaving | BotStage::Gone | BotStage::Failed => return,
+        };
+        self.stage = BotStage::Leaving;
+        if !left {
+            self.core.disconnect();
+        }
+    }
+
+    /// Ends it for good.
+    pub(crate) fn fail(&mut self, fault: Fault, tally: &mut Tally) {
+        if self.stage == BotStage::Failed {
+            return;
+        }
+        self.stage = BotStage::Failed;
+        tally.fail(Some(self.place.bot), fault.cause, fault.text);
+        self.core.disconnect();
+    }
+
+    /// Takes one event of its client.
+    ///
+    /// # Errors
+    /// What the server did wrong.
+    pub(crate) fn on_event(
+        &mut self,
+        event: Event,
+        around: &mut Surroundings<'_, B>,
+    ) -> Result<(), Fault> {
+        match event {
+            Event::Connected { .. } => self.on_connected(around.request),
+            Event::Answer { call, result } => self.on_answer(call, result, around),
+            Event::View {
+                sequence,
+                tick,
+                cursor,
+                view,
+                private,
+                full,
+                ..
+            } => {
+                around.tally.snapshots.full += u64::from(full);
+                around.tally.snapshots.delta += u64::from(!full);
+                let label = Label { sequence, tick };
+                let seen = if private {
+                    decode(label, &view).map(Rc::new)
+                } else {
+                    around.agreement.see(label, &view)
+                };
+                self.on_view(seen.map_err(wrong)?, cursor, around)
+            }
+            Event::Room {
+                number, payload, ..
+            } => {
+                around.tally.events += 1;
+                self.on_room_event(number, &payload)
+            }
+            Event::InputRefused {
+                number, refusal, ..
+            } => Err(wrong(format!("input {number} was refused: {refusal}"))),
+            Event::RoomClosed { reason, .. } => Err(Fault {
+                cause: Cause::Lost,
+                text: format!("the room closed early: {reason:?}"),
+            }),
+            Event::Ended(ended) => self.on_ended(&ended),
+            Event::Seat { .. } | Event::Link(_) => Ok(()),
+            _ => Ok(()),
+        }
+    }
+
+    fn on_connected(&mut self, request: &RoomRequest) -> Result<(), Fault> {
+        if self.stage != BotStage::Joining {
+            return Ok(());
+        }
+        let call = self
+            .core
+            .join_or_create(
+                request.request,
+                B::Room::KIND,
+                request.filters(),
+                request.settings(),
+            )
+            .map_err(|error| Fault {
+                cause: Cause::Lost,
+                text: error.to_string(),
+            })?;
+        self.stage = BotStage::Seating { call };
+        Ok(())
+    }
+
+    fn on_answer(
+        &mut self,
+        call: CallId,
+        result: Result<Answer, Refusal>,
+        around: &mut Surroundings<'_, B>,
+    ) -> Result<(), Fault> {
+        match (self.stage, result) {
+            (BotStage::Seating { call: asked }, Ok(Answer::Seated(seated))) if asked == call => {
+                self.on_seated(&seated, around);
+                Ok(())
+            }
+            (BotStage::Seating { call: asked }, Err(refusal)) if asked == call => Err(Fault {
+                cause: Cause::Refused,
+                text: refusal.to_string(),
+            }),
+            (BotStage::Leaving, _) => {
+                self.core.disconnect();
+                Ok(())
+            }
+            (_, _) => Ok(()),
+        }
+    }
+
+    fn on_seated(&mut self, seated: &Seated, around: &mut Surroundings<'_, B>) {
+        self.stage = BotStage::Seated {
+            seat: seated.seat,
+            player: seated.player,
+        };
+        self.cursor = seated.cursor;
+        self.event = seated.event;
+        around.tally.join.add(around.now.since(self.started));
+    }
+
+    /// A newer view: numbers only grow, nothing goes backwards.
+    fn on_view(
+        &mut self,
+        seen: Rc<Seen<ViewOf<B>>>,
+        cursor: u64,
+        around: &mut Surroundings<'_, B>,
+    ) -> Result<(), Fault> {
+        let BotStage::Seated { player, .. } = self.stage else {
+            return Ok(());
+        };
+        if let Some(before) = &self.seen {
+            if seen.sequence <= before.sequence {
+                let (now, then) = (seen.sequence, before.sequence);
+                return Err(wrong(format!("view {now} came after view {then}")));
+            }
+            if seen.tick < before.tick {
+                let (now, then) = (seen.tick, before.tick);
+                return Err(wrong(format!("tick {now} came after tick {then}")));
+            }
+        }
+        if cursor < self.cursor {
+            return Err(wrong(format!(
+                "cursor {cursor} came after cursor {}",
+                self.cursor
+            )));
+        }
+        if cursor > self.sends.newest {
+            let newest = self.sends.newest;
+            return Err(wrong(format!(
+                "cursor {cursor} covers more than the {newest} sent"
+            )));
+        }
+        self.cursor = cursor;
+        let before = self.seen.as_deref().map(|seen| &seen.view);
+        self.behaviour.view(before, &seen.view).map_err(wrong)?;
+        let tally = &mut *around.tally;
+        self.sends
+            .covered(cursor, around.now, |latency| tally.input(latency));
+        if let Some(number) = B::shown(player, &seen.view) {
+            self.sends
+                .shown(number, around.now, |latency| tally.input(latency));
+        }
+        self.seen = Some(seen);
+        Ok(())
+    }
+
+    fn on_room_event(&mut self, number: u64, payload: &Bytes) -> Result<(), Fault> {
+        if number != self.event + 1 {
+            return Err(wrong(format!(
+                "event {number} came after event {}",
+                self.event
+            )));
+        }
+        self.event = number;
+        let bounds = Bounds {
+            items: VIEW_MAX,
+            ..Bounds::PEER
+        };
+        let event = messagepack::decode(payload, bounds)
+            .map_err(|error| wrong(format!("event {number} cannot be read: {error}")))?;
+        self.behaviour.event(event).map_err(wrong)
+    }
+
+    fn on_ended(&mut self, ended: &Ended) -> Result<(), Fault> {
+        match self.stage {
+            BotStage::Leaving => {
+                self.stage = BotStage::Gone;
+                Ok(())
+            }
+            BotStage::Gone | BotStage::Failed => Ok(()),
+            BotStage::Joining | BotStage::Seating { .. } | BotStage::Seated { .. } => Err(Fault {
+                cause: cause_of(ended),
+                text: ended.to_string(),
+            }),
+        }
+    }
+}
+
+fn wrong(text: impl Into<String>) -> Fault {
+    Fault {
+        cause: Cause::Check,
+        text: text.into(),
+    }
+}
+
+fn cause_of(ended: &Ended) -> Cause {
+    match ended {
+        Ended::Unreachable(_) => Cause::Unreachable,
+        Ended::Version(_) => Cause::Version,
+        Ended::Refused(_) => Cause::Refused,
+        Ended::Left | Ended::Closed(_) | Ended::Start(_) => Cause::Lost,
+        _ => Cause::Lost,
+    }
+}

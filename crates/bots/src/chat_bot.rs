@@ -1,0 +1,136 @@
+//! Bots for the chat: they talk without pause, and listen for lost, doubled and swapped lines.
+
+use std::collections::VecDeque;
+
+use rejoin_protocol::PlayerId;
+use rejoin_room::builtin::chat::{Board, Chat, Line, Say};
+
+use crate::behaviour::Behaviour;
+use crate::bot_cx::BotCx;
+use crate::options::Mode;
+
+/// Own lines that may wait to be heard. Older ones are forgotten, as a lost one would be.
+const UNHEARD_MAX: usize = 4_096;
+
+/// Says one line per step. See the module page.
+#[derive(Debug, Default)]
+pub struct ChatBot {
+    /// How its own lines begin, once it has said one.
+    own: Option<String>,
+    /// True if a line of its own may be missing.
+    lossy: bool,
+    /// Its own lines that it has not heard.
+    unheard: VecDeque<String>,
+    said: u64,
+    /// Number of the newest line heard.
+    heard: u64,
+}
+
+impl Behaviour for ChatBot {
+    type Room = Chat;
+
+    fn step(&mut self, bot: &mut BotCx<'_, Chat>) {
+        let own = self
+            .own
+            .get_or_insert_with(|| format!("{} says ", bot.player()));
+        let text = format!("{own}{}", bot.number());
+        self.lossy = bot.mode() == Mode::Latest;
+        if bot.act(Say { text: text.clone() }) {
+            self.said += 1;
+            self.unheard.push_back(text);
+            if self.unheard.len() > UNHEARD_MAX {
+                self.unheard.pop_front();
+                self.lossy = true;
+            }
+        }
+    }
+
+    fn event(&mut self, line: Line) -> Result<(), String> {
+        if self.heard > 0 && line.number != self.heard + 1 {
+            return Err(format!(
+                "line {} came after line {}",
+                line.number, self.heard
+            ));
+        }
+        self.heard = line.number;
+        let Some(own) = &self.own else { return Ok(()) };
+        if !line.text.starts_with(own.as_str()) {
+            return Ok(());
+        }
+        loop {
+            let next = self.unheard.pop_front();
+            match next {
+                Some(next) if next == line.text => return Ok(()),
+                Some(_) if self.lossy => {}
+                Some(next) => {
+                    return Err(format!("it heard {:?} where it said {next:?}", line.text));
+                }
+                None => return Err(format!("it heard {:?} without saying it", line.text)),
+            }
+        }
+    }
+
+    fn check(&self, player: PlayerId, view: &Board) -> Result<(), String> {
+        if !view.members.contains_key(&player) {
+            return Err("the board does not list it".into());
+        }
+        if !self.lossy && view.said < self.said {
+            return Err(format!(
+                "the board counts {} lines, it said {}",
+                view.said, self.said
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(number: u64, text: &str) -> Line {
+        Line {
+            from: "ana".into(),
+            text: text.into(),
+            number,
+        }
+    }
+
+    fn bot() -> ChatBot {
+        let unheard = ["me says 1", "me says 2", "me says 3"].map(String::from);
+        ChatBot {
+            own: Some("me says ".into()),
+            unheard: unheard.into(),
+            ..ChatBot::default()
+        }
+    }
+
+    #[test]
+    fn lost_doubled_and_swapped_lines_are_found() {
+        let mut right = bot();
+        assert_eq!(right.event(line(4, "me says 1")), Ok(()));
+        assert_eq!(right.event(line(5, "you say 1")), Ok(()));
+        assert_eq!(right.event(line(6, "me says 2")), Ok(()));
+        assert!(
+            right.event(line(8, "me says 3")).is_err(),
+            "line 7 is missing"
+        );
+        assert!(
+            bot().event(line(1, "me says 2")).is_err(),
+            "its first line is missing"
+        );
+        let mut doubled = bot();
+        assert_eq!(doubled.event(line(1, "me says 1")), Ok(()));
+        assert!(doubled.event(line(2, "me says 1")).is_err());
+    }
+
+    #[test]
+    fn latest_lines_may_be_missing_but_never_come_back() {
+        let mut lossy = ChatBot {
+            lossy: true,
+            ..bot()
+        };
+        assert_eq!(lossy.event(line(1, "me says 2")), Ok(()));
+        assert!(lossy.event(line(2, "me says 1")).is_err());
+    }
+}

@@ -1,0 +1,354 @@
+//! All bots of a run, in one thread: their sockets, timers and rooms.
+//!
+//! Owned by the fleet, which says when to do what. One pass is: receive, wake, step, flush.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime};
+
+use rejoin_client::{Core, Options as ClientOptions, Permit};
+use rejoin_protocol::crypto::StaticKeys;
+use rejoin_protocol::handshake::ClientHandshake;
+use rejoin_protocol::limits::JOIN_TIMEOUT;
+use rejoin_protocol::{Rng, Timestamp};
+
+use crate::agreement::Agreement;
+use crate::behaviour::Behaviour;
+use crate::bot::{Bot, BotStage, Fault, Place, RoomRequest, Step, Surroundings, ViewOf};
+use crate::names;
+use crate::options::Options;
+use crate::report::Cause;
+use crate::sockets::Sockets;
+use crate::tally::Tally;
+
+/// Longest wait for a seat once the session is open: as long as for the session itself.
+const SEAT_TIMEOUT: Duration = JOIN_TIMEOUT;
+
+/// The bots of a run.
+pub(crate) struct Crew<B: Behaviour> {
+    pub(crate) bots: Vec<Bot<B>>,
+    pub(crate) rooms: Vec<(RoomRequest, Agreement<ViewOf<B>>)>,
+    pub(crate) tally: Tally,
+    sockets: Sockets,
+    /// Bots that have no seat yet: few at a time.
+    newcomers: Vec<usize>,
+    timers: BinaryHeap<Reverse<(Timestamp, usize)>>,
+    touched: Vec<usize>,
+    out: Vec<u8>,
+    options: Options,
+    /// Drawn from the operating system: who the bots are.
+    identity: Rng,
+    /// From the options' seed: what the bots do.
+    conduct: Rng,
+    tag: String,
+}
+
+/// What is still missing after the end of play.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Unsettled {
+    /// Bots with reliable inputs that no view covers.
+    pub(crate) uncovered: usize,
+    /// Rooms whose members hold different views.
+    pub(crate) divided: usize,
+}
+
+impl<B: Behaviour> Crew<B> {
+    /// No bots yet. `entropy` is secret and drawn fresh; `target` is the server or a relay to it.
+    ///
+    /// # Errors
+    /// No sockets are to be had.
+    pub(crate) fn new(
+        options: &Options,
+        target: SocketAddr,
+        entropy: [u8; 32],
+    ) -> io::Result<Self> {
+        let identity = Rng::from_seed(entropy);
+        let tag = format!("{:08x}", identity.fork("tag").below(1 << 32));
+        // A room that is asked for more seats than its kind allows says so itself.
+        let seats = u16::try_from(options.bots_per_room()).unwrap_or(u16::MAX);
+        let request = |room| RoomRequest::new(room, seats, &identity, &tag);
+        let rooms = (0..options.rooms.min(options.bots))
+            .map(|room| (request(room), Agreement::default()))
+            .collect();
+        Ok(Self {
+            bots: Vec::with_capacity(options.bots),
+            rooms,
+            tally: Tally::new(),
+            sockets: Sockets::open(target, options.bots)?,
+            newcomers: Vec::new(),
+            timers: BinaryHeap::new(),
+            touched: Vec::new(),
+            out: Vec::with_capacity(2_048),
+            options: options.clone(),
+            identity,
+            conduct: Rng::from_number(options.seed),
+            tag,
+        })
+    }
+
+    /// Bots on their way to a seat.
+    pub(crate) fn joining(&self) -> usize {
+        self.newcomers.len()
+    }
+
+    /// Bots that have a seat now.
+    pub(crate) fn seated(&self) -> impl Iterator<Item = &Bot<B>> {
+        self.bots
+            .iter()
+            .filter(|bot| matches!(bot.stage, BotStage::Seated { .. }))
+    }
+
+    /// True once no bot has anything left to do.
+    pub(crate) fn is_over(&self) -> bool {
+        self.bots
+            .iter()
+            .all(|bot| matches!(bot.stage, BotStage::Gone | BotStage::Failed))
+    }
+
+    /// Sends the next bot on its way.
+    pub(crate) fn start_bot(&mut self, now: Timestamp) {
+        let bot = self.bots.len();
+        let place = Place {
+            bot,
+            room: bot % self.rooms.len().max(1),
+            socket: self.sockets.of_bot(bot),
+        };
+        let mut rng = self.identity.fork(&format!("bot {bot}"));
+        let label = u32::try_from(bot).expect("the command line bounds the number of bots");
+        let options = ClientOptions {
+            server: self.options.server_key,
+            identity: StaticKeys::generate(&mut rng),
+            permit: Permit::dev(names::of_bot(bot, &self.tag)),
+            receive_id: Some(label.to_be_bytes()),
+            join_timeout: JOIN_TIMEOUT,
+            moment: wall_clock_micros(),
+        };
+        let core = Core::new(options, rng, now);
+        let conduct = self.conduct.fork(&format!("bot {bot}"));
+        self.bots.push(Bot::new(core, place, conduct, now));
+        self.newcomers.push(bot);
+        self.touch(bot);
+    }
+
+    /// Takes all waiting datagrams. True if there was one.
+    pub(crate) fn receive(&mut self, now: Timestamp) -> bool {
+        let Self {
+            sockets,
+            bots,
+            newcomers,
+            touched,
+            ..
+        } = self;
+        sockets.receive(|socket, datagram| {
+            let taker = if ClientHandshake::is_reply(datagram) {
+                take_reply(bots, newcomers, socket, datagram, now)
+            } else {
+                take_packet(bots, datagram, now)
+            };
+            if let Some(bot) = taker.and_then(|bot| bots.get_mut(bot)) {
+                bot.touch(touched);
+            }
+        })
+    }
+
+    /// Wakes the bots whose timers are due.
+    pub(crate) fn wake(&mut self, now: Timestamp) {
+        while let Some(&Reverse((at, index))) = self.timers.peek() {
+            if at > now {
+                return;
+            }
+            self.timers.pop();
+            let Some(bot) = self.bots.get_mut(index) else {
+                continue;
+            };
+            if bot.timer == Some(at) {
+                bot.timer = None;
+                bot.core.handle_timeout(now);
+                self.touch(index);
+            }
+        }
+    }
+
+    /// When the next bot must be woken.
+    pub(crate) fn next_timer(&self) -> Option<Timestamp> {
+        self.timers.peek().map(|Reverse((at, _))| *at)
+    }
+
+    /// Lets a bot play a step.
+    pub(crate) fn step(&mut self, index: usize, step: Step) {
+        if let Some(bot) = self.bots.get_mut(index) {
+            bot.step(step);
+            self.touch(index);
+        }
+    }
+
+    /// Lets every touched bot take its events and send.
+    pub(crate) fn flush(&mut self, now: Timestamp) {
+        while let Some(index) = self.touched.pop() {
+            self.flush_bot(index, now);
+        }
+        let bots = &self.bots;
+        self.newcomers.retain(|index| {
+            let stage = bots.get(*index).map(|bot| bot.stage);
+            matches!(stage, Some(BotStage::Joining | BotStage::Seating { .. }))
+        });
+    }
+
+    /// Fails the bots that wait too long for a seat.
+    pub(crate) fn give_up_on_seats(&mut self, now: Timestamp) {
+        for index in self.newcomers.clone() {
+            let Some(bot) = self.bots.get_mut(index) else {
+                continue;
+            };
+            let seating = matches!(bot.stage, BotStage::Seating { .. });
+            if seating && now.since(bot.started()) > JOIN_TIMEOUT + SEAT_TIMEOUT {
+                let text = format!("no seat within {SEAT_TIMEOUT:?}");
+                bot.fail(
+                    Fault {
+                        cause: Cause::Lost,
+                        text,
+                    },
+                    &mut self.tally,
+                );
+                self.touch(index);
+            }
+        }
+    }
+
+    /// Breaks off all joins under way, and gives every seat back.
+    pub(crate) fn leave(&mut self) {
+        for index in 0..self.bots.len() {
+            if let Some(bot) = self.bots.get_mut(index) {
+                bot.leave();
+                self.touch(index);
+            }
+        }
+    }
+
+    /// Judges what every bot saw last.
+    pub(crate) fn check(&mut self) {
+        for bot in &mut self.bots {
+            if let Err(fault) = bot.check() {
+                self.tally
+                    .fail(Some(bot.place.bot), fault.cause, fault.text);
+            }
+        }
+    }
+
+    /// What is still missing after the end of play.
+    pub(crate) fn unsettled(&self) -> Unsettled {
+        let mut newest: Vec<Option<Option<u64>>> = vec![None; self.rooms.len()];
+        let mut divided = vec![false; self.rooms.len()];
+        let mut uncovered = 0;
+        for bot in self.seated() {
+            uncovered += usize::from(!bot.sends.all_covered());
+            let sequence = bot.seen().map(|seen| seen.sequence);
+            let places = (
+                newest.get_mut(bot.place.room),
+                divided.get_mut(bot.place.room),
+            );
+            let (Some(newest), Some(divided)) = places else {
+                continue;
+            };
+            *divided |= sequence.is_none() || newest.is_some_and(|other| other != sequence);
+            *newest = Some(sequence);
+        }
+        Unsettled {
+            uncovered,
+            divided: divided.into_iter().filter(|room| *room).count(),
+        }
+    }
+
+    /// Ends a window of the sampled figures.
+    pub(crate) fn sample(&mut self) {
+        let Self { bots, tally, .. } = self;
+        let seated = bots
+            .iter()
+            .filter(|bot| matches!(bot.stage, BotStage::Seated { .. }));
+        tally.sample(seated.filter_map(|bot| bot.core.link().rtt));
+    }
+
+    fn touch(&mut self, index: usize) {
+        if let Some(bot) = self.bots.get_mut(index) {
+            bot.touch(&mut self.touched);
+        }
+    }
+
+    fn flush_bot(&mut self, index: usize, now: Timestamp) {
+        let Some(bot) = self.bots.get_mut(index) else {
+            return;
+        };
+        bot.is_touched = false;
+        let Some((request, agreement)) = self.rooms.get_mut(bot.place.room) else {
+            return;
+        };
+        while let Some(event) = bot.core.poll_event() {
+            let tally = &mut self.tally;
+            let mut around = Surroundings {
+                request,
+                agreement,
+                tally,
+                now,
+            };
+            if let Err(fault) = bot.on_event(event, &mut around) {
+                bot.fail(fault, &mut self.tally);
+            }
+        }
+        self.out.clear();
+        while bot.core.poll_transmit(&mut self.out, now) {
+            self.sockets.send(bot.place.socket, &self.out);
+            self.out.clear();
+        }
+        if let Some(at) = bot.core.poll_timeout() {
+            // A timer that goes off too early is harmless; one that is too late is not.
+            if bot.timer.is_none_or(|set| at < set) {
+                bot.timer = Some(at);
+                self.timers.push(Reverse((at, index)));
+            }
+        }
+    }
+}
+
+/// A reply to a hello carries no label: the newcomer who sent that hello knows it.
+fn take_reply<B: Behaviour>(
+    bots: &mut [Bot<B>],
+    newcomers: &[usize],
+    socket: usize,
+    datagram: &mut [u8],
+    now: Timestamp,
+) -> Option<usize> {
+    for index in newcomers {
+        let Some(bot) = bots.get_mut(*index) else {
+            continue;
+        };
+        if bot.place.socket == socket && bot.awaits_reply() {
+            bot.core.handle_datagram(datagram, now);
+            if !bot.awaits_reply() {
+                return Some(*index);
+            }
+        }
+    }
+    None
+}
+
+/// A packet's bytes 1 to 4 are the label that the bot asked for.
+fn take_packet<B: Behaviour>(
+    bots: &mut [Bot<B>],
+    datagram: &mut [u8],
+    now: Timestamp,
+) -> Option<usize> {
+    let label: [u8; 4] = *datagram.get(1..)?.first_chunk()?;
+    let index = usize::try_from(u32::from_be_bytes(label)).ok()?;
+    bots.get_mut(index)?.core.handle_datagram(datagram, now);
+    Some(index)
+}
+
+/// Orders the hellos of one identity.
+fn wall_clock_micros() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+}

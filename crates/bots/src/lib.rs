@@ -1,0 +1,48 @@
+//! Load-testing players: they join rooms, play as a developer's [`Behaviour`] says, and check
+//! what the server told them.
+//!
+//! Called by the commands `bots` and `demo`, and by tests. Owns the players' clock, sockets and
+//! chance; what a player does in a room is left to the behaviour, and how a session works to
+//! `rejoin_client`.
+//!
+//! ```text
+//! Behaviours --run--> fleet --steps--> bot --> rejoin_client::Core
+//!                       |                        |
+//!                     report <--checks-- views   +--> sockets --> (relay) --> server
+//! ```
+
+mod agreement;
+mod arena_bot;
+mod behaviour;
+mod behaviours;
+mod bot;
+mod bot_cx;
+mod chat_bot;
+mod crew;
+mod duration;
+mod fleet;
+mod impairment;
+mod measure;
+mod names;
+mod observer;
+mod options;
+mod relay;
+mod report;
+mod sends;
+mod sockets;
+mod summary;
+mod tally;
+
+pub use arena_bot::ArenaBot;
+pub use behaviour::Behaviour;
+pub use behaviours::Behaviours;
+pub use bot_cx::BotCx;
+pub use chat_bot::ChatBot;
+pub use duration::{DurationError, parse_duration};
+pub use fleet::{FleetError, run};
+pub use impairment::{Impairment, ImpairmentError};
+pub use measure::Percentiles;
+pub use observer::{Control, Glimpse, Observer, Progress, Stage, Unobserved};
+pub use options::{Mode, ModeError, Options};
+pub use relay::{Relay, RelayStats};
+pub use report::{Cause, Failure, Inputs, Report, Snapshots, Traffic};

@@ -1,0 +1,96 @@
+//! Who looks on while bots play: progress lines, the demo's picture, tests.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::measure::Percentiles;
+use crate::report::{Inputs, Snapshots, Traffic};
+
+/// Looks on. Called from the run's own loop, so it must not block.
+pub trait Observer {
+    /// How often to be called.
+    fn interval(&self) -> Duration;
+
+    /// Which room to show in [`Progress::glimpse`].
+    fn room(&self) -> usize {
+        0
+    }
+
+    /// Takes the state of the run; says whether to go on.
+    fn observe(&mut self, progress: &Progress) -> Control;
+}
+
+/// Whether a run goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// As planned.
+    Continue,
+    /// Stop playing now; what was played is still checked.
+    Stop,
+}
+
+/// Which part of a run it is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Bots join.
+    Joining,
+    /// Bots play.
+    Playing,
+    /// Bots have stopped and wait until everything they sent is applied.
+    Settling,
+    /// Bots give their seats back.
+    Leaving,
+}
+
+/// A run as it stands. Counts are since its start.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    /// Where in the run it is.
+    pub stage: Stage,
+    /// Time since this part began.
+    pub in_stage: Duration,
+    /// Bots with a seat now.
+    pub playing: usize,
+    /// Bots that failed.
+    pub failed: usize,
+    /// Rooms with at least one bot.
+    pub rooms: usize,
+    /// Inputs.
+    pub inputs: Inputs,
+    /// Snapshots.
+    pub snapshots: Snapshots,
+    /// Datagrams and bytes.
+    pub traffic: Traffic,
+    /// Round-trip times of the links now.
+    pub rtt: Percentiles,
+    /// Latency of the inputs of the last half second.
+    pub input: Percentiles,
+    /// The room that [`Observer::room`] names.
+    pub glimpse: Option<Glimpse>,
+}
+
+/// One room as its members see it.
+#[derive(Clone, Debug)]
+pub struct Glimpse {
+    /// Which of the run's rooms.
+    pub room: usize,
+    /// Steps of its clock.
+    pub tick: u64,
+    /// Its encoded view.
+    pub view: Bytes,
+}
+
+/// Nobody looks on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unobserved;
+
+impl Observer for Unobserved {
+    fn interval(&self) -> Duration {
+        Duration::from_secs(3_600)
+    }
+
+    fn observe(&mut self, _progress: &Progress) -> Control {
+        Control::Continue
+    }
+}

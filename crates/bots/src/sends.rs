@@ -1,0 +1,124 @@
+//! What one bot has sent: counts, and the planned times by which latency is measured.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use rejoin_protocol::Timestamp;
+
+/// Latest inputs whose planned times are remembered: 4 s at 64 Hz. Older ones are lost or unseen.
+const LATEST_REMEMBERED: usize = 256;
+
+/// An input on its way. Latency counts from the planned time, so that a late bot or a full queue
+/// shows as latency and not as silence.
+#[derive(Clone, Copy, Debug)]
+struct InFlight {
+    number: u64,
+    planned: Timestamp,
+}
+
+/// One bot's sent inputs.
+#[derive(Debug, Default)]
+pub(crate) struct Sends {
+    reliable: VecDeque<InFlight>,
+    latest: VecDeque<InFlight>,
+    /// The room's number of the newest reliable input.
+    pub(crate) newest: u64,
+    /// Reliable inputs taken by the client.
+    pub(crate) reliable_sent: u64,
+    /// Latest inputs taken by the client.
+    pub(crate) latest_sent: u64,
+    /// Inputs that the client did not take.
+    pub(crate) refused: u64,
+    /// Reliable inputs that the room has applied.
+    pub(crate) acknowledged: u64,
+}
+
+impl Sends {
+    pub(crate) fn on_reliable(&mut self, number: u64, planned: Timestamp) {
+        self.newest = number;
+        self.reliable_sent += 1;
+        self.reliable.push_back(InFlight { number, planned });
+    }
+
+    pub(crate) fn on_latest(&mut self, number: u64, planned: Timestamp) {
+        self.latest_sent += 1;
+        if self.latest.len() >= LATEST_REMEMBERED {
+            self.latest.pop_front();
+        }
+        self.latest.push_back(InFlight { number, planned });
+    }
+
+    pub(crate) const fn on_refused(&mut self) {
+        self.refused += 1;
+    }
+
+    /// The room's cursor is at `cursor`: tells the latency of each input that it newly covers.
+    pub(crate) fn covered(&mut self, cursor: u64, now: Timestamp, mut tell: impl FnMut(Duration)) {
+        while let Some(input) = pop_up_to(&mut self.reliable, cursor) {
+            self.acknowledged += 1;
+            tell(now.since(input.planned));
+        }
+    }
+
+    /// A view shows the latest input `number`: tells its latency. Skipped ones were lost.
+    pub(crate) fn shown(&mut self, number: u64, now: Timestamp, mut tell: impl FnMut(Duration)) {
+        while let Some(input) = pop_up_to(&mut self.latest, number) {
+            if input.number == number {
+                tell(now.since(input.planned));
+            }
+        }
+    }
+
+    /// True once the room has applied every reliable input.
+    pub(crate) fn all_covered(&self) -> bool {
+        self.reliable.is_empty()
+    }
+
+    /// Reliable inputs not covered yet.
+    pub(crate) fn uncovered(&self) -> usize {
+        self.reliable.len()
+    }
+}
+
+fn pop_up_to(queue: &mut VecDeque<InFlight>, number: u64) -> Option<InFlight> {
+    if queue.front()?.number > number {
+        return None;
+    }
+    queue.pop_front()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_covers_all_inputs_up_to_it_once() {
+        let mut sends = Sends::default();
+        for number in 1..=3 {
+            sends.on_reliable(number, Timestamp::from_millis(number));
+        }
+        let mut latencies = Vec::new();
+        sends.covered(2, Timestamp::from_millis(10), |latency| {
+            latencies.push(latency.as_millis())
+        });
+        sends.covered(2, Timestamp::from_millis(20), |latency| {
+            latencies.push(latency.as_millis())
+        });
+        assert_eq!(latencies, [9, 8]);
+        assert_eq!((sends.acknowledged, sends.uncovered()), (2, 1));
+    }
+
+    #[test]
+    fn only_the_shown_latest_input_is_measured() {
+        let mut sends = Sends::default();
+        for number in 1..=300 {
+            sends.on_latest(number, Timestamp::from_millis(number));
+        }
+        let mut latencies = Vec::new();
+        sends.shown(299, Timestamp::from_millis(300), |latency| {
+            latencies.push(latency.as_millis())
+        });
+        assert_eq!(latencies, [1]);
+        assert_eq!(sends.latest.len(), 1);
+    }
+}
