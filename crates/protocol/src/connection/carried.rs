@@ -1,0 +1,28 @@
+//! What a sent packet carried, remembered until its fate is known.
+
+use super::event::Tag;
+use super::frame::StreamName;
+
+/// A part of a packet that someone wants to know the fate of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Carried {
+    /// A fragment of a reliable message.
+    Stream {
+        stream: StreamName,
+        id: u64,
+        index: u8,
+    },
+    /// A whole unreliable message.
+    Latest(Tag),
+    /// A fragment of an unreliable message, named by the sender's own count.
+    LatestFragment(u64),
+    /// An announcement of this interval in milliseconds.
+    Heartbeat(u32),
+}
+
+/// What became of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Acked,
+    Lost,
+}

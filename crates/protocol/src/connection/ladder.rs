@@ -1,0 +1,137 @@
+//! The peer's promise: where it stands on the ladder, counted from the interval it announced.
+
+use std::time::Duration;
+
+use crate::limits::{
+    DETACH_AFTER, HEARTBEAT_ANNOUNCED_MAX, HEARTBEAT_IDLE, HEARTBEAT_MIN, PROBE_INTERVAL,
+    PROBE_INTERVAL_DETACHED, SUSPECT_AFTER_MAX, SUSPECT_AFTER_MIN,
+};
+use crate::liveness::Liveness;
+use crate::time::Timestamp;
+
+/// How long the peer has been silent, against what it announced.
+#[derive(Debug)]
+pub(crate) struct Ladder {
+    liveness: Liveness,
+    last_heard: Timestamp,
+    /// The peer's word, within bounds: it must not exempt itself from the ladder.
+    interval: Duration,
+    /// Packet of the newest announcement; an older one that comes late is void.
+    announced_in: Option<u64>,
+}
+
+impl Ladder {
+    pub(crate) fn new(now: Timestamp) -> Self {
+        Self {
+            liveness: Liveness::Live,
+            last_heard: now,
+            interval: HEARTBEAT_IDLE,
+            announced_in: None,
+        }
+    }
+
+    pub(crate) fn liveness(&self) -> Liveness {
+        self.liveness
+    }
+
+    /// An authentic packet came. Gives the liveness if it changed.
+    pub(crate) fn on_heard(&mut self, now: Timestamp) -> Option<Liveness> {
+        self.last_heard = self.last_heard.max(now);
+        self.change(Liveness::Live)
+    }
+
+    /// The peer announces its interval in packet `number`.
+    pub(crate) fn on_announced(&mut self, number: u64, interval: Duration) {
+        if self.announced_in.is_none_or(|newest| number > newest) {
+            self.announced_in = Some(number);
+            self.interval = interval.clamp(HEARTBEAT_MIN, HEARTBEAT_ANNOUNCED_MAX);
+        }
+    }
+
+    /// Lets time pass: one step down if it is due. Gives the new liveness; ask again until `None`.
+    pub(crate) fn on_timeout(&mut self, now: Timestamp, patience: Duration) -> Option<Liveness> {
+        self.deadline(patience)
+            .filter(|deadline| *deadline <= now)?;
+        match self.liveness {
+            Liveness::Live => self.change(Liveness::Suspect),
+            Liveness::Suspect => self.change(Liveness::Detached),
+            Liveness::Detached => None,
+        }
+    }
+
+    /// When the next step down is due; `patience` is what a slow link may need.
+    pub(crate) fn deadline(&self, patience: Duration) -> Option<Timestamp> {
+        let expected = self.last_heard + self.interval;
+        match self.liveness {
+            Liveness::Live => Some(expected + patience.clamp(SUSPECT_AFTER_MIN, SUSPECT_AFTER_MAX)),
+            Liveness::Suspect => Some(expected + DETACH_AFTER),
+            Liveness::Detached => None,
+        }
+    }
+
+    /// When the next probe is due; `last` is when something left that asks for an answer.
+    pub(crate) fn probe_deadline(&self, last: Timestamp) -> Option<Timestamp> {
+        match self.liveness {
+            Liveness::Live => None,
+            Liveness::Suspect => Some(last + PROBE_INTERVAL),
+            Liveness::Detached => Some(last + PROBE_INTERVAL_DETACHED),
+        }
+    }
+
+    fn change(&mut self, liveness: Liveness) -> Option<Liveness> {
+        let before = std::mem::replace(&mut self.liveness, liveness);
+        (before != liveness).then_some(liveness)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    #[test]
+    fn silence_leads_down_and_a_packet_back_up() {
+        let mut ladder = Ladder::new(at(0));
+        let patience = Duration::ZERO;
+        ladder.on_announced(1, Duration::from_millis(500));
+        assert_eq!(ladder.on_timeout(at(1_249), patience), None);
+        assert_eq!(ladder.probe_deadline(at(0)), None);
+        assert_eq!(
+            ladder.on_timeout(at(1_250), patience),
+            Some(Liveness::Suspect)
+        );
+        assert_eq!(ladder.probe_deadline(at(1_000)), Some(at(1_200)));
+        assert_eq!(ladder.on_timeout(at(5_499), patience), None);
+        assert_eq!(
+            ladder.on_timeout(at(5_500), patience),
+            Some(Liveness::Detached)
+        );
+        assert_eq!(ladder.on_timeout(at(99_000), patience), None);
+        assert_eq!(ladder.probe_deadline(at(99_000)), Some(at(100_000)));
+        assert_eq!(ladder.on_heard(at(99_000)), Some(Liveness::Live));
+        assert_eq!(ladder.on_heard(at(99_001)), None);
+    }
+
+    #[test]
+    fn a_slow_link_gets_more_time_up_to_a_bound() {
+        let ladder = Ladder::new(at(0));
+        let deadline = |patience_ms| ladder.deadline(Duration::from_millis(patience_ms));
+        assert_eq!(deadline(1_000), Some(at(16_000)));
+        assert_eq!(deadline(60_000), Some(at(16_500)));
+    }
+
+    #[test]
+    fn a_late_announcement_is_void_and_an_endless_one_bounded() {
+        let mut ladder = Ladder::new(at(0));
+        ladder.on_announced(9, Duration::from_secs(1));
+        ladder.on_announced(8, Duration::from_secs(30));
+        assert_eq!(ladder.interval, Duration::from_secs(1));
+        ladder.on_announced(10, Duration::MAX);
+        assert_eq!(ladder.interval, HEARTBEAT_ANNOUNCED_MAX);
+        ladder.on_announced(11, Duration::ZERO);
+        assert_eq!(ladder.interval, HEARTBEAT_MIN);
+    }
+}

@@ -1,0 +1,337 @@
+//! The sending half of the latest lane: at most one message per key waits, the newest.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+
+use super::carried::Carried;
+use super::error::SendError;
+use super::event::Tag;
+use super::frame::{Fragment, FrameWriter, LatestFrame};
+use crate::limits::{FRAGMENT_MAX, LATEST_KEYS_MAX, LATEST_MAX};
+
+/// Messages that have not left, and fragmented ones whose fate is open.
+#[derive(Debug, Default)]
+pub(crate) struct LatestSend {
+    queue: VecDeque<Outgoing>,
+    /// By the sender's own count. Bounded by the log of sent packets, which settles each.
+    in_flight: BTreeMap<u64, InFlight>,
+    next_name: u64,
+    /// Emptied buffers for heads to come.
+    spare: Vec<Vec<u8>>,
+}
+
+/// A message on its way out. All its fragments leave in one burst.
+#[derive(Debug)]
+struct Outgoing {
+    key: u16,
+    head: Vec<u8>,
+    body: Bytes,
+    tag: Option<Tag>,
+    /// The next fragment; past 0 the message can no longer be replaced.
+    fragment: Fragment,
+    /// Number of the packet that holds fragment 0.
+    first: u64,
+    /// Set with the first of several fragments, if the message has a tag.
+    name: u64,
+}
+
+#[derive(Debug)]
+struct InFlight {
+    tag: Tag,
+    /// Fragments not acknowledged.
+    left: u8,
+}
+
+/// A message as the caller offers it: `head`, then `body`.
+#[derive(Debug)]
+pub(crate) struct Offer<'a> {
+    pub(crate) key: u16,
+    pub(crate) head: &'a [u8],
+    pub(crate) body: Bytes,
+    pub(crate) tag: Option<Tag>,
+}
+
+impl LatestSend {
+    /// Queues a message. Gives the tag of the one it replaces.
+    pub(crate) fn offer(&mut self, offer: Offer<'_>) -> Result<Option<Tag>, SendError> {
+        let len = offer.head.len() + offer.body.len();
+        if len > LATEST_MAX {
+            return Err(SendError::TooLong {
+                len,
+                max: LATEST_MAX,
+            });
+        }
+        let fragment = Fragment {
+            index: 0,
+            count: Fragment::count_of(len),
+        };
+        let unsent = |old: &&mut Outgoing| old.key == offer.key && old.fragment.index == 0;
+        if let Some(old) = self.queue.iter_mut().find(unsent) {
+            old.head.clear();
+            old.head.extend_from_slice(offer.head);
+            old.body = offer.body;
+            old.fragment = fragment;
+            return Ok(std::mem::replace(&mut old.tag, offer.tag));
+        }
+        if self.queue.len() >= LATEST_KEYS_MAX {
+            return Err(SendError::QueueFull);
+        }
+        let mut head = self.spare.pop().unwrap_or_default();
+        head.extend_from_slice(offer.head);
+        let Offer { key, body, tag, .. } = offer;
+        self.queue.push_back(Outgoing {
+            key,
+            head,
+            body,
+            tag,
+            fragment,
+            first: 0,
+            name: 0,
+        });
+        Ok(None)
+    }
+
+    /// True if something waits to leave.
+    pub(crate) fn has_pending(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    /// Fills packet `number` with what fits, oldest message first.
+    pub(crate) fn fill(
+        &mut self,
+        number: u64,
+        writer: &mut FrameWriter<'_>,
+        carried: &mut Vec<Carried>,
+    ) {
+        let mut index = 0;
+        loop {
+            // A newer message must not overtake the rest of one under way.
+            let key = self.queue.get(index).map(|message| message.key);
+            if self
+                .queue
+                .iter()
+                .take(index)
+                .any(|earlier| Some(earlier.key) == key)
+            {
+                index += 1;
+                continue;
+            }
+            let Some(message) = self.queue.get_mut(index) else {
+                return;
+            };
+            while !message.is_done() && message.write(number, writer) {
+                let note = match message.tag {
+                    None => None,
+                    Some(tag) if message.fragment.is_whole() => Some(Carried::Latest(tag)),
+                    Some(tag) => {
+                        let left = message.fragment.count;
+                        if message.fragment.index == 0 {
+                            message.name = self.next_name;
+                            self.next_name += 1;
+                            self.in_flight.insert(message.name, InFlight { tag, left });
+                        }
+                        Some(Carried::LatestFragment(message.name))
+                    }
+                };
+                carried.extend(note);
+                message.fragment.index += 1;
+            }
+            if message.is_done() {
+                self.discard(index);
+            } else {
+                index += 1;
+            }
+        }
+    }
+
+    /// The peer has a fragment. Gives the message's tag once it has all of them.
+    pub(crate) fn on_acked(&mut self, name: u64) -> Option<Tag> {
+        let message = self.in_flight.get_mut(&name)?;
+        message.left -= 1;
+        if message.left > 0 {
+            return None;
+        }
+        self.in_flight.remove(&name).map(|message| message.tag)
+    }
+
+    /// A fragment is lost, and so is its message. Gives its tag, the first time.
+    pub(crate) fn on_lost(&mut self, name: u64) -> Option<Tag> {
+        self.in_flight.remove(&name).map(|message| message.tag)
+    }
+
+    fn discard(&mut self, index: usize) {
+        let Some(message) = self.queue.remove(index) else {
+            return;
+        };
+        let mut head = message.head;
+        head.clear();
+        self.spare.push(head);
+    }
+}
+
+impl Outgoing {
+    const fn is_done(&self) -> bool {
+        self.fragment.index == self.fragment.count
+    }
+
+    /// Writes the next fragment if it fits.
+    fn write(&mut self, number: u64, writer: &mut FrameWriter<'_>) -> bool {
+        if self.fragment.index == 0 {
+            self.first = number;
+        }
+        let back = number - self.first;
+        let range = self.fragment.range(self.head.len() + self.body.len());
+        debug_assert!(range.len() <= FRAGMENT_MAX);
+        let split = self.head.len();
+        let head = self.head.get(range.start.min(split)..range.end.min(split));
+        let from = range.start.saturating_sub(split);
+        let body = self.body.get(from..range.end.saturating_sub(split));
+        let data = [head.unwrap_or_default(), body.unwrap_or_default()];
+        LatestFrame {
+            key: self.key,
+            fragment: self.fragment,
+            back,
+            data,
+        }
+        .write(writer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::frame::Frame;
+    use super::*;
+    use crate::wire::Reader;
+
+    fn offer(
+        lane: &mut LatestSend,
+        key: u16,
+        len: usize,
+        tag: Tag,
+    ) -> Result<Option<Tag>, SendError> {
+        let body = Bytes::from(vec![0; len - 1]);
+        lane.offer(Offer {
+            key,
+            head: &[9],
+            body,
+            tag: Some(tag),
+        })
+    }
+
+    /// Sends packet `number`; gives key, fragment and way back of its frames.
+    fn packet(lane: &mut LatestSend, number: u64) -> (Vec<(u16, u8, u64)>, Vec<Carried>) {
+        let mut out = Vec::new();
+        let mut writer = FrameWriter::new(&mut out);
+        let mut carried = Vec::new();
+        lane.fill(number, &mut writer, &mut carried);
+        writer.finish();
+        let mut reader = Reader::new(&out);
+        let mut frames = Vec::new();
+        while !reader.is_empty() {
+            let Ok(Frame::Latest(frame)) = Frame::read(&mut reader) else {
+                panic!("latest frame")
+            };
+            frames.push((frame.key, frame.fragment.index, frame.back));
+        }
+        (frames, carried)
+    }
+
+    #[test]
+    fn an_unsent_message_is_replaced_and_its_tag_told() {
+        let mut lane = LatestSend::default();
+        assert_eq!(offer(&mut lane, 1, 10, 100), Ok(None));
+        assert_eq!(offer(&mut lane, 2, 10, 200), Ok(None));
+        assert_eq!(offer(&mut lane, 1, 20, 101), Ok(Some(100)));
+        let (frames, carried) = packet(&mut lane, 5);
+        assert_eq!(frames, [(1, 0, 0), (2, 0, 0)]);
+        assert_eq!(carried, [Carried::Latest(101), Carried::Latest(200)]);
+        assert!(!lane.has_pending());
+    }
+
+    #[test]
+    fn fragments_name_the_packet_of_the_first_and_share_one_fate() {
+        let mut lane = LatestSend::default();
+        offer(&mut lane, 1, 2 * FRAGMENT_MAX + 40, 100).unwrap();
+        assert_eq!(packet(&mut lane, 7).0, [(1, 0, 0)]);
+        assert_eq!(
+            offer(&mut lane, 1, 3, 101),
+            Ok(None),
+            "under way: no longer replaced"
+        );
+        assert_eq!(packet(&mut lane, 8).0, [(1, 1, 1)], "the rest does not fit");
+        assert_eq!(
+            packet(&mut lane, 9).0,
+            [(1, 2, 2), (1, 0, 0)],
+            "a newer one waits for it"
+        );
+        assert_eq!(lane.on_acked(0), None);
+        assert_eq!(lane.on_acked(0), None);
+        assert_eq!(lane.on_acked(0), Some(100));
+        assert_eq!(lane.on_acked(0), None);
+        assert_eq!(lane.on_lost(0), None);
+        assert!(lane.in_flight.is_empty());
+    }
+
+    #[test]
+    fn one_lost_fragment_loses_the_message_once() {
+        let mut lane = LatestSend::default();
+        offer(&mut lane, 1, 2 * FRAGMENT_MAX, 100).unwrap();
+        packet(&mut lane, 0);
+        packet(&mut lane, 1);
+        assert_eq!(lane.on_acked(0), None);
+        assert_eq!(lane.on_lost(0), Some(100));
+        assert_eq!(lane.on_lost(0), None);
+        assert_eq!(lane.on_acked(0), None);
+    }
+
+    #[test]
+    fn head_and_body_are_cut_as_one_message() {
+        let body: Bytes = (0..=255_u8).cycle().take(2_000).collect();
+        for head_len in [0, 1, FRAGMENT_MAX - 1, FRAGMENT_MAX, FRAGMENT_MAX + 7] {
+            let head = vec![0xaa; head_len];
+            let mut lane = LatestSend::default();
+            lane.offer(Offer {
+                key: 0,
+                head: &head,
+                body: body.clone(),
+                tag: None,
+            })
+            .unwrap();
+            let mut message = Vec::new();
+            for number in 0.. {
+                if !lane.has_pending() {
+                    break;
+                }
+                let mut out = Vec::new();
+                let mut writer = FrameWriter::new(&mut out);
+                lane.fill(number, &mut writer, &mut Vec::new());
+                writer.finish();
+                let mut reader = Reader::new(&out);
+                while !reader.is_empty() {
+                    let Ok(Frame::Latest(frame)) = Frame::read(&mut reader) else {
+                        panic!()
+                    };
+                    message.extend_from_slice(frame.data[0]);
+                }
+            }
+            assert_eq!(message, [&head[..], &body[..]].concat());
+        }
+    }
+
+    #[test]
+    fn length_and_keys_are_bounded() {
+        let mut lane = LatestSend::default();
+        let error = SendError::TooLong {
+            len: LATEST_MAX + 1,
+            max: LATEST_MAX,
+        };
+        assert_eq!(offer(&mut lane, 0, LATEST_MAX + 1, 0), Err(error));
+        assert_eq!(offer(&mut lane, 0, LATEST_MAX, 0), Ok(None));
+        for key in 1..u16::try_from(LATEST_KEYS_MAX).unwrap() {
+            offer(&mut lane, key, 1, 0).unwrap();
+        }
+        assert_eq!(offer(&mut lane, 999, 1, 0), Err(SendError::QueueFull));
+        assert_eq!(offer(&mut lane, 5, 1, 0), Ok(Some(0)));
+    }
+}

@@ -1,0 +1,453 @@
+//! One peer's connection: packets in and out, loss, lanes, heartbeat, liveness.
+//!
+//! Both ends run the same machine. Methods come in three kinds: intents (`send_*`, `close`)
+//! queue something; `handle_*` takes a datagram or the passing of time; `poll_*` gives output.
+//! After any of the first two, drain in this order:
+//!
+//! 1. [`Connection::poll_event`] until `None`
+//! 2. [`Connection::poll_transmit`] until it returns false
+//! 3. [`Connection::poll_timeout`]: call [`Connection::handle_timeout`] no later than it says
+//!
+//! `poll_transmit` may be held back to the end of a tick, so that everything rides in one datagram.
+//!
+//! ```text
+//! handle_datagram -> protection -> frames -> incoming  -> events
+//!                                         -> recovery  -> fates -> outgoing
+//!                                         -> ladder, acks
+//! poll_transmit   <- protection <- frames <- acks, outgoing: heartbeat, control, latest, ordered
+//! ```
+
+mod acks;
+mod carried;
+mod congestion;
+mod error;
+mod event;
+mod frame;
+mod heartbeat;
+mod incoming;
+mod ladder;
+mod latest_receive;
+mod latest_send;
+mod loss;
+mod outgoing;
+mod protection;
+mod ranges;
+mod reassembly;
+mod recovery;
+mod rtt;
+mod sent;
+mod setup;
+mod stream_receive;
+mod stream_send;
+
+pub use error::{PacketError, SendError};
+pub use event::{ConnectionEvent, Tag};
+pub use setup::Setup;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::close::CloseReason;
+use crate::link::LinkStats;
+use crate::liveness::Liveness;
+use crate::time::Timestamp;
+use crate::wire::Reader;
+use acks::Acks;
+use error::Violation;
+use frame::{CloseFrame, Frame, FrameWriter};
+use incoming::Incoming;
+use ladder::Ladder;
+use latest_send::Offer;
+use outgoing::{Occasion, Outgoing};
+use protection::Protection;
+use recovery::Recovery;
+use sent::SentPacket;
+
+/// A connection. See the module page for the order of calls.
+#[derive(Debug)]
+pub struct Connection {
+    state: State,
+    protection: Protection,
+    outgoing: Outgoing,
+    incoming: Incoming,
+    acks: Acks,
+    recovery: Recovery,
+    ladder: Ladder,
+    /// Counters only; estimates are added when asked for.
+    counters: LinkStats,
+    /// Bounded by what one datagram can complete, if the owner drains after each.
+    events: VecDeque<ConnectionEvent>,
+    /// The newest moment seen: when something queued since wants to leave.
+    clock: Timestamp,
+}
+
+/// How far a connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// No packet has shown yet that the peer holds the keys.
+    Unconfirmed,
+    Open,
+    /// The close packet has yet to leave.
+    Closing(CloseReason),
+    Closed,
+}
+
+impl Connection {
+    /// A connection fresh from its handshake. `rtt` is the handshake's own measurement, if any.
+    #[must_use]
+    pub fn new(setup: Setup, rtt: Option<Duration>, now: Timestamp) -> Self {
+        Self {
+            state: State::Unconfirmed,
+            protection: Protection::new(setup),
+            outgoing: Outgoing::new(),
+            incoming: Incoming::default(),
+            acks: Acks::default(),
+            recovery: Recovery::new(rtt, now),
+            ladder: Ladder::new(now),
+            counters: LinkStats::default(),
+            events: VecDeque::new(),
+            clock: now,
+        }
+    }
+
+    /// Takes a datagram of this connection; decrypts in place.
+    ///
+    /// # Errors
+    /// See [`PacketError`]; none of them is a defect of ours.
+    pub fn handle_datagram(
+        &mut self,
+        datagram: &mut [u8],
+        now: Timestamp,
+    ) -> Result<(), PacketError> {
+        if self.is_over() {
+            return Err(PacketError::Closed);
+        }
+        self.clock = self.clock.max(now);
+        let len = datagram.len();
+        let (number, frames) = match self.protection.open(datagram) {
+            Ok(opened) => opened,
+            Err(error) => {
+                self.counters.dropped += 1;
+                if self.protection.is_worn() {
+                    self.end(CloseReason::ProtocolViolation);
+                }
+                return Err(error);
+            }
+        };
+        self.counters.received += 1;
+        self.counters.received_bytes += u64::try_from(len).unwrap_or(u64::MAX);
+        self.on_authentic(now);
+        self.on_frames(number, frames, now).map_err(|violation| {
+            self.close(CloseReason::ProtocolViolation);
+            violation.into()
+        })
+    }
+
+    /// Lets time pass: loss probes, heartbeat, the ladder.
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        if self.is_over() {
+            return;
+        }
+        self.clock = self.clock.max(now);
+        let patience = self.recovery.rtt.patience();
+        while let Some(liveness) = self.ladder.on_timeout(now, patience) {
+            self.events.push_back(ConnectionEvent::Liveness(liveness));
+        }
+        let Self {
+            recovery,
+            outgoing,
+            events,
+            ..
+        } = self;
+        recovery.on_timeout(now, &mut |carried, fate| {
+            events.extend(outgoing.on_settled(carried, fate));
+        });
+    }
+
+    /// Queues a control message: reliable, in order, before everything else.
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    pub fn send_control(&mut self, message: Bytes) -> Result<(), SendError> {
+        self.check_open()?;
+        self.outgoing.control.push(message, None)
+    }
+
+    /// Queues a message on the ordered stream. `Acked(tag)` follows when the peer has all of it.
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    pub fn send_ordered(&mut self, message: Bytes, tag: Option<Tag>) -> Result<(), SendError> {
+        self.check_open()?;
+        self.outgoing.ordered.push(message, tag)
+    }
+
+    /// Offers an unreliable message; it replaces one of the same key that has not left yet.
+    /// The message is `head` followed by `body`; the body is not copied until it leaves.
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    pub fn send_latest(
+        &mut self,
+        key: u16,
+        head: &[u8],
+        body: Bytes,
+        tag: Option<Tag>,
+    ) -> Result<(), SendError> {
+        self.check_open()?;
+        let replaced = self.outgoing.latest.offer(Offer {
+            key,
+            head,
+            body,
+            tag,
+        })?;
+        self.events.extend(replaced.map(ConnectionEvent::Lost));
+        Ok(())
+    }
+
+    /// Announces that this side will not be silent for longer than `interval`, and keeps to it.
+    /// The interval is brought between [`HEARTBEAT_MIN`](crate::limits::HEARTBEAT_MIN) and
+    /// [`HEARTBEAT_ANNOUNCED_MAX`](crate::limits::HEARTBEAT_ANNOUNCED_MAX).
+    pub fn set_heartbeat(&mut self, interval: Duration) {
+        self.outgoing.heartbeat.set(interval);
+    }
+
+    /// Ends the connection. `poll_transmit` still gives the close packet; then `Closed` follows.
+    /// [`CloseReason::TimedOut`] is never sent: `Closed` follows at once.
+    pub fn close(&mut self, reason: CloseReason) {
+        if self.is_over() {
+            return;
+        }
+        if reason == CloseReason::TimedOut {
+            self.end(reason);
+        } else {
+            self.state = State::Closing(reason);
+        }
+    }
+
+    /// Appends the next datagram to `out`. False if there is none.
+    pub fn poll_transmit(&mut self, out: &mut Vec<u8>, now: Timestamp) -> bool {
+        self.clock = self.clock.max(now);
+        match self.state {
+            State::Closed => return false,
+            State::Closing(_) => {}
+            State::Unconfirmed | State::Open => {
+                let due = self.send_deadline().is_some_and(|deadline| deadline <= now);
+                if !due && !self.sends_at_once() {
+                    return false;
+                }
+            }
+        }
+        if self.protection.is_spent() {
+            self.end(CloseReason::Overloaded);
+            return false;
+        }
+        if let State::Closing(reason) = self.state {
+            self.transmit_close(reason, out);
+        } else {
+            self.transmit(out, now);
+        }
+        true
+    }
+
+    /// When [`Connection::handle_timeout`] is due, or (equal to "now" or past) when
+    /// [`Connection::poll_transmit`] or [`Connection::poll_event`] has something that must
+    /// not wait.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        if !self.events.is_empty() {
+            return Some(self.clock);
+        }
+        match self.state {
+            State::Closed => None,
+            State::Closing(_) => Some(self.clock),
+            State::Unconfirmed | State::Open if self.sends_at_once() => Some(self.clock),
+            State::Unconfirmed | State::Open => {
+                let ladder = self.ladder.deadline(self.recovery.rtt.patience());
+                [self.send_deadline(), self.recovery.deadline(), ladder]
+                    .into_iter()
+                    .flatten()
+                    .min()
+            }
+        }
+    }
+
+    /// The next event.
+    pub fn poll_event(&mut self) -> Option<ConnectionEvent> {
+        self.events.pop_front()
+    }
+
+    /// Link estimates and counters.
+    #[must_use]
+    pub fn stats(&self) -> LinkStats {
+        LinkStats {
+            rtt: self.recovery.rtt.smoothed(),
+            rtt_min: self.recovery.rtt.min(),
+            jitter: self.recovery.rtt.jitter(),
+            loss: self.recovery.loss_share(),
+            lost: self.recovery.lost(),
+            ..self.counters
+        }
+    }
+
+    /// Where the peer stands on the ladder.
+    #[must_use]
+    pub fn liveness(&self) -> Liveness {
+        self.ladder.liveness()
+    }
+
+    /// True once the connection is over.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.state == State::Closed
+    }
+
+    fn is_over(&self) -> bool {
+        matches!(self.state, State::Closing(_) | State::Closed)
+    }
+
+    fn check_open(&self) -> Result<(), SendError> {
+        if self.is_over() {
+            Err(SendError::Closed)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Ends the connection without another packet.
+    fn end(&mut self, reason: CloseReason) {
+        self.state = State::Closed;
+        self.events.push_back(ConnectionEvent::Closed(reason));
+    }
+
+    fn on_authentic(&mut self, now: Timestamp) {
+        if self.state == State::Unconfirmed {
+            self.state = State::Open;
+            self.events.push_back(ConnectionEvent::Confirmed);
+        }
+        self.events
+            .extend(self.ladder.on_heard(now).map(ConnectionEvent::Liveness));
+    }
+
+    fn on_frames(&mut self, number: u64, frames: &[u8], now: Timestamp) -> Result<(), Violation> {
+        if frames.is_empty() {
+            return Err(Violation("packet without frames"));
+        }
+        let mut reader = Reader::new(frames);
+        let mut eliciting = false;
+        while !reader.is_empty() {
+            let frame = Frame::read(&mut reader)?;
+            eliciting |= frame.is_eliciting();
+            self.on_frame(number, frame, now)?;
+            if self.is_over() {
+                return Ok(());
+            }
+        }
+        self.acks.on_received(number, eliciting, now);
+        Ok(())
+    }
+
+    fn on_frame(&mut self, number: u64, frame: Frame<'_>, now: Timestamp) -> Result<(), Violation> {
+        let Self {
+            recovery,
+            outgoing,
+            incoming,
+            events,
+            ..
+        } = self;
+        match frame {
+            Frame::Ping => {}
+            Frame::Ack(ack) => {
+                let told = recovery.on_ack(&ack, now, &mut |carried, fate| {
+                    events.extend(outgoing.on_settled(carried, fate));
+                })?;
+                told.into_iter()
+                    .for_each(|largest| self.acks.on_acked(largest));
+            }
+            Frame::Heartbeat(heartbeat) => self.ladder.on_announced(number, heartbeat.interval()),
+            Frame::Close(CloseFrame(reason)) => self.end(reason),
+            Frame::Stream(frame) => incoming.on_stream(&frame, events)?,
+            Frame::Latest(frame) => incoming.on_latest(number, &frame, events)?,
+        }
+        Ok(())
+    }
+
+    /// True if something waits that no timer holds back.
+    fn sends_at_once(&self) -> bool {
+        self.recovery.probe_wanted() || self.outgoing.has_pending(&self.recovery.congestion)
+    }
+
+    /// When a packet must leave although nothing waits.
+    fn send_deadline(&self) -> Option<Timestamp> {
+        let last = self.recovery.last_eliciting();
+        let heartbeat = self.outgoing.heartbeat.deadline(last);
+        let probe = self.ladder.probe_deadline(last);
+        [self.acks.deadline(), Some(heartbeat), probe]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn transmit(&mut self, out: &mut Vec<u8>, now: Timestamp) {
+        let last = self.recovery.last_eliciting();
+        if self
+            .ladder
+            .probe_deadline(last)
+            .is_some_and(|deadline| deadline <= now)
+        {
+            self.recovery.want_probe();
+        }
+        let number = self.protection.next();
+        let started = self.protection.start(out, self.recovery.largest_acked());
+        let mut writer = FrameWriter::new(out);
+        let acked_up_to = self.acks.fill(&mut writer, now);
+        let ordered_bytes = self.outgoing.fill(
+            &mut writer,
+            &Occasion {
+                number,
+                heartbeat_due: self.outgoing.heartbeat.deadline(last) <= now,
+                probe: self.recovery.probe_wanted(),
+                congestion: &self.recovery.congestion,
+            },
+        );
+        let eliciting = writer.is_eliciting();
+        writer.finish();
+        self.seal(out, started);
+        let packet = SentPacket {
+            sent_at: now,
+            eliciting,
+            ordered_bytes,
+            acked_up_to,
+        };
+        self.on_sent(packet);
+    }
+
+    fn on_sent(&mut self, packet: SentPacket) {
+        let Self {
+            recovery,
+            outgoing,
+            events,
+            ..
+        } = self;
+        let mut carried = std::mem::take(&mut outgoing.carried);
+        recovery.on_sent(packet, carried.drain(..), &mut |carried, fate| {
+            events.extend(outgoing.on_settled(carried, fate));
+        });
+        outgoing.carried = carried;
+    }
+
+    fn transmit_close(&mut self, reason: CloseReason, out: &mut Vec<u8>) {
+        let started = self.protection.start(out, self.recovery.largest_acked());
+        CloseFrame(reason).write(&mut FrameWriter::new(out));
+        self.seal(out, started);
+        self.end(reason);
+    }
+
+    fn seal(&mut self, out: &mut Vec<u8>, started: protection::Started) {
+        let len = self.protection.finish(out, started);
+        self.counters.sent += 1;
+        self.counters.sent_bytes += u64::try_from(len).unwrap_or(u64::MAX);
+    }
+}

@@ -1,0 +1,115 @@
+//! What leaves: heartbeat and lanes, in their strict order.
+
+use super::carried::{Carried, Fate};
+use super::congestion::Congestion;
+use super::event::ConnectionEvent;
+use super::frame::{FrameWriter, PingFrame, StreamName};
+use super::heartbeat::Heartbeat;
+use super::latest_send::LatestSend;
+use super::stream_send::StreamSend;
+
+/// The sending halves of the lanes, and our own heartbeat.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) heartbeat: Heartbeat,
+    pub(crate) control: StreamSend,
+    pub(crate) latest: LatestSend,
+    pub(crate) ordered: StreamSend,
+    /// What the packet under construction carries; empty between packets.
+    pub(crate) carried: Vec<Carried>,
+}
+
+/// Why and into what a packet is being filled.
+#[derive(Debug)]
+pub(crate) struct Occasion<'a> {
+    /// The packet's number.
+    pub(crate) number: u64,
+    /// We have been silent for the announced interval.
+    pub(crate) heartbeat_due: bool,
+    /// The packet must ask for an acknowledgement.
+    pub(crate) probe: bool,
+    pub(crate) congestion: &'a Congestion,
+}
+
+impl Outgoing {
+    pub(crate) fn new() -> Self {
+        Self {
+            heartbeat: Heartbeat::default(),
+            control: StreamSend::new(StreamName::Control),
+            latest: LatestSend::default(),
+            ordered: StreamSend::new(StreamName::Ordered),
+            carried: Vec::new(),
+        }
+    }
+
+    /// True if something waits that nothing holds back.
+    pub(crate) fn has_pending(&self, congestion: &Congestion) -> bool {
+        self.heartbeat.is_pending()
+            || self.control.has_pending()
+            || self.latest.has_pending()
+            || self.ordered.has_pending() && congestion.is_open(0)
+    }
+
+    /// Offers the packet's space to each lane in turn; gives the bytes of ordered data in it.
+    pub(crate) fn fill(&mut self, writer: &mut FrameWriter<'_>, occasion: &Occasion<'_>) -> usize {
+        if occasion.probe {
+            self.heartbeat.on_probe();
+            self.control.retry_oldest();
+            self.ordered.retry_oldest();
+        }
+        self.heartbeat
+            .fill(occasion.heartbeat_due, writer, &mut self.carried);
+        while self.control.fill_one(writer, &mut self.carried).is_some() {}
+        self.latest.fill(occasion.number, writer, &mut self.carried);
+        let ordered_bytes = self.fill_ordered(writer, occasion);
+        if occasion.probe && !writer.is_eliciting() {
+            PingFrame.write(writer);
+        }
+        ordered_bytes
+    }
+
+    /// Ordered data within the congestion window; a probe may exceed it by one fragment.
+    fn fill_ordered(&mut self, writer: &mut FrameWriter<'_>, occasion: &Occasion<'_>) -> usize {
+        let mut bytes = 0;
+        let mut probe = occasion.probe;
+        while probe || occasion.congestion.is_open(bytes) {
+            let Some(sent) = self.ordered.fill_one(writer, &mut self.carried) else {
+                break;
+            };
+            bytes += sent;
+            probe = false;
+        }
+        bytes
+    }
+
+    /// Hands a fate to whoever put something into the packet; gives what the owner is told.
+    pub(crate) fn on_settled(&mut self, carried: Carried, fate: Fate) -> Option<ConnectionEvent> {
+        match (carried, fate) {
+            (Carried::Stream { stream, id, index }, fate) => {
+                let stream = match stream {
+                    StreamName::Control => &mut self.control,
+                    StreamName::Ordered => &mut self.ordered,
+                };
+                match fate {
+                    Fate::Acked => stream.on_acked(id, index).map(ConnectionEvent::Acked),
+                    Fate::Lost => {
+                        stream.on_lost(id, index);
+                        None
+                    }
+                }
+            }
+            (Carried::Latest(tag), Fate::Acked) => Some(ConnectionEvent::Acked(tag)),
+            (Carried::Latest(tag), Fate::Lost) => Some(ConnectionEvent::Lost(tag)),
+            (Carried::LatestFragment(name), Fate::Acked) => {
+                self.latest.on_acked(name).map(ConnectionEvent::Acked)
+            }
+            (Carried::LatestFragment(name), Fate::Lost) => {
+                self.latest.on_lost(name).map(ConnectionEvent::Lost)
+            }
+            (Carried::Heartbeat(interval_ms), fate) => {
+                self.heartbeat.on_settled(interval_ms, fate);
+                None
+            }
+        }
+    }
+}

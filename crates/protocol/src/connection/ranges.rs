@@ -1,0 +1,127 @@
+//! A bounded set of packet numbers, kept as ranges.
+
+use std::collections::VecDeque;
+use std::ops::RangeInclusive;
+
+use crate::limits::ACK_RANGES_MAX;
+
+/// Received packet numbers. When there are too many ranges the oldest is forgotten: its
+/// packets then count as lost at the sender, which is safe.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ranges {
+    /// Ascending, apart by at least one number.
+    ranges: VecDeque<(u64, u64)>,
+}
+
+impl Ranges {
+    pub(crate) fn insert(&mut self, number: u64) {
+        // Almost always the newest number: search from that end.
+        let below = self.ranges.iter().rposition(|&(_, end)| end < number);
+        let at = below.map_or(0, |index| index + 1);
+        let joins_above = match self.ranges.get(at) {
+            Some(&(start, _)) if start <= number => return,
+            Some(&(start, _)) => start - 1 == number,
+            None => false,
+        };
+        let joins_below = below
+            .and_then(|index| self.ranges.get(index))
+            .is_some_and(|&(_, end)| end + 1 == number);
+        match (joins_below, joins_above) {
+            (true, true) => {
+                let (_, end) = self.ranges.remove(at).expect("found above");
+                self.set_end(at - 1, end);
+            }
+            (true, false) => self.set_end(at - 1, number),
+            (false, true) => {
+                if let Some((start, _)) = self.ranges.get_mut(at) {
+                    *start = number;
+                }
+            }
+            (false, false) => self.ranges.insert(at, (number, number)),
+        }
+        if self.ranges.len() > ACK_RANGES_MAX {
+            self.ranges.pop_front();
+        }
+    }
+
+    /// Forgets everything up to `number`.
+    pub(crate) fn remove_up_to(&mut self, number: u64) {
+        while let Some((start, end)) = self.ranges.front_mut() {
+            if *end <= number {
+                self.ranges.pop_front();
+            } else {
+                *start = (*start).max(number + 1);
+                return;
+            }
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ranges.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.ranges.len()
+    }
+
+    pub(crate) fn largest(&self) -> Option<u64> {
+        self.ranges.back().map(|&(_, end)| end)
+    }
+
+    pub(crate) fn newest_first(&self) -> impl Iterator<Item = RangeInclusive<u64>> {
+        self.ranges.iter().rev().map(|&(start, end)| start..=end)
+    }
+
+    fn set_end(&mut self, index: usize, number: u64) {
+        if let Some((_, end)) = self.ranges.get_mut(index) {
+            *end = number;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn numbers(ranges: &Ranges) -> BTreeSet<u64> {
+        ranges.newest_first().flatten().collect()
+    }
+
+    proptest! {
+        #[test]
+        fn ranges_agree_with_a_set(
+            steps in prop::collection::vec((0_u64..60, prop::option::weighted(0.1, 0_u64..60)), 0..80),
+        ) {
+            let mut ranges = Ranges::default();
+            let mut set = BTreeSet::new();
+            for (number, cut) in steps {
+                ranges.insert(number);
+                set.insert(number);
+                if let Some(cut) = cut {
+                    ranges.remove_up_to(cut);
+                    set = set.split_off(&(cut + 1));
+                }
+                prop_assert_eq!(numbers(&ranges), set.clone());
+                prop_assert_eq!(ranges.largest(), set.last().copied());
+                let apart = ranges.newest_first().zip(ranges.newest_first().skip(1));
+                for (newer, older) in apart {
+                    prop_assert!(older.end() + 1 < *newer.start(), "ranges are merged");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_oldest_range_is_forgotten_first() {
+        let mut ranges = Ranges::default();
+        (0..100).for_each(|index| ranges.insert(index * 2));
+        assert_eq!(ranges.len(), ACK_RANGES_MAX);
+        assert_eq!(ranges.largest(), Some(198));
+        ranges.insert(0);
+        assert_eq!(numbers(&ranges).first(), Some(&136), "no room below either");
+    }
+}

@@ -1,0 +1,159 @@
+//! Round-trip time and its deviation (RFC 9002, section 5).
+
+use std::time::Duration;
+
+use crate::limits::ACK_DELAY_MAX;
+
+/// Assumed before the first sample.
+const INITIAL: Duration = Duration::from_millis(333);
+/// The smallest step a timer is trusted with.
+const GRANULARITY: Duration = Duration::from_millis(1);
+/// No probe waits longer, so that a link that comes back is used soon.
+const PROBE_WAIT_MAX: Duration = Duration::from_secs(2);
+/// Doublings after which every wait is beyond the longest.
+const DOUBLINGS_MAX: u32 = 16;
+
+/// The estimates of one connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rtt {
+    estimate: Option<Estimate>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Estimate {
+    latest: Duration,
+    smoothed: Duration,
+    variation: Duration,
+    min: Duration,
+}
+
+impl Rtt {
+    /// Begins with the handshake's own measurement, if there is one.
+    pub(crate) fn new(handshake: Option<Duration>) -> Self {
+        Self {
+            estimate: handshake.map(Estimate::first),
+        }
+    }
+
+    /// Takes a sample: from sending a packet to its acknowledgement, which the peer held back
+    /// for `delay`. The delay is the peer's word, so it is bounded and never makes the sample
+    /// shorter than the fastest one.
+    pub(crate) fn sample(&mut self, sample: Duration, delay: Duration) {
+        let Some(estimate) = &mut self.estimate else {
+            self.estimate = Some(Estimate::first(sample));
+            return;
+        };
+        estimate.min = estimate.min.min(sample);
+        let delay = delay.min(ACK_DELAY_MAX);
+        let adjusted = sample
+            .checked_sub(delay)
+            .filter(|rest| *rest >= estimate.min)
+            .unwrap_or(sample);
+        let deviation = estimate.smoothed.abs_diff(adjusted);
+        estimate.variation = (estimate.variation * 3 + deviation) / 4;
+        estimate.smoothed = (estimate.smoothed * 7 + adjusted) / 8;
+        estimate.latest = sample;
+    }
+
+    pub(crate) fn smoothed(&self) -> Option<Duration> {
+        self.estimate.map(|estimate| estimate.smoothed)
+    }
+
+    pub(crate) fn min(&self) -> Option<Duration> {
+        self.estimate.map(|estimate| estimate.min)
+    }
+
+    /// Mean deviation, zero before the first sample.
+    pub(crate) fn jitter(&self) -> Duration {
+        self.estimate
+            .map_or(Duration::ZERO, |estimate| estimate.variation)
+    }
+
+    /// How late a peer may answer on this link without being suspect.
+    pub(crate) fn patience(&self) -> Duration {
+        self.smoothed().unwrap_or(INITIAL) * 3 + self.jitter() * 4
+    }
+
+    /// Age at which a packet is lost if a newer one was acknowledged: 9/8 of a round trip.
+    pub(crate) fn loss_delay(&self) -> Duration {
+        let base = self
+            .estimate
+            .map_or(INITIAL, |estimate| estimate.smoothed.max(estimate.latest));
+        (base + base / 8).max(GRANULARITY)
+    }
+
+    /// Silence after which a probe goes out, doubling with each probe in vain.
+    pub(crate) fn probe_wait(&self, probes: u32) -> Duration {
+        let (smoothed, variation) = self.estimate.map_or((INITIAL, INITIAL / 2), |estimate| {
+            (estimate.smoothed, estimate.variation)
+        });
+        let base = smoothed + (variation * 4).max(GRANULARITY) + ACK_DELAY_MAX;
+        let longest = base.max(PROBE_WAIT_MAX);
+        base.saturating_mul(1 << probes.min(DOUBLINGS_MAX))
+            .min(longest)
+    }
+}
+
+impl Estimate {
+    fn first(sample: Duration) -> Self {
+        // An hour-long sample is a stopped clock; the bound keeps the arithmetic small.
+        let sample = sample.min(Duration::from_secs(3_600));
+        Self {
+            latest: sample,
+            smoothed: sample,
+            variation: sample / 2,
+            min: sample,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn estimates_follow_rfc_9002() {
+        let mut rtt = Rtt::new(None);
+        assert_eq!(rtt.smoothed(), None);
+        assert_eq!(rtt.probe_wait(0), INITIAL + INITIAL / 2 * 4 + ACK_DELAY_MAX);
+        rtt.sample(ms(80), ms(30));
+        assert_eq!((rtt.smoothed(), rtt.jitter()), (Some(ms(80)), ms(40)));
+        rtt.sample(ms(160), ms(24));
+        // 160 - 24 = 136; 80 * 7/8 + 136 / 8 = 87; 40 * 3/4 + 56 / 4 = 44.
+        assert_eq!((rtt.smoothed(), rtt.jitter()), (Some(ms(87)), ms(44)));
+        assert_eq!(rtt.min(), Some(ms(80)));
+        assert_eq!(rtt.loss_delay(), ms(180));
+        assert_eq!(rtt.probe_wait(0), ms(87 + 176 + 40));
+    }
+
+    #[test]
+    fn a_lying_delay_cannot_hide_the_round_trip() {
+        let mut rtt = Rtt::new(Some(ms(100)));
+        for _ in 0..100 {
+            rtt.sample(ms(110), Duration::MAX);
+        }
+        assert!(
+            rtt.smoothed().unwrap() > ms(105),
+            "a delay that would undercut the minimum is ignored"
+        );
+    }
+
+    #[test]
+    fn probes_back_off_to_a_bound() {
+        let rtt = Rtt::new(Some(ms(20)));
+        assert_eq!(rtt.probe_wait(0), ms(100));
+        assert_eq!(rtt.probe_wait(2), ms(400));
+        assert_eq!(rtt.probe_wait(9), PROBE_WAIT_MAX);
+        assert_eq!(rtt.probe_wait(u32::MAX), PROBE_WAIT_MAX);
+        let slow = Rtt::new(Some(ms(3_000)));
+        assert_eq!(
+            slow.probe_wait(7),
+            slow.probe_wait(0),
+            "never below the round trip"
+        );
+    }
+}

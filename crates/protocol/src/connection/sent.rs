@@ -1,0 +1,193 @@
+//! The log of sent packets, by number and without gaps, until each has met its fate.
+
+use std::collections::VecDeque;
+use std::ops::RangeInclusive;
+
+use super::carried::Carried;
+use crate::time::Timestamp;
+
+/// What is remembered of a sent packet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SentPacket {
+    pub(crate) sent_at: Timestamp,
+    /// True if the peer must acknowledge it.
+    pub(crate) eliciting: bool,
+    /// Bytes of ordered data in it.
+    pub(crate) ordered_bytes: usize,
+    /// The largest packet number it acknowledged.
+    pub(crate) acked_up_to: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    packet: SentPacket,
+    settled: bool,
+    /// Where its part of `carried` begins, counted since the beginning.
+    carried_from: u64,
+}
+
+/// Sent packets and what they carried. Both are queues that lose at the front what has
+/// met its fate, so that a packet costs no allocation.
+#[derive(Debug, Default)]
+pub(crate) struct SentLog {
+    /// Number of the front packet, or of the next one if there is none.
+    first: u64,
+    packets: VecDeque<Entry>,
+    /// Count of what has left the front of `carried`.
+    carried_first: u64,
+    carried: VecDeque<Carried>,
+}
+
+impl SentLog {
+    /// Appends the packet after the last.
+    pub(crate) fn push(&mut self, packet: SentPacket, carried: impl Iterator<Item = Carried>) {
+        let carried_from = self.carried_end();
+        self.packets.push_back(Entry {
+            packet,
+            settled: false,
+            carried_from,
+        });
+        self.carried.extend(carried);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.packets.len()
+    }
+
+    /// Number that the next packet will have.
+    pub(crate) fn next(&self) -> u64 {
+        self.first + wide(self.packets.len())
+    }
+
+    /// The part of `range` that may still be waiting.
+    pub(crate) fn clip(&self, range: &RangeInclusive<u64>) -> std::ops::Range<u64> {
+        let start = self.first.max(*range.start());
+        start..self.next().min(range.end().saturating_add(1)).max(start)
+    }
+
+    /// The packet, unless its fate is known.
+    pub(crate) fn waiting(&self, number: u64) -> Option<SentPacket> {
+        let entry = self.packets.get(self.index(number)?)?;
+        (!entry.settled).then_some(entry.packet)
+    }
+
+    /// Decides a packet's fate; `None` if it was decided before.
+    pub(crate) fn settle(
+        &mut self,
+        number: u64,
+        mut tell: impl FnMut(Carried),
+    ) -> Option<SentPacket> {
+        let index = self.index(number)?;
+        let end = self
+            .packets
+            .get(index + 1)
+            .map_or(self.carried_end(), |next| next.carried_from);
+        let entry = self.packets.get_mut(index).filter(|entry| !entry.settled)?;
+        entry.settled = true;
+        let packet = entry.packet;
+        let from = narrow(entry.carried_from - self.carried_first);
+        self.carried
+            .range(from..narrow(end - self.carried_first))
+            .copied()
+            .for_each(&mut tell);
+        Some(packet)
+    }
+
+    /// Forgets the front as far as nothing waits there.
+    pub(crate) fn trim(&mut self) {
+        while self
+            .packets
+            .front()
+            .is_some_and(|entry| entry.settled || !entry.packet.eliciting)
+        {
+            self.packets.pop_front();
+            self.first += 1;
+        }
+        let keep = self
+            .packets
+            .front()
+            .map_or(self.carried_end(), |entry| entry.carried_from);
+        self.carried.drain(..narrow(keep - self.carried_first));
+        self.carried_first = keep;
+    }
+
+    /// Number of the oldest packet in the log.
+    pub(crate) fn first(&self) -> u64 {
+        self.first
+    }
+
+    fn index(&self, number: u64) -> Option<usize> {
+        number
+            .checked_sub(self.first)
+            .and_then(|index| usize::try_from(index).ok())
+    }
+
+    fn carried_end(&self) -> u64 {
+        self.carried_first + wide(self.carried.len())
+    }
+}
+
+fn wide(len: usize) -> u64 {
+    u64::try_from(len).expect("a length fits 64 bits")
+}
+
+fn narrow(len: u64) -> usize {
+    usize::try_from(len).expect("an offset into a queue fits a usize")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packet(eliciting: bool) -> SentPacket {
+        SentPacket {
+            sent_at: Timestamp::ZERO,
+            eliciting,
+            ordered_bytes: 0,
+            acked_up_to: None,
+        }
+    }
+
+    fn settle(log: &mut SentLog, number: u64) -> Option<Vec<Carried>> {
+        let mut told = Vec::new();
+        log.settle(number, |carried| told.push(carried))
+            .map(|_| told)
+    }
+
+    #[test]
+    fn each_packet_tells_its_own_load_once() {
+        let mut log = SentLog::default();
+        log.push(
+            packet(true),
+            [Carried::Latest(1), Carried::Latest(2)].into_iter(),
+        );
+        log.push(packet(false), std::iter::empty());
+        log.push(packet(true), [Carried::Latest(3)].into_iter());
+        assert_eq!(settle(&mut log, 2), Some(vec![Carried::Latest(3)]));
+        log.trim();
+        assert_eq!(log.first(), 0, "packet 0 still waits");
+        assert_eq!(
+            settle(&mut log, 0),
+            Some(vec![Carried::Latest(1), Carried::Latest(2)])
+        );
+        assert_eq!(settle(&mut log, 0), None);
+        log.trim();
+        assert_eq!((log.first(), log.next(), log.len()), (3, 3, 0));
+        assert!(log.carried.is_empty());
+        assert_eq!(settle(&mut log, 1), None);
+        assert_eq!(settle(&mut log, 3), None);
+        log.push(packet(true), [Carried::Latest(4)].into_iter());
+        assert_eq!(settle(&mut log, 3), Some(vec![Carried::Latest(4)]));
+    }
+
+    #[test]
+    fn a_range_is_clipped_to_what_waits() {
+        let mut log = SentLog::default();
+        (0..5).for_each(|_| log.push(packet(true), std::iter::empty()));
+        settle(&mut log, 0);
+        log.trim();
+        assert_eq!(log.clip(&(0..=u64::MAX)), 1..5);
+        assert!(log.clip(&(0..=0)).is_empty());
+        assert!(log.clip(&(7..=9)).is_empty());
+    }
+}

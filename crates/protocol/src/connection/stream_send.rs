@@ -1,0 +1,359 @@
+//! The sending half of a reliable stream: messages in order, fragments sent until acknowledged.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::carried::Carried;
+use super::error::SendError;
+use super::event::Tag;
+use super::frame::{Fragment, FrameWriter, StreamFrame, StreamName};
+use crate::limits::{
+    RELIABLE_MAX, SEND_QUEUE_BYTES_MAX, SEND_QUEUE_MAX, STREAM_WINDOW, STREAM_WINDOW_BYTES,
+};
+use crate::planted::{self, Bug};
+
+/// Messages that are queued or not yet acknowledged.
+#[derive(Debug)]
+pub(crate) struct StreamSend {
+    stream: StreamName,
+    /// Number of the front message.
+    base: u64,
+    messages: VecDeque<Message>,
+    bytes: usize,
+    /// Messages from the front on that are within the peer's window.
+    admitted: usize,
+    admitted_bytes: usize,
+    /// The first admitted message with something to send, or `admitted`.
+    cursor: usize,
+}
+
+#[derive(Debug)]
+struct Message {
+    bytes: Bytes,
+    tag: Option<Tag>,
+    count: u8,
+    /// A bit per fragment.
+    unsent: u64,
+    unacked: u64,
+}
+
+impl StreamSend {
+    pub(crate) fn new(stream: StreamName) -> Self {
+        Self {
+            stream,
+            base: 0,
+            messages: VecDeque::new(),
+            bytes: 0,
+            admitted: 0,
+            admitted_bytes: 0,
+            cursor: 0,
+        }
+    }
+
+    /// Queues a message; when the queue is full the caller keeps it.
+    pub(crate) fn push(&mut self, bytes: Bytes, tag: Option<Tag>) -> Result<(), SendError> {
+        if bytes.len() > RELIABLE_MAX {
+            return Err(SendError::TooLong {
+                len: bytes.len(),
+                max: RELIABLE_MAX,
+            });
+        }
+        let total = self.bytes + bytes.len();
+        if self.messages.len() >= SEND_QUEUE_MAX || total > SEND_QUEUE_BYTES_MAX {
+            return Err(SendError::QueueFull);
+        }
+        self.bytes = total;
+        let count = Fragment::count_of(bytes.len());
+        let all = u64::MAX >> (64 - u32::from(count));
+        self.messages.push_back(Message {
+            bytes,
+            tag,
+            count,
+            unsent: all,
+            unacked: all,
+        });
+        self.admit();
+        Ok(())
+    }
+
+    /// True if a fragment may be sent.
+    pub(crate) fn has_pending(&self) -> bool {
+        self.cursor < self.admitted
+    }
+
+    /// Writes the next fragment if it fits; gives the bytes of its data.
+    pub(crate) fn fill_one(
+        &mut self,
+        writer: &mut FrameWriter<'_>,
+        carried: &mut Vec<Carried>,
+    ) -> Option<usize> {
+        if !self.has_pending() {
+            return None;
+        }
+        let id = self.base + wide(self.cursor);
+        let message = self.messages.get_mut(self.cursor)?;
+        let index = lowest_bit(message.unsent)?;
+        let fragment = Fragment {
+            index,
+            count: message.count,
+        };
+        let data = message.bytes.get(fragment.range(message.bytes.len()))?;
+        if !(StreamFrame {
+            stream: self.stream,
+            id,
+            fragment,
+            data,
+        })
+        .write(writer)
+        {
+            return None;
+        }
+        let sent = data.len();
+        message.unsent &= !(1 << index);
+        carried.push(Carried::Stream {
+            stream: self.stream,
+            id,
+            index,
+        });
+        self.advance();
+        Some(sent)
+    }
+
+    /// The peer has a fragment. Gives the message's tag once it has all of them.
+    pub(crate) fn on_acked(&mut self, id: u64, index: u8) -> Option<Tag> {
+        let message = self.message(id)?;
+        message.unacked &= !(1 << index);
+        message.unsent &= message.unacked;
+        let tag = if message.unacked == 0 {
+            message.tag.take()
+        } else {
+            None
+        };
+        while let Some(len) = self.front_done() {
+            self.messages.pop_front();
+            self.base += 1;
+            self.bytes -= len;
+            self.admitted -= 1;
+            self.admitted_bytes -= len;
+            self.cursor = self.cursor.saturating_sub(1);
+        }
+        self.advance();
+        self.admit();
+        tag
+    }
+
+    /// A packet with a fragment is lost: it is sent again, before anything newer.
+    pub(crate) fn on_lost(&mut self, id: u64, index: u8) {
+        if planted::is(Bug::LostNotResent) {
+            return;
+        }
+        let Some(position) = self.position(id) else {
+            return;
+        };
+        let Some(message) = self.messages.get_mut(position) else {
+            return;
+        };
+        message.unsent |= message.unacked & (1 << index);
+        if message.unsent != 0 {
+            self.cursor = self.cursor.min(position);
+        }
+    }
+
+    /// Offers the oldest unacknowledged fragment again: the best probe there is.
+    pub(crate) fn retry_oldest(&mut self) {
+        if self.admitted == 0 {
+            return;
+        }
+        let oldest = self
+            .messages
+            .front()
+            .and_then(|message| lowest_bit(message.unacked));
+        if let Some(index) = oldest {
+            self.on_lost(self.base, index);
+        }
+    }
+
+    /// Length of the front message if the peer has all of it.
+    fn front_done(&self) -> Option<usize> {
+        let front = self
+            .messages
+            .front()
+            .filter(|message| message.unacked == 0)?;
+        Some(front.bytes.len())
+    }
+
+    fn position(&self, id: u64) -> Option<usize> {
+        let position = usize::try_from(id.checked_sub(self.base)?).ok()?;
+        (position < self.admitted).then_some(position)
+    }
+
+    fn message(&mut self, id: u64) -> Option<&mut Message> {
+        let position = self.position(id)?;
+        self.messages.get_mut(position)
+    }
+
+    /// Lets messages into the window as long as they fit.
+    fn admit(&mut self) {
+        while let Some(next) = self.messages.get(self.admitted) {
+            let bytes = self.admitted_bytes + next.bytes.len();
+            if wide(self.admitted) >= STREAM_WINDOW || bytes > STREAM_WINDOW_BYTES {
+                return;
+            }
+            self.admitted += 1;
+            self.admitted_bytes = bytes;
+        }
+    }
+
+    /// Moves the cursor to the next message with something to send.
+    fn advance(&mut self) {
+        let sent = |message: &Message| message.unsent == 0;
+        while self.cursor < self.admitted && self.messages.get(self.cursor).is_some_and(sent) {
+            self.cursor += 1;
+        }
+    }
+}
+
+fn wide(count: usize) -> u64 {
+    u64::try_from(count).expect("a count fits 64 bits")
+}
+
+fn lowest_bit(bits: u64) -> Option<u8> {
+    if bits == 0 {
+        return None;
+    }
+    Some(u8::try_from(bits.trailing_zeros()).expect("below 64"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::FRAGMENT_MAX;
+
+    fn stream() -> StreamSend {
+        StreamSend::new(StreamName::Ordered)
+    }
+
+    /// Sends one packet's worth; gives message and fragment numbers.
+    fn packet(stream: &mut StreamSend) -> Vec<(u64, u8)> {
+        let mut out = Vec::new();
+        let mut writer = FrameWriter::new(&mut out);
+        let mut carried = Vec::new();
+        while stream.fill_one(&mut writer, &mut carried).is_some() {}
+        carried
+            .into_iter()
+            .map(|carried| {
+                let Carried::Stream { id, index, .. } = carried else {
+                    panic!("stream data")
+                };
+                (id, index)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn lost_fragments_go_again_before_newer_ones() {
+        let mut stream = stream();
+        stream
+            .push(Bytes::from(vec![1; 2 * FRAGMENT_MAX]), Some(7))
+            .unwrap();
+        stream.push(Bytes::from_static(b"later"), Some(8)).unwrap();
+        assert_eq!(packet(&mut stream), [(0, 0)]);
+        assert_eq!(packet(&mut stream), [(0, 1), (1, 0)]);
+        assert_eq!(packet(&mut stream), []);
+        stream.push(Bytes::from_static(b"newest"), None).unwrap();
+        stream.on_lost(1, 0);
+        stream.on_lost(0, 1);
+        assert_eq!(packet(&mut stream), [(0, 1), (1, 0), (2, 0)]);
+    }
+
+    #[test]
+    fn a_tag_is_told_once_when_all_fragments_are_acknowledged() {
+        let mut stream = stream();
+        stream
+            .push(Bytes::from(vec![1; 2 * FRAGMENT_MAX]), Some(7))
+            .unwrap();
+        stream.push(Bytes::from_static(b"x"), Some(8)).unwrap();
+        packet(&mut stream);
+        packet(&mut stream);
+        assert_eq!(stream.on_acked(1, 0), Some(8));
+        assert_eq!(stream.on_acked(1, 0), None);
+        assert_eq!(stream.on_acked(0, 0), None);
+        stream.on_lost(0, 0);
+        assert!(!stream.has_pending(), "what is acknowledged cannot be lost");
+        assert_eq!(stream.on_acked(0, 1), Some(7));
+        assert_eq!(
+            (stream.base, stream.bytes, stream.admitted_bytes),
+            (2, 0, 0)
+        );
+        assert_eq!(stream.on_acked(0, 1), None);
+        assert_eq!(stream.on_acked(9, 0), None);
+    }
+
+    #[test]
+    fn the_window_holds_messages_back_until_the_oldest_is_acknowledged() {
+        let mut stream = stream();
+        let window = usize::try_from(STREAM_WINDOW).unwrap();
+        for _ in 0..window + 2 {
+            stream.push(Bytes::from_static(b"m"), None).unwrap();
+        }
+        let mut sent = Vec::new();
+        while stream.has_pending() {
+            sent.extend(packet(&mut stream));
+        }
+        assert_eq!(sent.len(), window);
+        stream.on_acked(1, 0);
+        assert!(!stream.has_pending());
+        stream.on_acked(0, 0);
+        assert_eq!(
+            packet(&mut stream),
+            [(STREAM_WINDOW, 0), (STREAM_WINDOW + 1, 0)]
+        );
+    }
+
+    #[test]
+    fn a_full_queue_refuses_and_recovers() {
+        let mut stream = stream();
+        let long = Bytes::from(vec![0; RELIABLE_MAX + 1]);
+        let len = long.len();
+        assert_eq!(
+            stream.push(long, None),
+            Err(SendError::TooLong {
+                len,
+                max: RELIABLE_MAX
+            })
+        );
+        for _ in 0..SEND_QUEUE_BYTES_MAX / RELIABLE_MAX {
+            stream
+                .push(Bytes::from(vec![0; RELIABLE_MAX]), None)
+                .unwrap();
+        }
+        assert_eq!(
+            stream.push(Bytes::from_static(b"1"), None),
+            Err(SendError::QueueFull)
+        );
+        assert_eq!(stream.push(Bytes::new(), None), Ok(()));
+
+        let mut many = StreamSend::new(StreamName::Control);
+        for _ in 0..SEND_QUEUE_MAX {
+            many.push(Bytes::new(), None).unwrap();
+        }
+        assert_eq!(many.push(Bytes::new(), None), Err(SendError::QueueFull));
+        packet(&mut many);
+        many.on_acked(0, 0);
+        assert_eq!(many.push(Bytes::new(), None), Ok(()));
+    }
+
+    #[test]
+    fn a_probe_offers_the_oldest_fragment_again() {
+        let mut stream = stream();
+        stream.retry_oldest();
+        assert!(!stream.has_pending());
+        stream.push(Bytes::from_static(b"a"), None).unwrap();
+        stream.push(Bytes::from_static(b"b"), None).unwrap();
+        packet(&mut stream);
+        stream.on_acked(0, 0);
+        stream.retry_oldest();
+        assert_eq!(packet(&mut stream), [(1, 0)]);
+    }
+}

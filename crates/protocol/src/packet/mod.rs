@@ -1,0 +1,54 @@
+//! Data packets as a stranger sees them: the clear header, short packet numbers, and the
+//! window that drops replays.
+//!
+//! ```text
+//! flags 1 | connection id 0 or 4 | packet number 2..4 | sealed frames | tag 16
+//! ```
+//!
+//! Connections read and write whole packets; a server that has yet to find the connection
+//! asks [`label`] only.
+
+mod header;
+mod number;
+mod replay;
+
+pub use header::Header;
+pub use number::{NUMBER_MAX, TruncatedNumber};
+pub use replay::ReplayWindow;
+
+use crate::ids::ConnectionId;
+
+/// The connection that a datagram claims to belong to, or `None` if it is no labelled data packet.
+///
+/// Nothing is authenticated here: whoever is found decides by decrypting.
+#[must_use]
+pub fn label(datagram: &[u8]) -> Option<ConnectionId> {
+    let (header, _) = Header::decode(datagram).ok()?;
+    header.label.map(ConnectionId)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_labelled_data_packets_name_a_connection() {
+        let number = TruncatedNumber::shortest(0, None);
+        let mut header = Header {
+            epoch_bits: 1,
+            key_phase: false,
+            label: Some([9; 4]),
+            number,
+        };
+        let mut packet = Vec::new();
+        header.encode(&mut packet);
+        assert_eq!(label(&packet), Some(ConnectionId([9; 4])));
+        assert_eq!(label(&packet[..6]), None);
+
+        header.label = None;
+        packet.clear();
+        header.encode(&mut packet);
+        assert_eq!(label(&packet), None);
+        assert_eq!(label(&[0xff; 40]), None);
+    }
+}
