@@ -1,0 +1,45 @@
+//! What travels between a Rejoin client and server, and the connection of one peer.
+//!
+//! Both ends use this crate. It holds no socket, clock, entropy or thread: time and
+//! chance are arguments, bytes go in by `handle_*` and come out by `poll_*`. Three
+//! layers are kept apart:
+//!
+//! ```text
+//! path        an address pair packets travel on; may change at any time
+//! connection  one set of keys and packet numbers; dies with the process   <- this crate
+//! session     a player's presence; outlives connections and processes
+//! ```
+//!
+//! A datagram of a connection, 23 bytes over its frames to the server and 19 to the client:
+//!
+//! ```text
+//! flags 1 | connection id 0 or 4 | packet number 2..4 | sealed frames | tag 16
+//! ```
+
+pub mod close;
+pub mod connection;
+pub mod crypto;
+pub mod handshake;
+pub mod ids;
+pub mod limits;
+pub mod link;
+pub mod liveness;
+pub mod message;
+pub mod messagepack;
+pub mod packet;
+pub mod planted;
+pub mod random;
+pub mod refusal;
+pub mod room_message;
+pub mod snapshot;
+pub mod time;
+pub mod wire;
+
+pub use close::CloseReason;
+pub use connection::{Connection, ConnectionEvent};
+pub use ids::{ConnectionId, Epoch, Incarnation, PlayerId, RequestId, RoomId, SeatId, SessionId};
+pub use link::LinkStats;
+pub use liveness::Liveness;
+pub use random::Rng;
+pub use refusal::{Refusal, RefusalCode};
+pub use time::Timestamp;

@@ -1,0 +1,362 @@
+//! Control messages: what client and server ask and tell each other about rooms.
+//!
+//! They travel as MessagePack maps on the control lane, so fields may be added.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{PlayerId, RequestId, RoomId, SeatId};
+use crate::limits::{KIND_MAX, METADATA_ENTRIES_MAX, METADATA_TEXT_MAX};
+use crate::refusal::{Refusal, RefusalCode};
+
+/// Ties an answer to its request: counted by the client, per connection.
+pub type CallId = u32;
+
+/// What a client asks of the server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum ClientMessage {
+    /// Open the room that `request` names, and take a seat in it. Repeating it is harmless.
+    Create {
+        /// Ties the answer to this request.
+        call: CallId,
+        /// Names the room.
+        request: RequestId,
+        /// Which room logic.
+        kind: String,
+        /// How the room is set up.
+        settings: RoomSettings,
+    },
+    /// Take a seat in an open room.
+    Join {
+        /// Ties the answer to this request.
+        call: CallId,
+        /// Which room.
+        room: RoomId,
+    },
+    /// Take a seat in the room that `request` names, else in any open one that fits, else open it.
+    JoinOrCreate {
+        /// Ties the answer to this request.
+        call: CallId,
+        /// Names the room to open if none fits.
+        request: RequestId,
+        /// Which room logic.
+        kind: String,
+        /// What an open room must match. All of them.
+        filters: Vec<Filter>,
+        /// How a new room is set up.
+        settings: RoomSettings,
+    },
+    /// Give a seat back.
+    Leave {
+        /// Ties the answer to this request.
+        call: CallId,
+        /// Which seat.
+        seat: SeatId,
+    },
+    /// List open rooms.
+    List {
+        /// Ties the answer to this request.
+        call: CallId,
+        /// Only this kind; `None` for all.
+        kind: Option<String>,
+        /// What a room must match. All of them.
+        filters: Vec<Filter>,
+        /// Rooms wanted; at most [`LIST_MAX`](crate::limits::LIST_MAX) are told.
+        max: u16,
+    },
+    /// Close a room. Only its owner, the player who created it, may.
+    Close {
+        /// Ties the answer to this request.
+        call: CallId,
+        /// The owner's seat in it.
+        seat: SeatId,
+    },
+    /// The client lost the snapshot that deltas build on: send a full one.
+    Resync {
+        /// Which seat's view.
+        seat: SeatId,
+    },
+}
+
+/// What a server answers and tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum ServerMessage {
+    /// The answer to a request.
+    Reply {
+        /// The request's own number.
+        call: CallId,
+        /// What came of it.
+        result: Result<Answer, Refusal>,
+    },
+    /// Something happened to a member of a room.
+    Seat {
+        /// The receiver's own seat in that room.
+        seat: SeatId,
+        /// Whom it happened to.
+        player: PlayerId,
+        /// The player's name.
+        name: String,
+        /// What happened.
+        change: SeatChange,
+    },
+    /// Room logic could not handle an input. The cursor has passed it; it will not be applied.
+    InputRefused {
+        /// The receiver's own seat in that room.
+        seat: SeatId,
+        /// The number of the reliable input.
+        number: u64,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// The room is gone, or the receiver is no longer in it.
+    RoomClosed {
+        /// The receiver's own seat in that room.
+        seat: SeatId,
+        /// Why.
+        reason: RoomCloseReason,
+    },
+}
+
+/// The successful answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Answer {
+    /// The caller has a seat.
+    Seated(Seated),
+    /// The seat was given back.
+    Left,
+    /// Open rooms, at most [`LIST_MAX`](crate::limits::LIST_MAX).
+    Rooms(Vec<RoomCard>),
+    /// The room was closed.
+    Closed,
+}
+
+/// A seat taken, or found again by a session that already held it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seated {
+    /// The caller's name for the seat.
+    pub seat: SeatId,
+    /// The room.
+    pub room: RoomId,
+    /// Its kind.
+    pub kind: String,
+    /// Version of its logic.
+    pub version: u32,
+    /// Steps of the room's clock per second; 0: event driven.
+    pub tick_hz: u32,
+    /// The caller as room logic sees it.
+    pub player: PlayerId,
+    /// Number of the newest reliable input of this session that the room has applied.
+    pub cursor: u64,
+    /// Number of the newest event sent to this session before this answer.
+    pub event: u64,
+    /// True if this call opened the room.
+    pub created: bool,
+    /// The members, the caller included.
+    pub members: Vec<Member>,
+}
+
+/// A member of a room, as others see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Who.
+    pub player: PlayerId,
+    /// The player's name.
+    pub name: String,
+}
+
+/// What happens to a seat; every member of the room is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum SeatChange {
+    /// Taken.
+    Joined,
+    /// Its player is late; maybe only a bad link.
+    Suspect,
+    /// Its player is gone; the seat is held for a while.
+    Detached,
+    /// Its player is back, from suspicion or detachment.
+    Returned,
+    /// Given up: the player left, was removed, or did not return in time.
+    Left,
+}
+
+/// Why a member is no longer in a room.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum RoomCloseReason {
+    /// Room logic ended the room, with a word of its own.
+    Ended(String),
+    /// The owner closed it.
+    ClosedByOwner,
+    /// Room logic removed this player, with a word of its own.
+    Removed(String),
+    /// Room logic failed beyond repair.
+    Failed(String),
+    /// The server is shutting down.
+    ServerStopping,
+    /// A reason of a newer peer.
+    #[serde(other)]
+    Other,
+}
+
+/// How a room is set up by the player who creates it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomSettings {
+    /// Most members; 0 leaves it to the kind.
+    pub members_max: u16,
+    /// What lists show and filters match.
+    pub metadata: Metadata,
+    /// The kind's own options, opaque here.
+    #[serde(with = "serde_bytes")]
+    pub options: Vec<u8>,
+}
+
+/// Typed facts about a room, by key.
+pub type Metadata = BTreeMap<String, MetadataValue>;
+
+/// One fact about a room.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum MetadataValue {
+    /// Yes or no.
+    Bool(bool),
+    /// A number.
+    Int(i64),
+    /// A short text.
+    Text(String),
+}
+
+/// A demand on a room's metadata. A missing key, or a value of another type, never matches.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filter {
+    /// Which fact.
+    pub key: String,
+    /// How it must compare with `value`.
+    pub comparison: Comparison,
+    /// What it is compared with.
+    pub value: MetadataValue,
+}
+
+/// How a fact must compare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Comparison {
+    /// The same.
+    Equal,
+    /// Another one.
+    NotEqual,
+    /// At least as large.
+    AtLeast,
+    /// At most as large.
+    AtMost,
+}
+
+/// A room as lists show it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomCard {
+    /// Its id.
+    pub room: RoomId,
+    /// Its kind.
+    pub kind: String,
+    /// Seats taken.
+    pub members: u16,
+    /// Seats in all.
+    pub members_max: u16,
+    /// Its facts.
+    pub metadata: Metadata,
+}
+
+impl Filter {
+    /// True if `metadata` meets the demand.
+    #[must_use]
+    pub fn matches(&self, metadata: &Metadata) -> bool {
+        let Some(found) = metadata.get(&self.key) else {
+            return false;
+        };
+        if std::mem::discriminant(found) != std::mem::discriminant(&self.value) {
+            return false;
+        }
+        match self.comparison {
+            Comparison::Equal => *found == self.value,
+            Comparison::NotEqual => *found != self.value,
+            Comparison::AtLeast => *found >= self.value,
+            Comparison::AtMost => *found <= self.value,
+        }
+    }
+}
+
+impl RoomSettings {
+    /// Checks the bounds of what a peer may ask for.
+    ///
+    /// # Errors
+    /// Names the bound that is exceeded.
+    pub fn check(&self, kind: &str) -> Result<(), Refusal> {
+        let too_long = |text: &str, max: usize| text.is_empty() || text.len() > max;
+        if too_long(kind, KIND_MAX) {
+            return Err(limit(format!("a kind has 1 to {KIND_MAX} bytes")));
+        }
+        if self.metadata.len() > METADATA_ENTRIES_MAX {
+            return Err(limit(format!(
+                "a room has at most {METADATA_ENTRIES_MAX} metadata entries"
+            )));
+        }
+        let fits = self.metadata.iter().all(|(key, value)| {
+            let text = if let MetadataValue::Text(text) = value {
+                text.as_str()
+            } else {
+                ""
+            };
+            !too_long(key, METADATA_TEXT_MAX) && text.len() <= METADATA_TEXT_MAX
+        });
+        if !fits {
+            return Err(limit(format!(
+                "a metadata key or text has at most {METADATA_TEXT_MAX} bytes"
+            )));
+        }
+        Ok(())
+    }
+}
+
+fn limit(text: String) -> Refusal {
+    Refusal::new(RefusalCode::LimitReached, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_compare_only_values_of_one_type() {
+        let metadata = Metadata::from([("level".into(), MetadataValue::Int(5))]);
+        let filter = |comparison, value| Filter {
+            key: "level".into(),
+            comparison,
+            value,
+        };
+        assert!(filter(Comparison::AtLeast, MetadataValue::Int(5)).matches(&metadata));
+        assert!(!filter(Comparison::AtMost, MetadataValue::Int(4)).matches(&metadata));
+        assert!(!filter(Comparison::NotEqual, MetadataValue::Bool(true)).matches(&metadata));
+        assert!(
+            !Filter {
+                key: "map".into(),
+                ..filter(Comparison::NotEqual, MetadataValue::Int(1))
+            }
+            .matches(&metadata)
+        );
+    }
+
+    #[test]
+    fn settings_beyond_a_bound_are_refused_by_name() {
+        let mut settings = RoomSettings::default();
+        assert_eq!(settings.check("duel"), Ok(()));
+        settings
+            .metadata
+            .insert("k".into(), MetadataValue::Text("x".repeat(65)));
+        assert_eq!(
+            settings.check("duel").map_err(|r| r.code),
+            Err(RefusalCode::LimitReached)
+        );
+        assert!(RoomSettings::default().check("").is_err());
+    }
+}

@@ -1,0 +1,65 @@
+//! Known defects that the simulator switches on to prove that its checkers see them.
+//!
+//! Without the feature `planted-bugs` [`is`] is the constant `false`, so a shipped
+//! build holds none of them.
+
+/// A defect, named after what it does wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bug {
+    /// The replay window accepts a packet number it has seen.
+    ReplayAccepted,
+    /// A lost reliable fragment is not sent again.
+    LostNotResent,
+    /// The latest lane delivers a message older than the newest one.
+    LatestGoesBack,
+    /// A room applies a reliable input whose number its cursor already covers.
+    CursorIgnored,
+    /// A delta is made against the newest snapshot sent, not the newest acknowledged.
+    DeltaAgainstUnacked,
+    /// A repeated join-or-create makes a second room.
+    RequestIdIgnored,
+}
+
+impl Bug {
+    /// All defects, for the test that catches each.
+    pub const ALL: [Self; 6] = [
+        Self::ReplayAccepted,
+        Self::LostNotResent,
+        Self::LatestGoesBack,
+        Self::CursorIgnored,
+        Self::DeltaAgainstUnacked,
+        Self::RequestIdIgnored,
+    ];
+}
+
+/// True if `bug` is switched on in this thread.
+#[cfg(not(feature = "planted-bugs"))]
+#[must_use]
+pub const fn is(_bug: Bug) -> bool {
+    false
+}
+
+#[cfg(feature = "planted-bugs")]
+pub use switched::{is, plant};
+
+#[cfg(feature = "planted-bugs")]
+mod switched {
+    use std::cell::Cell;
+
+    use super::Bug;
+
+    thread_local! {
+        static PLANTED: Cell<Option<Bug>> = const { Cell::new(None) };
+    }
+
+    /// Switches one defect on in this thread, or all off.
+    pub fn plant(bug: Option<Bug>) {
+        PLANTED.set(bug);
+    }
+
+    /// True if `bug` is switched on in this thread.
+    #[must_use]
+    pub fn is(bug: Bug) -> bool {
+        PLANTED.get() == Some(bug)
+    }
+}

@@ -1,0 +1,77 @@
+//! A refused request: a code for programs, a text for people, a hint when to retry.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Why a request was refused, for programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum RefusalCode {
+    /// The server has no room logic of that kind.
+    UnknownKind,
+    /// No room of that id is open.
+    UnknownRoom,
+    /// The session holds no such seat.
+    UnknownSeat,
+    /// Every seat of the room is taken.
+    RoomFull,
+    /// Room logic did not admit the player.
+    NotAdmitted,
+    /// The session holds a seat in that room already.
+    AlreadySeated,
+    /// Only the player who created the room may do this.
+    NotOwner,
+    /// A limit of the server or session was reached; the text names it.
+    LimitReached,
+    /// The request itself makes no sense.
+    BadRequest,
+    /// The permit does not open a session here.
+    PermitRefused,
+    /// The server is shutting down.
+    Stopping,
+    /// Room logic failed while it handled the request.
+    RoomFailed,
+    /// An unknown code of a newer peer.
+    #[serde(other)]
+    Other,
+}
+
+/// A typed refusal, as it travels and as the caller sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Why, for programs.
+    pub code: RefusalCode,
+    /// Why, for people. At most [`REFUSAL_TEXT_MAX`](crate::limits::REFUSAL_TEXT_MAX) bytes.
+    pub text: String,
+    /// Milliseconds after which trying again may succeed; `None`: it will not.
+    pub retry_after_ms: Option<u32>,
+}
+
+impl Refusal {
+    /// A refusal that retrying will not change.
+    #[must_use]
+    pub fn new(code: RefusalCode, text: impl Into<String>) -> Self {
+        Self {
+            code,
+            text: text.into(),
+            retry_after_ms: None,
+        }
+    }
+
+    /// The same, with the time after which to try again.
+    #[must_use]
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after_ms = Some(u32::try_from(wait.as_millis()).unwrap_or(u32::MAX));
+        self
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Refusal {}
