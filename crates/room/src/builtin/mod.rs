@@ -1,0 +1,4 @@
+//! Rooms that come with Rejoin.
+
+pub mod arena;
+pub mod chat;

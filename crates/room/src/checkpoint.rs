@@ -1,0 +1,140 @@
+//! The envelope of a checkpoint: a room's context and encoded state, as one MessagePack map.
+//!
+//! Written and read by `Hosted`, kept by a store that does not look inside. Fields have names,
+//! so that later versions may add some. The state is bytes of its own: it is read only once
+//! kind and version are known.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use rejoin_protocol::limits::{MESSAGEPACK_DEPTH_MAX, TIMERS_MAX};
+use rejoin_protocol::limits::{METADATA_ENTRIES_MAX, ROOM_MEMBERS_MAX, STATE_DEPTH_MAX, STATE_MAX};
+use rejoin_protocol::message::Metadata;
+use rejoin_protocol::messagepack::{self, Bounds, EncodeError};
+use rejoin_protocol::{PlayerId, Rng};
+use serde::{Deserialize, Serialize};
+use serde_bytes::{ByteArray, ByteBuf};
+
+use crate::context::{Context, Seated};
+use crate::spec::RoomSpec;
+
+/// Version of the envelope itself.
+const FORMAT: u32 = 1;
+
+/// Values in an envelope: few per timer, member and fact, and under 64 others.
+const ENVELOPE: Bounds = Bounds {
+    depth: MESSAGEPACK_DEPTH_MAX,
+    items: 8 * (TIMERS_MAX + ROOM_MEMBERS_MAX as usize + METADATA_ENTRIES_MAX * 2) + 64,
+};
+
+/// Bounds of a state. Each value takes a byte, so its length bounds their number.
+pub(crate) const STATE: Bounds = Bounds {
+    depth: STATE_DEPTH_MAX,
+    items: STATE_MAX,
+};
+
+/// All that makes a room again.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Envelope<'a> {
+    format: u32,
+    pub(crate) kind: Cow<'a, str>,
+    pub(crate) version: u32,
+    pub(crate) spec: Cow<'a, RoomSpec>,
+    now_nanos: u64,
+    tick: u64,
+    rng_seed: ByteArray<32>,
+    /// Words drawn so far, big-endian: MessagePack has no 128-bit numbers.
+    rng_words: ByteArray<16>,
+    /// Due time in nanoseconds, and token.
+    timers: Vec<(u64, u64)>,
+    members: Cow<'a, BTreeMap<PlayerId, Seated>>,
+    metadata: Cow<'a, Metadata>,
+    pub(crate) state: ByteBuf,
+}
+
+impl<'a> Envelope<'a> {
+    /// Gathers what a room of `kind` is now.
+    pub(crate) fn of(
+        kind: (&'a str, u32),
+        spec: &'a RoomSpec,
+        context: &'a Context,
+        state: Vec<u8>,
+    ) -> Self {
+        let (seed, words) = context.rng.position();
+        Self {
+            format: FORMAT,
+            kind: Cow::Borrowed(kind.0),
+            version: kind.1,
+            spec: Cow::Borrowed(spec),
+            now_nanos: nanos(context.now),
+            tick: context.tick,
+            rng_seed: ByteArray::new(seed),
+            rng_words: ByteArray::new(words.to_be_bytes()),
+            timers: context
+                .timers
+                .waiting()
+                .map(|(due, token)| (nanos(due), token))
+                .collect(),
+            members: Cow::Borrowed(&context.members),
+            metadata: Cow::Borrowed(&context.metadata),
+            state: ByteBuf::from(state),
+        }
+    }
+
+    /// Appends the bytes to keep.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        messagepack::encode_into(self, out)
+    }
+
+    /// The context inside.
+    ///
+    /// # Errors
+    /// It breaks a bound: the bytes were not written by [`Envelope::encode`].
+    pub(crate) fn context(&self) -> Result<Context, String> {
+        if self.members.len() > usize::from(ROOM_MEMBERS_MAX) {
+            return Err(format!(
+                "{} members, at most {ROOM_MEMBERS_MAX}",
+                self.members.len()
+            ));
+        }
+        let tokens: BTreeSet<u64> = self.timers.iter().map(|(_, token)| *token).collect();
+        if tokens.len() != self.timers.len() {
+            return Err("a timer stands in it twice".into());
+        }
+        let words = u128::from_be_bytes(self.rng_words.into_array());
+        let rng = Rng::resume(self.rng_seed.into_array(), words);
+        let mut context = Context::new(rng, self.metadata.clone().into_owned());
+        context.now = Duration::from_nanos(self.now_nanos);
+        context.tick = self.tick;
+        context.members = self.members.clone().into_owned();
+        for (due, token) in &self.timers {
+            let due = Duration::from_nanos(*due);
+            context
+                .timers
+                .set(*token, due)
+                .map_err(|full| full.to_string())?;
+        }
+        Ok(context)
+    }
+}
+
+impl Envelope<'static> {
+    /// Reads what [`Envelope::encode`] wrote.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with the bytes.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, String> {
+        let envelope: Self =
+            messagepack::decode(bytes, ENVELOPE).map_err(|error| error.to_string())?;
+        if envelope.format != FORMAT {
+            let found = envelope.format;
+            return Err(format!("its format is {found}, this build reads {FORMAT}"));
+        }
+        Ok(envelope)
+    }
+}
+
+fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).expect("the context keeps room time within 64 bits")
+}

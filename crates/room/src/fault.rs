@@ -1,0 +1,48 @@
+//! What can go wrong inside a room: the host's only view of failing logic.
+//!
+//! Made by whatever runs logic or reads a checkpoint; the host answers it by rebuilding the
+//! room without the call, or by closing it.
+
+/// Why a room cannot go on as it is.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RoomFault {
+    /// Room logic panicked. The state is half changed: rebuild it, never keep it.
+    #[error("{kind} panicked in {call}: {message}")]
+    Panicked {
+        /// The room's kind.
+        kind: &'static str,
+        /// Which method.
+        call: &'static str,
+        /// The panic's own words.
+        message: String,
+    },
+    /// Room logic went beyond a bound of its context, such as the number of timers.
+    #[error("{kind} went beyond a limit in {call}: {message}")]
+    Limit {
+        /// The room's kind.
+        kind: &'static str,
+        /// Which method.
+        call: &'static str,
+        /// Which bound.
+        message: String,
+    },
+    /// A view, event or state could not be written as MessagePack, or is too long.
+    #[error("{kind} cannot encode its {what}: {message}")]
+    Encode {
+        /// The room's kind.
+        kind: &'static str,
+        /// `view`, `event` or `state`.
+        what: &'static str,
+        /// The encoder's own words.
+        message: String,
+    },
+    /// A checkpoint cannot be read.
+    #[error("{kind} cannot read its checkpoint: {message}")]
+    Decode {
+        /// The room's kind.
+        kind: &'static str,
+        /// The decoder's own words.
+        message: String,
+    },
+}
