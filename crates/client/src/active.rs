@@ -1,0 +1,450 @@
+//! The open session: requests and inputs go up, answers, views and events come down.
+//!
+//! Owned by [`Core`](crate::Core) from the server's welcome to the end. Everything that arrives
+//! here is authentic, so what makes no sense is a defect and ends the session.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use rejoin_protocol::connection::{PacketError, SendError, Setup};
+use rejoin_protocol::limits::{HEARTBEAT_IDLE, HEARTBEAT_SEATED, SEATS_MAX};
+use rejoin_protocol::message::{Answer, CallId, ClientMessage, Seated, ServerMessage};
+use rejoin_protocol::room_message::{RoomMessage, SnapshotHead};
+use rejoin_protocol::wire::Reader;
+use rejoin_protocol::{
+    CloseReason, Connection, ConnectionEvent, LinkStats, Liveness, Refusal, SeatId, Timestamp,
+    messagepack,
+};
+
+use crate::calls::{Call, Calls};
+use crate::control;
+use crate::early::{Early, EarlyMessage};
+use crate::event::{Ended, Event};
+use crate::inputs;
+use crate::seat::{EventOrder, Seat};
+use crate::unread::Unread;
+use crate::views::Received;
+
+/// A session with its connection.
+#[derive(Debug)]
+pub(crate) struct Active {
+    connection: Connection,
+    /// The longest silence that was announced.
+    heartbeat: Duration,
+    seats: BTreeMap<SeatId, Seat>,
+    calls: Calls,
+    early: Early,
+}
+
+/// How a session ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The connection is over already.
+    Closed(CloseReason),
+    /// The server has been silent for too long. A resume will start here.
+    Lost,
+    /// This side must close, for this reason.
+    Close(CloseReason),
+}
+
+/// A message of the server that makes no sense.
+const VIOLATION: End = End::Close(CloseReason::ProtocolViolation);
+
+impl Active {
+    pub(crate) fn new(setup: Setup, rtt: Option<Duration>, now: Timestamp) -> Self {
+        let mut connection = Connection::new(setup, rtt, now);
+        connection.set_heartbeat(HEARTBEAT_IDLE);
+        Self {
+            connection,
+            heartbeat: HEARTBEAT_IDLE,
+            seats: BTreeMap::new(),
+            calls: Calls::default(),
+            early: Early::default(),
+        }
+    }
+
+    pub(crate) fn handle_datagram(
+        &mut self,
+        datagram: &mut [u8],
+        unread: &mut Unread,
+        now: Timestamp,
+    ) -> Result<(), End> {
+        let result = self.connection.handle_datagram(datagram, now);
+        self.settle(unread, now)?;
+        match result {
+            Err(PacketError::Violation(_)) => Err(VIOLATION),
+            // The connection counts what it does not take.
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    pub(crate) fn handle_timeout(
+        &mut self,
+        unread: &mut Unread,
+        now: Timestamp,
+    ) -> Result<(), End> {
+        self.connection.handle_timeout(now);
+        self.settle(unread, now)
+    }
+
+    pub(crate) fn poll_transmit(&mut self, out: &mut Vec<u8>, now: Timestamp) -> bool {
+        self.connection.poll_transmit(out, now)
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Timestamp> {
+        let rtt = self.connection.stats().rtt;
+        let resync = self
+            .seats
+            .values()
+            .filter_map(|seat| seat.views.resync_due(rtt))
+            .min();
+        [self.connection.poll_timeout(), resync]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Makes a request; gives its number.
+    pub(crate) fn request(
+        &mut self,
+        call: Call,
+        message: impl FnOnce(CallId) -> ClientMessage,
+    ) -> Result<CallId, SendError> {
+        let id = self.calls.next().ok_or(SendError::QueueFull)?;
+        self.connection.send_control(encode(&message(id)))?;
+        self.calls.open(id, call);
+        Ok(id)
+    }
+
+    /// Sends a reliable input; gives its number.
+    pub(crate) fn send(&mut self, seat_id: SeatId, payload: Bytes) -> Result<u64, SendError> {
+        let seat = self.seats.get_mut(&seat_id).ok_or(SendError::Closed)?;
+        let number = seat.inputs.next(payload.len())?;
+        hand_over(&mut self.connection, seat_id, seat)?;
+        let message = RoomMessage::Input {
+            seat: seat_id,
+            number,
+            payload: payload.clone(),
+        };
+        self.connection.send_ordered(message.encode(), None)?;
+        seat.inputs.keep(number, payload);
+        Ok(number)
+    }
+
+    /// Sends a latest input.
+    pub(crate) fn latest(&mut self, seat: SeatId, payload: Bytes) -> Result<(), SendError> {
+        inputs::check_len(payload.len())?;
+        if !self.seats.contains_key(&seat) {
+            return Err(SendError::Closed);
+        }
+        self.connection.send_latest(seat.0, &[], payload, None)
+    }
+
+    pub(crate) fn cursor(&self, seat: SeatId) -> Option<u64> {
+        self.seats.get(&seat).map(|seat| seat.inputs.cursor())
+    }
+
+    pub(crate) fn liveness(&self) -> Liveness {
+        self.connection.liveness()
+    }
+
+    pub(crate) fn link(&self) -> LinkStats {
+        self.connection.stats()
+    }
+
+    /// Leaves the rest of its life, a closing word, to the connection.
+    pub(crate) fn into_connection(self) -> Connection {
+        self.connection
+    }
+
+    /// Works off what the connection has to tell, and what follows from it.
+    fn settle(&mut self, unread: &mut Unread, now: Timestamp) -> Result<(), End> {
+        while let Some(event) = self.connection.poll_event() {
+            self.on_connection_event(event, unread)?;
+        }
+        for (id, seat) in &mut self.seats {
+            // What the connection does not take now waits for the next time.
+            let _ = hand_over(&mut self.connection, *id, seat);
+        }
+        self.ask_for_whole_views(now);
+        self.announce_heartbeat();
+        if unread.overflowed() {
+            return Err(End::Close(CloseReason::Overloaded));
+        }
+        Ok(())
+    }
+
+    fn on_connection_event(
+        &mut self,
+        event: ConnectionEvent,
+        unread: &mut Unread,
+    ) -> Result<(), End> {
+        match event {
+            ConnectionEvent::Control(message) => self.on_control(&message, unread),
+            ConnectionEvent::Ordered(message) => self.on_ordered(&message, unread),
+            ConnectionEvent::Latest { key, message } => {
+                self.on_snapshot(SeatId(key), message, unread)
+            }
+            ConnectionEvent::Liveness(liveness) => {
+                unread.push(Event::Link(liveness));
+                if liveness == Liveness::Detached {
+                    Err(End::Lost)
+                } else {
+                    Ok(())
+                }
+            }
+            ConnectionEvent::Closed(reason) => Err(End::Closed(reason)),
+            ConnectionEvent::Confirmed | ConnectionEvent::Acked(_) | ConnectionEvent::Lost(_) => {
+                Ok(())
+            }
+            // Told by a newer protocol crate to those who know of it.
+            _ => Ok(()),
+        }
+    }
+
+    fn on_control(&mut self, message: &Bytes, unread: &mut Unread) -> Result<(), End> {
+        let Some(message) = control::decode(message).map_err(|_| VIOLATION)? else {
+            return Ok(());
+        };
+        // News of a seat that was given up meanwhile is passed over.
+        let (is_ours, event) = match message {
+            ServerMessage::Reply { call, result } => return self.on_reply(call, result, unread),
+            ServerMessage::Seat {
+                seat,
+                player,
+                name,
+                change,
+            } => (
+                self.seats.contains_key(&seat),
+                Event::Seat {
+                    seat,
+                    player,
+                    name,
+                    change,
+                },
+            ),
+            ServerMessage::InputRefused {
+                seat,
+                number,
+                refusal,
+            } => (
+                self.seats.contains_key(&seat),
+                Event::InputRefused {
+                    seat,
+                    number,
+                    refusal,
+                },
+            ),
+            ServerMessage::RoomClosed { seat, reason } => (
+                self.seats.remove(&seat).is_some(),
+                Event::RoomClosed { seat, reason },
+            ),
+            // Decoding has sorted out what a newer server says.
+            _ => return Ok(()),
+        };
+        if is_ours {
+            unread.push(event);
+        }
+        Ok(())
+    }
+
+    fn on_reply(
+        &mut self,
+        call: CallId,
+        result: Result<Answer, Refusal>,
+        unread: &mut Unread,
+    ) -> Result<(), End> {
+        // An answer nobody waits for tells nobody anything.
+        let Some(asked) = self.calls.close(call) else {
+            return Ok(());
+        };
+        let seated = match (&result, asked) {
+            (Ok(Answer::Seated(seated)), Call::TakeSeat) => {
+                self.on_seated(seated)?;
+                Some(seated.seat)
+            }
+            (Ok(Answer::Seated(_)), Call::Leave(_) | Call::Other) => return Err(VIOLATION),
+            (Ok(Answer::Left), Call::Leave(seat)) => {
+                self.seats.remove(&seat);
+                None
+            }
+            (Ok(_) | Err(_), _) => None,
+        };
+        unread.push(Event::Answer { call, result });
+        if let Some(seat) = seated {
+            self.replay_early(seat, unread)?;
+        }
+        if !self.calls.may_take_seat() {
+            self.early.clear();
+        }
+        Ok(())
+    }
+
+    /// A seat was taken, or found again.
+    fn on_seated(&mut self, seated: &Seated) -> Result<(), End> {
+        let held = self
+            .seats
+            .iter()
+            .find(|(_, seat)| seat.room == seated.room)
+            .map(|(id, _)| *id);
+        let seat = match held {
+            Some(id) if id == seated.seat => {
+                // Asked twice on one connection: what was sent is still on its way.
+                if let Some(seat) = self.seats.get_mut(&id) {
+                    seat.inputs.cover(seated.cursor);
+                }
+                return Ok(());
+            }
+            Some(id) => self.seats.remove(&id).map(|mut seat| {
+                seat.rename(seated);
+                seat
+            }),
+            None => None,
+        };
+        if self.seats.contains_key(&seated.seat) || self.seats.len() >= SEATS_MAX {
+            return Err(VIOLATION);
+        }
+        self.seats
+            .insert(seated.seat, seat.unwrap_or_else(|| Seat::new(seated)));
+        Ok(())
+    }
+
+    fn replay_early(&mut self, seat: SeatId, unread: &mut Unread) -> Result<(), End> {
+        for message in self.early.take(seat) {
+            match message {
+                EarlyMessage::Snapshot(message) => self.on_snapshot(seat, message, unread)?,
+                EarlyMessage::Event { number, payload } => {
+                    // One out of order was meant for an earlier holder of the seat's number.
+                    let _ = self.on_event(seat, number, payload, unread);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn on_ordered(&mut self, message: &Bytes, unread: &mut Unread) -> Result<(), End> {
+        match RoomMessage::decode(message).map_err(|_| VIOLATION)? {
+            RoomMessage::Event {
+                seat,
+                number,
+                payload,
+            } => self.on_event(seat, number, payload, unread),
+            RoomMessage::Snapshot { seat, payload } => self.on_snapshot(seat, payload, unread),
+            // Inputs go the other way; nothing else decodes.
+            RoomMessage::Input { .. } => Err(VIOLATION),
+            _ => Err(VIOLATION),
+        }
+    }
+
+    fn on_event(
+        &mut self,
+        id: SeatId,
+        number: u64,
+        payload: Bytes,
+        unread: &mut Unread,
+    ) -> Result<(), End> {
+        let Some(seat) = self.seats.get_mut(&id) else {
+            return self.keep_early(id, EarlyMessage::Event { number, payload });
+        };
+        match seat.events.take(number) {
+            EventOrder::Next => unread.push(Event::Room {
+                seat: id,
+                number,
+                payload,
+            }),
+            EventOrder::Repeated => {}
+            EventOrder::Gap => return Err(VIOLATION),
+        }
+        Ok(())
+    }
+
+    fn on_snapshot(&mut self, id: SeatId, message: Bytes, unread: &mut Unread) -> Result<(), End> {
+        let Some(seat) = self.seats.get_mut(&id) else {
+            return self.keep_early(id, EarlyMessage::Snapshot(message));
+        };
+        let mut reader = Reader::new(&message);
+        let head = SnapshotHead::decode(&mut reader).map_err(|_| VIOLATION)?;
+        let body = message.slice_ref(reader.rest());
+        // The cursor is good even if the view is not.
+        seat.inputs.cover(head.cursor);
+        match seat.views.handle_snapshot(&head, &body) {
+            Received::Newer(view) => unread.push(Event::View {
+                seat: id,
+                sequence: head.sequence,
+                tick: head.tick,
+                cursor: head.cursor,
+                view,
+                private: head.private,
+                full: head.base.is_none(),
+            }),
+            Received::Known | Received::Unusable => {}
+        }
+        Ok(())
+    }
+
+    /// Keeps a message for a seat that an answer may still name; else it came for a seat given up.
+    fn keep_early(&mut self, seat: SeatId, message: EarlyMessage) -> Result<(), End> {
+        if !self.calls.may_take_seat() {
+            return Ok(());
+        }
+        self.early
+            .keep(seat, message)
+            .map_err(|_| End::Close(CloseReason::Overloaded))
+    }
+
+    fn ask_for_whole_views(&mut self, now: Timestamp) {
+        let rtt = self.connection.stats().rtt;
+        for (id, seat) in &mut self.seats {
+            if seat.views.resync_due(rtt).is_none_or(|due| due > now) {
+                continue;
+            }
+            let message = encode(&ClientMessage::Resync { seat: *id });
+            // If the queue is full now, the next due time tries again.
+            let _ = self.connection.send_control(message);
+            seat.views.resync_asked(now);
+        }
+    }
+
+    fn announce_heartbeat(&mut self) {
+        let wanted = if self.seats.is_empty() {
+            HEARTBEAT_IDLE
+        } else {
+            HEARTBEAT_SEATED
+        };
+        if wanted != self.heartbeat {
+            self.heartbeat = wanted;
+            self.connection.set_heartbeat(wanted);
+        }
+    }
+}
+
+impl From<End> for Ended {
+    fn from(end: End) -> Self {
+        match end {
+            End::Closed(reason) | End::Close(reason) => Self::Closed(reason),
+            End::Lost => Self::Closed(CloseReason::TimedOut),
+        }
+    }
+}
+
+/// Gives the connection the inputs that it has not had under the seat's present name.
+fn hand_over(connection: &mut Connection, id: SeatId, seat: &mut Seat) -> Result<(), SendError> {
+    while let Some(kept) = seat.inputs.unhanded() {
+        let number = kept.number;
+        let message = RoomMessage::Input {
+            seat: id,
+            number,
+            payload: kept.payload.clone(),
+        };
+        connection.send_ordered(message.encode(), None)?;
+        seat.inputs.handed(number);
+    }
+    Ok(())
+}
+
+fn encode(message: &ClientMessage) -> Bytes {
+    messagepack::encode(message)
+        .expect("our own messages can be written")
+        .into()
+}

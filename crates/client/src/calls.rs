@@ -1,0 +1,79 @@
+//! Requests that wait for their answers.
+
+use std::collections::BTreeMap;
+
+use rejoin_protocol::SeatId;
+use rejoin_protocol::limits::CALLS_MAX;
+use rejoin_protocol::message::CallId;
+
+/// What a request will change when it is granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Call {
+    /// It takes a seat.
+    TakeSeat,
+    /// It gives this seat back.
+    Leave(SeatId),
+    /// Nothing here.
+    Other,
+}
+
+/// The open requests, by number. Bounded: the caller is refused beyond [`CALLS_MAX`].
+#[derive(Debug, Default)]
+pub(crate) struct Calls {
+    next: CallId,
+    open: BTreeMap<CallId, Call>,
+}
+
+impl Calls {
+    /// The number for one more request, or `None` if too many wait already.
+    pub(crate) fn next(&self) -> Option<CallId> {
+        (self.open.len() < CALLS_MAX).then_some(self.next)
+    }
+
+    /// Opens the request that got its number from [`Calls::next`].
+    pub(crate) fn open(&mut self, id: CallId, call: Call) {
+        self.open.insert(id, call);
+        // Four thousand million requests of one connection are out of reach; should they come, the
+        // numbers of those long answered serve again.
+        self.next = id.wrapping_add(1);
+    }
+
+    /// Closes a request as its answer arrives. `None`: nothing waits for that answer.
+    pub(crate) fn close(&mut self, id: CallId) -> Option<Call> {
+        self.open.remove(&id)
+    }
+
+    /// True while an answer may name a new seat.
+    pub(crate) fn may_take_seat(&self) -> bool {
+        self.open.values().any(|call| *call == Call::TakeSeat)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_request_beyond_the_bound_is_refused_until_one_is_answered() {
+        let mut calls = Calls::default();
+        for _ in 0..CALLS_MAX {
+            let id = calls.next().unwrap();
+            calls.open(id, Call::Other);
+        }
+        assert_eq!(calls.next(), None);
+        assert_eq!(calls.close(3), Some(Call::Other));
+        assert_eq!(calls.close(3), None);
+        assert!(calls.next().is_some());
+    }
+
+    #[test]
+    fn only_requests_for_seats_announce_seats() {
+        let mut calls = Calls::default();
+        calls.open(0, Call::Leave(SeatId(1)));
+        assert!(!calls.may_take_seat());
+        calls.open(1, Call::TakeSeat);
+        assert!(calls.may_take_seat());
+        calls.close(1);
+        assert!(!calls.may_take_seat());
+    }
+}

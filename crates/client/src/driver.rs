@@ -1,0 +1,153 @@
+//! The async form: a tokio task owns the socket and drives the core.
+
+use std::sync::Arc;
+
+use rejoin_protocol::handshake::Permit;
+use rejoin_protocol::limits::LIST_MAX;
+use rejoin_protocol::message::{Answer, Filter, RoomCard};
+use rejoin_protocol::{LinkStats, PlayerId, RoomId, SessionId};
+use rejoin_room::Room;
+
+use crate::address::ServerAddress;
+use crate::error::{ConnectError, RequestError};
+use crate::event::Ended;
+use crate::join_spec::JoinSpec;
+use crate::room_handle::RoomHandle;
+use crate::route::Route;
+use crate::shared::{Inner, Owner, Shared};
+use crate::state::State;
+use crate::system::{self, Clock};
+use crate::task::Task;
+
+/// A connected client. Cheap to clone; the session ends when the last clone and room handle are dropped.
+///
+/// All methods must be called inside a tokio runtime with I/O and time. A client that holds seats
+/// must read them: a room handle of which more than
+/// [`ROOM_EVENTS_UNREAD_MAX`](rejoin_protocol::limits::ROOM_EVENTS_UNREAD_MAX) events wait ends
+/// the session with [`CloseReason::Overloaded`](rejoin_protocol::CloseReason::Overloaded), rather
+/// than lose one unknowingly.
+#[derive(Clone, Debug)]
+pub struct Client {
+    owner: Arc<Owner>,
+}
+
+impl Client {
+    /// Opens a session at `address`, see [`ServerAddress`]. If the host has several addresses,
+    /// each unanswered hello tries the next one.
+    ///
+    /// # Errors
+    /// See [`ConnectError`].
+    pub async fn connect(address: &str, permit: Permit) -> Result<Self, ConnectError> {
+        let address: ServerAddress = address.parse()?;
+        let place = (address.host.as_str(), address.port);
+        let resolved = tokio::net::lookup_host(place).await;
+        let addresses = resolved.map_err(|source| ConnectError::Resolve {
+            host: address.host.clone(),
+            source,
+        })?;
+        let clock = Clock::start();
+        let (core, rng) = system::start(&address, permit, clock)?;
+        let shared = Arc::new(Shared::new(core, rng));
+        let mut task = Task::new(Arc::clone(&shared), clock, Route::new(addresses))?;
+        task.join().await?;
+        drop(tokio::spawn(task.run()));
+        Ok(Self {
+            owner: Arc::new(Owner { shared }),
+        })
+    }
+
+    /// Opens a room of kind `R` and takes a seat in it. The filters of `spec` do not matter.
+    ///
+    /// # Errors
+    /// See [`RequestError`].
+    pub async fn create<R: Room>(&self, spec: JoinSpec) -> Result<RoomHandle<R>, RequestError> {
+        let shared = &self.owner.shared;
+        let granted = shared.request(|Inner { core, rng, .. }| {
+            core.create(spec.request_id(rng), R::KIND, spec.settings)
+        });
+        RoomHandle::new(&self.owner, granted.await?)
+    }
+
+    /// Takes a seat in an open room.
+    ///
+    /// # Errors
+    /// See [`RequestError`]; one is that the room is not of kind `R`.
+    pub async fn join<R: Room>(&self, room: RoomId) -> Result<RoomHandle<R>, RequestError> {
+        let granted = self.owner.shared.request(|inner| inner.core.join(room));
+        RoomHandle::new(&self.owner, granted.await?)
+    }
+
+    /// Takes a seat in the room that the spec's request names, else in one that matches its
+    /// filters, else in a new one.
+    ///
+    /// # Errors
+    /// See [`RequestError`].
+    pub async fn join_or_create<R: Room>(
+        &self,
+        spec: JoinSpec,
+    ) -> Result<RoomHandle<R>, RequestError> {
+        let shared = &self.owner.shared;
+        let granted = shared.request(|Inner { core, rng, .. }| {
+            core.join_or_create(spec.request_id(rng), R::KIND, spec.filters, spec.settings)
+        });
+        RoomHandle::new(&self.owner, granted.await?)
+    }
+
+    /// Open rooms of a kind, or of all kinds, that match the filters.
+    ///
+    /// # Errors
+    /// See [`RequestError`].
+    pub async fn list(
+        &self,
+        kind: Option<&str>,
+        filters: Vec<Filter>,
+    ) -> Result<Vec<RoomCard>, RequestError> {
+        let max = u16::try_from(LIST_MAX).unwrap_or(u16::MAX);
+        let granted = self
+            .owner
+            .shared
+            .request(|inner| inner.core.list(kind, filters, max));
+        match granted.await? {
+            (Answer::Rooms(rooms), _) => Ok(rooms),
+            _ => Err(RequestError::WrongAnswer),
+        }
+    }
+
+    /// Estimates of the link to the server.
+    #[must_use]
+    pub fn stats(&self) -> LinkStats {
+        self.owner.shared.lock().core.link()
+    }
+
+    /// Where the session stands.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.owner.shared.lock().core.state().clone()
+    }
+
+    /// The session.
+    #[must_use]
+    pub fn session(&self) -> SessionId {
+        let session = self.owner.shared.lock().core.session();
+        session.expect("a client exists from the welcome on, which names the session")
+    }
+
+    /// This player, as others see it.
+    #[must_use]
+    pub fn player(&self) -> PlayerId {
+        self.session().player()
+    }
+
+    /// Waits until the session is over.
+    pub async fn ended(&self) -> Ended {
+        self.owner.shared.wait_ended().await
+    }
+
+    /// Leaves the server; returns when it has been told.
+    pub async fn disconnect(&self) {
+        let shared = &self.owner.shared;
+        shared.lock().core.disconnect();
+        shared.wake();
+        shared.wait_ended().await;
+    }
+}

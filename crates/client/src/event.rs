@@ -1,0 +1,105 @@
+//! What a client has to tell the game.
+
+use bytes::Bytes;
+use rejoin_protocol::handshake::StartError;
+use rejoin_protocol::message::{Answer, CallId, RoomCloseReason, SeatChange};
+use rejoin_protocol::{CloseReason, Liveness, PlayerId, Refusal, SeatId, SessionId};
+
+/// Something happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The session is open.
+    Connected {
+        /// The session.
+        session: SessionId,
+    },
+    /// The answer to a request.
+    Answer {
+        /// The request's number, as the method that made it returned.
+        call: CallId,
+        /// What came of it.
+        result: Result<Answer, Refusal>,
+    },
+    /// A newer view of a room, already patched.
+    View {
+        /// Which seat.
+        seat: SeatId,
+        /// The snapshot's name in its room: the same view has the same name for all members.
+        sequence: u64,
+        /// The room's tick it shows.
+        tick: u64,
+        /// The newest of this client's reliable inputs that the room has applied.
+        cursor: u64,
+        /// The encoded view.
+        view: Bytes,
+        /// True if it is this player's alone.
+        private: bool,
+        /// True if it came whole, false if as a delta.
+        full: bool,
+    },
+    /// A one-off message from a room.
+    Room {
+        /// Which seat.
+        seat: SeatId,
+        /// Its number: each is told once, in order.
+        number: u64,
+        /// The encoded event.
+        payload: Bytes,
+    },
+    /// Something happened to a member of a room.
+    Seat {
+        /// The own seat in that room.
+        seat: SeatId,
+        /// Whom it happened to.
+        player: PlayerId,
+        /// The player's name.
+        name: String,
+        /// What.
+        change: SeatChange,
+    },
+    /// Room logic could not handle an input; it will not be applied.
+    InputRefused {
+        /// Which seat.
+        seat: SeatId,
+        /// The input's number.
+        number: u64,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// A room is over for this player.
+    RoomClosed {
+        /// Which seat.
+        seat: SeatId,
+        /// Why.
+        reason: RoomCloseReason,
+    },
+    /// How sure the client is that the server is still there.
+    Link(Liveness),
+    /// The session is over for this client: the last event.
+    Ended(Ended),
+}
+
+/// Why a client is done.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Ended {
+    /// The client left.
+    #[error("left")]
+    Left,
+    /// The options make no hello: nothing was sent.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// No answer came to the hello.
+    #[error("no answer from the server within {0:?}")]
+    Unreachable(std::time::Duration),
+    /// The server speaks none of our versions.
+    #[error("{0}")]
+    Version(String),
+    /// The server refused the join.
+    #[error("the server refused: {0}")]
+    Refused(Refusal),
+    /// The connection ended.
+    #[error("connection lost: {0}")]
+    Closed(CloseReason),
+}

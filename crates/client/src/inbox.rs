@@ -1,0 +1,275 @@
+//! What waits for the holder of a seat: the newest view, and everything else in order.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use rejoin_protocol::limits::ROOM_EVENTS_UNREAD_MAX;
+use rejoin_protocol::message::{Member, RoomCloseReason, SeatChange, Seated};
+use rejoin_protocol::{PlayerId, Refusal, RoomId};
+use tokio::sync::Notify;
+
+use crate::event::Ended;
+
+/// One thing that happened in a room, not decoded yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Item {
+    View(Bytes),
+    Event(Bytes),
+    Seat(PlayerId, SeatChange),
+    InputRefused(u64, Refusal),
+    Closed(RoomCloseReason),
+    Ended(Ended),
+}
+
+/// An item for which there is no room: the game does not take what it is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct InboxFull;
+
+/// Filled by the driver's task, emptied by the room handles of one seat.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    room: RoomId,
+    contents: Mutex<Contents>,
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct Contents {
+    items: VecDeque<Item>,
+    members: BTreeMap<PlayerId, String>,
+    /// Nothing more will come.
+    is_over: bool,
+    /// Room handles that read here.
+    handles: usize,
+}
+
+impl Inbox {
+    pub(crate) fn new(seated: &Seated) -> Self {
+        let contents = Contents {
+            items: VecDeque::new(),
+            members: BTreeMap::new(),
+            is_over: false,
+            handles: 0,
+        };
+        Self {
+            room: seated.room,
+            contents: Mutex::new(contents),
+            changed: Notify::new(),
+        }
+    }
+
+    pub(crate) fn room(&self) -> RoomId {
+        self.room
+    }
+
+    /// Takes over the members that an answer lists.
+    pub(crate) fn set_members(&self, members: &[Member]) {
+        let members = members
+            .iter()
+            .map(|member| (member.player, member.name.clone()));
+        self.lock().members = members.collect();
+    }
+
+    /// Something happened to a member.
+    pub(crate) fn on_seat(
+        &self,
+        player: PlayerId,
+        name: String,
+        change: SeatChange,
+    ) -> Result<(), InboxFull> {
+        match change {
+            SeatChange::Joined => {
+                self.lock().members.insert(player, name);
+            }
+            SeatChange::Left => {
+                self.lock().members.remove(&player);
+            }
+            SeatChange::Suspect | SeatChange::Detached | SeatChange::Returned => {}
+        }
+        self.push(Item::Seat(player, change))
+    }
+
+    /// Adds an item. An unread view is replaced where it stands, so that events keep their order
+    /// and none can hold a view back.
+    pub(crate) fn push(&self, item: Item) -> Result<(), InboxFull> {
+        let mut contents = self.lock();
+        if contents.is_over {
+            return Ok(());
+        }
+        let items = &mut contents.items;
+        let unread_view = items
+            .iter()
+            .position(|unread| matches!(unread, Item::View(_)));
+        let events = items.len() - usize::from(unread_view.is_some());
+        if !matches!(item, Item::View(_)) {
+            if events >= ROOM_EVENTS_UNREAD_MAX {
+                return Err(InboxFull);
+            }
+            items.push_back(item);
+        } else if let Some(older) = unread_view.and_then(|index| items.get_mut(index)) {
+            *older = item;
+        } else {
+            items.push_back(item);
+        }
+        drop(contents);
+        self.changed.notify_waiters();
+        Ok(())
+    }
+
+    /// Ends it, with a last item if there is something to say. What came before is still there.
+    pub(crate) fn end(&self, last: Option<Item>) {
+        let mut contents = self.lock();
+        if !contents.is_over {
+            contents.items.extend(last);
+            contents.is_over = true;
+        }
+        drop(contents);
+        self.changed.notify_waiters();
+    }
+
+    /// The next item; `None` once it is over and empty.
+    pub(crate) async fn next(&self) -> Option<Item> {
+        loop {
+            let mut changed = std::pin::pin!(self.changed.notified());
+            // Listening before looking: nothing that comes in between is missed.
+            changed.as_mut().enable();
+            {
+                let mut contents = self.lock();
+                let item = contents.items.pop_front();
+                if item.is_some() || contents.is_over {
+                    return item;
+                }
+            }
+            changed.await;
+        }
+    }
+
+    pub(crate) fn members(&self) -> Vec<Member> {
+        let contents = self.lock();
+        let members = contents.members.iter();
+        members
+            .map(|(player, name)| Member {
+                player: *player,
+                name: name.clone(),
+            })
+            .collect()
+    }
+
+    pub(crate) fn add_handle(&self) {
+        self.lock().handles += 1;
+    }
+
+    /// True if that was the last handle.
+    pub(crate) fn remove_handle(&self) -> bool {
+        let mut contents = self.lock();
+        contents.handles = contents.handles.saturating_sub(1);
+        contents.handles == 0
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Contents> {
+        // Nothing panics while it holds the lock; and what it guards is whole at every step.
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inbox() -> Inbox {
+        Inbox::new(&Seated {
+            seat: rejoin_protocol::SeatId(0),
+            room: RoomId([0; 16]),
+            kind: "arena".into(),
+            version: 1,
+            tick_hz: 30,
+            player: PlayerId(1),
+            cursor: 0,
+            event: 0,
+            created: true,
+            members: Vec::new(),
+        })
+    }
+
+    fn view(number: u8) -> Item {
+        Item::View(Bytes::from(vec![number]))
+    }
+
+    fn event(number: u8) -> Item {
+        Item::Event(Bytes::from(vec![number]))
+    }
+
+    fn all(inbox: &Inbox) -> Vec<Item> {
+        inbox.end(None);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let mut items = Vec::new();
+            while let Some(item) = inbox.next().await {
+                items.push(item);
+            }
+            items
+        })
+    }
+
+    #[test]
+    fn the_newest_view_replaces_an_unread_one_and_events_keep_their_order() {
+        let inbox = inbox();
+        for item in [event(1), view(1), event(2), view(2), event(3)] {
+            inbox.push(item).unwrap();
+        }
+        assert_eq!(all(&inbox), [event(1), view(2), event(2), event(3)]);
+    }
+
+    #[test]
+    fn a_full_inbox_refuses_events_and_still_takes_views() {
+        let inbox = inbox();
+        for _ in 0..ROOM_EVENTS_UNREAD_MAX {
+            inbox.push(event(1)).unwrap();
+        }
+        assert_eq!(inbox.push(event(2)), Err(InboxFull));
+        assert_eq!(inbox.push(view(1)), Ok(()));
+        assert_eq!(inbox.push(view(2)), Ok(()));
+        assert_eq!(all(&inbox).len(), ROOM_EVENTS_UNREAD_MAX + 1);
+    }
+
+    #[test]
+    fn what_came_before_the_end_is_still_read_and_nothing_after_it() {
+        let inbox = inbox();
+        inbox.push(event(1)).unwrap();
+        inbox.end(Some(Item::Closed(RoomCloseReason::ClosedByOwner)));
+        inbox.push(event(2)).unwrap();
+        inbox.end(Some(Item::Ended(Ended::Left)));
+        assert_eq!(
+            all(&inbox),
+            [event(1), Item::Closed(RoomCloseReason::ClosedByOwner)]
+        );
+    }
+
+    #[test]
+    fn members_come_and_go() {
+        let inbox = inbox();
+        inbox.set_members(&[Member {
+            player: PlayerId(1),
+            name: "ana".into(),
+        }]);
+        inbox
+            .on_seat(PlayerId(2), "bo".into(), SeatChange::Joined)
+            .unwrap();
+        inbox
+            .on_seat(PlayerId(2), "bo".into(), SeatChange::Suspect)
+            .unwrap();
+        inbox
+            .on_seat(PlayerId(1), "ana".into(), SeatChange::Left)
+            .unwrap();
+        assert_eq!(
+            inbox.members(),
+            [Member {
+                player: PlayerId(2),
+                name: "bo".into()
+            }]
+        );
+    }
+}

@@ -1,0 +1,39 @@
+//! What a client is told when it starts.
+
+use std::time::Duration;
+
+use rejoin_protocol::crypto::{PublicKey, StaticKeys};
+use rejoin_protocol::handshake::Permit;
+use rejoin_protocol::limits::JOIN_TIMEOUT;
+
+/// What a client is told when it starts.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The server's pinned key.
+    pub server: PublicKey,
+    /// The client's own keys.
+    pub identity: StaticKeys,
+    /// Leave to enter.
+    pub permit: Permit,
+    /// Label for this client's packets if its socket carries several.
+    pub receive_id: Option<[u8; 4]>,
+    /// How long to try to join. Default 10 s.
+    pub join_timeout: Duration,
+    /// Orders the hellos of one identity: wall clock in microseconds, or any growing number.
+    pub moment: u64,
+}
+
+impl Options {
+    /// Options with the default timeout, for a socket that carries this client alone.
+    #[must_use]
+    pub const fn new(server: PublicKey, identity: StaticKeys, permit: Permit, moment: u64) -> Self {
+        Self {
+            server,
+            identity,
+            permit,
+            receive_id: None,
+            join_timeout: JOIN_TIMEOUT,
+            moment,
+        }
+    }
+}

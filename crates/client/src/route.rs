@@ -1,0 +1,100 @@
+//! Sockets to a host's addresses, tried in turn while the join is under way.
+
+use std::io::{self, ErrorKind};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+
+/// Addresses of one host that are tried; a name has one or two, and each costs a hello's wait.
+const ADDRESSES_MAX: usize = 8;
+
+/// The addresses of a host, and which comes next.
+#[derive(Debug)]
+pub(crate) struct Route {
+    addresses: Vec<SocketAddr>,
+    next: usize,
+    hellos: u32,
+}
+
+impl Route {
+    pub(crate) fn new(addresses: impl Iterator<Item = SocketAddr>) -> Self {
+        Self {
+            addresses: addresses.take(ADDRESSES_MAX).collect(),
+            next: 0,
+            hellos: 0,
+        }
+    }
+
+    /// A non-blocking socket to the next address that this machine can send to at all.
+    pub(crate) fn open(&mut self) -> io::Result<UdpSocket> {
+        let mut last = io::Error::new(ErrorKind::NotFound, "the host has no address");
+        for _ in 0..self.addresses.len() {
+            let Some(address) = self.addresses.get(self.next).copied() else {
+                break;
+            };
+            self.next = (self.next + 1) % self.addresses.len();
+            match connect(address) {
+                Ok(socket) => return Ok(socket),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    /// A hello is about to leave: each after the first goes to the host's next address, on the
+    /// socket given then. The same hello serves for all, since it is made for the server's key.
+    pub(crate) fn on_hello(&mut self) -> Option<UdpSocket> {
+        self.hellos = self.hellos.saturating_add(1);
+        if self.hellos == 1 || self.addresses.len() == 1 {
+            return None;
+        }
+        self.open().ok()
+    }
+}
+
+fn connect(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = match address {
+        SocketAddr::V4(_) => UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)),
+        SocketAddr::V6(_) => UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)),
+    }?;
+    socket.connect(address)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn route(ports: &[u16]) -> Route {
+        Route::new(
+            ports
+                .iter()
+                .map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, *port))),
+        )
+    }
+
+    fn port(socket: &UdpSocket) -> u16 {
+        socket.peer_addr().unwrap().port()
+    }
+
+    #[test]
+    fn each_hello_after_the_first_goes_to_the_next_address() {
+        let mut route = route(&[40_001, 40_002]);
+        assert_eq!(port(&route.open().unwrap()), 40_001);
+        assert!(route.on_hello().is_none());
+        assert_eq!(port(&route.on_hello().unwrap()), 40_002);
+        assert_eq!(port(&route.on_hello().unwrap()), 40_001);
+    }
+
+    #[test]
+    fn a_single_address_keeps_its_socket() {
+        let mut route = route(&[40_001]);
+        route.open().unwrap();
+        assert!(route.on_hello().is_none());
+        assert!(route.on_hello().is_none());
+    }
+
+    #[test]
+    fn a_host_without_an_address_is_an_error() {
+        assert_eq!(route(&[]).open().unwrap_err().kind(), ErrorKind::NotFound);
+    }
+}

@@ -1,0 +1,108 @@
+//! A seat as its holder keeps it: inputs up, views and events down.
+
+use rejoin_protocol::RoomId;
+use rejoin_protocol::message::Seated;
+
+use crate::inputs::Inputs;
+use crate::views::Views;
+
+/// One seat of the session.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    pub(crate) room: RoomId,
+    pub(crate) inputs: Inputs,
+    pub(crate) views: Views,
+    pub(crate) events: EventNumbers,
+}
+
+impl Seat {
+    pub(crate) fn new(seated: &Seated) -> Self {
+        Self {
+            room: seated.room,
+            inputs: Inputs::new(seated.cursor),
+            views: Views::default(),
+            events: EventNumbers::after(seated.event),
+        }
+    }
+
+    /// The room gave the seat another name: events count anew, and inputs that the room has not
+    /// applied go out again.
+    pub(crate) fn rename(&mut self, seated: &Seated) {
+        self.inputs.cover(seated.cursor);
+        self.inputs.hand_again();
+        self.events = EventNumbers::after(seated.event);
+    }
+}
+
+/// Which event number comes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EventNumbers {
+    /// The first may be any up to this: what was sent before the answer may travel behind it.
+    UpTo(u64),
+    /// All but this one are out of order.
+    Next(u64),
+}
+
+/// Where an event stands in the order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EventOrder {
+    /// It is the next.
+    Next,
+    /// It was told before.
+    Repeated,
+    /// One before it is missing.
+    Gap,
+}
+
+impl EventNumbers {
+    /// For a seat to which `event` events had been sent when it was named.
+    fn after(event: u64) -> Self {
+        Self::UpTo(event.saturating_add(1))
+    }
+
+    pub(crate) fn take(&mut self, number: u64) -> EventOrder {
+        let order = match *self {
+            Self::UpTo(most) if number <= most => EventOrder::Next,
+            Self::Next(next) if number == next => EventOrder::Next,
+            Self::Next(next) if number < next => EventOrder::Repeated,
+            Self::UpTo(_) | Self::Next(_) => EventOrder::Gap,
+        };
+        if order == EventOrder::Next {
+            *self = Self::Next(number.saturating_add(1));
+        }
+        order
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_event_is_taken_once_and_in_order() {
+        let mut numbers = EventNumbers::after(0);
+        assert_eq!(numbers.take(1), EventOrder::Next);
+        assert_eq!(numbers.take(1), EventOrder::Repeated);
+        assert_eq!(numbers.take(3), EventOrder::Gap);
+        assert_eq!(numbers.take(2), EventOrder::Next);
+        assert_eq!(numbers.take(3), EventOrder::Next);
+    }
+
+    #[test]
+    fn what_was_sent_before_the_answer_may_follow_it() {
+        let mut numbers = EventNumbers::after(2);
+        assert_eq!(numbers.take(1), EventOrder::Next);
+        assert_eq!(numbers.take(2), EventOrder::Next);
+        assert_eq!(numbers.take(4), EventOrder::Gap);
+    }
+
+    #[test]
+    fn a_seat_found_again_goes_on_after_its_last_event() {
+        assert_eq!(EventNumbers::after(7).take(8), EventOrder::Next);
+        assert_eq!(EventNumbers::after(7).take(9), EventOrder::Gap);
+        assert_eq!(
+            EventNumbers::after(u64::MAX).take(u64::MAX),
+            EventOrder::Next
+        );
+    }
+}

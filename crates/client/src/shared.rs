@@ -1,0 +1,298 @@
+//! What the driver's task and the handles of one client share: the core behind a short lock.
+//!
+//! The lock is never held across an await, and nothing under it blocks.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rejoin_protocol::connection::SendError;
+use rejoin_protocol::message::{Answer, CallId, Seated};
+use rejoin_protocol::{CloseReason, Refusal, Rng, SeatId};
+use tokio::sync::{Notify, oneshot};
+
+use crate::core::Core;
+use crate::error::RequestError;
+use crate::event::{Ended, Event};
+use crate::inbox::{Inbox, InboxFull, Item};
+use crate::state::State;
+
+/// A client's core with all who wait for it.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    inner: Mutex<Inner>,
+    /// Wakes the task: there may be something to send.
+    wake: Notify,
+    /// Wakes those who wait for the end.
+    finished: Notify,
+}
+
+/// What the lock guards.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) core: Core,
+    /// For request ids.
+    pub(crate) rng: Rng,
+    /// Bounded by the core, which refuses more open requests.
+    waiting: BTreeMap<CallId, oneshot::Sender<Reply>>,
+    /// Bounded by the core, which refuses more seats.
+    inboxes: BTreeMap<SeatId, Arc<Inbox>>,
+    /// Set once the task is done.
+    ended: Option<Ended>,
+}
+
+/// An answer, with the inbox if it brought a seat.
+type Reply = Result<(Answer, Option<Arc<Inbox>>), Refusal>;
+
+impl Shared {
+    pub(crate) fn new(core: Core, rng: Rng) -> Self {
+        let inner = Inner {
+            core,
+            rng,
+            waiting: BTreeMap::new(),
+            inboxes: BTreeMap::new(),
+            ended: None,
+        };
+        Self {
+            inner: Mutex::new(inner),
+            wake: Notify::new(),
+            finished: Notify::new(),
+        }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
+        // The core does not panic; if it does, that is a defect to show and not to hide behind
+        // a second panic in everyone else.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the task that there may be something to send.
+    pub(crate) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    pub(crate) async fn woken(&self) {
+        self.wake.notified().await;
+    }
+
+    /// Why the session ended, once the task has said so to the server.
+    pub(crate) fn ended(&self) -> Option<Ended> {
+        self.lock().ended.clone()
+    }
+
+    /// Waits for the end.
+    pub(crate) async fn wait_ended(&self) -> Ended {
+        loop {
+            let mut finished = std::pin::pin!(self.finished.notified());
+            // Listening before looking: an end in between is not missed.
+            finished.as_mut().enable();
+            if let Some(ended) = self.ended() {
+                return ended;
+            }
+            finished.await;
+        }
+    }
+
+    /// The task is done: nobody waits in vain.
+    pub(crate) fn finish(&self) {
+        let mut inner = self.lock();
+        let ended = match inner.core.state() {
+            State::Ended(ended) => ended.clone(),
+            // The runtime dropped the task.
+            State::Joining | State::Active(_) => Ended::Closed(CloseReason::InternalError),
+        };
+        inner.on_ended(&ended);
+        inner.ended = Some(ended);
+        drop(inner);
+        self.finished.notify_waiters();
+    }
+
+    /// Makes a request and waits for its answer.
+    pub(crate) async fn request(
+        &self,
+        make: impl FnOnce(&mut Inner) -> Result<CallId, SendError>,
+    ) -> Result<(Answer, Option<Arc<Inbox>>), RequestError> {
+        let (sender, receiver) = oneshot::channel();
+        {
+            let mut inner = self.lock();
+            if let State::Ended(ended) = inner.core.state() {
+                return Err(ended.clone().into());
+            }
+            let call = make(&mut inner)?;
+            inner.waiting.insert(call, sender);
+        }
+        self.wake();
+        match (Waiting {
+            shared: self,
+            receiver,
+        })
+        .answer()
+        .await
+        {
+            Some(Ok(granted)) => Ok(granted),
+            Some(Err(refusal)) => Err(RequestError::Refused(refusal)),
+            None => Err(self.wait_ended().await.into()),
+        }
+    }
+
+    /// A handle is gone; the last one of a seat gives the seat back.
+    pub(crate) fn release(&self, seat: SeatId, inbox: &Arc<Inbox>) {
+        let mut inner = self.lock();
+        if inbox.remove_handle() {
+            inner.give_back(seat, inbox);
+        }
+        drop(inner);
+        self.wake();
+    }
+}
+
+/// Someone who waits for an answer. If that one is dropped, a seat that was granted meanwhile is
+/// given back.
+struct Waiting<'a> {
+    shared: &'a Shared,
+    receiver: oneshot::Receiver<Reply>,
+}
+
+impl Waiting<'_> {
+    async fn answer(mut self) -> Option<Reply> {
+        (&mut self.receiver).await.ok()
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.receiver.close();
+        if let Ok(Ok((Answer::Seated(seated), Some(inbox)))) = self.receiver.try_recv() {
+            self.shared.release(seated.seat, &inbox);
+        }
+    }
+}
+
+impl Inner {
+    /// Hands what the core has to tell to those who wait for it.
+    pub(crate) fn deliver(&mut self) {
+        while let Some(event) = self.core.poll_event() {
+            // A reader who is that far behind must not miss an event unknowingly, so the session
+            // ends, which every handle is told.
+            if self.on_event(event) == Err(InboxFull) {
+                self.core.close(CloseReason::Overloaded);
+            }
+        }
+    }
+
+    fn on_event(&mut self, event: Event) -> Result<(), InboxFull> {
+        match event {
+            Event::Answer { call, result } => self.on_answer(call, result),
+            Event::View { seat, view, .. } => return self.push(seat, Item::View(view)),
+            Event::Room { seat, payload, .. } => return self.push(seat, Item::Event(payload)),
+            Event::Seat {
+                seat,
+                player,
+                name,
+                change,
+            } => {
+                let inbox = self.inboxes.get(&seat);
+                return inbox.map_or(Ok(()), |inbox| inbox.on_seat(player, name, change));
+            }
+            Event::InputRefused {
+                seat,
+                number,
+                refusal,
+            } => {
+                return self.push(seat, Item::InputRefused(number, refusal));
+            }
+            Event::RoomClosed { seat, reason } => {
+                if let Some(inbox) = self.inboxes.remove(&seat) {
+                    inbox.end(Some(Item::Closed(reason)));
+                }
+            }
+            Event::Ended(ended) => self.on_ended(&ended),
+            // The state says the same to those who ask.
+            Event::Connected { .. } | Event::Link(_) => {}
+        }
+        Ok(())
+    }
+
+    fn on_answer(&mut self, call: CallId, result: Result<Answer, Refusal>) {
+        let waiting = self.waiting.remove(&call);
+        let reply = result.map(|answer| {
+            let inbox = if let Answer::Seated(seated) = &answer {
+                Some(self.on_seated(seated))
+            } else {
+                None
+            };
+            (answer, inbox)
+        });
+        if let Some(Err(Ok((Answer::Seated(seated), Some(inbox))))) =
+            waiting.map(|waiting| waiting.send(reply))
+        {
+            // Nobody waits any more.
+            if inbox.remove_handle() {
+                self.give_back(seated.seat, &inbox);
+            }
+        }
+    }
+
+    /// The inbox of a seat, for one handle more: a seat found again keeps the one it has.
+    fn on_seated(&mut self, seated: &Seated) -> Arc<Inbox> {
+        let held = self
+            .inboxes
+            .get(&seated.seat)
+            .filter(|inbox| inbox.room() == seated.room);
+        let inbox = held
+            .cloned()
+            .unwrap_or_else(|| Arc::new(Inbox::new(seated)));
+        inbox.set_members(&seated.members);
+        inbox.add_handle();
+        self.inboxes.insert(seated.seat, Arc::clone(&inbox));
+        inbox
+    }
+
+    /// Ends the inbox of a seat that was given back.
+    pub(crate) fn on_left(&mut self, seat: SeatId, inbox: &Arc<Inbox>) {
+        if self.holds(seat, inbox) {
+            self.inboxes.remove(&seat);
+        }
+        inbox.end(None);
+    }
+
+    fn give_back(&mut self, seat: SeatId, inbox: &Arc<Inbox>) {
+        if self.holds(seat, inbox) {
+            self.inboxes.remove(&seat);
+            // If even this cannot be queued, the seat falls back when the session ends.
+            let _ = self.core.leave(seat);
+        }
+    }
+
+    /// True if the seat's number still means the seat of this inbox.
+    pub(crate) fn holds(&self, seat: SeatId, inbox: &Arc<Inbox>) -> bool {
+        self.inboxes
+            .get(&seat)
+            .is_some_and(|held| Arc::ptr_eq(held, inbox))
+    }
+
+    fn push(&self, seat: SeatId, item: Item) -> Result<(), InboxFull> {
+        self.inboxes
+            .get(&seat)
+            .map_or(Ok(()), |inbox| inbox.push(item))
+    }
+
+    fn on_ended(&mut self, ended: &Ended) {
+        self.waiting.clear();
+        for inbox in std::mem::take(&mut self.inboxes).into_values() {
+            inbox.end(Some(Item::Ended(ended.clone())));
+        }
+    }
+}
+
+/// Held by every handle: the session ends when the last one is dropped.
+#[derive(Debug)]
+pub(crate) struct Owner {
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.shared.lock().core.disconnect();
+        self.shared.wake();
+    }
+}

@@ -1,0 +1,221 @@
+//! Hellos, their answers, and what else may come instead.
+
+use std::time::Duration;
+
+use rejoin_protocol::handshake::{Permit, StartError, open_hello};
+use rejoin_protocol::limits::NAME_MAX;
+use rejoin_protocol::{CloseReason, ConnectionEvent, Liveness, Refusal, RefusalCode, Rng};
+
+use super::duet::{Duet, SESSION, options, server_keys};
+use crate::{Core, Ended, Event, Options, State};
+
+const fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// Moments at which hellos leave, in milliseconds since the start, while nobody answers.
+fn hello_times(duet: &mut Duet, until: u64) -> Vec<u64> {
+    let start = duet.now;
+    let mut times = Vec::new();
+    duet.exchange();
+    for _ in 0..until {
+        let passed = u64::try_from(duet.now.since(start).as_millis()).unwrap();
+        times.resize(duet.hellos.len(), passed);
+        duet.advance(millis(1));
+    }
+    times
+}
+
+#[test]
+fn a_join_takes_one_round_trip_and_the_first_packet_confirms_it() {
+    let mut duet = Duet::new(options());
+    assert_eq!(*duet.core.state(), State::Joining);
+    assert_eq!(duet.core.player(), None);
+    duet.exchange();
+    assert_eq!(duet.hellos.len(), 1);
+    duet.now += millis(40);
+    duet.accept();
+    duet.exchange();
+    assert_eq!(duet.take_events(), [Event::Connected { session: SESSION }]);
+    assert_eq!(*duet.core.state(), State::Active(Liveness::Live));
+    assert_eq!(duet.core.player(), Some(SESSION.player()));
+    assert!(duet.heard.contains(&ConnectionEvent::Confirmed));
+}
+
+#[test]
+fn the_handshake_measures_the_round_trip() {
+    let mut duet = Duet::new(options());
+    duet.exchange();
+    duet.now += millis(40);
+    duet.accept();
+    assert_eq!(duet.core.link().rtt, Some(millis(40)));
+}
+
+#[test]
+fn an_answer_to_one_of_two_hellos_measures_nothing() {
+    let mut duet = Duet::new(options());
+    duet.advance(millis(250));
+    assert_eq!(duet.hellos.len(), 2);
+    duet.now += millis(40);
+    duet.accept();
+    assert_eq!(duet.core.link().rtt, None);
+}
+
+#[test]
+fn an_unanswered_hello_is_repeated_unchanged_at_doubling_intervals() {
+    let mut duet = Duet::new(options());
+    let times = hello_times(&mut duet, 8_000);
+    assert_eq!(times, [0, 250, 750, 1_750, 3_750, 5_750, 7_750]);
+    assert!(duet.hellos.iter().all(|hello| *hello == duet.hellos[0]));
+}
+
+#[test]
+fn the_client_gives_up_when_its_time_is_over_and_not_before() {
+    let mut duet = Duet::new(Options {
+        join_timeout: millis(3_000),
+        ..options()
+    });
+    duet.advance(millis(2_999));
+    assert_eq!(*duet.core.state(), State::Joining);
+    duet.advance(millis(1));
+    let ended = Ended::Unreachable(millis(3_000));
+    assert_eq!(duet.take_events(), [Event::Ended(ended.clone())]);
+    assert_eq!(*duet.core.state(), State::Ended(ended));
+    assert_eq!(duet.core.poll_timeout(), None);
+    assert!(duet.client_datagrams().is_empty());
+}
+
+#[test]
+fn the_reply_to_a_repeated_hello_still_joins() {
+    let mut duet = Duet::new(options());
+    duet.advance(millis(5_000));
+    duet.accept();
+    duet.exchange();
+    assert_eq!(duet.take_events(), [Event::Connected { session: SESSION }]);
+}
+
+#[test]
+fn garbage_is_ignored_and_counted() {
+    let mut duet = Duet::new(options());
+    duet.exchange();
+    let mut rng = Rng::from_number(3);
+    for len in 0..200 {
+        let mut garbage = vec![0; len];
+        rng.fill(&mut garbage);
+        duet.core.handle_datagram(&mut garbage, duet.now);
+    }
+    assert_eq!(duet.core.link().dropped, 200);
+    duet.accept();
+    duet.exchange();
+    for len in 0..200 {
+        let mut garbage = vec![0; len];
+        rng.fill(&mut garbage);
+        duet.core.handle_datagram(&mut garbage, duet.now);
+    }
+    assert_eq!(duet.core.link().dropped, 400);
+    assert_eq!(duet.take_events(), [Event::Connected { session: SESSION }]);
+    assert_eq!(*duet.core.state(), State::Active(Liveness::Live));
+}
+
+#[test]
+fn a_reply_that_comes_twice_is_dropped() {
+    let mut duet = Duet::new(options());
+    duet.exchange();
+    let (server, reply) = super::duet::accept(
+        &duet.hellos[0],
+        &server_keys(),
+        &mut Rng::from_number(5),
+        duet.now,
+    );
+    duet.server = Some(server);
+    duet.reach_client(reply.clone());
+    duet.reach_client(reply);
+    duet.exchange();
+    assert_eq!(duet.take_events(), [Event::Connected { session: SESSION }]);
+    assert_eq!(duet.core.link().dropped, 1);
+}
+
+#[test]
+fn a_reply_to_another_client_is_not_taken() {
+    let mut other = Duet::new(Options {
+        moment: 2,
+        ..options()
+    });
+    other.core = Core::new(options(), Rng::from_number(99), other.now);
+    other.exchange();
+    let mut duet = Duet::new(options());
+    duet.exchange();
+    let mut rng = Rng::from_number(5);
+    let (_, reply) = super::duet::accept(&other.hellos[0], &server_keys(), &mut rng, duet.now);
+    duet.reach_client(reply);
+    assert_eq!(duet.take_events(), []);
+    assert_eq!(duet.core.link().dropped, 1);
+}
+
+#[test]
+fn a_refused_join_ends_with_the_servers_own_words() {
+    let mut duet = Duet::new(options());
+    duet.exchange();
+    let refusal = Refusal::new(RefusalCode::LimitReached, "the server is full")
+        .retry_after(Duration::from_secs(5));
+    let hello = open_hello(&duet.hellos[0], &server_keys(), &mut Rng::from_number(5)).unwrap();
+    let mut reply = Vec::new();
+    hello.refuse(&refusal, &mut reply);
+    duet.reach_client(reply);
+    assert_eq!(duet.take_events(), [Event::Ended(Ended::Refused(refusal))]);
+}
+
+#[test]
+fn a_server_without_a_common_version_ends_the_join_and_says_who_is_old() {
+    let mut duet = Duet::new(options());
+    duet.exchange();
+    let hello = open_hello(&duet.hellos[0], &server_keys(), &mut Rng::from_number(5)).unwrap();
+    // What a server of versions 2 to 3 answers: type, the hello's own mark, the range.
+    duet.reach_client([&[0x43], hello.fingerprint.as_slice(), &[2, 3]].concat());
+    let events = duet.take_events();
+    let [Event::Ended(Ended::Version(text))] = events.as_slice() else {
+        panic!("{events:?}")
+    };
+    assert!(text.contains("update the client"), "{text}");
+}
+
+#[test]
+fn a_permit_that_cannot_travel_ends_the_client_before_it_sends() {
+    let permit = Permit::dev("x".repeat(NAME_MAX + 1));
+    let mut duet = Duet::new(Options {
+        permit,
+        ..options()
+    });
+    let events = duet.take_events();
+    assert!(matches!(
+        events.as_slice(),
+        [Event::Ended(Ended::Start(StartError::Permit(_)))]
+    ));
+    assert!(duet.client_datagrams().is_empty());
+    assert_eq!(duet.core.poll_timeout(), None);
+}
+
+#[test]
+fn nothing_can_be_asked_before_the_session_is_open() {
+    let mut duet = Duet::new(options());
+    assert!(duet.core.join(rejoin_protocol::RoomId([1; 16])).is_err());
+    assert!(
+        duet.core
+            .send(rejoin_protocol::SeatId(1), bytes::Bytes::new())
+            .is_err()
+    );
+    assert_eq!(duet.core.cursor(rejoin_protocol::SeatId(1)), None);
+}
+
+#[test]
+fn a_join_may_be_broken_off() {
+    let mut duet = Duet::new(options());
+    duet.exchange();
+    duet.core.disconnect();
+    assert_eq!(duet.take_events(), [Event::Ended(Ended::Left)]);
+    duet.accept();
+    assert_eq!(duet.take_events(), []);
+    assert_eq!(*duet.core.state(), State::Ended(Ended::Left));
+    duet.core.close(CloseReason::Overloaded);
+    assert_eq!(*duet.core.state(), State::Ended(Ended::Left));
+}
