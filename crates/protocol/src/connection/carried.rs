@@ -14,7 +14,7 @@ pub(crate) enum Carried {
     },
     /// A whole unreliable message.
     Latest(Tag),
-    /// A fragment of an unreliable message, named by the sender's own count.
+    /// A fragment of an unreliable message, by the name of its flight.
     LatestFragment(u64),
     /// An announcement of this interval in milliseconds.
     Heartbeat(u32),

@@ -14,11 +14,24 @@ use crate::limits::{FRAGMENT_MAX, LATEST_KEYS_MAX, LATEST_MAX};
 #[derive(Debug, Default)]
 pub(crate) struct LatestSend {
     queue: VecDeque<Outgoing>,
-    /// By the sender's own count. Bounded by the log of sent packets, which settles each.
-    in_flight: BTreeMap<u64, InFlight>,
-    next_name: u64,
+    flights: Flights,
     /// Emptied buffers for heads to come.
     spare: Vec<Vec<u8>>,
+}
+
+/// Fragmented messages with a tag, by a count of their own, until their fate is told.
+/// Bounded by the log of sent packets, which settles each.
+#[derive(Debug, Default)]
+struct Flights {
+    next: u64,
+    open: BTreeMap<u64, Flight>,
+}
+
+#[derive(Debug)]
+struct Flight {
+    tag: Tag,
+    /// Fragments not acknowledged.
+    left: u8,
 }
 
 /// A message on its way out. All its fragments leave in one burst.
@@ -32,15 +45,8 @@ struct Outgoing {
     fragment: Fragment,
     /// Number of the packet that holds fragment 0.
     first: u64,
-    /// Set with the first of several fragments, if the message has a tag.
-    name: u64,
-}
-
-#[derive(Debug)]
-struct InFlight {
-    tag: Tag,
-    /// Fragments not acknowledged.
-    left: u8,
+    /// Its name among the flights, once the first of several fragments has left.
+    flight: u64,
 }
 
 /// A message as the caller offers it: `head`, then `body`.
@@ -87,7 +93,7 @@ impl LatestSend {
             tag,
             fragment,
             first: 0,
-            name: 0,
+            flight: 0,
         });
         Ok(None)
     }
@@ -105,14 +111,13 @@ impl LatestSend {
         carried: &mut Vec<Carried>,
     ) {
         let mut index = 0;
-        loop {
+        while let Some(key) = self.queue.get(index).map(|message| message.key) {
             // A newer message must not overtake the rest of one under way.
-            let key = self.queue.get(index).map(|message| message.key);
             if self
                 .queue
                 .iter()
                 .take(index)
-                .any(|earlier| Some(earlier.key) == key)
+                .any(|earlier| earlier.key == key)
             {
                 index += 1;
                 continue;
@@ -121,21 +126,7 @@ impl LatestSend {
                 return;
             };
             while !message.is_done() && message.write(number, writer) {
-                let note = match message.tag {
-                    None => None,
-                    Some(tag) if message.fragment.is_whole() => Some(Carried::Latest(tag)),
-                    Some(tag) => {
-                        let left = message.fragment.count;
-                        if message.fragment.index == 0 {
-                            message.name = self.next_name;
-                            self.next_name += 1;
-                            self.in_flight.insert(message.name, InFlight { tag, left });
-                        }
-                        Some(Carried::LatestFragment(message.name))
-                    }
-                };
-                carried.extend(note);
-                message.fragment.index += 1;
+                carried.extend(message.on_written(&mut self.flights));
             }
             if message.is_done() {
                 self.discard(index);
@@ -146,18 +137,18 @@ impl LatestSend {
     }
 
     /// The peer has a fragment. Gives the message's tag once it has all of them.
-    pub(crate) fn on_acked(&mut self, name: u64) -> Option<Tag> {
-        let message = self.in_flight.get_mut(&name)?;
-        message.left -= 1;
-        if message.left > 0 {
+    pub(crate) fn on_acked(&mut self, flight: u64) -> Option<Tag> {
+        let open = self.flights.open.get_mut(&flight)?;
+        open.left -= 1;
+        if open.left > 0 {
             return None;
         }
-        self.in_flight.remove(&name).map(|message| message.tag)
+        self.flights.open.remove(&flight).map(|flight| flight.tag)
     }
 
     /// A fragment is lost, and so is its message. Gives its tag, the first time.
-    pub(crate) fn on_lost(&mut self, name: u64) -> Option<Tag> {
-        self.in_flight.remove(&name).map(|message| message.tag)
+    pub(crate) fn on_lost(&mut self, flight: u64) -> Option<Tag> {
+        self.flights.open.remove(&flight).map(|flight| flight.tag)
     }
 
     fn discard(&mut self, index: usize) {
@@ -173,6 +164,24 @@ impl LatestSend {
 impl Outgoing {
     const fn is_done(&self) -> bool {
         self.fragment.index == self.fragment.count
+    }
+
+    /// Moves on to the next fragment; gives what the packet carries if its fate matters.
+    fn on_written(&mut self, flights: &mut Flights) -> Option<Carried> {
+        let Fragment { index, count } = self.fragment;
+        self.fragment.index += 1;
+        let tag = self.tag?;
+        if count == 1 {
+            return Some(Carried::Latest(tag));
+        }
+        if index == 0 {
+            self.flight = flights.next;
+            flights.next += 1;
+            flights
+                .open
+                .insert(self.flight, Flight { tag, left: count });
+        }
+        Some(Carried::LatestFragment(self.flight))
     }
 
     /// Writes the next fragment if it fits.
@@ -270,7 +279,7 @@ mod tests {
         assert_eq!(lane.on_acked(0), Some(100));
         assert_eq!(lane.on_acked(0), None);
         assert_eq!(lane.on_lost(0), None);
-        assert!(lane.in_flight.is_empty());
+        assert!(lane.flights.open.is_empty());
     }
 
     #[test]

@@ -100,11 +100,11 @@ impl Outgoing {
             }
             (Carried::Latest(tag), Fate::Acked) => Some(ConnectionEvent::Acked(tag)),
             (Carried::Latest(tag), Fate::Lost) => Some(ConnectionEvent::Lost(tag)),
-            (Carried::LatestFragment(name), Fate::Acked) => {
-                self.latest.on_acked(name).map(ConnectionEvent::Acked)
+            (Carried::LatestFragment(flight), Fate::Acked) => {
+                self.latest.on_acked(flight).map(ConnectionEvent::Acked)
             }
-            (Carried::LatestFragment(name), Fate::Lost) => {
-                self.latest.on_lost(name).map(ConnectionEvent::Lost)
+            (Carried::LatestFragment(flight), Fate::Lost) => {
+                self.latest.on_lost(flight).map(ConnectionEvent::Lost)
             }
             (Carried::Heartbeat(interval_ms), fate) => {
                 self.heartbeat.on_settled(interval_ms, fate);

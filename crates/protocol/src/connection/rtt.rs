@@ -1,4 +1,8 @@
 //! Round-trip time and its deviation (RFC 9002, section 5).
+//!
+//! One departure: the peer's delay is taken off every sample, the first and the smallest too.
+//! Here any acknowledgement may be held back for a tick, so the smallest sample would
+//! otherwise carry a delay for ever and forbid to take it off the rest.
 
 use std::time::Duration;
 
@@ -36,23 +40,19 @@ impl Rtt {
     }
 
     /// Takes a sample: from sending a packet to its acknowledgement, which the peer held back
-    /// for `delay`. The delay is the peer's word, so it is bounded and never makes the sample
-    /// shorter than the fastest one.
+    /// for `delay`. The delay is the peer's word, so it is bounded; loss by age goes by the
+    /// whole sample, and probes wait for the longest delay anyway.
     pub(crate) fn sample(&mut self, sample: Duration, delay: Duration) {
+        let adjusted = sample.saturating_sub(delay.min(ACK_DELAY_MAX));
         let Some(estimate) = &mut self.estimate else {
-            self.estimate = Some(Estimate::first(sample));
+            self.estimate = Some(Estimate::first(adjusted));
             return;
         };
-        estimate.min = estimate.min.min(sample);
-        let delay = delay.min(ACK_DELAY_MAX);
-        let adjusted = sample
-            .checked_sub(delay)
-            .filter(|rest| *rest >= estimate.min)
-            .unwrap_or(sample);
+        estimate.latest = sample;
+        estimate.min = estimate.min.min(adjusted);
         let deviation = estimate.smoothed.abs_diff(adjusted);
         estimate.variation = (estimate.variation * 3 + deviation) / 4;
         estimate.smoothed = (estimate.smoothed * 7 + adjusted) / 8;
-        estimate.latest = sample;
     }
 
     pub(crate) fn smoothed(&self) -> Option<Duration> {
@@ -120,7 +120,7 @@ mod tests {
         let mut rtt = Rtt::new(None);
         assert_eq!(rtt.smoothed(), None);
         assert_eq!(rtt.probe_wait(0), INITIAL + INITIAL / 2 * 4 + ACK_DELAY_MAX);
-        rtt.sample(ms(80), ms(30));
+        rtt.sample(ms(80), ms(0));
         assert_eq!((rtt.smoothed(), rtt.jitter()), (Some(ms(80)), ms(40)));
         rtt.sample(ms(160), ms(24));
         // 160 - 24 = 136; 80 * 7/8 + 136 / 8 = 87; 40 * 3/4 + 56 / 4 = 44.
@@ -131,14 +131,21 @@ mod tests {
     }
 
     #[test]
-    fn a_lying_delay_cannot_hide_the_round_trip() {
+    fn held_back_acknowledgements_do_not_lengthen_the_estimate() {
+        let mut rtt = Rtt::new(Some(ms(60)));
+        (0..50).for_each(|_| rtt.sample(ms(50 + 40), ms(40)));
+        assert_eq!(rtt.min(), Some(ms(50)));
+        assert!(rtt.smoothed().unwrap() < ms(51));
+    }
+
+    #[test]
+    fn a_lying_delay_is_bounded() {
         let mut rtt = Rtt::new(Some(ms(100)));
-        for _ in 0..100 {
-            rtt.sample(ms(110), Duration::MAX);
-        }
+        (0..100).for_each(|_| rtt.sample(ms(110), Duration::MAX));
+        assert!(rtt.smoothed().unwrap() >= ms(110) - ACK_DELAY_MAX);
         assert!(
-            rtt.smoothed().unwrap() > ms(105),
-            "a delay that would undercut the minimum is ignored"
+            rtt.loss_delay() > ms(110),
+            "no packet is lost before its time"
         );
     }
 

@@ -1,0 +1,209 @@
+//! Strangers who send anything, and peers who hold the keys and mean ill.
+
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes};
+use proptest::prelude::*;
+use rejoin_protocol::CloseReason;
+use rejoin_protocol::connection::{Connection, ConnectionEvent, PacketError};
+use rejoin_protocol::limits::{FRAGMENT_MAX, STREAM_WINDOW};
+use rejoin_protocol::packet::{Header, TruncatedNumber};
+use rejoin_protocol::wire::put_varint;
+
+use crate::world::{Link, Side, World, key};
+
+/// A packet to the server, sealed with the client's key.
+fn forged(number: u64, frames: &[u8]) -> Vec<u8> {
+    let mut packet = Vec::new();
+    let header = Header {
+        epoch_bits: 2,
+        key_phase: false,
+        label: Some([1, 2, 3, 4]),
+        number: TruncatedNumber::shortest(number, number.checked_sub(1)),
+    };
+    let header_len = header.encode(&mut packet);
+    packet.extend_from_slice(frames);
+    key(Side::Client).seal(number, &mut packet, 0, header_len);
+    packet
+}
+
+/// All that a connection is, but for the counts of what was thrown away.
+fn state(connection: &Connection) -> String {
+    let text = format!("{connection:?}");
+    ["dropped: ", "failures: "]
+        .into_iter()
+        .fold(text, |text, count| {
+            let (before, after) = text.split_once(count).expect("the count is printed");
+            before.to_owned() + after.trim_start_matches(|digit: char| digit.is_ascii_digit())
+        })
+}
+
+/// A server in the middle of play, and the client's next datagram to it.
+fn playing() -> (World, Vec<u8>) {
+    let mut world = World::settled(1, Link::CLEAN);
+    for _ in 0..5 {
+        for side in Side::BOTH {
+            world
+                .connection(side)
+                .send_control(Bytes::from_static(b"hello"))
+                .unwrap();
+            world
+                .connection(side)
+                .send_latest(1, b"x", Bytes::from_static(b"y"), None)
+                .unwrap();
+        }
+        world.run_for(Duration::from_millis(33));
+    }
+    let now = world.now;
+    world
+        .connection(Side::Client)
+        .send_control(Bytes::from_static(b"next"))
+        .unwrap();
+    let mut datagram = Vec::new();
+    assert!(
+        world
+            .connection(Side::Client)
+            .poll_transmit(&mut datagram, now)
+    );
+    // The server's clock has seen this moment, so that only the datagram can change it.
+    world.connection(Side::Server).handle_timeout(now);
+    world.drain(Side::Server);
+    (world, datagram)
+}
+
+#[test]
+fn a_flipped_bit_anywhere_changes_nothing() {
+    let (mut world, datagram) = playing();
+    let now = world.now;
+    let server = world.connection(Side::Server);
+    let before = state(server);
+    for bit in 0..datagram.len() * 8 {
+        let mut changed = datagram.clone();
+        changed[bit / 8] ^= 1 << (bit % 8);
+        let error = server.handle_datagram(&mut changed, now).unwrap_err();
+        assert!(
+            !matches!(error, PacketError::Violation(_) | PacketError::Closed),
+            "{error}"
+        );
+        assert_eq!(state(server), before, "bit {bit}");
+    }
+    let dropped = server.stats().dropped;
+    assert_eq!(dropped, u64::try_from(datagram.len() * 8).unwrap());
+    let mut again = datagram.clone();
+    let mut datagram = datagram;
+    assert_eq!(server.handle_datagram(&mut datagram, now), Ok(()));
+    let after = state(server);
+    assert_eq!(
+        server.handle_datagram(&mut again, now),
+        Err(PacketError::Replayed)
+    );
+    assert_eq!(state(server), after);
+}
+
+proptest! {
+    #[test]
+    fn garbage_changes_nothing(
+        garbage in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..1_400), 1..20),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let (mut world, datagram) = playing();
+        let now = world.now;
+        let server = world.connection(Side::Server);
+        let before = state(server);
+        for mut bytes in garbage {
+            prop_assert!(server.handle_datagram(&mut bytes, now).is_err());
+            // The same behind a header that leads to this connection.
+            let mut labelled = datagram[..7].to_vec();
+            labelled.extend(bytes);
+            prop_assert!(server.handle_datagram(&mut labelled, now).is_err());
+        }
+        let mut short = datagram[..cut.index(datagram.len())].to_vec();
+        prop_assert!(server.handle_datagram(&mut short, now).is_err());
+        prop_assert_eq!(state(server), before);
+    }
+
+    #[test]
+    fn a_peer_with_keys_may_send_any_frames_and_break_only_its_own_connection(
+        packets in prop::collection::vec(prop::collection::vec(
+            prop_oneof![Just(1_u8), Just(2), Just(3), 0x10..0x18_u8, 0x20..0x24_u8, any::<u8>()],
+            0..60,
+        ), 1..30),
+    ) {
+        let mut world = World::settled(1, Link::CLEAN);
+        for (number, frames) in (1_000..).zip(packets) {
+            world.inject(Side::Client, forged(number, &frames));
+            world.run_for(Duration::from_millis(30));
+        }
+        world.run_for(Duration::from_secs(60));
+        let closed = world.connection(Side::Server).is_closed();
+        let told = world.picked(Side::Server, |event| {
+            if let ConnectionEvent::Closed(reason) = event { Some(*reason) } else { None }
+        });
+        prop_assert_eq!(closed, told.len() == 1);
+    }
+}
+
+#[test]
+fn each_violation_closes_the_connection_and_says_so() {
+    let mut beyond_window = vec![0x10];
+    put_varint(&mut beyond_window, STREAM_WINDOW);
+    let mut changed_count = vec![0x13, 5, 0, 3];
+    put_varint(&mut changed_count, u64::try_from(FRAGMENT_MAX).unwrap());
+    changed_count.resize(changed_count.len() + FRAGMENT_MAX, 0);
+    changed_count.extend([0x12, 5, 3, 4, 1]);
+    let mut never_sent = vec![0x02];
+    put_varint(&mut never_sent, 1 << 40);
+    never_sent.extend([0, 0, 0]);
+    let mut points_back = vec![0x22, 0, 0x13];
+    put_varint(&mut points_back, 1 << 61);
+    points_back.put_bytes(0, FRAGMENT_MAX);
+    let cases = [
+        (vec![], "packet without frames"),
+        (vec![0x3f], "unknown frame"),
+        (vec![0x11, 0, 9, 0], "frame cut short"),
+        (beyond_window, "message beyond the stream window"),
+        (changed_count, "fragment count changed"),
+        (never_sent, "ack of a packet never sent"),
+        (points_back, "fragment points before the first packet"),
+    ];
+    for (frames, violation) in cases {
+        let mut world = World::settled(1, Link::CLEAN);
+        let now = world.now;
+        let server = world.connection(Side::Server);
+        let result = server.handle_datagram(&mut forged(1_000, &frames), now);
+        assert_eq!(result, Err(PacketError::Violation(violation)));
+        world.drain(Side::Server);
+        world.run_for(Duration::from_secs(1));
+        for side in Side::BOTH {
+            let (_, event) = world.end(side).events.pop().unwrap();
+            assert_eq!(
+                event,
+                ConnectionEvent::Closed(CloseReason::ProtocolViolation)
+            );
+        }
+    }
+}
+
+#[test]
+fn a_replayed_or_ancient_packet_is_dropped() {
+    let mut world = World::settled(1, Link::CLEAN);
+    let now = world.now;
+    let server = world.connection(Side::Server);
+    assert_eq!(
+        server.handle_datagram(&mut forged(5_000, &[1]), now),
+        Ok(())
+    );
+    assert_eq!(
+        server.handle_datagram(&mut forged(5_000, &[1]), now),
+        Err(PacketError::Replayed)
+    );
+    assert_eq!(
+        server.handle_datagram(&mut forged(3_977, &[1]), now),
+        Ok(())
+    );
+    assert_eq!(
+        server.handle_datagram(&mut forged(3_976, &[1]), now),
+        Err(PacketError::Replayed)
+    );
+    assert_eq!(server.stats().dropped, 2);
+}

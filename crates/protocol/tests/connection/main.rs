@@ -1,0 +1,17 @@
+//! Two connections and a network between them, in virtual time.
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a panic in a test is its failure"
+)]
+
+mod close;
+mod delivery;
+mod hostile;
+mod ladder;
+#[cfg(feature = "planted-bugs")]
+mod planted;
+mod quiet;
+mod sizes;
+mod world;
