@@ -1,0 +1,231 @@
+//! The one loop: wait, receive, turn, send.
+//!
+//! Runs on one thread. A turn never waits for anything; between turns the loop sleeps until a
+//! datagram comes, the shard's next deadline is due, or the process is asked to stop.
+
+use std::io::{self, ErrorKind};
+use std::net::UdpSocket;
+use std::pin::pin;
+use std::time::Duration;
+
+use rejoin_coordinator::{Shard, ShardStats};
+use rejoin_datagram::{RECEIVE_BATCH_MAX, ReceiveBatch, SendBatch};
+use rejoin_protocol::{CloseReason, Timestamp};
+use rejoin_store::MemoryStore;
+use tokio::io::Interest;
+
+use crate::clock::Clock;
+use crate::directory::SharedDirectory;
+
+/// What a server did, told when it ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ServerReport {
+    /// The shard's counters. Its `sessions` and `rooms` are those left at the end.
+    pub shard: ShardStats,
+    /// Turns taken.
+    pub turns: u64,
+    /// Datagrams received.
+    pub received: u64,
+    /// Datagrams dropped because they were longer than any of ours.
+    pub received_too_long: u64,
+    /// Datagrams the system took.
+    pub sent: u64,
+    /// Datagrams dropped because the send buffer was full.
+    pub sends_blocked: u64,
+    /// Datagrams the system refused.
+    pub sends_refused: u64,
+}
+
+/// Batches received before a turn must be taken: 512 datagrams, 2 to 5 ms of work, so that ticks
+/// stay on time under a flood. What waits longer stays in the socket's buffer.
+const BATCHES_PER_TURN: usize = 8;
+/// How long a stopping server may take to tell its players.
+const DRAIN_MAX: Duration = Duration::from_secs(1);
+/// A stopping shard has little to do; this is how often it is looked at.
+const DRAIN_STEP: Duration = Duration::from_millis(10);
+
+/// A shard and all that moves it.
+#[derive(Debug)]
+pub(crate) struct Driver {
+    shard: Shard<MemoryStore, SharedDirectory>,
+    socket: Socket,
+    clock: Clock,
+    receive: ReceiveBatch,
+    send: SendBatch,
+    report: ServerReport,
+}
+
+/// One socket in two forms.
+#[derive(Debug)]
+struct Socket {
+    /// Moves datagrams.
+    std: UdpSocket,
+    /// The same socket, known to the runtime: only tells when there is something to receive.
+    readiness: tokio::net::UdpSocket,
+}
+
+/// Why the loop woke.
+enum Wake {
+    Readable,
+    Due,
+    Stop,
+}
+
+impl Driver {
+    /// Registers the socket with the runtime.
+    ///
+    /// # Errors
+    /// The runtime does not take it.
+    pub(crate) fn new(
+        shard: Shard<MemoryStore, SharedDirectory>,
+        socket: UdpSocket,
+        clock: Clock,
+    ) -> io::Result<Self> {
+        let readiness = tokio::net::UdpSocket::from_std(socket.try_clone()?)?;
+        Ok(Self {
+            shard,
+            socket: Socket {
+                std: socket,
+                readiness,
+            },
+            clock,
+            receive: ReceiveBatch::new(),
+            send: SendBatch::new(),
+            report: ServerReport::default(),
+        })
+    }
+
+    /// Serves until `shutdown` is ready, then drains.
+    ///
+    /// # Errors
+    /// The socket failed.
+    pub(crate) async fn run(
+        mut self,
+        shutdown: impl Future<Output = ()>,
+    ) -> io::Result<ServerReport> {
+        let mut shutdown = pin!(shutdown);
+        loop {
+            match self.wait(shutdown.as_mut()).await? {
+                Wake::Readable | Wake::Due => self.turn()?,
+                Wake::Stop => break,
+            }
+            // A flooded loop would never wait, and the runtime would never see a signal.
+            tokio::task::yield_now().await;
+        }
+        self.drain().await?;
+        self.report.shard = self.shard.stats();
+        Ok(self.report)
+    }
+
+    async fn wait(&self, shutdown: impl Future<Output = ()>) -> io::Result<Wake> {
+        let due = self.shard.poll_timeout();
+        tokio::select! {
+            biased;
+            () = shutdown => Ok(Wake::Stop),
+            ready = self.socket.readiness.readable() => ready.map(|()| Wake::Readable),
+            () = self.sleep_until(due) => Ok(Wake::Due),
+        }
+    }
+
+    async fn sleep_until(&self, due: Option<Timestamp>) {
+        match due {
+            Some(moment) => tokio::time::sleep_until(self.clock.instant(moment).into()).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Tells the players, then lets the shard finish.
+    async fn drain(&mut self) -> io::Result<()> {
+        let end = self.clock.now() + DRAIN_MAX;
+        self.shard.stop(CloseReason::ServerStopping);
+        self.turn()?;
+        while !self.shard.is_stopped() && self.clock.now() < end {
+            tokio::time::sleep(DRAIN_STEP).await;
+            self.turn()?;
+        }
+        Ok(())
+    }
+
+    fn turn(&mut self) -> io::Result<()> {
+        let failures = self.failures();
+        self.collect()?;
+        let now = self.clock.now();
+        self.shard.turn(now);
+        self.release(now);
+        self.report.turns += 1;
+        if self.failures() > failures {
+            let ShardStats {
+                voids,
+                rooms_failed,
+                ..
+            } = self.shard.stats();
+            tracing::warn!(voids, rooms_failed, "room logic failed");
+        }
+        Ok(())
+    }
+
+    /// Step 1 of the shard's turn: what has arrived, up to the budget.
+    fn collect(&mut self) -> io::Result<()> {
+        for _ in 0..BATCHES_PER_TURN {
+            let now = self.clock.now();
+            let Self {
+                shard,
+                socket,
+                receive,
+                report,
+                ..
+            } = self;
+            let outcome = socket.readiness.try_io(Interest::READABLE, || {
+                let received = receive.receive(&socket.std, |from, datagram| {
+                    shard.handle_datagram(from, datagram, now);
+                })?;
+                report.received += count(received.datagrams);
+                report.received_too_long += count(received.too_long);
+                // Only this error makes the runtime wait for the next datagram.
+                if received.drained {
+                    Err(ErrorKind::WouldBlock.into())
+                } else {
+                    Ok(())
+                }
+            });
+            match outcome {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        tracing::trace!(
+            datagrams = BATCHES_PER_TURN * RECEIVE_BATCH_MAX,
+            "receive budget used up"
+        );
+        Ok(())
+    }
+
+    /// Step 5: everything the turn has to send.
+    fn release(&mut self, now: Timestamp) {
+        let Self {
+            shard,
+            socket,
+            send,
+            report,
+            ..
+        } = self;
+        let mut more = true;
+        while more {
+            more = send.gather(|out| shard.poll_transmit(out, now));
+            let sent = send.send(&socket.std);
+            report.sent += sent.sent;
+            report.sends_blocked += sent.blocked;
+            report.sends_refused += sent.refused;
+        }
+    }
+
+    fn failures(&self) -> u64 {
+        let stats = self.shard.stats();
+        stats.voids + stats.rooms_failed
+    }
+}
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,253 @@
+//! The server's secrets on disk: made with mode 0600 at first use, never written again.
+//!
+//! ```text
+//! DIR/server.key      secret half of the static key pair
+//! DIR/session.secret  secret behind session ids
+//! ```
+//!
+//! Each holds 32 bytes as 43 characters of unpadded URL-safe base64 and a newline.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use rejoin_protocol::crypto::StaticKeys;
+
+use crate::entropy;
+use crate::identity::Identity;
+
+/// Why the key files cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyFileError {
+    /// Neither `XDG_STATE_HOME` nor `HOME` names a place.
+    #[error("no folder for the server's key: set --data, XDG_STATE_HOME or HOME")]
+    NoFolder,
+    /// The system refused.
+    #[error("cannot {what} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// With which file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The file holds something else.
+    #[error("{} does not hold a key of 43 base64url characters", .0.display())]
+    Damaged(PathBuf),
+    /// Others can read the secret.
+    #[error("{} is open to other users: run `chmod 600 {}`", .0.display(), .0.display())]
+    Exposed(PathBuf),
+    /// The system has no entropy.
+    #[error("no entropy from the system: {0}")]
+    Entropy(#[from] getrandom::Error),
+}
+
+/// Longer than any key file; the rest of a larger file is not read.
+const FILE_LEN_MAX: u64 = 256;
+
+/// Where a server keeps its files unless told otherwise: `$XDG_STATE_HOME/rejoin`, else
+/// `~/.local/state/rejoin`.
+///
+/// # Errors
+/// Neither variable names an absolute path.
+pub fn default_folder() -> Result<PathBuf, KeyFileError> {
+    let absolute = |name| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    absolute("XDG_STATE_HOME")
+        .or_else(|| absolute("HOME").map(|home| home.join(".local/state")))
+        .map(|state| state.join("rejoin"))
+        .ok_or(KeyFileError::NoFolder)
+}
+
+/// Reads the secrets in `folder`, and first makes those that are missing.
+///
+/// # Errors
+/// See [`KeyFileError`]. An existing file is never changed.
+pub fn load_or_make(folder: &Path) -> Result<Identity, KeyFileError> {
+    make_folder(folder)?;
+    let fresh = Identity::generate(&mut entropy::rng()?);
+    let secret = secret_file(folder.join("server.key"), fresh.keys.secret())?;
+    let session_secret = secret_file(folder.join("session.secret"), &fresh.session_secret)?;
+    Ok(Identity {
+        keys: StaticKeys::from_secret(secret),
+        session_secret,
+    })
+}
+
+/// The secret in the file, which holds `fresh` if it had to be made.
+fn secret_file(path: PathBuf, fresh: &[u8; 32]) -> Result<[u8; 32], KeyFileError> {
+    match read(&path) {
+        Err(KeyFileError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            make(&path, fresh)?;
+            read(&path)
+        }
+        outcome => outcome,
+    }
+}
+
+fn read(path: &Path) -> Result<[u8; 32], KeyFileError> {
+    let file = File::open(path).map_err(|source| failed("open", path, source))?;
+    if exposed(&file).map_err(|source| failed("read", path, source))? {
+        return Err(KeyFileError::Exposed(path.to_owned()));
+    }
+    let mut bytes = Vec::new();
+    file.take(FILE_LEN_MAX)
+        .read_to_end(&mut bytes)
+        .map_err(|source| failed("read", path, source))?;
+    BASE64URL_NOPAD
+        .decode(bytes.trim_ascii_end())
+        .ok()
+        .and_then(|secret| secret.try_into().ok())
+        .ok_or_else(|| KeyFileError::Damaged(path.to_owned()))
+}
+
+/// Writes beside `path`, then gives the whole file its name. Two processes that start at once
+/// both come here; the first name wins and both then read it.
+fn make(path: &Path, secret: &[u8; 32]) -> Result<(), KeyFileError> {
+    let label: [u8; 8] = entropy::rng()?.bytes();
+    let draft = path.with_extension(HEXLOWER.encode(&label));
+    let text = format!("{}\n", BASE64URL_NOPAD.encode(secret));
+    let outcome = write_new(&draft, &text).and_then(|()| match fs::hard_link(&draft, path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        linked => linked,
+    });
+    // The draft has served in every case; one that cannot be removed is only untidy.
+    drop(fs::remove_file(&draft));
+    outcome.map_err(|source| failed("write", path, source))
+}
+
+fn write_new(path: &Path, text: &str) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+fn make_folder(folder: &Path) -> Result<(), KeyFileError> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
+        .create(folder)
+        .map_err(|source| failed("make", folder, source))
+}
+
+#[cfg(unix)]
+fn exposed(file: &File) -> io::Result<bool> {
+    use std::os::unix::fs::PermissionsExt;
+    Ok(file.metadata()?.permissions().mode() & 0o077 != 0)
+}
+
+#[cfg(not(unix))]
+fn exposed(_file: &File) -> io::Result<bool> {
+    Ok(false)
+}
+
+fn failed(what: &'static str, path: &Path, source: io::Error) -> KeyFileError {
+    KeyFileError::Io {
+        what,
+        path: path.to_owned(),
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder of its own for one test, removed at its end.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let name = format!("rejoin-key-files-{}-{name}", std::process::id());
+            Self(std::env::temp_dir().join(name))
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            drop(fs::remove_dir_all(&self.0));
+        }
+    }
+
+    #[test]
+    fn secrets_are_made_once_and_read_back() {
+        let folder = Folder::new("once");
+        let first = load_or_make(&folder.0).unwrap();
+        let second = load_or_make(&folder.0).unwrap();
+        assert_eq!(first.keys.public(), second.keys.public());
+        assert_eq!(first.session_secret, second.session_secret);
+        assert_ne!(first.keys.public(), StaticKeys::development().public());
+        assert_ne!(*first.keys.secret(), first.session_secret);
+        let mut names: Vec<_> = fs::read_dir(&folder.0)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        names.sort();
+        assert_eq!(names, ["server.key", "session.secret"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_the_owner_can_read_them_and_an_open_file_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = Folder::new("mode");
+        load_or_make(&folder.0).unwrap();
+        let path = folder.0.join("server.key");
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(
+            matches!(load_or_make(&folder.0), Err(KeyFileError::Exposed(file)) if file == path)
+        );
+    }
+
+    #[test]
+    fn a_damaged_file_is_named_and_kept() {
+        let folder = Folder::new("damaged");
+        load_or_make(&folder.0).unwrap();
+        let path = folder.0.join("session.secret");
+        for damage in ["", "short\n", &"x".repeat(1_000)] {
+            fs::write(&path, damage).unwrap();
+            let error = load_or_make(&folder.0).unwrap_err();
+            assert!(
+                matches!(&error, KeyFileError::Damaged(file) if *file == path),
+                "{error}"
+            );
+            assert_eq!(fs::read_to_string(&path).unwrap(), damage);
+        }
+    }
+
+    #[test]
+    fn servers_that_start_at_once_agree_on_one_key() {
+        let folder = Folder::new("race");
+        let keys: Vec<_> = std::thread::scope(|scope| {
+            let starts: Vec<_> = (0..8)
+                .map(|_| scope.spawn(|| load_or_make(&folder.0).map(|it| it.keys.public())))
+                .collect();
+            starts
+                .into_iter()
+                .map(|start| start.join().unwrap())
+                .collect()
+        });
+        let first = keys[0].as_ref().unwrap();
+        assert!(
+            keys.iter()
+                .all(|key| key.as_ref().is_ok_and(|key| key == first)),
+            "{keys:?}"
+        );
+    }
+}

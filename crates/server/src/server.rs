@@ -1,0 +1,97 @@
+//! A server from its settings to its end.
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+
+use rejoin_coordinator::{Config, Shard};
+use rejoin_datagram::BindError;
+use rejoin_protocol::crypto::PublicKey;
+use rejoin_room::Kinds;
+use rejoin_store::MemoryStore;
+
+use crate::clock::Clock;
+use crate::directory::SharedDirectory;
+use crate::driver::{Driver, ServerReport};
+use crate::entropy;
+use crate::settings::{Settings, SettingsError};
+
+/// A server that owns its port; [`Server::run`] makes it serve.
+#[derive(Debug)]
+pub struct Server {
+    config: Config,
+    socket: UdpSocket,
+    address: SocketAddr,
+}
+
+/// Why a server cannot start, or cannot go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServerError {
+    /// The settings make no sense together.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The address cannot be bound.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The system has no entropy.
+    #[error("no entropy from the system: {0}")]
+    Entropy(#[from] getrandom::Error),
+    /// The socket or the runtime failed.
+    #[error("the socket failed: {0}")]
+    Socket(#[from] io::Error),
+}
+
+impl Server {
+    /// Checks the settings and takes the port.
+    ///
+    /// # Errors
+    /// See [`ServerError`].
+    pub fn bind(settings: Settings) -> Result<Self, ServerError> {
+        let bind = settings.bind;
+        let config = settings.check()?;
+        let socket = rejoin_datagram::bind(bind)?;
+        let address = socket.local_addr()?;
+        let buffers = rejoin_datagram::buffers(&socket);
+        tracing::debug!(%address, buffers.receive, buffers.send, "socket buffers");
+        Ok(Self {
+            config,
+            socket,
+            address,
+        })
+    }
+
+    /// The address that was bound, with the real port.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The key that clients pin.
+    #[must_use]
+    pub const fn public_key(&self) -> PublicKey {
+        self.config.keys.public()
+    }
+
+    /// Serves rooms of `kinds` until `shutdown` is ready, then tells every player and ends within
+    /// a second. Runs on a tokio runtime with I/O and time enabled.
+    ///
+    /// # Errors
+    /// The socket failed. Sessions are lost then.
+    pub async fn run(
+        self,
+        kinds: Kinds,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<ServerReport, ServerError> {
+        let clock = Clock::start();
+        let shard = Shard::new(
+            self.config,
+            kinds,
+            MemoryStore::default(),
+            SharedDirectory::default(),
+            entropy::rng()?,
+            clock.now(),
+        );
+        let driver = Driver::new(shard, self.socket, clock)?;
+        Ok(driver.run(shutdown).await?)
+    }
+}
