@@ -119,8 +119,9 @@ pub const INPUT_MAX: usize = 4 * 1024;
 pub const INPUTS_KEPT_MAX: usize = 1024;
 /// Their payload bytes; more are refused to the caller.
 pub const INPUTS_KEPT_BYTES_MAX: usize = 256 * 1024;
-/// Requests of a client that wait for their answers; more are refused to the caller.
-pub const CALLS_MAX: usize = 64;
+/// Requests of a client that wait for their answers; more are refused to the caller. With a resync
+/// for every seat they stay below what a server takes from one session at once.
+pub const CALLS_MAX: usize = 32;
 /// Room messages that overtook the answer which names their seat, as a client keeps them. When full,
 /// a snapshot is dropped (a resync heals that) and an event ends the session.
 pub const EARLY_MAX: usize = 256;

@@ -6,4 +6,5 @@ mod inputs;
 mod joining;
 mod leaving;
 mod rooms;
+mod senseless;
 mod views;
