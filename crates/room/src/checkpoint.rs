@@ -138,3 +138,60 @@ impl Envelope<'static> {
 fn nanos(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).expect("the context keeps room time within 64 bits")
 }
+
+#[cfg(test)]
+mod tests {
+    use rejoin_protocol::message::RoomSettings;
+    use rejoin_protocol::{RequestId, RoomId};
+
+    use super::*;
+
+    fn read_back(change: impl FnOnce(&mut Envelope<'static>)) -> Result<Context, String> {
+        let room = RoomId::of("duel", RequestId([1; 16]));
+        let spec = RoomSpec {
+            room,
+            owner: PlayerId(1),
+            settings: RoomSettings::default(),
+        };
+        let context = Context::new(Rng::from_number(1), Metadata::new());
+        let mut bytes = Vec::new();
+        Envelope::of(("duel", 1), &spec, &context, vec![0xc0])
+            .encode(&mut bytes)
+            .unwrap();
+        let mut envelope = Envelope::decode(&bytes).unwrap();
+        change(&mut envelope);
+        bytes.clear();
+        envelope.encode(&mut bytes).unwrap();
+        Envelope::decode(&bytes)?.context()
+    }
+
+    #[test]
+    fn an_envelope_beyond_a_bound_is_an_error() {
+        assert!(read_back(|_| {}).is_ok());
+        let seated = Seated {
+            name: "ana".into(),
+            present: true,
+        };
+        let seats = |count| {
+            (0..count)
+                .map(|player| (PlayerId(player), seated.clone()))
+                .collect()
+        };
+        assert!(read_back(|it| it.members = Cow::Owned(seats(1024))).is_ok());
+        let many = read_back(|it| it.members = Cow::Owned(seats(1025)));
+        assert_eq!(many.unwrap_err(), "1025 members, at most 1024");
+
+        let timers = |count| (0..count).map(|token| (5, token)).collect();
+        assert!(read_back(|it| it.timers = timers(1024)).is_ok());
+        let many = read_back(|it| it.timers = timers(1025));
+        assert_eq!(many.unwrap_err(), "at most 1024 timers wait");
+        let twice = read_back(|it| it.timers = vec![(1, 5), (2, 5)]);
+        assert_eq!(twice.unwrap_err(), "a timer stands in it twice");
+    }
+
+    #[test]
+    fn another_format_is_an_error_that_names_both() {
+        let other = read_back(|it| it.format = 2);
+        assert_eq!(other.unwrap_err(), "its format is 2, this build reads 1");
+    }
+}

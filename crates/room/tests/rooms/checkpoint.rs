@@ -336,3 +336,52 @@ fn a_state_too_long_to_keep_is_an_error_and_leaves_no_bytes() {
     );
     assert_eq!(out, [1]);
 }
+
+/// A state that can be written deeper than it could be read.
+struct Deep;
+
+#[derive(Serialize, Deserialize)]
+struct Nest(Option<Box<[Self; 1]>>);
+
+impl Room for Deep {
+    const KIND: &'static str = "deep";
+    type State = Nest;
+    type Input = ();
+    type View = ();
+    type Event = ();
+
+    fn open(spec: &RoomSpec, _cx: &mut Cx<Self>) -> Nest {
+        (0..spec.settings.members_max).fold(Nest(None), |nest, _| Nest(Some(Box::new([nest]))))
+    }
+
+    fn input(_state: &mut Nest, _from: PlayerId, (): (), _cx: &mut Cx<Self>) {}
+
+    fn view(_state: &Nest) -> Cow<'_, ()> {
+        Cow::Owned(())
+    }
+}
+
+#[test]
+fn a_state_too_deep_to_read_is_an_error_before_it_is_needed() {
+    let written = |depth| {
+        let settings = RoomSettings {
+            members_max: depth,
+            ..RoomSettings::default()
+        };
+        let room = RoomId::of("deep", RequestId([1; 16]));
+        let spec = RoomSpec {
+            room,
+            owner: PlayerId(1),
+            settings,
+        };
+        let room = Kind::of::<Deep>()
+            .open(&spec, [0; 32], &mut Vec::new())
+            .unwrap();
+        let mut out = Vec::new();
+        room.checkpoint(&mut out).map(|()| out)
+    };
+    let readable = written(64).unwrap();
+    assert!(Kind::of::<Deep>().restore(&readable).is_ok());
+    let text = "deep cannot encode its state: nested deeper than 64";
+    assert_eq!(written(65).unwrap_err().to_string(), text);
+}
