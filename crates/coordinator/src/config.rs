@@ -1,0 +1,61 @@
+//! What a shard is told when it starts.
+
+use std::time::Duration;
+
+use rejoin_protocol::Epoch;
+use rejoin_protocol::crypto::StaticKeys;
+
+/// Settings of a shard, checked by the shell that made them.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The server's static keys.
+    pub keys: StaticKeys,
+    /// Secret behind session ids: the same one after a restart gives the same sessions.
+    pub session_secret: [u8; 32],
+    /// Who may open a session.
+    pub auth: Auth,
+    /// This process among the owners of its data.
+    pub epoch: Epoch,
+    /// Byte 0 of every connection id of this shard.
+    pub shard: u8,
+    /// Most sessions; more joins are refused. About 8 KiB each. Default 4,096.
+    pub sessions_max: usize,
+    /// Most rooms; more creates are refused. Default 1,024.
+    pub rooms_max: usize,
+    /// Most joins whose keys no packet has confirmed; more hellos get no answer. Default 1,024.
+    pub pending_joins_max: usize,
+    /// How long a detached player's seat is held. Default 120 s.
+    pub seat_hold: Duration,
+    /// How long a room without members stays open. Default 10 s.
+    pub empty_room_hold: Duration,
+    /// How long a session without a seat may stay. Default 10 min.
+    pub idle_session_hold: Duration,
+}
+
+/// Who may open a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Auth {
+    /// Everyone: for loopback only.
+    Dev,
+}
+
+impl Config {
+    /// Defaults with `keys` and `session_secret`.
+    #[must_use]
+    pub fn new(keys: StaticKeys, session_secret: [u8; 32]) -> Self {
+        Self {
+            keys,
+            session_secret,
+            auth: Auth::Dev,
+            epoch: Epoch(1),
+            shard: 0,
+            sessions_max: 4_096,
+            rooms_max: 1_024,
+            pending_joins_max: 1_024,
+            seat_hold: rejoin_protocol::limits::SEAT_HOLD,
+            empty_room_hold: Duration::from_secs(10),
+            idle_session_hold: Duration::from_secs(600),
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! The connections of a shard, by slot: found by the label in a datagram, polled when they have
+//! something to say.
+//!
+//! A pending connection is one whose keys no packet has confirmed. It is never polled, so an
+//! unproven address is sent nothing beyond the handshake's reply.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+use rejoin_protocol::crypto::PublicKey;
+use rejoin_protocol::{CloseReason, Connection, ConnectionId, Incarnation, Rng, SessionId};
+
+use crate::connection_ids::{ConnectionIds, Label, SLOT_BITS};
+use crate::keys::{Key, SessionKey, Slot};
+
+/// Most slots: what a label has bits for.
+const SLOTS_MAX: usize = 1 << SLOT_BITS;
+
+/// All connections of a shard.
+#[derive(Debug)]
+pub(crate) struct Connections {
+    ids: ConnectionIds,
+    places: Vec<Place>,
+    /// Free places, the one freed first at the front: an old label fits again as late as possible.
+    free: VecDeque<u32>,
+    pending: usize,
+    /// Connections that may have something to send.
+    ready: VecDeque<Slot>,
+    /// Connections that could not be sent something they must not miss.
+    doomed: Vec<(Slot, CloseReason)>,
+}
+
+#[derive(Debug)]
+struct Place {
+    generation: u8,
+    peer: Option<Box<Peer>>,
+}
+
+/// One connection and what the shard knows of it.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) connection: Connection,
+    pub(crate) stage: Stage,
+    /// Where its datagrams go.
+    pub(crate) path: SocketAddr,
+    /// True while it waits in the queue of those who may have something to send.
+    ready: bool,
+}
+
+/// How far a connection has come.
+#[derive(Debug)]
+pub(crate) enum Stage {
+    /// No packet has confirmed its keys.
+    Pending(PendingJoin),
+    /// It carries a session.
+    Active(SessionKey),
+    /// It only has to say goodbye.
+    Closing,
+}
+
+/// What a join will do once it is confirmed.
+#[derive(Clone, Debug)]
+pub(crate) struct PendingJoin {
+    pub(crate) identity: PublicKey,
+    pub(crate) session: SessionId,
+    pub(crate) name: String,
+    pub(crate) incarnation: Incarnation,
+}
+
+impl Connections {
+    /// No connections. `rng` hides their slots.
+    pub(crate) fn new(shard: u8, rng: &mut Rng) -> Self {
+        Self {
+            ids: ConnectionIds::new(shard, rng),
+            places: Vec::new(),
+            free: VecDeque::new(),
+            pending: 0,
+            ready: VecDeque::new(),
+            doomed: Vec::new(),
+        }
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.places.len() - self.free.len()
+    }
+
+    /// How many are pending.
+    pub(crate) const fn pending(&self) -> usize {
+        self.pending
+    }
+
+    /// The id that the next connection will have; `None` if every slot is in use.
+    pub(crate) fn next_id(&self) -> Option<ConnectionId> {
+        let (slot, generation) = match self.free.front() {
+            Some(slot) => (*slot, self.place(*slot)?.generation),
+            None if self.places.len() < SLOTS_MAX => (u32::try_from(self.places.len()).ok()?, 0),
+            None => return None,
+        };
+        Some(self.ids.seal(Label { slot, generation }))
+    }
+
+    /// Adds a connection under the id that [`Connections::next_id`] told.
+    pub(crate) fn insert(
+        &mut self,
+        connection: Connection,
+        join: PendingJoin,
+        path: SocketAddr,
+    ) -> Slot {
+        let stage = Stage::Pending(join);
+        let peer = Some(Box::new(Peer {
+            connection,
+            stage,
+            path,
+            ready: false,
+        }));
+        self.pending += 1;
+        if let Some(slot) = self.free.pop_front() {
+            self.place_mut(slot)
+                .expect("a free place was once filled")
+                .peer = peer;
+            return Slot::from_index(slot);
+        }
+        self.places.push(Place {
+            generation: 0,
+            peer,
+        });
+        Slot::from_index(u32::try_from(self.places.len() - 1).expect("slots have 17 bits"))
+    }
+
+    /// The connection that a datagram's label names.
+    pub(crate) fn find(&self, id: ConnectionId) -> Option<Slot> {
+        let Label { slot, generation } = self.ids.open(id)?;
+        let place = self.place(slot)?;
+        (place.generation == generation && place.peer.is_some()).then(|| Slot::from_index(slot))
+    }
+
+    /// A connection.
+    pub(crate) fn get(&self, slot: Slot) -> Option<&Peer> {
+        self.place(slot.index())?.peer.as_deref()
+    }
+
+    /// The same, to change it.
+    pub(crate) fn get_mut(&mut self, slot: Slot) -> Option<&mut Peer> {
+        self.place_mut(slot.index())?.peer.as_deref_mut()
+    }
+
+    /// All connections, in order of slot.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Slot, &Peer)> {
+        (0_u32..)
+            .map(Slot::from_index)
+            .zip(&self.places)
+            .filter_map(|(slot, place)| place.peer.as_deref().map(|peer| (slot, peer)))
+    }
+
+    /// A packet confirmed the join: tells what it does, once.
+    pub(crate) fn confirm(&mut self, slot: Slot) -> Option<PendingJoin> {
+        let peer = self.get_mut(slot)?;
+        match std::mem::replace(&mut peer.stage, Stage::Closing) {
+            Stage::Pending(join) => {
+                self.pending -= 1;
+                Some(join)
+            }
+            other @ (Stage::Active(_) | Stage::Closing) => {
+                peer.stage = other;
+                None
+            }
+        }
+    }
+
+    /// Binds a confirmed connection to its session.
+    pub(crate) fn bind(&mut self, slot: Slot, session: SessionKey) {
+        if let Some(peer) = self.get_mut(slot) {
+            peer.stage = Stage::Active(session);
+        }
+        self.mark_ready(slot);
+    }
+
+    /// Ends a connection: it still says why. Tells which session it carried.
+    pub(crate) fn close(&mut self, slot: Slot, reason: CloseReason) -> Option<SessionKey> {
+        let peer = self.get_mut(slot)?;
+        peer.connection.close(reason);
+        let before = std::mem::replace(&mut peer.stage, Stage::Closing);
+        self.mark_ready(slot);
+        match before {
+            Stage::Active(session) => Some(session),
+            Stage::Pending(_) => {
+                self.pending -= 1;
+                None
+            }
+            Stage::Closing => None,
+        }
+    }
+
+    /// Forgets a connection. Tells which session it carried.
+    pub(crate) fn remove(&mut self, slot: Slot) -> Option<SessionKey> {
+        let place = self.place_mut(slot.index())?;
+        let peer = place.peer.take()?;
+        place.generation = ConnectionIds::next_generation(place.generation);
+        self.free.push_back(slot.index());
+        match peer.stage {
+            Stage::Pending(_) => {
+                self.pending -= 1;
+                None
+            }
+            Stage::Active(session) => Some(session),
+            Stage::Closing => None,
+        }
+    }
+
+    /// The connection may have something to send.
+    pub(crate) fn mark_ready(&mut self, slot: Slot) {
+        if let Some(peer) = self.get_mut(slot)
+            && !matches!(peer.stage, Stage::Pending(_))
+            && !std::mem::replace(&mut peer.ready, true)
+        {
+            self.ready.push_back(slot);
+        }
+    }
+
+    /// The first of those that may have something to send.
+    pub(crate) fn first_ready(&self) -> Option<Slot> {
+        self.ready.front().copied()
+    }
+
+    /// The first of them has nothing more.
+    pub(crate) fn pop_ready(&mut self) {
+        if let Some(slot) = self.ready.pop_front()
+            && let Some(peer) = self.get_mut(slot)
+        {
+            peer.ready = false;
+        }
+    }
+
+    /// The connection must be closed at the end of the turn.
+    pub(crate) fn doom(&mut self, slot: Slot, reason: CloseReason) {
+        self.doomed.push((slot, reason));
+    }
+
+    /// Takes those that must be closed.
+    pub(crate) fn take_doomed(&mut self) -> Vec<(Slot, CloseReason)> {
+        std::mem::take(&mut self.doomed)
+    }
+
+    fn place(&self, slot: u32) -> Option<&Place> {
+        self.places.get(usize::try_from(slot).ok()?)
+    }
+
+    fn place_mut(&mut self, slot: u32) -> Option<&mut Place> {
+        self.places.get_mut(usize::try_from(slot).ok()?)
+    }
+
+    /// Checks that the counts agree.
+    pub(crate) fn check(&self) {
+        let pending = self
+            .iter()
+            .filter(|(_, peer)| matches!(peer.stage, Stage::Pending(_)));
+        assert_eq!(pending.count(), self.pending, "pending joins are counted");
+        assert_eq!(self.iter().count(), self.len(), "free places are empty");
+        assert!(self.places.len() <= SLOTS_MAX, "slots are bounded");
+        let ready = self.iter().filter(|(_, peer)| peer.ready).count();
+        assert!(
+            ready <= self.ready.len(),
+            "whoever is ready waits in the queue"
+        );
+    }
+}

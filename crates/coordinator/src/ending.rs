@@ -1,0 +1,26 @@
+//! The end of all sessions of a shard.
+
+use rejoin_protocol::{CloseReason, Timestamp};
+
+use crate::connections::Stage;
+use crate::house::House;
+use crate::schedule::Schedule;
+use crate::sessions::Sessions;
+
+impl House {
+    /// Says goodbye on every connection and forgets all sessions. The rooms are gone already.
+    pub(crate) fn end_sessions(&mut self, reason: CloseReason, now: Timestamp) {
+        self.schedule = Schedule::new();
+        self.requests.clear();
+        let slots: Vec<_> = self.connections.iter().map(|(slot, _)| slot).collect();
+        for slot in slots {
+            let pending = self.connections.get(slot).map(|peer| &peer.stage);
+            if matches!(pending, Some(Stage::Pending(_))) {
+                self.forget_connection(slot);
+            } else {
+                self.end_connection(slot, reason, now);
+            }
+        }
+        self.sessions = Sessions::new();
+    }
+}

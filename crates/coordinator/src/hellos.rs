@@ -1,0 +1,231 @@
+//! Which hellos were seen: a repeated one gets the same reply, an older one silence.
+//!
+//! Bounded: the identity heard of longest ago is forgotten first. All that its old hellos
+//! could then do is to make a pending join that nobody can confirm.
+
+use std::collections::BTreeMap;
+
+use rejoin_protocol::crypto::PublicKey;
+use rejoin_protocol::handshake::OpenHello;
+
+use crate::keys::Slot;
+
+/// The newest hello of each identity.
+#[derive(Debug)]
+pub(crate) struct Hellos {
+    by_identity: BTreeMap<PublicKey, Seen>,
+    by_age: BTreeMap<u64, PublicKey>,
+    next_age: u64,
+    capacity: usize,
+}
+
+#[derive(Debug)]
+struct Seen {
+    moment: u64,
+    fingerprint: [u8; 16],
+    age: u64,
+    /// What it was answered, while that may help.
+    reply: Option<Vec<u8>>,
+    /// The pending connection it made.
+    slot: Option<Slot>,
+}
+
+/// What a hello is, next to those before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Judgement {
+    /// Newer than all before. The pending connection of the one before is of no use any more.
+    New { replaces: Option<Slot> },
+    /// The newest again: answer as before.
+    Repeated(Vec<u8>),
+    /// Older, or already used: silence.
+    Stale,
+}
+
+impl Hellos {
+    /// Remembers at most `capacity` identities.
+    pub(crate) const fn new(capacity: usize) -> Self {
+        Self {
+            by_identity: BTreeMap::new(),
+            by_age: BTreeMap::new(),
+            next_age: 0,
+            capacity,
+        }
+    }
+
+    /// Compares a hello with those before it.
+    pub(crate) fn judge(&self, hello: &OpenHello) -> Judgement {
+        self.compare(hello.identity, hello.moment, hello.fingerprint)
+    }
+
+    fn compare(&self, identity: PublicKey, moment: u64, fingerprint: [u8; 16]) -> Judgement {
+        let Some(seen) = self.by_identity.get(&identity) else {
+            return Judgement::New { replaces: None };
+        };
+        if moment > seen.moment {
+            return Judgement::New {
+                replaces: seen.slot,
+            };
+        }
+        match &seen.reply {
+            Some(reply) if fingerprint == seen.fingerprint => Judgement::Repeated(reply.clone()),
+            Some(_) | None => Judgement::Stale,
+        }
+    }
+
+    /// Remembers a hello and its answer.
+    pub(crate) fn remember(&mut self, hello: Hello, reply: Vec<u8>, slot: Option<Slot>) {
+        let Hello {
+            identity,
+            moment,
+            fingerprint,
+        } = hello;
+        let age = self.next_age;
+        self.next_age += 1;
+        let seen = Seen {
+            moment,
+            fingerprint,
+            age,
+            reply: Some(reply),
+            slot,
+        };
+        if let Some(before) = self.by_identity.insert(identity, seen) {
+            self.by_age.remove(&before.age);
+        }
+        self.by_age.insert(age, identity);
+        if self.by_identity.len() > self.capacity
+            && let Some((_, oldest)) = self.by_age.pop_first()
+        {
+            self.by_identity.remove(&oldest);
+        }
+    }
+
+    /// The join was confirmed: its hello will not be answered again.
+    pub(crate) fn on_confirmed(&mut self, identity: PublicKey) {
+        if let Some(seen) = self.by_identity.get_mut(&identity) {
+            seen.reply = None;
+            seen.slot = None;
+        }
+    }
+
+    /// The join in `slot` was not confirmed in time: the same hello may try again.
+    pub(crate) fn on_expired(&mut self, identity: PublicKey, slot: Slot) {
+        if let Some(seen) = self.by_identity.get(&identity)
+            && seen.slot == Some(slot)
+        {
+            self.by_age.remove(&seen.age);
+            self.by_identity.remove(&identity);
+        }
+    }
+
+    /// Checks that the indexes agree and the bound holds.
+    pub(crate) fn check(&self) {
+        assert!(
+            self.by_identity.len() <= self.capacity,
+            "remembered hellos are bounded"
+        );
+        assert_eq!(
+            self.by_identity.len(),
+            self.by_age.len(),
+            "one age per identity"
+        );
+    }
+}
+
+/// What names a hello.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hello {
+    pub(crate) identity: PublicKey,
+    pub(crate) moment: u64,
+    pub(crate) fingerprint: [u8; 16],
+}
+
+impl Hello {
+    /// The name of an opened hello.
+    pub(crate) const fn of(hello: &OpenHello) -> Self {
+        let OpenHello {
+            identity,
+            moment,
+            fingerprint,
+            ..
+        } = *hello;
+        Self {
+            identity,
+            moment,
+            fingerprint,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::Key;
+
+    fn hello(identity: u8, moment: u64) -> Hello {
+        let fingerprint = [u8::try_from(moment).unwrap(); 16];
+        Hello {
+            identity: PublicKey([identity; 32]),
+            moment,
+            fingerprint,
+        }
+    }
+
+    fn judge(hellos: &Hellos, hello: Hello) -> Judgement {
+        hellos.compare(hello.identity, hello.moment, hello.fingerprint)
+    }
+
+    #[test]
+    fn the_same_hello_gets_the_same_reply_and_an_older_one_silence() {
+        let mut hellos = Hellos::new(4);
+        let slot = Slot::from_index(7);
+        assert_eq!(
+            judge(&hellos, hello(1, 5)),
+            Judgement::New { replaces: None }
+        );
+        hellos.remember(hello(1, 5), vec![1], Some(slot));
+        assert_eq!(judge(&hellos, hello(1, 5)), Judgement::Repeated(vec![1]));
+        assert_eq!(judge(&hellos, hello(1, 4)), Judgement::Stale);
+        assert_eq!(
+            judge(&hellos, hello(1, 6)),
+            Judgement::New {
+                replaces: Some(slot)
+            }
+        );
+        let forged = Hello {
+            fingerprint: [0; 16],
+            ..hello(1, 5)
+        };
+        assert_eq!(judge(&hellos, forged), Judgement::Stale);
+    }
+
+    #[test]
+    fn a_confirmed_hello_is_used_up_and_an_expired_one_is_not() {
+        let mut hellos = Hellos::new(4);
+        let slot = Slot::from_index(7);
+        hellos.remember(hello(1, 5), vec![1], Some(slot));
+        hellos.remember(hello(2, 5), vec![2], Some(slot));
+        hellos.on_confirmed(PublicKey([1; 32]));
+        hellos.on_expired(PublicKey([2; 32]), slot);
+        assert_eq!(judge(&hellos, hello(1, 5)), Judgement::Stale);
+        assert_eq!(
+            judge(&hellos, hello(2, 5)),
+            Judgement::New { replaces: None }
+        );
+        hellos.check();
+    }
+
+    #[test]
+    fn the_identity_heard_of_longest_ago_is_forgotten_first() {
+        let mut hellos = Hellos::new(2);
+        hellos.remember(hello(1, 1), vec![], None);
+        hellos.remember(hello(2, 1), vec![], None);
+        hellos.remember(hello(1, 2), vec![], None);
+        hellos.remember(hello(3, 1), vec![], None);
+        hellos.check();
+        assert_eq!(
+            judge(&hellos, hello(2, 1)),
+            Judgement::New { replaces: None }
+        );
+        assert_eq!(judge(&hellos, hello(1, 1)), Judgement::Stale);
+    }
+}

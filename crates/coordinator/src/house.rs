@@ -1,0 +1,142 @@
+//! What a turn moves: connections, sessions, rooms and their deadlines, side by side.
+//!
+//! Each part owns its own indexes. What touches several of them at once is written here and in
+//! the files that extend it: `inbound` (what connections tell), `presence` (who is there) and
+//! `seating` (what a room's calls lead to).
+
+use std::collections::VecDeque;
+
+use rejoin_protocol::message::{Answer, CallId, ClientMessage, ServerMessage};
+use rejoin_protocol::{CloseReason, Refusal, RefusalCode, Rng, Timestamp};
+
+use crate::config::Config;
+use crate::connections::{Connections, Stage};
+use crate::hellos::Hellos;
+use crate::keys::{SessionKey, Slot};
+use crate::rooms::Rooms;
+use crate::rooms::room::Origin;
+use crate::schedule::{Due, Schedule};
+use crate::sessions::Sessions;
+use crate::stats::ShardStats;
+
+/// See the module page.
+#[derive(Debug)]
+pub(crate) struct House {
+    pub(crate) config: Config,
+    pub(crate) hellos: Hellos,
+    pub(crate) connections: Connections,
+    pub(crate) sessions: Sessions,
+    pub(crate) rooms: Rooms,
+    pub(crate) schedule: Schedule<Due>,
+    /// Requests that wait for the turn; bounded per session.
+    pub(crate) requests: VecDeque<Request>,
+    pub(crate) stats: ShardStats,
+    /// True once no new session may begin.
+    pub(crate) stopping: bool,
+}
+
+/// A request that waits for the turn.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) session: SessionKey,
+    pub(crate) message: ClientMessage,
+}
+
+impl House {
+    /// Nobody there yet.
+    pub(crate) fn new(config: Config, rng: &mut Rng) -> Self {
+        let seen = config.sessions_max.saturating_add(config.pending_joins_max);
+        Self {
+            hellos: Hellos::new(seen),
+            connections: Connections::new(config.shard, rng),
+            sessions: Sessions::new(),
+            rooms: Rooms::new(),
+            schedule: Schedule::new(),
+            requests: VecDeque::new(),
+            stats: ShardStats::default(),
+            stopping: false,
+            config,
+        }
+    }
+
+    /// Tells a session something, if a connection carries it.
+    pub(crate) fn tell(&mut self, session: SessionKey, message: &ServerMessage) {
+        let slot = self
+            .sessions
+            .get(session)
+            .and_then(|session| session.connection);
+        if let Some(slot) = slot {
+            self.connections.tell(slot, message);
+        }
+    }
+
+    /// Answers a request.
+    pub(crate) fn reply(
+        &mut self,
+        session: SessionKey,
+        call: CallId,
+        result: Result<Answer, Refusal>,
+    ) {
+        self.tell(session, &ServerMessage::Reply { call, result });
+    }
+
+    /// Refuses a call that will not be made.
+    pub(crate) fn refuse(&mut self, origin: Origin, refusal: Refusal) {
+        match origin {
+            Origin::None => {}
+            Origin::Admit {
+                session,
+                call,
+                created: _,
+            } => {
+                if let Some(asker) = self.sessions.get_mut(session) {
+                    asker.admits = asker.admits.saturating_sub(1);
+                }
+                self.sessions.loosen(session);
+                self.reply(session, call, Err(refusal));
+            }
+            Origin::Leave { session, call } => self.reply(session, call, Err(refusal)),
+        }
+    }
+
+    /// Drops a connection with all that waits for it.
+    pub(crate) fn forget_connection(&mut self, slot: Slot) -> Option<SessionKey> {
+        for due in [Due::Join(slot), Due::Timers(slot), Due::Gone(slot)] {
+            self.schedule.clear(due);
+        }
+        self.connections.remove(slot)
+    }
+
+    /// Brings a connection's deadline up to date. An earlier one stands: when it is due, the
+    /// right one is set, which saves moving the deadline with every datagram.
+    pub(crate) fn schedule_timers(&mut self, slot: Slot) {
+        if let Some(peer) = self.connections.get(slot)
+            && !matches!(peer.stage, Stage::Pending(_))
+            && let Some(due) = peer.connection.poll_timeout()
+        {
+            self.schedule.set_earlier(Due::Timers(slot), due);
+        }
+    }
+
+    /// Closes those that could not be sent what they must not miss.
+    pub(crate) fn close_doomed(&mut self, now: Timestamp) {
+        for (slot, reason) in self.connections.take_doomed() {
+            self.close(slot, reason, now);
+        }
+    }
+
+    /// Drops sessions that nothing keeps.
+    pub(crate) fn sweep(&mut self) {
+        for session in self.sessions.sweep() {
+            self.schedule.clear(Due::Idle(session));
+        }
+    }
+
+    /// The refusal of a room that fails or is gone.
+    pub(crate) fn room_failed() -> Refusal {
+        Refusal::new(RefusalCode::RoomFailed, "the room failed")
+    }
+}
+
+/// Why a peer that breaks the rules is closed.
+pub(crate) const VIOLATION: CloseReason = CloseReason::ProtocolViolation;

@@ -1,0 +1,245 @@
+//! What connections tell: inputs and requests are kept for the turn, fates of snapshots and
+//! news of the peer are taken in at once.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use rejoin_protocol::connection::Tag;
+use rejoin_protocol::limits::INPUT_MAX;
+use rejoin_protocol::message::ClientMessage;
+use rejoin_protocol::messagepack::{self, Bounds};
+use rejoin_protocol::planted::{self, Bug};
+use rejoin_protocol::room_message::RoomMessage;
+use rejoin_protocol::{CloseReason, ConnectionEvent, ConnectionId, PlayerId, SeatId, Timestamp};
+use tracing::{debug, trace};
+
+use crate::connections::Stage;
+use crate::house::{House, Request, VIOLATION};
+use crate::keys::{RoomKey, SessionKey, Slot};
+use crate::limits::{REQUESTS_MAX, ROOM_CALLS_MAX};
+use crate::rooms::entry::Entry;
+use crate::rooms::room::{Origin, SnapshotTag};
+
+/// An event of a connection that carries a session.
+#[derive(Clone, Copy)]
+struct Source {
+    slot: Slot,
+    session: SessionKey,
+}
+
+impl House {
+    /// Takes a datagram of a connection. False if it belongs to none or is not authentic.
+    pub(crate) fn handle_packet(
+        &mut self,
+        from: SocketAddr,
+        datagram: &mut [u8],
+        now: Timestamp,
+    ) -> bool {
+        let label = datagram.get(1..).and_then(|rest| rest.first_chunk());
+        let slot = label.and_then(|label| self.connections.find(ConnectionId(*label)));
+        let Some(slot) = slot else {
+            trace!(%from, "datagram of no connection");
+            return false;
+        };
+        let Some(peer) = self.connections.get_mut(slot) else {
+            return false;
+        };
+        let taken = peer.connection.handle_datagram(datagram, now);
+        match taken {
+            // The place for path validation: until then replies follow whoever holds the keys.
+            Ok(()) => peer.path = from,
+            Err(problem) => trace!(?slot, %from, %problem, "datagram dropped"),
+        }
+        self.drain(slot, now);
+        self.schedule_timers(slot);
+        taken.is_ok()
+    }
+
+    /// Takes in all that a connection has to tell.
+    pub(crate) fn drain(&mut self, slot: Slot, now: Timestamp) {
+        while let Some(peer) = self.connections.get_mut(slot) {
+            let Some(event) = peer.connection.poll_event() else {
+                return;
+            };
+            let stage = match &peer.stage {
+                Stage::Pending(_) => None,
+                Stage::Active(session) => Some(*session),
+                // Only its end matters any more.
+                Stage::Closing => {
+                    if matches!(event, ConnectionEvent::Closed(_)) {
+                        self.forget_connection(slot);
+                    }
+                    continue;
+                }
+            };
+            match (stage, event) {
+                (Some(session), event) => self.on_event(Source { slot, session }, event, now),
+                (None, ConnectionEvent::Confirmed) => self.confirm(slot, now),
+                (None, ConnectionEvent::Closed(_)) => {
+                    self.forget_connection(slot);
+                }
+                (None, _) => {}
+            }
+        }
+    }
+
+    fn on_event(&mut self, source: Source, event: ConnectionEvent, now: Timestamp) {
+        match event {
+            ConnectionEvent::Control(message) => self.on_control(source, &message, now),
+            ConnectionEvent::Ordered(message) => self.on_ordered(source, &message, now),
+            ConnectionEvent::Latest { key, message } => {
+                self.on_latest(source, SeatId(key), message, now);
+            }
+            ConnectionEvent::Acked(tag) => self.on_acked(source, tag),
+            ConnectionEvent::Lost(tag) => self.on_lost(source, tag),
+            ConnectionEvent::Liveness(liveness) => {
+                self.on_liveness(source.slot, source.session, liveness, now);
+            }
+            ConnectionEvent::Closed(reason) => self.on_closed(source.slot, reason, now),
+            // Told once, and heard while the join was pending.
+            ConnectionEvent::Confirmed => {}
+            // Told by a newer protocol crate to those who know of it.
+            _ => {}
+        }
+    }
+
+    fn on_control(&mut self, source: Source, message: &Bytes, now: Timestamp) {
+        let message = match messagepack::decode::<ClientMessage>(message, Bounds::PEER) {
+            Ok(message) => message,
+            Err(problem) => {
+                debug!(slot = ?source.slot, %problem, "unreadable request");
+                return self.close(source.slot, VIOLATION, now);
+            }
+        };
+        let Some(session) = self.sessions.get_mut(source.session) else {
+            return;
+        };
+        session.requests += 1;
+        if session.requests > REQUESTS_MAX {
+            debug!(slot = ?source.slot, "more than {REQUESTS_MAX} requests in one turn");
+            return self.close(source.slot, CloseReason::Overloaded, now);
+        }
+        self.requests.push_back(Request {
+            session: source.session,
+            message,
+        });
+    }
+
+    fn on_ordered(&mut self, source: Source, message: &Bytes, now: Timestamp) {
+        match RoomMessage::decode(message) {
+            Ok(RoomMessage::Input {
+                seat,
+                number,
+                payload,
+            }) => {
+                self.on_reliable(source, seat, (number, payload), now);
+            }
+            // The others go the other way.
+            Ok(_) | Err(_) => self.close(source.slot, VIOLATION, now),
+        }
+    }
+
+    fn on_reliable(
+        &mut self,
+        source: Source,
+        seat: SeatId,
+        (number, payload): (u64, Bytes),
+        now: Timestamp,
+    ) {
+        let Some((key, player)) = self.held(source.session, seat) else {
+            self.stats.inputs_ignored += 1;
+            return;
+        };
+        let Some(room) = self.rooms.get_mut(key) else {
+            return;
+        };
+        let full = room.queue.len() >= ROOM_CALLS_MAX;
+        let Some(member) = room.members.get_mut(&player) else {
+            return;
+        };
+        let expected = member.queued_to.saturating_add(1);
+        if number > expected || payload.len() > INPUT_MAX {
+            debug!(slot = ?source.slot, number, expected, len = payload.len(), "senseless input");
+            return self.close(source.slot, VIOLATION, now);
+        }
+        if number < expected && !planted::is(Bug::CursorIgnored) {
+            return;
+        }
+        if full {
+            debug!(slot = ?source.slot, room = %room.id, "more than {ROOM_CALLS_MAX} calls wait");
+            return self.close(source.slot, CloseReason::Overloaded, now);
+        }
+        member.queued_to = member.queued_to.max(number);
+        let entry = Entry::Input {
+            player,
+            number: Some(number),
+            payload,
+        };
+        self.rooms.push(key, entry, Origin::None);
+    }
+
+    fn on_latest(&mut self, source: Source, seat: SeatId, payload: Bytes, now: Timestamp) {
+        let Some((key, player)) = self.held(source.session, seat) else {
+            self.stats.inputs_ignored += 1;
+            return;
+        };
+        if payload.len() > INPUT_MAX {
+            return self.close(source.slot, VIOLATION, now);
+        }
+        // Bounded by the seats of the room: a newer one takes the place of an older one.
+        self.rooms.push(
+            key,
+            Entry::Input {
+                player,
+                number: None,
+                payload,
+            },
+            Origin::None,
+        );
+    }
+
+    fn on_acked(&mut self, source: Source, tag: Tag) {
+        let tag = SnapshotTag::unpack(tag);
+        let Some((key, player)) = self.held(source.session, tag.seat) else {
+            return;
+        };
+        let room = self.rooms.get_mut(key);
+        if let Some(member) = room.and_then(|room| room.members.get_mut(&player))
+            && member.generation == tag.generation
+        {
+            let waited = member.delivery.is_on_stream();
+            member.delivery.on_acked(tag.sequence);
+            if waited && !member.delivery.is_on_stream() {
+                self.resend(key);
+            }
+        }
+    }
+
+    fn on_lost(&mut self, source: Source, tag: Tag) {
+        let tag = SnapshotTag::unpack(tag);
+        let Some((key, player)) = self.held(source.session, tag.seat) else {
+            return;
+        };
+        let room = self.rooms.get_mut(key);
+        if let Some(member) = room.and_then(|room| room.members.get_mut(&player))
+            && member.generation == tag.generation
+            && member.delivery.on_lost(tag.sequence)
+        {
+            self.resend(key);
+        }
+    }
+
+    /// A member of the room lacks something although the room did not change.
+    pub(crate) fn resend(&mut self, key: RoomKey) {
+        if let Some(room) = self.rooms.get_mut(key) {
+            room.showing.resend = true;
+            self.rooms.activate(key);
+        }
+    }
+
+    /// The room and player behind a seat of a session.
+    pub(crate) fn held(&self, session: SessionKey, seat: SeatId) -> Option<(RoomKey, PlayerId)> {
+        let session = self.sessions.get(session)?;
+        Some((*session.seats.get(&seat)?, session.player()))
+    }
+}

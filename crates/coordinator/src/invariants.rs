@@ -1,0 +1,169 @@
+//! What must always hold in a shard, checked from outside of the turn.
+
+use rejoin_protocol::limits::SEATS_MAX;
+
+use crate::connections::Stage;
+use crate::directory::Directory;
+use crate::house::House;
+use crate::keys::RoomKey;
+use crate::limits::ROOM_ENTRIES_MAX;
+use crate::rooms::room::HostedRoom;
+use crate::schedule::Due;
+
+/// Checks that all indexes agree and all bounds hold.
+///
+/// # Panics
+/// If something does not hold.
+pub(crate) fn check<D: Directory>(house: &House, directory: &D) {
+    house.connections.check();
+    house.sessions.check();
+    house.rooms.check();
+    house.schedule.check();
+    house.hellos.check();
+    check_bounds(house);
+    check_connections(house);
+    check_sessions(house);
+    for (key, room) in house.rooms.by_id() {
+        check_room(house, key, room);
+        if room.durable.is_some() && !room.active {
+            let owner = directory.owner(room.id);
+            assert_eq!(
+                owner,
+                Some(house.config.shard),
+                "the directory shows every open room"
+            );
+        }
+    }
+    check_schedule(house);
+}
+
+fn check_bounds(house: &House) {
+    let config = &house.config;
+    assert!(
+        house.sessions.len() <= config.sessions_max,
+        "admission bounds the sessions"
+    );
+    assert!(
+        house.rooms.len() <= config.rooms_max,
+        "the lobby bounds the rooms"
+    );
+    let pending = house.connections.pending();
+    assert!(
+        pending <= config.pending_joins_max,
+        "admission bounds the pending joins"
+    );
+}
+
+fn check_connections(house: &House) {
+    for (slot, peer) in house.connections.iter() {
+        if let Stage::Active(key) = peer.stage {
+            let session = house
+                .sessions
+                .get(key)
+                .expect("a connection carries a session");
+            assert_eq!(
+                session.connection,
+                Some(slot),
+                "a session knows its connection"
+            );
+        }
+    }
+}
+
+fn check_sessions(house: &House) {
+    for (key, session) in house.sessions.iter() {
+        if let Some(slot) = session.connection {
+            let peer = house
+                .connections
+                .get(slot)
+                .expect("a session names a connection there is");
+            assert!(
+                matches!(peer.stage, Stage::Active(of) if of == key),
+                "and it is its own"
+            );
+        }
+        assert!(
+            session.seats.len() <= SEATS_MAX,
+            "the lobby bounds the seats"
+        );
+        for (seat, room) in &session.seats {
+            let room = house
+                .rooms
+                .get(*room)
+                .expect("a seat is in a room there is");
+            let member = room
+                .members
+                .get(&session.player())
+                .expect("a seat has a member");
+            assert_eq!(
+                (member.session, member.seat),
+                (key, *seat),
+                "seat and member agree"
+            );
+        }
+    }
+}
+
+fn check_room(house: &House, key: RoomKey, room: &HostedRoom) {
+    assert!(
+        room.queue.len() <= ROOM_ENTRIES_MAX,
+        "calls that wait are bounded"
+    );
+    assert!(
+        room.taken() <= usize::from(room.members_max),
+        "a room has no more than its seats"
+    );
+    for (player, member) in &room.members {
+        let session = house
+            .sessions
+            .get(member.session)
+            .expect("a member has a session");
+        assert_eq!(
+            session.seats.get(&member.seat),
+            Some(&key),
+            "member and session agree"
+        );
+        let seat = room.seat(*player).expect("a member has a seat");
+        assert_eq!(seat.session, session.id, "and it is the session's");
+        assert!(
+            seat.cursor <= member.queued_to,
+            "a cursor covers only what was sent"
+        );
+        assert!(member.shown_cursor <= seat.cursor, "a cursor never falls");
+        assert!(
+            member.delivery.told_cursor() <= member.shown_cursor,
+            "nor is more told"
+        );
+        assert!(
+            member.slot.is_none() || member.slot == session.connection,
+            "a member is sent things on its session's connection"
+        );
+    }
+    let Some(durable) = &room.durable else { return };
+    assert!(
+        durable.seats.keys().eq(room.members.keys()),
+        "seats and members agree"
+    );
+    let inside = durable.instance.members();
+    assert!(
+        durable.seats.keys().eq(inside.keys()),
+        "and so do the instance's own members"
+    );
+}
+
+fn check_schedule(house: &House) {
+    for due in house.schedule.keys() {
+        let exists = match due {
+            Due::Join(slot) | Due::Timers(slot) | Due::Gone(slot) => {
+                house.connections.get(slot).is_some()
+            }
+            Due::Idle(session) => house.sessions.get(session).is_some(),
+            Due::Hold(room, player) => house
+                .rooms
+                .get(room)
+                .is_some_and(|room| room.members.contains_key(&player)),
+            Due::Room(room) => house.rooms.get(room).is_some(),
+        };
+        assert!(exists, "{due:?} names something that is gone");
+    }
+}

@@ -1,0 +1,41 @@
+//! The server's mind: one [`Shard`] of sessions, seats and rooms, without a socket or a clock.
+//!
+//! ```text
+//! 1 collect   datagrams -> connections -> inputs and requests; due ticks and timers; seat changes
+//! 2 journal   one record per room touched, all in one write
+//! 3 apply     the calls, in that order
+//! 4 encode    view -> snapshot ring -> delta per distinct baseline
+//! 5 release   datagrams, packed and sealed
+//! ```
+//!
+//! Nothing leaves a shard before step 2 of its turn is done.
+
+mod admission;
+pub mod config;
+mod connection_ids;
+mod connections;
+pub mod directory;
+mod ending;
+mod hellos;
+mod house;
+mod inbound;
+mod invariants;
+mod keys;
+mod limits;
+mod listing;
+mod lobby;
+mod outbox;
+mod presence;
+mod rooms;
+mod schedule;
+mod seating;
+mod sessions;
+pub mod shard;
+mod slab;
+pub mod stats;
+mod turn;
+
+pub use config::{Auth, Config};
+pub use directory::{Directory, MemoryDirectory};
+pub use shard::Shard;
+pub use stats::ShardStats;

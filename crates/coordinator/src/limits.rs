@@ -1,0 +1,65 @@
+//! Bounds that only a shard needs, each with its rule when it is reached. Those that clients
+//! must know too are in [`rejoin_protocol::limits`].
+
+use std::time::Duration;
+
+use rejoin_protocol::limits::{
+    INPUT_MAX, PENDING_JOIN_LIFE, RELIABLE_MAX, SEATS_MAX, SNAPSHOT_RING,
+};
+
+/// Calls that wait for one room in one turn; one more input closes its sender as overloaded,
+/// one more request is refused. About 16 players who each send 256 inputs within 2 ms.
+pub(crate) const ROOM_CALLS_MAX: usize = 4_096;
+/// Calls in one record of a journal; a record with more is not ours. Seat changes come on top
+/// of [`ROOM_CALLS_MAX`] and cannot be refused.
+pub(crate) const ROOM_ENTRIES_MAX: usize = 65_536;
+/// Requests of one session in one turn; more are refused.
+pub(crate) const REQUESTS_MAX: u16 = 64;
+/// Longest options of a room's kind, in bytes; longer ones are refused.
+pub(crate) const OPTIONS_MAX: usize = INPUT_MAX;
+/// Members named in one answer; the others are told one by one after it, because an answer
+/// with all 1,024 would pass the client's bound on MessagePack values.
+pub(crate) const SEATED_MEMBERS_MAX: usize = 512;
+/// Bytes of cards in one list; the list is cut before it exceeds them.
+pub(crate) const LIST_BYTES_MAX: usize = 48 * 1024;
+/// MessagePack values in one list; cut as above.
+pub(crate) const LIST_VALUES_MAX: usize = 3_500;
+
+/// Closed rooms remembered, so that a late retry of their request does not open a twin; the
+/// oldest is forgotten.
+pub(crate) const TOMBSTONES_MAX: usize = 1_024;
+/// How long a closed room is remembered.
+pub(crate) const TOMBSTONE_LIFE: Duration = Duration::from_secs(600);
+
+/// Shortest time between two views of a room without a clock: 30 per second, as in play.
+pub(crate) const VIEW_INTERVAL: Duration = Duration::from_millis(33);
+/// Private views kept per member: enough for deltas at 30 Hz over a round trip of 200 ms.
+pub(crate) const PRIVATE_RING: usize = 8;
+/// Snapshots of one member whose fate is open; the oldest is forgotten and cannot become a base.
+pub(crate) const IN_FLIGHT_MAX: usize = 64;
+
+/// Calls taken out of a room within [`VOID_WINDOW`] that close it.
+pub(crate) const VOIDS_MAX: usize = 3;
+/// See [`VOIDS_MAX`].
+pub(crate) const VOID_WINDOW: Duration = Duration::from_secs(60);
+
+/// Journal of a room that is worth a checkpoint in any case.
+pub(crate) const CHECKPOINT_BYTES_MIN: usize = 64 * 1024;
+/// A journal this many times as long as the newest checkpoint is worth another.
+pub(crate) const CHECKPOINT_GROWTH: usize = 4;
+/// Longest age of a call that no checkpoint covers.
+pub(crate) const CHECKPOINT_AFTER: Duration = Duration::from_secs(5);
+
+/// How long a connection that was closed may take to say so.
+pub(crate) const CLOSING_LIFE: Duration = Duration::from_secs(1);
+/// Handshake replies that wait to be sent; more hellos get no answer.
+pub(crate) const REPLIES_MAX: usize = 1_024;
+
+const _: () = assert!(LIST_BYTES_MAX < RELIABLE_MAX);
+const _: () = assert!(ROOM_CALLS_MAX < ROOM_ENTRIES_MAX);
+const _: () = assert!(PRIVATE_RING <= SNAPSHOT_RING && SNAPSHOT_RING <= IN_FLIGHT_MAX);
+const _: () = assert!(
+    SEATS_MAX < REQUESTS_MAX as usize,
+    "a client may take all its seats at once"
+);
+const _: () = assert!(CLOSING_LIFE.as_millis() < PENDING_JOIN_LIFE.as_millis());

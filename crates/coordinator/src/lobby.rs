@@ -1,0 +1,387 @@
+//! Requests: create, join, join-or-create, leave, list, close, resync. Each becomes a call of
+//! some room, an answer, or a typed refusal that names the limit.
+//!
+//! Called in step 1 of the turn. Whether a player may enter is for the room to say, so the
+//! answers to joins wait for the calls of the turn.
+
+use rejoin_protocol::limits::{LIST_MAX, METADATA_ENTRIES_MAX, ROOM_MEMBERS_MAX, SEATS_MAX};
+use rejoin_protocol::message::{
+    Answer, CallId, ClientMessage, Filter, RoomCloseReason, RoomSettings, SeatChange,
+};
+use rejoin_protocol::planted::{self, Bug};
+use rejoin_protocol::{Refusal, RefusalCode, RequestId, Rng, RoomId, SeatId, Timestamp};
+use rejoin_room::{Kind, Kinds, RoomSpec};
+use tracing::debug;
+
+use crate::directory::Directory;
+use crate::house::{House, Request};
+use crate::keys::{RoomKey, SessionKey};
+use crate::limits::{OPTIONS_MAX, ROOM_CALLS_MAX};
+use crate::listing;
+use crate::rooms::entry::{Applicant, Entry, Opening};
+use crate::rooms::room::{HostedRoom, Origin};
+
+/// Where requests are handled. Borrowed from the shard for one turn.
+pub(crate) struct Lobby<'a, D> {
+    pub(crate) house: &'a mut House,
+    pub(crate) kinds: &'a Kinds,
+    pub(crate) directory: &'a D,
+    /// Seeds new rooms.
+    pub(crate) rng: &'a mut Rng,
+}
+
+/// Who asks, and under which number the answer goes back.
+#[derive(Clone, Copy)]
+struct Caller {
+    session: SessionKey,
+    call: CallId,
+}
+
+/// A room that a caller wants opened.
+struct Wish {
+    room: RoomId,
+    kind: String,
+    settings: RoomSettings,
+}
+
+impl<D: Directory> Lobby<'_, D> {
+    /// Handles one request.
+    pub(crate) fn handle(&mut self, request: Request, now: Timestamp) {
+        let Request { session, message } = request;
+        let Some(asker) = self.house.sessions.get_mut(session) else {
+            return;
+        };
+        asker.requests = 0;
+        if asker.connection.is_none() {
+            return;
+        }
+        let caller = |call| Caller { session, call };
+        let (call, done) = match message {
+            ClientMessage::Create {
+                call,
+                request,
+                kind,
+                settings,
+            } => {
+                let room = RoomId::of(&kind, request);
+                (
+                    call,
+                    self.create(
+                        caller(call),
+                        Wish {
+                            room,
+                            kind,
+                            settings,
+                        },
+                        now,
+                    ),
+                )
+            }
+            ClientMessage::Join { call, room } => (call, self.join(caller(call), room, now)),
+            ClientMessage::JoinOrCreate {
+                call,
+                request,
+                kind,
+                filters,
+                settings,
+            } => {
+                let room = self.name_room(&kind, request);
+                let wish = Wish {
+                    room,
+                    kind,
+                    settings,
+                };
+                (call, self.join_or_create(caller(call), wish, &filters, now))
+            }
+            ClientMessage::Leave { call, seat } => (call, self.leave(caller(call), seat)),
+            ClientMessage::List {
+                call,
+                kind,
+                filters,
+                max,
+            } => (
+                call,
+                self.list(caller(call), kind.as_deref(), &filters, max),
+            ),
+            ClientMessage::Close { call, seat } => (call, self.close_room(caller(call), seat)),
+            ClientMessage::Resync { seat } => return self.resync(session, seat),
+            // A request of a newer protocol crate; the wire cannot give it to this one.
+            _ => return,
+        };
+        if let Err(refusal) = done {
+            debug!(?session, %refusal, "request is refused");
+            self.house.reply(session, call, Err(refusal));
+        }
+    }
+
+    fn name_room(&mut self, kind: &str, request: RequestId) -> RoomId {
+        let room = RoomId::of(kind, request);
+        if planted::is(Bug::RequestIdIgnored) && self.house.rooms.find(room).is_some() {
+            return RoomId::of(kind, RequestId(self.rng.bytes()));
+        }
+        room
+    }
+
+    fn create(&mut self, caller: Caller, wish: Wish, now: Timestamp) -> Result<(), Refusal> {
+        match self.house.rooms.find(wish.room) {
+            Some(key) => self.admit(caller, key, false),
+            None => self.open(caller, wish, now),
+        }
+    }
+
+    fn join(&mut self, caller: Caller, room: RoomId, _now: Timestamp) -> Result<(), Refusal> {
+        let key = self.house.rooms.find(room).ok_or_else(unknown_room)?;
+        self.admit(caller, key, false)
+    }
+
+    fn join_or_create(
+        &mut self,
+        caller: Caller,
+        wish: Wish,
+        filters: &[Filter],
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        check_filters(filters)?;
+        if let Some(key) = self.house.rooms.find(wish.room) {
+            return self.admit(caller, key, false);
+        }
+        if self.house.rooms.is_buried(wish.room, now) {
+            return Err(closed_room());
+        }
+        let ignored = planted::is(Bug::RequestIdIgnored);
+        match self
+            .place_for(caller.session, &wish.kind, filters)
+            .filter(|_| !ignored)
+        {
+            Some(key) => self.admit(caller, key, false),
+            None => self.open(caller, wish, now),
+        }
+    }
+
+    /// A room that fits: one where the session sits already, so that a relaunched client finds
+    /// its seat; else the first with a free seat.
+    fn place_for(&self, session: SessionKey, kind: &str, filters: &[Filter]) -> Option<RoomKey> {
+        let rooms = &self.house.rooms;
+        let fits = |room: &HostedRoom| {
+            room.kind.name == kind
+                && room.closing.is_none()
+                && filters.iter().all(|filter| filter.matches(room.metadata()))
+        };
+        let held = self.house.held_rooms(session);
+        let own = held
+            .into_iter()
+            .find(|key| rooms.get(*key).is_some_and(fits));
+        own.or_else(|| {
+            let mut free = rooms
+                .by_id()
+                .filter(|(_, room)| room.has_free_seat() && fits(room));
+            free.next().map(|(key, _)| key)
+        })
+    }
+
+    /// Opens a room and asks it for its first seat.
+    fn open(&mut self, caller: Caller, wish: Wish, now: Timestamp) -> Result<(), Refusal> {
+        let Wish {
+            room,
+            kind,
+            settings,
+        } = wish;
+        if self.house.rooms.is_buried(room, now) {
+            return Err(closed_room());
+        }
+        let kind = self.kinds.get(&kind).copied().ok_or_else(|| {
+            Refusal::new(
+                RefusalCode::UnknownKind,
+                format!("no rooms of kind {kind} here"),
+            )
+        })?;
+        let settings = check_settings(kind, settings)?;
+        let rooms_max = self.house.config.rooms_max;
+        if self.house.rooms.len() >= rooms_max {
+            let text = format!("the server has at most {rooms_max} rooms");
+            let wait = self.house.config.empty_room_hold;
+            return Err(limit_reached(text).retry_after(wait));
+        }
+        self.check_seats(caller.session)?;
+        let Some(session) = self.house.sessions.get(caller.session) else {
+            return Ok(());
+        };
+        let spec = RoomSpec {
+            room,
+            owner: session.player(),
+            settings,
+        };
+        let key = self.house.rooms.insert(HostedRoom::new(kind, &spec, now));
+        let opening = Opening {
+            kind: kind.name.to_owned(),
+            version: kind.version,
+            seed: self.rng.bytes(),
+            spec,
+        };
+        self.house
+            .rooms
+            .push(key, Entry::Open(Box::new(opening)), Origin::None);
+        self.admit(caller, key, true)
+    }
+
+    /// Asks a room for a seat, or for the one the session holds there.
+    fn admit(&mut self, caller: Caller, key: RoomKey, created: bool) -> Result<(), Refusal> {
+        let room = self.house.rooms.get(key).ok_or_else(unknown_room)?;
+        if room.closing.is_some() {
+            return Err(unknown_room());
+        }
+        if room.queue.len() >= ROOM_CALLS_MAX {
+            let text = format!("at most {ROOM_CALLS_MAX} calls wait for a room");
+            return Err(limit_reached(text).retry_after(RETRY_SOON));
+        }
+        let Some(session) = self.house.sessions.get(caller.session) else {
+            return Ok(());
+        };
+        if session.seat_in(key).is_none() {
+            self.check_seats(caller.session)?;
+        }
+        let Some(session) = self.house.sessions.get_mut(caller.session) else {
+            return Ok(());
+        };
+        session.admits += 1;
+        let applicant = Applicant {
+            session: session.id,
+            incarnation: session.incarnation,
+            name: session.name.clone(),
+        };
+        let Caller { session, call } = caller;
+        let origin = Origin::Admit {
+            session,
+            call,
+            created,
+        };
+        self.house
+            .rooms
+            .push(key, Entry::Admit(Box::new(applicant)), origin);
+        Ok(())
+    }
+
+    fn check_seats(&self, session: SessionKey) -> Result<(), Refusal> {
+        let session = self.house.sessions.get(session);
+        let taken = session.map_or(0, |session| session.seats.len() + session.admits);
+        if taken >= SEATS_MAX {
+            return Err(limit_reached(format!(
+                "a session has at most {SEATS_MAX} seats"
+            )));
+        }
+        Ok(())
+    }
+
+    fn leave(&mut self, caller: Caller, seat: SeatId) -> Result<(), Refusal> {
+        let (key, player) = self
+            .house
+            .held(caller.session, seat)
+            .ok_or_else(unknown_seat)?;
+        let session = self.house.sessions.get(caller.session);
+        let incarnation = session
+            .map(|session| session.incarnation)
+            .unwrap_or_default();
+        let entry = Entry::Seat {
+            player,
+            change: SeatChange::Left,
+            incarnation,
+        };
+        let Caller { session, call } = caller;
+        self.house
+            .rooms
+            .push(key, entry, Origin::Leave { session, call });
+        Ok(())
+    }
+
+    fn close_room(&mut self, caller: Caller, seat: SeatId) -> Result<(), Refusal> {
+        let (key, player) = self
+            .house
+            .held(caller.session, seat)
+            .ok_or_else(unknown_seat)?;
+        let room = self.house.rooms.get_mut(key).ok_or_else(unknown_room)?;
+        if room.owner != player {
+            let text = "only the player who created the room may close it";
+            return Err(Refusal::new(RefusalCode::NotOwner, text));
+        }
+        room.closing.get_or_insert(RoomCloseReason::ClosedByOwner);
+        self.house.rooms.activate(key);
+        self.house
+            .reply(caller.session, caller.call, Ok(Answer::Closed));
+        Ok(())
+    }
+
+    fn list(
+        &mut self,
+        caller: Caller,
+        kind: Option<&str>,
+        filters: &[Filter],
+        max: u16,
+    ) -> Result<(), Refusal> {
+        check_filters(filters)?;
+        let max = usize::from(max).min(LIST_MAX);
+        let cards = listing::cut(self.directory.find(kind, filters, max));
+        self.house
+            .reply(caller.session, caller.call, Ok(Answer::Rooms(cards)));
+        Ok(())
+    }
+
+    fn resync(&mut self, session: SessionKey, seat: SeatId) {
+        let Some((key, player)) = self.house.held(session, seat) else {
+            return;
+        };
+        let room = self.house.rooms.get_mut(key);
+        if let Some(member) = room.and_then(|room| room.members.get_mut(&player)) {
+            member.restart_view();
+            self.house.resend(key);
+        }
+    }
+}
+
+/// When a request that met a busy moment may try again.
+const RETRY_SOON: std::time::Duration = std::time::Duration::from_millis(100);
+
+fn check_settings(kind: Kind, mut settings: RoomSettings) -> Result<RoomSettings, Refusal> {
+    settings.check(kind.name)?;
+    if settings.members_max > ROOM_MEMBERS_MAX {
+        return Err(limit_reached(format!(
+            "a room has at most {ROOM_MEMBERS_MAX} members"
+        )));
+    }
+    if settings.options.len() > OPTIONS_MAX {
+        return Err(limit_reached(format!(
+            "the options of a room have at most {OPTIONS_MAX} bytes"
+        )));
+    }
+    if settings.members_max == 0 {
+        settings.members_max = kind.members_max;
+    }
+    Ok(settings)
+}
+
+fn check_filters(filters: &[Filter]) -> Result<(), Refusal> {
+    if filters.len() > METADATA_ENTRIES_MAX {
+        return Err(limit_reached(format!(
+            "a request has at most {METADATA_ENTRIES_MAX} filters"
+        )));
+    }
+    Ok(())
+}
+
+fn limit_reached(text: String) -> Refusal {
+    Refusal::new(RefusalCode::LimitReached, text)
+}
+
+fn unknown_room() -> Refusal {
+    Refusal::new(RefusalCode::UnknownRoom, "no such room is open")
+}
+
+fn closed_room() -> Refusal {
+    Refusal::new(
+        RefusalCode::UnknownRoom,
+        "the room of this request was closed",
+    )
+}
+
+fn unknown_seat() -> Refusal {
+    Refusal::new(RefusalCode::UnknownSeat, "the session holds no such seat")
+}

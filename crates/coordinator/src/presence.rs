@@ -1,0 +1,231 @@
+//! Who is there: joins that were confirmed, players who fall silent and return, connections
+//! that end. All of it reaches rooms as calls about seats.
+
+use rejoin_protocol::limits::{HEARTBEAT_IDLE, HEARTBEAT_SEATED};
+use rejoin_protocol::message::SeatChange;
+use rejoin_protocol::{CloseReason, Liveness, PlayerId, Timestamp};
+use tracing::debug;
+
+use crate::connections::Stage;
+use crate::house::House;
+use crate::keys::{RoomKey, SessionKey, Slot};
+use crate::limits::CLOSING_LIFE;
+use crate::rooms::entry::Entry;
+use crate::rooms::room::Origin;
+use crate::schedule::Due;
+
+impl House {
+    /// The first packet under a join's keys arrived: only now does a session change.
+    pub(crate) fn confirm(&mut self, slot: Slot, now: Timestamp) {
+        let Some(join) = self.connections.confirm(slot) else {
+            return;
+        };
+        self.schedule.clear(Due::Join(slot));
+        self.hellos.on_confirmed(join.identity);
+        let session = match self.sessions.find(join.session) {
+            Some(session) => session,
+            None if self.sessions.len() >= self.config.sessions_max => {
+                return self.close(slot, CloseReason::Overloaded, now);
+            }
+            None => self.sessions.insert(&join),
+        };
+        let Some(known) = self.sessions.get_mut(session) else {
+            return;
+        };
+        if known.connection.is_some() && join.incarnation <= known.incarnation {
+            return self.close(slot, CloseReason::Replaced, now);
+        }
+        known.incarnation = known.incarnation.max(join.incarnation);
+        let older = known.connection.replace(slot);
+        let seatless = known.seats.is_empty();
+        debug!(session = %join.session, name = join.name, ?slot, "join is confirmed");
+        if let Some(older) = older {
+            self.end_connection(older, CloseReason::Replaced, now);
+        }
+        self.connections.bind(slot, session);
+        self.stats.joins += 1;
+        for key in self.held_rooms(session) {
+            self.detach_member(key, session);
+            self.push_change(key, session, SeatChange::Returned);
+        }
+        if seatless {
+            self.schedule
+                .set(Due::Idle(session), now + self.config.idle_session_hold);
+        }
+        self.announce_heartbeat(session);
+    }
+
+    /// The peer moved on the ladder.
+    pub(crate) fn on_liveness(
+        &mut self,
+        slot: Slot,
+        session: SessionKey,
+        liveness: Liveness,
+        now: Timestamp,
+    ) {
+        debug!(?slot, %liveness, "peer moved on the ladder");
+        let change = match liveness {
+            Liveness::Live => {
+                self.schedule.clear(Due::Gone(slot));
+                SeatChange::Returned
+            }
+            Liveness::Suspect => SeatChange::Suspect,
+            Liveness::Detached => {
+                self.schedule
+                    .set(Due::Gone(slot), now + self.config.seat_hold);
+                SeatChange::Detached
+            }
+        };
+        for key in self.held_rooms(session) {
+            self.push_change(key, session, change);
+        }
+    }
+
+    /// Ends a connection from this side; its seats are held.
+    pub(crate) fn close(&mut self, slot: Slot, reason: CloseReason, now: Timestamp) {
+        debug!(?slot, %reason, "connection is closed");
+        if let Some(session) = self.end_connection(slot, reason, now) {
+            self.part(session, slot, SeatChange::Detached);
+        }
+    }
+
+    /// The connection is over. Whoever left on purpose leaves all seats; the others' are held.
+    pub(crate) fn on_closed(&mut self, slot: Slot, reason: CloseReason, now: Timestamp) {
+        debug!(?slot, %reason, ?now, "connection is over");
+        let change = match reason {
+            CloseReason::Left => SeatChange::Left,
+            CloseReason::ServerStopping
+            | CloseReason::Replaced
+            | CloseReason::TimedOut
+            | CloseReason::ProtocolViolation
+            | CloseReason::Kicked
+            | CloseReason::Overloaded
+            | CloseReason::InternalError => SeatChange::Detached,
+            // A reason of a newer protocol crate.
+            _ => SeatChange::Detached,
+        };
+        if let Some(session) = self.forget_connection(slot) {
+            self.part(session, slot, change);
+        }
+    }
+
+    /// Its time is over: silent for the whole hold, or closed without a word.
+    pub(crate) fn on_gone(&mut self, slot: Slot) {
+        if let Some(session) = self.forget_connection(slot) {
+            self.part(session, slot, SeatChange::Detached);
+        }
+    }
+
+    /// A join was not confirmed in time.
+    pub(crate) fn on_join_expired(&mut self, slot: Slot) {
+        let identity = match self.connections.get(slot).map(|peer| &peer.stage) {
+            Some(Stage::Pending(join)) => join.identity,
+            Some(Stage::Active(_) | Stage::Closing) | None => return,
+        };
+        self.hellos.on_expired(identity, slot);
+        self.forget_connection(slot);
+    }
+
+    /// The session had no seat for too long.
+    pub(crate) fn on_idle(&mut self, session: SessionKey, now: Timestamp) {
+        let slot = self
+            .sessions
+            .get(session)
+            .and_then(|session| session.connection);
+        if let Some(slot) = slot {
+            self.close(slot, CloseReason::Kicked, now);
+        }
+    }
+
+    /// A detached player did not return in time.
+    pub(crate) fn on_hold_over(&mut self, key: RoomKey, player: PlayerId) {
+        let room = self.rooms.get(key);
+        let member = room.and_then(|room| room.members.get(&player));
+        if let Some(session) = member.map(|member| member.session) {
+            self.push_change(key, session, SeatChange::Left);
+        }
+    }
+
+    /// Queues a change of a session's seat in a room.
+    pub(crate) fn push_change(&mut self, key: RoomKey, session: SessionKey, change: SeatChange) {
+        let Some(session) = self.sessions.get(session) else {
+            return;
+        };
+        let (player, incarnation) = (session.player(), session.incarnation);
+        self.rooms.push(
+            key,
+            Entry::Seat {
+                player,
+                change,
+                incarnation,
+            },
+            Origin::None,
+        );
+    }
+
+    /// Announces how often the session will hear from us.
+    pub(crate) fn announce_heartbeat(&mut self, session: SessionKey) {
+        let Some(session) = self.sessions.get(session) else {
+            return;
+        };
+        let interval = if session.seats.is_empty() {
+            HEARTBEAT_IDLE
+        } else {
+            HEARTBEAT_SEATED
+        };
+        let Some(slot) = session.connection else {
+            return;
+        };
+        if let Some(peer) = self.connections.get_mut(slot) {
+            peer.connection.set_heartbeat(interval);
+            self.connections.mark_ready(slot);
+        }
+    }
+
+    /// The rooms a session has a seat in.
+    pub(crate) fn held_rooms(&self, session: SessionKey) -> Vec<RoomKey> {
+        let session = self.sessions.get(session);
+        session
+            .map(|session| session.seats.values().copied().collect())
+            .unwrap_or_default()
+    }
+
+    /// Says goodbye on a connection; it is forgotten soon after, heard or not.
+    pub(crate) fn end_connection(
+        &mut self,
+        slot: Slot,
+        reason: CloseReason,
+        now: Timestamp,
+    ) -> Option<SessionKey> {
+        self.schedule.set(Due::Gone(slot), now + CLOSING_LIFE);
+        self.connections.close(slot, reason)
+    }
+
+    /// A session lost its connection.
+    fn part(&mut self, key: SessionKey, slot: Slot, change: SeatChange) {
+        let Some(session) = self.sessions.get_mut(key) else {
+            return;
+        };
+        if session.connection != Some(slot) {
+            return;
+        }
+        session.connection = None;
+        self.sessions.loosen(key);
+        self.schedule.clear(Due::Idle(key));
+        for room in self.held_rooms(key) {
+            self.detach_member(room, key);
+            self.push_change(room, key, change);
+        }
+    }
+
+    /// Nothing is sent to the member until its client claims the seat on a connection.
+    fn detach_member(&mut self, key: RoomKey, session: SessionKey) {
+        let Some(player) = self.sessions.get(session).map(|session| session.player()) else {
+            return;
+        };
+        let room = self.rooms.get_mut(key);
+        if let Some(member) = room.and_then(|room| room.members.get_mut(&player)) {
+            member.attach(None);
+        }
+    }
+}

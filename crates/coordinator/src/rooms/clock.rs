@@ -1,0 +1,146 @@
+//! A room's clock: its own time, and when its ticks are due.
+
+use std::time::Duration;
+
+use rejoin_protocol::{RoomId, Timestamp};
+
+const SECOND_NANOS: u64 = 1_000_000_000;
+
+/// Turns moments into room time and back. Room time counts whole microseconds, as the journal
+/// does, so that a replay sees the same numbers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    /// When the room's time was zero.
+    origin: Timestamp,
+    ticks: Option<Ticks>,
+}
+
+/// The grid on which ticks fall.
+#[derive(Clone, Copy, Debug)]
+struct Ticks {
+    hz: u64,
+    /// When tick 0 is due.
+    start: Timestamp,
+    /// The next tick's number on the grid.
+    next: u64,
+}
+
+/// A tick that is due, and how many before it were missed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DueTick {
+    /// Grid points that passed unused: they are never caught up.
+    pub(crate) skipped: u64,
+}
+
+impl Clock {
+    /// A clock that starts now. Rooms of one kind are spread over the phases of the tick by
+    /// their ids, so that not all of them fall into one turn.
+    pub(crate) fn new(room: RoomId, tick_hz: u32, now: Timestamp) -> Self {
+        let ticks = (tick_hz > 0).then(|| {
+            let [a, b, ..] = room.0;
+            let period = SECOND_NANOS / u64::from(tick_hz);
+            let phase = (period * u64::from(u16::from_be_bytes([a, b]))) >> 16;
+            let start = now + Duration::from_nanos(phase);
+            Ticks {
+                hz: u64::from(tick_hz),
+                start,
+                next: 0,
+            }
+        });
+        Self { origin: now, ticks }
+    }
+
+    /// Room time at `now`.
+    pub(crate) fn at(&self, now: Timestamp) -> Duration {
+        let micros = now.since(self.origin).as_nanos() / 1_000;
+        Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
+    }
+
+    /// The first moment at which room time is at least `at`.
+    pub(crate) fn moment(&self, at: Duration) -> Timestamp {
+        let micros = u64::try_from(at.as_nanos().div_ceil(1_000)).unwrap_or(u64::MAX);
+        self.origin + Duration::from_micros(micros)
+    }
+
+    /// When the next tick is due.
+    pub(crate) fn next_tick(&self) -> Option<Timestamp> {
+        self.ticks.map(|ticks| ticks.moment(ticks.next))
+    }
+
+    /// Takes the tick that is due, if any.
+    pub(crate) fn take_tick(&mut self, now: Timestamp) -> Option<DueTick> {
+        let ticks = self.ticks.as_mut()?;
+        if ticks.moment(ticks.next) > now {
+            return None;
+        }
+        let elapsed = now.since(ticks.start).as_nanos();
+        let passed = elapsed * u128::from(ticks.hz) / u128::from(SECOND_NANOS);
+        // Rounding may put the newest grid point one short.
+        let newest = u64::try_from(passed).unwrap_or(u64::MAX).max(ticks.next);
+        let skipped = newest - ticks.next;
+        ticks.next = newest + 1;
+        Some(DueTick { skipped })
+    }
+}
+
+impl Ticks {
+    fn moment(&self, number: u64) -> Timestamp {
+        let nanos = u128::from(number) * u128::from(SECOND_NANOS) / u128::from(self.hz);
+        self.start + Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROOM: RoomId = RoomId([0; 16]);
+
+    fn at(millis: u64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    #[test]
+    fn ticks_fall_on_their_grid_without_drift() {
+        let mut clock = Clock::new(ROOM, 30, at(1_000));
+        let mut ticks = 0;
+        let mut now = at(1_000);
+        while now < at(11_000) {
+            if let Some(due) = clock.take_tick(now) {
+                assert_eq!(due.skipped, 0);
+                ticks += 1;
+            }
+            now = clock.next_tick().unwrap();
+        }
+        assert_eq!(ticks, 300);
+    }
+
+    #[test]
+    fn missed_ticks_are_skipped_and_counted() {
+        let mut clock = Clock::new(ROOM, 10, at(0));
+        assert_eq!(clock.take_tick(at(0)), Some(DueTick { skipped: 0 }));
+        assert_eq!(clock.take_tick(at(50)), None);
+        assert_eq!(clock.take_tick(at(450)), Some(DueTick { skipped: 3 }));
+        assert_eq!(clock.next_tick(), Some(at(500)));
+    }
+
+    #[test]
+    fn rooms_are_spread_over_the_phases() {
+        let clock = Clock::new(RoomId([0x80; 16]), 10, at(0));
+        let next = clock.next_tick().unwrap();
+        assert!(next > at(49) && next < at(51), "{next:?}");
+    }
+
+    #[test]
+    fn a_moment_is_never_before_its_room_time() {
+        let clock = Clock::new(ROOM, 0, Timestamp::from_nanos(333));
+        for at in [
+            Duration::ZERO,
+            Duration::from_nanos(1),
+            Duration::from_nanos(1_001),
+        ] {
+            assert!(clock.at(clock.moment(at)) >= at);
+        }
+        assert_eq!(clock.next_tick(), None);
+    }
+}

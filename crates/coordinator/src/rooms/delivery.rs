@@ -1,0 +1,270 @@
+//! How far one member's view has come: what was sent, what arrived, what deltas may build on.
+
+use std::collections::VecDeque;
+
+use rejoin_protocol::limits::SNAPSHOT_RING;
+use rejoin_protocol::planted::{self, Bug};
+
+use crate::limits::IN_FLIGHT_MAX;
+
+/// Snapshots of one member on one connection.
+#[derive(Debug, Default)]
+pub(crate) struct Delivery {
+    /// True if the member sees private views.
+    private: bool,
+    /// Snapshots sent since the delivery began.
+    count: u64,
+    /// The newest sent.
+    last: Option<Sent>,
+    /// Those whose fate is open, oldest first.
+    in_flight: VecDeque<Sent>,
+    /// The newest that the client is known to have.
+    base: Option<Sent>,
+    /// The one on the ordered stream that is not acknowledged.
+    on_stream: Option<u64>,
+}
+
+/// A snapshot that was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sent {
+    /// Its name.
+    pub(crate) sequence: u64,
+    /// The name under which its bytes were first shown.
+    pub(crate) content: u64,
+    /// The cursor it told.
+    pub(crate) cursor: u64,
+    /// Its place among those sent.
+    number: u64,
+    lost: bool,
+}
+
+/// What a member should know by now.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    /// The newest snapshot's name.
+    pub(crate) sequence: u64,
+    /// The name under which its bytes were first shown.
+    pub(crate) content: u64,
+    /// The member's cursor at that view.
+    pub(crate) cursor: u64,
+}
+
+/// Which lane a snapshot took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// Unreliable.
+    Latest,
+    /// The ordered stream: at most one at a time.
+    Ordered,
+}
+
+impl Delivery {
+    /// Starts full after a change between shared and private views.
+    pub(crate) fn show_private(&mut self, private: bool) {
+        if self.private != private {
+            *self = Self {
+                private,
+                ..Self::default()
+            };
+        }
+    }
+
+    /// The client has nothing any more, or nothing of use.
+    pub(crate) fn restart(&mut self) {
+        *self = Self {
+            private: self.private,
+            ..Self::default()
+        };
+    }
+
+    /// True if the member sees private views.
+    pub(crate) const fn is_private(&self) -> bool {
+        self.private
+    }
+
+    /// True while a snapshot on the ordered stream is not acknowledged.
+    pub(crate) const fn is_on_stream(&self) -> bool {
+        self.on_stream.is_some()
+    }
+
+    /// True if a snapshot is to be sent: there is news, or the newest one was lost. What is in
+    /// flight is not sent again.
+    pub(crate) fn is_due(&self, wanted: Wanted) -> bool {
+        if self.on_stream.is_some() {
+            return false;
+        }
+        let Some(last) = self.last else { return true };
+        if self
+            .base
+            .is_some_and(|base| base.sequence >= wanted.sequence)
+        {
+            return false;
+        }
+        last.lost || wanted.content > last.content || wanted.cursor > last.cursor
+    }
+
+    /// The snapshot that the next one may build on: the newest the client is known to have and
+    /// has not dropped from its own ring.
+    pub(crate) fn base(&self) -> Option<u64> {
+        let base = if planted::is(Bug::DeltaAgainstUnacked) {
+            self.last
+        } else {
+            self.base
+        };
+        let ring = u64::try_from(SNAPSHOT_RING).expect("the ring is small");
+        base.filter(|base| self.count - base.number < ring)
+            .map(|base| base.sequence)
+    }
+
+    /// A snapshot was sent.
+    pub(crate) fn on_sent(&mut self, wanted: Wanted, lane: Lane) {
+        self.count += 1;
+        let Wanted {
+            sequence,
+            content,
+            cursor,
+        } = wanted;
+        let sent = Sent {
+            sequence,
+            content,
+            cursor,
+            number: self.count,
+            lost: false,
+        };
+        self.last = Some(sent);
+        self.in_flight.push_back(sent);
+        if self.in_flight.len() > IN_FLIGHT_MAX {
+            self.in_flight.pop_front();
+        }
+        if lane == Lane::Ordered {
+            self.on_stream = Some(sequence);
+        }
+    }
+
+    /// The client has snapshot `sequence`.
+    pub(crate) fn on_acked(&mut self, sequence: u64) {
+        if self.on_stream == Some(sequence) {
+            self.on_stream = None;
+        }
+        let Some(sent) = self
+            .in_flight
+            .iter()
+            .find(|sent| sent.sequence == sequence)
+            .copied()
+        else {
+            return;
+        };
+        if self.base.is_none_or(|base| base.sequence < sequence) {
+            self.base = Some(sent);
+        }
+        self.in_flight.retain(|sent| sent.sequence > sequence);
+    }
+
+    /// Snapshot `sequence` was lost. True if that leaves the client behind.
+    pub(crate) fn on_lost(&mut self, sequence: u64) -> bool {
+        let known = self.base.is_some_and(|base| base.sequence >= sequence);
+        match &mut self.last {
+            Some(last) if last.sequence == sequence && !known => {
+                last.lost = true;
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    /// The newest cursor told: never more than the room's own.
+    pub(crate) fn told_cursor(&self) -> u64 {
+        self.last.map_or(0, |last| last.cursor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(sequence: u64, content: u64, cursor: u64) -> Wanted {
+        Wanted {
+            sequence,
+            content,
+            cursor,
+        }
+    }
+
+    fn send(delivery: &mut Delivery, sequence: u64) {
+        delivery.on_sent(wanted(sequence, sequence, 0), Lane::Latest);
+    }
+
+    #[test]
+    fn news_is_sent_once_and_again_only_if_lost() {
+        let mut delivery = Delivery::default();
+        assert!(delivery.is_due(wanted(3, 3, 0)));
+        send(&mut delivery, 3);
+        assert!(!delivery.is_due(wanted(4, 3, 0)), "in flight");
+        assert!(delivery.is_due(wanted(4, 4, 0)), "other bytes");
+        assert!(delivery.is_due(wanted(4, 3, 1)), "another cursor");
+        assert!(delivery.on_lost(3));
+        assert!(delivery.is_due(wanted(3, 3, 0)));
+        send(&mut delivery, 3);
+        assert!(!delivery.is_due(wanted(3, 3, 0)));
+    }
+
+    #[test]
+    fn only_what_arrived_is_a_base() {
+        let mut delivery = Delivery::default();
+        send(&mut delivery, 3);
+        send(&mut delivery, 5);
+        assert_eq!(delivery.base(), None);
+        delivery.on_acked(3);
+        assert_eq!(delivery.base(), Some(3));
+        delivery.on_acked(5);
+        delivery.on_acked(3);
+        assert_eq!(delivery.base(), Some(5));
+        assert!(!delivery.on_lost(5), "what arrived is not lost");
+    }
+
+    #[test]
+    fn a_base_that_the_client_has_dropped_is_none() {
+        let mut delivery = Delivery::default();
+        send(&mut delivery, 1);
+        delivery.on_acked(1);
+        let ring = u64::try_from(SNAPSHOT_RING).unwrap();
+        for sequence in 2..=ring {
+            send(&mut delivery, sequence);
+        }
+        assert_eq!(delivery.base(), Some(1));
+        send(&mut delivery, ring + 1);
+        assert_eq!(delivery.base(), None);
+    }
+
+    #[test]
+    fn acks_from_before_a_restart_are_not_believed() {
+        let mut delivery = Delivery::default();
+        send(&mut delivery, 3);
+        delivery.restart();
+        delivery.on_acked(3);
+        assert_eq!(delivery.base(), None);
+        assert!(delivery.is_due(wanted(3, 3, 0)));
+    }
+
+    #[test]
+    fn a_change_to_private_views_starts_full() {
+        let mut delivery = Delivery::default();
+        send(&mut delivery, 3);
+        delivery.on_acked(3);
+        delivery.show_private(false);
+        assert_eq!(delivery.base(), Some(3));
+        delivery.show_private(true);
+        assert_eq!(delivery.base(), None);
+        assert!(delivery.is_due(wanted(4, 4, 0)) && delivery.is_private());
+    }
+
+    #[test]
+    fn one_large_view_at_a_time_is_on_the_stream() {
+        let mut delivery = Delivery::default();
+        delivery.on_sent(wanted(3, 3, 0), Lane::Ordered);
+        assert!(!delivery.is_due(wanted(9, 9, 0)));
+        delivery.on_acked(3);
+        assert!(delivery.is_due(wanted(9, 9, 0)));
+        assert_eq!(delivery.base(), Some(3));
+    }
+}

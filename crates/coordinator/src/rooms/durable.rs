@@ -1,0 +1,385 @@
+//! What survives of a room: its logic's instance and the table of seats. A checkpoint plus the
+//! journal gives exactly this again, because live calls and replays go through the same
+//! [`Durable::apply`].
+//!
+//! Owned by the hosted room. It decides nothing about connections: what a call leads to outside
+//! the room comes out as [`Happening`]s, which a replay throws away.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use bytes::Bytes;
+use rejoin_protocol::message::SeatChange;
+use rejoin_protocol::planted::{self, Bug};
+use rejoin_protocol::{Incarnation, Liveness, PlayerId, Refusal, RefusalCode, SessionId};
+use rejoin_room::{Audience, Call, Effect, Kind, Outcome, RoomFault, RoomInstance};
+
+use super::entry::{Applicant, Entry, Opening};
+
+/// A room as it can be rebuilt.
+#[derive(Debug)]
+pub(crate) struct Durable {
+    /// Runs the room's logic.
+    pub(crate) instance: Box<dyn RoomInstance>,
+    /// The seats, by player.
+    pub(crate) seats: BTreeMap<PlayerId, Seat>,
+}
+
+/// A session's place in the room, with all that must survive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Seat {
+    /// Whose.
+    pub(crate) session: SessionId,
+    /// The newest incarnation of the session that the room heard of.
+    pub(crate) incarnation: Incarnation,
+    /// The player's name.
+    pub(crate) name: String,
+    /// The newest reliable input applied.
+    pub(crate) cursor: u64,
+    /// Events sent so far: the newest one's number.
+    pub(crate) events: u64,
+    /// Whether the player is there.
+    pub(crate) presence: Liveness,
+}
+
+/// What a call came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Applied {
+    /// For the one who asked.
+    pub(crate) verdict: Verdict,
+    /// For everyone else, in order.
+    pub(crate) happenings: Vec<Happening>,
+}
+
+/// The answer to a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It was applied.
+    Done,
+    /// It has no effect any more: a repeated input, a seat that is gone.
+    Ignored,
+    /// A seat was taken.
+    Seated,
+    /// The session held a seat already, and keeps it.
+    Found,
+    /// Room logic refused.
+    Refused(Refusal),
+}
+
+/// Something that must happen outside the room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Happening {
+    /// The other members are told about a seat.
+    Seat {
+        player: PlayerId,
+        change: SeatChange,
+    },
+    /// A seat is gone. `word` is set if room logic took it.
+    Left {
+        player: PlayerId,
+        name: String,
+        word: Option<String>,
+    },
+    /// A member is sent an event.
+    Event {
+        to: PlayerId,
+        number: u64,
+        payload: Bytes,
+    },
+    /// Lists show other facts.
+    Metadata,
+    /// Room logic ended the room.
+    Ended { word: String },
+}
+
+impl Durable {
+    /// Opens a room.
+    pub(crate) fn open(kind: &Kind, opening: &Opening) -> Result<(Self, Applied), RoomFault> {
+        let mut effects = Vec::new();
+        let instance = kind.open(&opening.spec, opening.seed, &mut effects)?;
+        let mut room = Self {
+            instance,
+            seats: BTreeMap::new(),
+        };
+        let mut applied = Applied::of(Verdict::Done);
+        room.unfold(Duration::ZERO, effects, &mut applied)?;
+        Ok((room, applied))
+    }
+
+    /// Applies one call at room time `at`.
+    ///
+    /// # Errors
+    /// The room is half changed: throw it away and rebuild it.
+    pub(crate) fn apply(&mut self, at: Duration, entry: &Entry) -> Result<Applied, RoomFault> {
+        match entry {
+            // Only the first call of a history opens the room.
+            Entry::Open(_) => Ok(Applied::of(Verdict::Ignored)),
+            Entry::Admit(applicant) => self.admit(at, applicant),
+            Entry::Seat {
+                player,
+                change,
+                incarnation,
+            } => self.change_seat(at, (*player, *incarnation), *change),
+            Entry::Input {
+                player,
+                number,
+                payload,
+            } => self.input(at, (*player, *number), payload),
+            Entry::Void { player, number } => {
+                if let Some(seat) = self.seats.get_mut(player) {
+                    seat.cursor = seat.cursor.max(*number);
+                }
+                Ok(Applied::of(Verdict::Done))
+            }
+            Entry::Tick => self.call(at, &Call::Tick),
+            Entry::Timers => self.call(at, &Call::Timers),
+        }
+    }
+
+    fn admit(&mut self, at: Duration, applicant: &Applicant) -> Result<Applied, RoomFault> {
+        let player = applicant.session.player();
+        if let Some(seat) = self.seats.get_mut(&player) {
+            if seat.session != applicant.session {
+                let text = "another session is this player in this room";
+                let refusal = Refusal::new(RefusalCode::BadRequest, text);
+                return Ok(Applied::of(Verdict::Refused(refusal)));
+            }
+            seat.incarnation = seat.incarnation.max(applicant.incarnation);
+            return Ok(Applied::of(Verdict::Found));
+        }
+        let mut effects = Vec::new();
+        let call = Call::Admit {
+            player,
+            name: applicant.name.clone(),
+        };
+        let outcome = self.instance.apply(at, &call, &mut effects)?;
+        let mut applied = Applied::of(Verdict::Seated);
+        match outcome {
+            Outcome::Done => {
+                self.seats.insert(player, Seat::new(applicant));
+                applied.happenings.push(Happening::Seat {
+                    player,
+                    change: SeatChange::Joined,
+                });
+            }
+            Outcome::Refused(refusal) => applied.verdict = Verdict::Refused(refusal),
+        }
+        self.unfold(at, effects, &mut applied)?;
+        Ok(applied)
+    }
+
+    fn change_seat(
+        &mut self,
+        at: Duration,
+        (player, incarnation): (PlayerId, Incarnation),
+        change: SeatChange,
+    ) -> Result<Applied, RoomFault> {
+        let Some(seat) = self.seats.get_mut(&player) else {
+            return Ok(Applied::of(Verdict::Ignored));
+        };
+        if incarnation < seat.incarnation {
+            return Ok(Applied::of(Verdict::Ignored));
+        }
+        seat.incarnation = incarnation;
+        if change == SeatChange::Left {
+            return self.leave(at, player);
+        }
+        let Some(presence) = step(seat.presence, change) else {
+            return Ok(Applied::of(Verdict::Ignored));
+        };
+        seat.presence = presence;
+        let mut applied = Applied::of(Verdict::Done);
+        applied.happenings.push(Happening::Seat { player, change });
+        self.run(at, &Call::Seat { player, change }, &mut applied)?;
+        Ok(applied)
+    }
+
+    fn leave(&mut self, at: Duration, player: PlayerId) -> Result<Applied, RoomFault> {
+        let mut applied = Applied::of(Verdict::Done);
+        self.vacate(player, None, &mut applied);
+        let call = Call::Seat {
+            player,
+            change: SeatChange::Left,
+        };
+        self.run(at, &call, &mut applied)?;
+        Ok(applied)
+    }
+
+    fn input(
+        &mut self,
+        at: Duration,
+        (player, number): (PlayerId, Option<u64>),
+        payload: &Bytes,
+    ) -> Result<Applied, RoomFault> {
+        let Some(seat) = self.seats.get_mut(&player) else {
+            return Ok(Applied::of(Verdict::Ignored));
+        };
+        if let Some(number) = number {
+            if number <= seat.cursor && !planted::is(Bug::CursorIgnored) {
+                return Ok(Applied::of(Verdict::Ignored));
+            }
+            // The cursor passes a refused input too: it will not be applied later.
+            seat.cursor = seat.cursor.max(number);
+        }
+        self.call(
+            at,
+            &Call::Input {
+                player,
+                payload: payload.clone(),
+            },
+        )
+    }
+
+    fn call(&mut self, at: Duration, call: &Call) -> Result<Applied, RoomFault> {
+        let mut applied = Applied::of(Verdict::Done);
+        if let Outcome::Refused(refusal) = self.run(at, call, &mut applied)? {
+            applied.verdict = Verdict::Refused(refusal);
+        }
+        Ok(applied)
+    }
+
+    fn run(
+        &mut self,
+        at: Duration,
+        call: &Call,
+        applied: &mut Applied,
+    ) -> Result<Outcome, RoomFault> {
+        let mut effects = Vec::new();
+        let outcome = self.instance.apply(at, call, &mut effects)?;
+        self.unfold(at, effects, applied)?;
+        Ok(outcome)
+    }
+
+    /// Turns effects into happenings. A removal is itself a call of room logic with effects of
+    /// its own; each takes a seat away, so this ends.
+    fn unfold(
+        &mut self,
+        at: Duration,
+        effects: Vec<Effect>,
+        applied: &mut Applied,
+    ) -> Result<(), RoomFault> {
+        let mut waiting = VecDeque::from(effects);
+        while let Some(effect) = waiting.pop_front() {
+            match effect {
+                // The memory engine keeps nothing beyond the process, so a journalled call is as
+                // durable as it will be: both kinds leave after the turn's write.
+                Effect::Event {
+                    to,
+                    payload,
+                    when_durable: _,
+                } => {
+                    self.number_event(to, &payload, applied);
+                }
+                Effect::Remove { player, word } => {
+                    if self.vacate(player, Some(word), applied) {
+                        let call = Call::Seat {
+                            player,
+                            change: SeatChange::Left,
+                        };
+                        let mut more = Vec::new();
+                        self.instance.apply(at, &call, &mut more)?;
+                        waiting.extend(more);
+                    }
+                }
+                Effect::Close { word } => applied.happenings.push(Happening::Ended { word }),
+                Effect::Metadata(_) => applied.happenings.push(Happening::Metadata),
+            }
+        }
+        Ok(())
+    }
+
+    fn number_event(&mut self, to: Audience, payload: &Bytes, applied: &mut Applied) {
+        let mut number = |player: PlayerId, seat: &mut Seat| {
+            seat.events += 1;
+            let payload = payload.clone();
+            applied.happenings.push(Happening::Event {
+                to: player,
+                number: seat.events,
+                payload,
+            });
+        };
+        match to {
+            Audience::All => {
+                self.seats
+                    .iter_mut()
+                    .for_each(|(player, seat)| number(*player, seat));
+            }
+            Audience::Player(player) => {
+                if let Some(seat) = self.seats.get_mut(&player) {
+                    number(player, seat);
+                }
+            }
+        }
+    }
+
+    /// Takes a seat out of the table. False if there is none.
+    fn vacate(&mut self, player: PlayerId, word: Option<String>, applied: &mut Applied) -> bool {
+        let Some(seat) = self.seats.remove(&player) else {
+            return false;
+        };
+        applied.happenings.push(Happening::Left {
+            player,
+            name: seat.name,
+            word,
+        });
+        true
+    }
+}
+
+impl Seat {
+    fn new(applicant: &Applicant) -> Self {
+        Self {
+            session: applicant.session,
+            incarnation: applicant.incarnation,
+            name: applicant.name.clone(),
+            cursor: 0,
+            events: 0,
+            presence: Liveness::Live,
+        }
+    }
+}
+
+impl Applied {
+    const fn of(verdict: Verdict) -> Self {
+        Self {
+            verdict,
+            happenings: Vec::new(),
+        }
+    }
+}
+
+/// The presence after a change; `None` if the change says nothing new.
+fn step(presence: Liveness, change: SeatChange) -> Option<Liveness> {
+    let next = match change {
+        SeatChange::Suspect if presence == Liveness::Live => Liveness::Suspect,
+        SeatChange::Suspect => presence,
+        SeatChange::Detached => Liveness::Detached,
+        SeatChange::Returned | SeatChange::Joined => Liveness::Live,
+        SeatChange::Left => presence,
+    };
+    (next != presence).then_some(next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn presence_moves_only_when_there_is_news() {
+        use Liveness::{Detached, Live, Suspect};
+        let table = [
+            (Live, SeatChange::Suspect, Some(Suspect)),
+            (Suspect, SeatChange::Suspect, None),
+            (Detached, SeatChange::Suspect, None),
+            (Live, SeatChange::Detached, Some(Detached)),
+            (Suspect, SeatChange::Detached, Some(Detached)),
+            (Detached, SeatChange::Detached, None),
+            (Live, SeatChange::Returned, None),
+            (Suspect, SeatChange::Returned, Some(Live)),
+            (Detached, SeatChange::Returned, Some(Live)),
+        ];
+        for (before, change, after) in table {
+            assert_eq!(step(before, change), after, "{change:?} from {before:?}");
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! The calls of a hosted room, with all that a replay needs to know of each.
+
+use bytes::Bytes;
+use rejoin_protocol::message::SeatChange;
+use rejoin_protocol::{Incarnation, PlayerId, SessionId};
+use rejoin_room::RoomSpec;
+
+/// One call, as the journal records it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Entry {
+    /// The room opens. First in its history.
+    Open(Box<Opening>),
+    /// A session asks for a seat, or for the one it holds.
+    Admit(Box<Applicant>),
+    /// Something happened to a seat.
+    Seat {
+        /// Whose.
+        player: PlayerId,
+        /// What.
+        change: SeatChange,
+        /// The session's incarnation then. What an older one does is dropped.
+        incarnation: Incarnation,
+    },
+    /// A player acts.
+    Input {
+        /// Who.
+        player: PlayerId,
+        /// The number of a reliable input; `None` for a latest one.
+        number: Option<u64>,
+        /// The game's own bytes.
+        payload: Bytes,
+    },
+    /// A reliable input that room logic could not handle: only the cursor passes it.
+    Void {
+        /// Whose.
+        player: PlayerId,
+        /// Its number.
+        number: u64,
+    },
+    /// One step of the room's clock.
+    Tick,
+    /// All timers due by the time of the record.
+    Timers,
+}
+
+/// How a room opens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Opening {
+    /// Name of its kind.
+    pub(crate) kind: String,
+    /// Version of the kind's logic.
+    pub(crate) version: u32,
+    /// Feeds the room's chance.
+    pub(crate) seed: [u8; 32],
+    /// How it was asked for.
+    pub(crate) spec: RoomSpec,
+}
+
+/// Who asks for a seat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Applicant {
+    /// The session; the player is its first half.
+    pub(crate) session: SessionId,
+    /// Its incarnation.
+    pub(crate) incarnation: Incarnation,
+    /// The player's name.
+    pub(crate) name: String,
+}

@@ -1,0 +1,364 @@
+//! The bytes of one journal record: a room's share of one turn.
+//!
+//! ```text
+//! record    room time in microseconds, varint | entries, to the end
+//! entry     kind 1 | fields
+//!   1 open    kind text | version varint | seed 32 | spec, MessagePack in a bytes field
+//!   2 admit   session 16 | incarnation varint | name text
+//!   3 seat    player 8 | change 1 | incarnation varint
+//!   4 input   player 8 | number varint, 0: a latest input | payload bytes
+//!   5 void    player 8 | number varint
+//!   6 tick
+//!   7 timers
+//! text, bytes   length varint | bytes
+//! ```
+//!
+//! Stored journals outlive a build, so a number here is never given another meaning.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use rejoin_protocol::message::SeatChange;
+use rejoin_protocol::messagepack::{self, Bounds};
+use rejoin_protocol::wire::{Malformed, Reader, VARINT_MAX, put_varint};
+use rejoin_protocol::{Incarnation, PlayerId, SessionId};
+
+use super::entry::{Applicant, Entry, Opening};
+use crate::limits::ROOM_ENTRIES_MAX;
+
+const OPEN: u8 = 1;
+const ADMIT: u8 = 2;
+const SEAT: u8 = 3;
+const INPUT: u8 = 4;
+const VOID: u8 = 5;
+const TICK: u8 = 6;
+const TIMERS: u8 = 7;
+
+/// A record that was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Record {
+    /// Room time of all its calls.
+    pub(crate) at: Duration,
+    /// The calls, in order.
+    pub(crate) entries: Vec<Entry>,
+}
+
+/// Appends a record. `at` counts in whole microseconds.
+pub(crate) fn encode<'a>(
+    at: Duration,
+    entries: impl Iterator<Item = &'a Entry>,
+    out: &mut Vec<u8>,
+) {
+    let micros = u64::try_from(at.as_micros()).unwrap_or(VARINT_MAX);
+    put_varint(out, micros.min(VARINT_MAX));
+    for entry in entries {
+        encode_entry(entry, out);
+    }
+}
+
+/// Reads a record; payloads are not copied.
+///
+/// # Errors
+/// The bytes are cut short, of an unknown kind, or too many.
+pub(crate) fn decode(body: &Bytes) -> Result<Record, Malformed> {
+    let mut reader = Reader::new(body);
+    let at = Duration::from_micros(reader.varint()?);
+    let mut entries = Vec::new();
+    while !reader.is_empty() {
+        if entries.len() >= ROOM_ENTRIES_MAX {
+            return Err(Malformed);
+        }
+        entries.push(decode_entry(&mut reader, body)?);
+    }
+    Ok(Record { at, entries })
+}
+
+fn encode_entry(entry: &Entry, out: &mut Vec<u8>) {
+    match entry {
+        Entry::Open(opening) => {
+            out.push(OPEN);
+            put_bytes(out, opening.kind.as_bytes());
+            put_varint(out, u64::from(opening.version));
+            out.extend_from_slice(&opening.seed);
+            let spec = messagepack::encode(&opening.spec).expect("our own types can be written");
+            put_bytes(out, &spec);
+        }
+        Entry::Admit(applicant) => {
+            out.push(ADMIT);
+            out.extend_from_slice(&applicant.session.0);
+            put_varint(out, u64::from(applicant.incarnation.0));
+            put_bytes(out, applicant.name.as_bytes());
+        }
+        Entry::Seat {
+            player,
+            change,
+            incarnation,
+        } => {
+            out.push(SEAT);
+            put_player(out, *player);
+            out.push(change_number(*change));
+            put_varint(out, u64::from(incarnation.0));
+        }
+        Entry::Input {
+            player,
+            number,
+            payload,
+        } => {
+            out.push(INPUT);
+            put_player(out, *player);
+            put_varint(out, number.unwrap_or(0));
+            put_bytes(out, payload);
+        }
+        Entry::Void { player, number } => {
+            out.push(VOID);
+            put_player(out, *player);
+            put_varint(out, *number);
+        }
+        Entry::Tick => out.push(TICK),
+        Entry::Timers => out.push(TIMERS),
+    }
+}
+
+fn decode_entry(reader: &mut Reader<'_>, body: &Bytes) -> Result<Entry, Malformed> {
+    match reader.byte()? {
+        OPEN => Ok(Entry::Open(Box::new(Opening {
+            kind: text(reader)?,
+            version: small(reader)?,
+            seed: reader.array()?,
+            spec: messagepack::decode(bytes(reader)?, Bounds::PEER).map_err(|_| Malformed)?,
+        }))),
+        ADMIT => Ok(Entry::Admit(Box::new(Applicant {
+            session: SessionId(reader.array()?),
+            incarnation: Incarnation(small(reader)?),
+            name: text(reader)?,
+        }))),
+        SEAT => Ok(Entry::Seat {
+            player: player(reader)?,
+            change: change(reader.byte()?)?,
+            incarnation: Incarnation(small(reader)?),
+        }),
+        INPUT => Ok(Entry::Input {
+            player: player(reader)?,
+            number: Some(reader.varint()?).filter(|number| *number > 0),
+            payload: body.slice_ref(bytes(reader)?),
+        }),
+        VOID => Ok(Entry::Void {
+            player: player(reader)?,
+            number: reader.varint()?,
+        }),
+        TICK => Ok(Entry::Tick),
+        TIMERS => Ok(Entry::Timers),
+        _ => Err(Malformed),
+    }
+}
+
+fn put_player(out: &mut Vec<u8>, player: PlayerId) {
+    out.extend_from_slice(&player.0.to_be_bytes());
+}
+
+/// Appends a length and the bytes.
+pub(crate) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    put_varint(
+        out,
+        u64::try_from(bytes.len()).expect("a length in memory fits 64 bits"),
+    );
+    out.extend_from_slice(bytes);
+}
+
+fn player(reader: &mut Reader<'_>) -> Result<PlayerId, Malformed> {
+    Ok(PlayerId(u64::from_be_bytes(reader.array()?)))
+}
+
+/// Reads a length and as many bytes.
+pub(crate) fn bytes<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], Malformed> {
+    let len = usize::try_from(reader.varint()?).map_err(|_| Malformed)?;
+    reader.take(len)
+}
+
+/// Reads a text of at most what follows.
+pub(crate) fn text(reader: &mut Reader<'_>) -> Result<String, Malformed> {
+    Ok(std::str::from_utf8(bytes(reader)?)
+        .map_err(|_| Malformed)?
+        .to_owned())
+}
+
+/// Reads a varint of 32 bits.
+pub(crate) fn small(reader: &mut Reader<'_>) -> Result<u32, Malformed> {
+    u32::try_from(reader.varint()?).map_err(|_| Malformed)
+}
+
+const fn change_number(change: SeatChange) -> u8 {
+    match change {
+        SeatChange::Joined => 0,
+        SeatChange::Suspect => 1,
+        SeatChange::Detached => 2,
+        SeatChange::Returned => 3,
+        SeatChange::Left => 4,
+    }
+}
+
+const fn change(number: u8) -> Result<SeatChange, Malformed> {
+    match number {
+        0 => Ok(SeatChange::Joined),
+        1 => Ok(SeatChange::Suspect),
+        2 => Ok(SeatChange::Detached),
+        3 => Ok(SeatChange::Returned),
+        4 => Ok(SeatChange::Left),
+        _ => Err(Malformed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use rejoin_protocol::{RequestId, RoomId};
+    use rejoin_room::{MetadataValue, RoomSettings, RoomSpec};
+
+    use super::*;
+
+    fn opening(seed: u8) -> Entry {
+        let settings = RoomSettings {
+            members_max: 4,
+            metadata: [("map".to_owned(), MetadataValue::Text("moon".into()))].into(),
+            options: vec![seed; 3],
+        };
+        let room = RoomId::of("duel", RequestId([seed; 16]));
+        let spec = RoomSpec {
+            room,
+            owner: PlayerId(7),
+            settings,
+        };
+        Entry::Open(Box::new(Opening {
+            kind: "duel".into(),
+            version: 3,
+            seed: [seed; 32],
+            spec,
+        }))
+    }
+
+    fn any_entry() -> impl Strategy<Value = Entry> {
+        let player = any::<u64>().prop_map(PlayerId);
+        let number = 1..=VARINT_MAX;
+        let change = (0_u8..5).prop_map(|number| change(number).unwrap());
+        prop_oneof![
+            any::<u8>().prop_map(opening),
+            (any::<[u8; 16]>(), any::<u32>(), ".{0,8}").prop_map(|(session, incarnation, name)| {
+                let (session, incarnation) = (SessionId(session), Incarnation(incarnation));
+                Entry::Admit(Box::new(Applicant {
+                    session,
+                    incarnation,
+                    name,
+                }))
+            }),
+            (player.clone(), change, any::<u32>()).prop_map(|(player, change, incarnation)| {
+                Entry::Seat {
+                    player,
+                    change,
+                    incarnation: Incarnation(incarnation),
+                }
+            }),
+            (
+                player.clone(),
+                proptest::option::of(number.clone()),
+                vec(any::<u8>(), 0..80)
+            )
+                .prop_map(|(player, number, payload)| {
+                    Entry::Input {
+                        player,
+                        number,
+                        payload: payload.into(),
+                    }
+                }),
+            (player, number).prop_map(|(player, number)| Entry::Void { player, number }),
+            Just(Entry::Tick),
+            Just(Entry::Timers),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn records_read_back_what_was_written(
+            micros in 0..=VARINT_MAX,
+            entries in vec(any_entry(), 0..12),
+        ) {
+            let at = Duration::from_micros(micros);
+            let mut body = Vec::new();
+            encode(at, entries.iter(), &mut body);
+            prop_assert_eq!(decode(&body.into()), Ok(Record { at, entries }));
+        }
+
+        #[test]
+        fn a_cut_record_never_reads_as_more(entries in vec(any_entry(), 1..4), cut in 1_usize..40) {
+            let mut body = Vec::new();
+            encode(Duration::ZERO, entries.iter(), &mut body);
+            body.truncate(body.len().saturating_sub(cut));
+            if let Ok(record) = decode(&body.into()) {
+                prop_assert!(record.entries.len() < entries.len());
+                prop_assert!(entries.starts_with(&record.entries));
+            }
+        }
+
+        #[test]
+        fn any_bytes_decode_or_fail(body in vec(any::<u8>(), 0..200)) {
+            drop(decode(&body.into()));
+        }
+    }
+
+    #[test]
+    fn the_bytes_stay_the_same_for_ever() {
+        let player = PlayerId(0x0102_0304_0506_0708);
+        let entries = [
+            Entry::Input {
+                player,
+                number: Some(300),
+                payload: Bytes::from_static(b"hi"),
+            },
+            Entry::Input {
+                player,
+                number: None,
+                payload: Bytes::new(),
+            },
+            Entry::Seat {
+                player,
+                change: SeatChange::Detached,
+                incarnation: Incarnation(2),
+            },
+            Entry::Void { player, number: 5 },
+            Entry::Tick,
+            Entry::Timers,
+        ];
+        let mut body = Vec::new();
+        encode(Duration::from_micros(1_000_000), entries.iter(), &mut body);
+        let id = [1, 2, 3, 4, 5, 6, 7, 8];
+        let expected = [
+            [0x80, 0x0f, 0x42, 0x40].as_slice(),
+            &[4],
+            &id,
+            &[0x41, 0x2c, 2, b'h', b'i'],
+            &[4],
+            &id,
+            &[0, 0],
+            &[3],
+            &id,
+            &[2, 2],
+            &[5],
+            &id,
+            &[5],
+            &[6, 7],
+        ];
+        assert_eq!(body, expected.concat());
+    }
+
+    #[test]
+    fn one_entry_beyond_the_bound_is_refused() {
+        let mut body = vec![0];
+        body.resize(1 + ROOM_ENTRIES_MAX, TICK);
+        assert_eq!(
+            decode(&body.clone().into()).map(|r| r.entries.len()),
+            Ok(ROOM_ENTRIES_MAX)
+        );
+        body.push(TICK);
+        assert_eq!(decode(&body.into()), Err(Malformed));
+    }
+}

@@ -1,0 +1,15 @@
+//! Rooms: what survives of them, how it is journalled and rebuilt, and what members are shown.
+
+pub(crate) mod checkpoint;
+pub(crate) mod clock;
+pub(crate) mod delivery;
+pub(crate) mod durable;
+pub(crate) mod entry;
+pub(crate) mod fanout;
+pub(crate) mod journal;
+pub(crate) mod registry;
+pub(crate) mod replay;
+pub(crate) mod ring;
+pub(crate) mod room;
+
+pub(crate) use registry::Rooms;

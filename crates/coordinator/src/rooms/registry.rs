@@ -1,0 +1,156 @@
+//! The rooms of a shard, by key and by id, which of them need a turn, and those that are gone.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use rejoin_protocol::{RoomId, Timestamp};
+
+use super::entry::Entry;
+use super::room::{HostedRoom, Origin};
+use crate::keys::RoomKey;
+use crate::limits::{TOMBSTONE_LIFE, TOMBSTONES_MAX};
+use crate::slab::Slab;
+
+/// All rooms of a shard.
+#[derive(Debug)]
+pub(crate) struct Rooms {
+    slab: Slab<RoomKey, HostedRoom>,
+    by_id: BTreeMap<RoomId, RoomKey>,
+    /// Rooms with something to do in this turn, in the order in which that came up.
+    active: Vec<RoomKey>,
+    tombstones: VecDeque<(Timestamp, RoomId)>,
+}
+
+impl Rooms {
+    /// No rooms.
+    pub(crate) const fn new() -> Self {
+        Self {
+            slab: Slab::new(),
+            by_id: BTreeMap::new(),
+            active: Vec::new(),
+            tombstones: VecDeque::new(),
+        }
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.slab.len()
+    }
+
+    /// A room.
+    pub(crate) fn get(&self, key: RoomKey) -> Option<&HostedRoom> {
+        self.slab.get(key)
+    }
+
+    /// The same, to change it.
+    pub(crate) fn get_mut(&mut self, key: RoomKey) -> Option<&mut HostedRoom> {
+        self.slab.get_mut(key)
+    }
+
+    /// The room of that id.
+    pub(crate) fn find(&self, id: RoomId) -> Option<RoomKey> {
+        self.by_id.get(&id).copied()
+    }
+
+    /// All rooms, in order of id.
+    pub(crate) fn by_id(&self) -> impl Iterator<Item = (RoomKey, &HostedRoom)> {
+        self.by_id
+            .values()
+            .filter_map(|key| Some((*key, self.slab.get(*key)?)))
+    }
+
+    /// All keys.
+    pub(crate) fn keys(&self) -> Vec<RoomKey> {
+        self.slab.keys()
+    }
+
+    /// Adds a room.
+    pub(crate) fn insert(&mut self, room: HostedRoom) -> RoomKey {
+        let id = room.id;
+        let key = self.slab.insert(room);
+        let before = self.by_id.insert(id, key);
+        assert!(before.is_none(), "one id names one room");
+        key
+    }
+
+    /// Takes a room away without a trace.
+    pub(crate) fn remove(&mut self, key: RoomKey) -> Option<HostedRoom> {
+        let room = self.slab.remove(key)?;
+        self.by_id.remove(&room.id);
+        self.active.retain(|active| *active != key);
+        Some(room)
+    }
+
+    /// Remembers a closed room for a while.
+    pub(crate) fn bury(&mut self, id: RoomId, now: Timestamp) {
+        if self.tombstones.len() >= TOMBSTONES_MAX {
+            self.tombstones.pop_front();
+        }
+        self.tombstones.push_back((now, id));
+    }
+
+    /// True if a room of that id was closed a short while ago.
+    pub(crate) fn is_buried(&mut self, id: RoomId, now: Timestamp) -> bool {
+        while self
+            .tombstones
+            .front()
+            .is_some_and(|(at, _)| now.since(*at) >= TOMBSTONE_LIFE)
+        {
+            self.tombstones.pop_front();
+        }
+        self.tombstones.iter().any(|(_, buried)| *buried == id)
+    }
+
+    /// Queues a call and gives its room a turn.
+    pub(crate) fn push(&mut self, key: RoomKey, entry: Entry, origin: Origin) {
+        if let Some(room) = self.slab.get_mut(key) {
+            room.queue.push(entry, origin);
+            self.activate(key);
+        }
+    }
+
+    /// Gives a room a turn.
+    pub(crate) fn activate(&mut self, key: RoomKey) {
+        if let Some(room) = self.slab.get_mut(key)
+            && !std::mem::replace(&mut room.active, true)
+        {
+            self.active.push(key);
+        }
+    }
+
+    /// True if some room needs a turn.
+    pub(crate) fn is_active(&self) -> bool {
+        !self.active.is_empty()
+    }
+
+    /// Takes the rooms that need a turn.
+    pub(crate) fn take_active(&mut self) -> Vec<RoomKey> {
+        let active = std::mem::take(&mut self.active);
+        for key in &active {
+            if let Some(room) = self.slab.get_mut(*key) {
+                room.active = false;
+            }
+        }
+        active
+    }
+
+    /// Checks that the indexes agree and the bounds hold.
+    pub(crate) fn check(&self) {
+        assert_eq!(self.by_id.len(), self.slab.len(), "every room has one id");
+        for (id, key) in &self.by_id {
+            let room = self
+                .slab
+                .get(*key)
+                .expect("an index names only rooms there are");
+            assert_eq!(room.id, *id, "an id leads to its room");
+            assert_eq!(
+                room.active,
+                self.active.contains(key),
+                "the list holds active rooms"
+            );
+        }
+        assert!(
+            self.tombstones.len() <= TOMBSTONES_MAX,
+            "tombstones are bounded"
+        );
+    }
+}

@@ -1,0 +1,172 @@
+//! The recent views of a room, to make deltas against: encoded once, whoever is sent them.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use rejoin_protocol::snapshot;
+
+/// A row of distinct views, oldest first.
+///
+/// A view keeps its bytes until the next one: what any snapshot from `entry.sequence` up to the
+/// next entry showed is that entry's view. So a snapshot that only told a cursor needs no entry.
+#[derive(Debug)]
+pub(crate) struct Ring {
+    capacity: usize,
+    entries: VecDeque<View>,
+    /// The sequence at which the newest view was last found to be true.
+    sequence: u64,
+    tick: u64,
+    /// Deltas to the newest view, by the sequence of their base's entry.
+    deltas: BTreeMap<u64, Option<Bytes>>,
+}
+
+/// One distinct view.
+#[derive(Clone, Debug)]
+struct View {
+    sequence: u64,
+    bytes: Bytes,
+    check: u32,
+}
+
+/// The newest view, as members are to be told of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Newest<'a> {
+    /// The name of the snapshot.
+    pub(crate) sequence: u64,
+    /// The name under which these bytes were first shown.
+    pub(crate) content: u64,
+    /// The tick it shows.
+    pub(crate) tick: u64,
+    /// Its bytes.
+    pub(crate) bytes: &'a Bytes,
+    /// [`snapshot::check`] of them.
+    pub(crate) check: u32,
+}
+
+impl Ring {
+    /// Keeps `capacity` views.
+    pub(crate) const fn new(capacity: usize) -> Self {
+        Self {
+            capacity,
+            entries: VecDeque::new(),
+            sequence: 0,
+            tick: 0,
+            deltas: BTreeMap::new(),
+        }
+    }
+
+    /// The room's view at `sequence` is `bytes`; sequences only grow.
+    pub(crate) fn show(&mut self, sequence: u64, tick: u64, bytes: &[u8]) {
+        debug_assert!(
+            self.entries.is_empty() || sequence > self.sequence,
+            "sequences grow"
+        );
+        self.sequence = sequence;
+        self.tick = tick;
+        if self
+            .entries
+            .back()
+            .is_some_and(|newest| newest.bytes == bytes)
+        {
+            return;
+        }
+        if self.entries.len() >= self.capacity {
+            self.entries.pop_front();
+        }
+        let check = snapshot::check(bytes);
+        self.entries.push_back(View {
+            sequence,
+            bytes: Bytes::copy_from_slice(bytes),
+            check,
+        });
+        self.deltas.clear();
+    }
+
+    /// The newest view, if any was shown.
+    pub(crate) fn newest(&self) -> Option<Newest<'_>> {
+        self.entries.back().map(|view| Newest {
+            sequence: self.sequence,
+            content: view.sequence,
+            tick: self.tick,
+            bytes: &view.bytes,
+            check: view.check,
+        })
+    }
+
+    /// The delta from what snapshot `base` showed to the newest view; `None` if the base is no
+    /// longer kept or the whole view is as short. Made once per distinct base.
+    pub(crate) fn delta_from(&mut self, base: u64) -> Option<Bytes> {
+        let newest = self.entries.back()?;
+        let base = self
+            .entries
+            .iter()
+            .rev()
+            .find(|view| view.sequence <= base)?;
+        let made = self.deltas.entry(base.sequence);
+        made.or_insert_with(|| snapshot::delta(&base.bytes, &newest.bytes))
+            .clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn view(fill: u8) -> Vec<u8> {
+        let mut view = vec![9; 100];
+        view[50] = fill;
+        view
+    }
+
+    fn patched(ring: &mut Ring, base: u64, bytes: &[u8]) -> Option<Vec<u8>> {
+        let delta = ring.delta_from(base)?;
+        Some(snapshot::apply(bytes, &delta, 1_000).unwrap())
+    }
+
+    #[test]
+    fn equal_views_share_an_entry_and_any_name_of_it_is_a_base() {
+        let mut ring = Ring::new(3);
+        ring.show(4, 1, &view(1));
+        ring.show(7, 2, &view(1));
+        let newest = ring.newest().unwrap();
+        assert_eq!((newest.sequence, newest.content, newest.tick), (7, 4, 2));
+        ring.show(9, 3, &view(2));
+        for base in [4, 6, 7, 8] {
+            assert_eq!(patched(&mut ring, base, &view(1)), Some(view(2)));
+        }
+        assert_eq!(ring.delta_from(3), None);
+        assert_eq!(
+            ring.deltas.len(),
+            1,
+            "one delta serves all names of one base"
+        );
+    }
+
+    #[test]
+    fn an_unchanged_view_is_told_as_the_same() {
+        let mut ring = Ring::new(3);
+        ring.show(4, 1, &view(1));
+        ring.show(5, 2, &view(1));
+        assert_eq!(ring.delta_from(4).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn the_oldest_view_makes_room() {
+        let mut ring = Ring::new(2);
+        for sequence in 1..=3 {
+            ring.show(sequence, 0, &view(u8::try_from(sequence).unwrap()));
+        }
+        assert_eq!(ring.delta_from(1), None);
+        assert_eq!(patched(&mut ring, 2, &view(2)), Some(view(3)));
+    }
+
+    #[test]
+    fn a_delta_is_made_anew_for_each_newest_view() {
+        let mut ring = Ring::new(8);
+        ring.show(1, 0, &view(1));
+        ring.show(2, 0, &view(2));
+        assert_eq!(patched(&mut ring, 1, &view(1)), Some(view(2)));
+        ring.show(3, 0, &view(3));
+        assert_eq!(patched(&mut ring, 1, &view(1)), Some(view(3)));
+    }
+}

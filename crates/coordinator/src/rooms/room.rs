@@ -1,0 +1,447 @@
+//! A room in a shard: what survives of it, and what lives with this process alone.
+//!
+//! Owned by the registry. The turn feeds it, the fan-out shows it; it knows members by
+//! connection and seat, and nothing of how either comes or goes.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use rejoin_protocol::connection::Tag;
+use rejoin_protocol::limits::SNAPSHOT_RING;
+use rejoin_protocol::message::{CallId, Metadata, RoomCard, RoomCloseReason};
+use rejoin_protocol::{Liveness, PlayerId, RoomId, SeatId, Timestamp};
+use rejoin_room::{Kind, RoomSpec};
+
+use super::clock::Clock;
+use super::delivery::Delivery;
+use super::durable::{Durable, Seat};
+use super::entry::Entry;
+use super::ring::Ring;
+use crate::keys::{SessionKey, Slot};
+use crate::limits::{
+    CHECKPOINT_AFTER, CHECKPOINT_BYTES_MIN, CHECKPOINT_GROWTH, VIEW_INTERVAL, VOID_WINDOW,
+    VOIDS_MAX,
+};
+
+/// A hosted room.
+#[derive(Debug)]
+pub(crate) struct HostedRoom {
+    pub(crate) id: RoomId,
+    pub(crate) kind: Kind,
+    pub(crate) owner: PlayerId,
+    pub(crate) members_max: u16,
+    /// What a rebuild gives again; `None` until the opening call was applied.
+    pub(crate) durable: Option<Durable>,
+    /// The live side of each seat.
+    pub(crate) members: BTreeMap<PlayerId, Member>,
+    /// Calls of the next turn.
+    pub(crate) queue: Queue,
+    /// Number of the newest journal record.
+    pub(crate) sequence: u64,
+    pub(crate) clock: Clock,
+    pub(crate) ring: Ring,
+    pub(crate) showing: Showing,
+    pub(crate) upkeep: Upkeep,
+    /// Set once the room is to end with this turn.
+    pub(crate) closing: Option<RoomCloseReason>,
+    /// True while the registry lists the room for a turn.
+    pub(crate) active: bool,
+    /// Facts from before the opening call; after it the instance has them.
+    asked: Metadata,
+}
+
+/// The live side of a seat.
+#[derive(Debug)]
+pub(crate) struct Member {
+    pub(crate) session: SessionKey,
+    /// The session's name for the seat.
+    pub(crate) seat: SeatId,
+    /// Where to send: set while the session's client has claimed the seat on a connection.
+    pub(crate) slot: Option<Slot>,
+    pub(crate) delivery: Delivery,
+    /// Own views, if the room shows this member something else than the others.
+    pub(crate) private: Option<Box<Ring>>,
+    /// Newest reliable input queued or applied.
+    pub(crate) queued_to: u64,
+    /// The cursor at the newest view.
+    pub(crate) shown_cursor: u64,
+    /// Tells the snapshots of one delivery from those of the next.
+    pub(crate) generation: u8,
+}
+
+/// A snapshot's fate, as its tag names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SnapshotTag {
+    pub(crate) seat: SeatId,
+    pub(crate) generation: u8,
+    pub(crate) sequence: u64,
+}
+
+/// Calls that wait for the turn, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    calls: Vec<Queued>,
+    /// Where each player's newest latest input waits.
+    latest: BTreeMap<PlayerId, usize>,
+    /// Seats asked for.
+    admits: usize,
+}
+
+/// A call that waits for the turn.
+#[derive(Debug)]
+pub(crate) struct Queued {
+    pub(crate) entry: Entry,
+    pub(crate) origin: Origin,
+}
+
+/// Who waits for the answer to a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Nobody.
+    None,
+    /// A session that wants a seat.
+    Admit {
+        session: SessionKey,
+        call: CallId,
+        /// True if the same request opened the room.
+        created: bool,
+    },
+    /// A session that gives its seat back.
+    Leave { session: SessionKey, call: CallId },
+}
+
+/// What the room owes its members' eyes.
+#[derive(Debug, Default)]
+pub(crate) struct Showing {
+    /// Calls were applied since the newest view.
+    pub(crate) stale: bool,
+    /// A tick was applied in this turn.
+    pub(crate) ticked: bool,
+    /// A snapshot was lost, or a member wants a whole one.
+    pub(crate) resend: bool,
+    /// The next view of a room without a clock is not due before.
+    next: Timestamp,
+}
+
+/// What the room owes its store and its neighbours.
+#[derive(Debug, Default)]
+pub(crate) struct Upkeep {
+    /// Size of the newest checkpoint.
+    pub(crate) checkpoint_bytes: usize,
+    /// When the oldest call was applied that no checkpoint covers.
+    pub(crate) dirty_since: Option<Timestamp>,
+    /// When the room closes unless someone enters.
+    pub(crate) empty_until: Option<Timestamp>,
+    /// The directory shows an old card.
+    pub(crate) card_stale: bool,
+    voids: VecDeque<Timestamp>,
+}
+
+impl HostedRoom {
+    /// A room whose opening call waits.
+    pub(crate) fn new(kind: Kind, spec: &RoomSpec, now: Timestamp) -> Self {
+        Self {
+            id: spec.room,
+            kind,
+            owner: spec.owner,
+            members_max: spec.settings.members_max,
+            durable: None,
+            members: BTreeMap::new(),
+            queue: Queue::default(),
+            sequence: 0,
+            clock: Clock::new(spec.room, kind.tick_hz, now),
+            ring: Ring::new(SNAPSHOT_RING),
+            showing: Showing {
+                stale: true,
+                ..Showing::default()
+            },
+            upkeep: Upkeep::default(),
+            closing: None,
+            active: false,
+            asked: spec.settings.metadata.clone(),
+        }
+    }
+
+    /// The seat of a player.
+    pub(crate) fn seat(&self, player: PlayerId) -> Option<&Seat> {
+        self.durable.as_ref()?.seats.get(&player)
+    }
+
+    /// Seats taken.
+    pub(crate) fn taken(&self) -> usize {
+        self.durable
+            .as_ref()
+            .map_or(0, |durable| durable.seats.len())
+    }
+
+    /// True if a seat is free, those asked for in this turn taken off.
+    pub(crate) fn has_free_seat(&self) -> bool {
+        self.taken() + self.queue.admits < usize::from(self.members_max)
+    }
+
+    /// The facts that lists show and filters match.
+    pub(crate) fn metadata(&self) -> &Metadata {
+        self.durable
+            .as_ref()
+            .map_or(&self.asked, |durable| durable.instance.metadata())
+    }
+
+    /// The room as lists show it.
+    pub(crate) fn card(&self) -> RoomCard {
+        RoomCard {
+            room: self.id,
+            kind: self.kind.name.to_owned(),
+            members: u16::try_from(self.taken()).unwrap_or(u16::MAX),
+            members_max: self.members_max,
+            metadata: self.metadata().clone(),
+        }
+    }
+
+    /// True if anyone would see a view.
+    pub(crate) fn has_watchers(&self) -> bool {
+        self.members
+            .iter()
+            .any(|(player, member)| member.slot.is_some() && self.is_here(*player))
+    }
+
+    /// False if the player's seat is only held.
+    pub(crate) fn is_here(&self, player: PlayerId) -> bool {
+        self.seat(player)
+            .is_some_and(|seat| seat.presence != Liveness::Detached)
+    }
+
+    /// True if a view is to be made in this turn.
+    pub(crate) fn is_view_due(&self, now: Timestamp) -> bool {
+        let due = if self.kind.tick_hz > 0 {
+            self.showing.ticked
+        } else {
+            now >= self.showing.next
+        };
+        due && self.showing.stale && self.has_watchers()
+    }
+
+    /// A view was made.
+    pub(crate) fn on_shown(&mut self, now: Timestamp) {
+        self.showing.stale = false;
+        self.showing.next = now + VIEW_INTERVAL;
+    }
+
+    /// A call was applied.
+    pub(crate) fn on_applied(&mut self, entry: &Entry, now: Timestamp) {
+        self.showing.stale = true;
+        self.showing.ticked |= matches!(entry, Entry::Tick);
+        self.upkeep.dirty_since.get_or_insert(now);
+    }
+
+    /// True if a checkpoint is worth its price.
+    pub(crate) fn is_checkpoint_due(&self, journal_bytes: usize, now: Timestamp) -> bool {
+        let growth = self
+            .upkeep
+            .checkpoint_bytes
+            .saturating_mul(CHECKPOINT_GROWTH);
+        journal_bytes > growth.max(CHECKPOINT_BYTES_MIN)
+            || self
+                .upkeep
+                .dirty_since
+                .is_some_and(|since| now.since(since) >= CHECKPOINT_AFTER)
+    }
+
+    /// When the room needs a turn although nobody calls.
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        let timer = self
+            .durable
+            .as_ref()
+            .and_then(|durable| durable.instance.next_timer());
+        let view = self.kind.tick_hz == 0 && self.showing.stale && self.has_watchers();
+        [
+            self.clock.next_tick(),
+            timer.map(|at| self.clock.moment(at)),
+            view.then_some(self.showing.next),
+            self.upkeep
+                .dirty_since
+                .map(|since| since + CHECKPOINT_AFTER),
+            self.upkeep.empty_until,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// True if room logic's timers are due at room time `at`.
+    pub(crate) fn is_timer_due(&self, at: Duration) -> bool {
+        let timer = self
+            .durable
+            .as_ref()
+            .and_then(|durable| durable.instance.next_timer());
+        timer.is_some_and(|due| due <= at)
+    }
+}
+
+impl Upkeep {
+    /// Notes a call that had to be taken out. True if there were too many.
+    pub(crate) fn on_void(&mut self, now: Timestamp) -> bool {
+        self.voids.push_back(now);
+        if self.voids.len() > VOIDS_MAX {
+            self.voids.pop_front();
+        }
+        let first = self.voids.front().copied().unwrap_or(now);
+        self.voids.len() >= VOIDS_MAX && now.since(first) < VOID_WINDOW
+    }
+}
+
+impl Queue {
+    /// Calls that wait.
+    pub(crate) fn len(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// True if nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.calls.is_empty()
+    }
+
+    /// Adds a call. A latest input takes the place of one of the same player that waits.
+    pub(crate) fn push(&mut self, entry: Entry, origin: Origin) {
+        if let Entry::Input {
+            player,
+            number: None,
+            ..
+        } = &entry
+        {
+            let place = self
+                .latest
+                .get(player)
+                .and_then(|place| self.calls.get_mut(*place));
+            if let Some(queued) = place {
+                queued.entry = entry;
+                return;
+            }
+            self.latest.insert(*player, self.calls.len());
+        }
+        if matches!(entry, Entry::Admit(_)) {
+            self.admits += 1;
+        }
+        self.calls.push(Queued { entry, origin });
+    }
+
+    /// Takes all calls out.
+    pub(crate) fn take(&mut self) -> Vec<Queued> {
+        self.latest.clear();
+        self.admits = 0;
+        std::mem::take(&mut self.calls)
+    }
+}
+
+impl Member {
+    /// A seat that was just taken.
+    pub(crate) fn new(session: SessionKey, seat: SeatId) -> Self {
+        Self {
+            session,
+            seat,
+            slot: None,
+            delivery: Delivery::default(),
+            private: None,
+            queued_to: 0,
+            shown_cursor: 0,
+            generation: 0,
+        }
+    }
+
+    /// Sends to another connection from now on, or to none. The client there has no views yet.
+    pub(crate) fn attach(&mut self, slot: Option<Slot>) {
+        if self.slot != slot {
+            self.slot = slot;
+            self.restart_view();
+        }
+    }
+
+    /// Starts the views from a whole one.
+    pub(crate) fn restart_view(&mut self) {
+        self.delivery.restart();
+        self.generation = self.generation.wrapping_add(1);
+    }
+
+    /// The tag of one of its snapshots.
+    pub(crate) fn tag(&self, sequence: u64) -> Tag {
+        SnapshotTag {
+            seat: self.seat,
+            generation: self.generation,
+            sequence,
+        }
+        .pack()
+    }
+}
+
+/// Bits of a snapshot's sequence in its tag: at a thousand records a second, 35 years.
+const SEQUENCE_BITS: u32 = 40;
+
+impl SnapshotTag {
+    const fn pack(self) -> Tag {
+        let sequence = self.sequence & ((1 << SEQUENCE_BITS) - 1);
+        (self.seat.0 as u64) << 48 | (self.generation as u64) << SEQUENCE_BITS | sequence
+    }
+
+    /// Reads what [`Member::tag`] made.
+    pub(crate) fn unpack(tag: Tag) -> Self {
+        let [a, b, generation, ..] = tag.to_be_bytes();
+        Self {
+            seat: SeatId(u16::from_be_bytes([a, b])),
+            generation,
+            sequence: tag & ((1 << SEQUENCE_BITS) - 1),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn a_tag_reads_back_what_it_was_made_of() {
+        let tag = SnapshotTag {
+            seat: SeatId(63),
+            generation: 255,
+            sequence: 1 << 39,
+        };
+        assert_eq!(SnapshotTag::unpack(tag.pack()), tag);
+    }
+
+    #[test]
+    fn of_latest_inputs_only_the_newest_per_player_waits() {
+        let mut queue = Queue::default();
+        let input = |player, number, byte: u8| Entry::Input {
+            player: PlayerId(player),
+            number,
+            payload: Bytes::from(vec![byte]),
+        };
+        for entry in [
+            input(1, None, 1),
+            input(2, None, 2),
+            input(1, Some(1), 3),
+            input(1, None, 4),
+        ] {
+            queue.push(entry, Origin::None);
+        }
+        let entries: Vec<_> = queue
+            .take()
+            .into_iter()
+            .map(|queued| queued.entry)
+            .collect();
+        assert_eq!(
+            entries,
+            [input(1, None, 4), input(2, None, 2), input(1, Some(1), 3)]
+        );
+        queue.push(input(1, None, 5), Origin::None);
+        assert_eq!(queue.len(), 1);
+    }
+
+    #[test]
+    fn three_voids_within_a_minute_are_too_many() {
+        let at = |seconds: u64| Timestamp::from_millis(seconds * 1_000);
+        let mut upkeep = Upkeep::default();
+        assert!(!upkeep.on_void(at(0)) && !upkeep.on_void(at(30)) && !upkeep.on_void(at(60)));
+        assert!(upkeep.on_void(at(89)));
+    }
+}

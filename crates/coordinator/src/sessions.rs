@@ -1,0 +1,154 @@
+//! The sessions of a shard: each player's presence, its connection and its seats.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rejoin_protocol::limits::LATEST_KEYS_MAX;
+use rejoin_protocol::{Incarnation, PlayerId, SeatId, SessionId};
+
+use crate::connections::PendingJoin;
+use crate::keys::{RoomKey, SessionKey, Slot};
+use crate::slab::Slab;
+
+/// All sessions of a shard.
+#[derive(Debug)]
+pub(crate) struct Sessions {
+    slab: Slab<SessionKey, Session>,
+    by_id: BTreeMap<SessionId, SessionKey>,
+    /// Sessions that may have nothing left that keeps them.
+    loose: BTreeSet<SessionKey>,
+}
+
+/// One session.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) id: SessionId,
+    pub(crate) name: String,
+    pub(crate) incarnation: Incarnation,
+    /// The connection that carries it now.
+    pub(crate) connection: Option<Slot>,
+    /// Its seats, by its own names for them.
+    pub(crate) seats: BTreeMap<SeatId, RoomKey>,
+    /// Seats it asked for in this turn.
+    pub(crate) admits: usize,
+    /// Requests it made in this turn.
+    pub(crate) requests: u16,
+    /// Where the search for the next seat's name begins.
+    next_seat: u16,
+}
+
+impl Session {
+    /// The player it is seen as.
+    pub(crate) fn player(&self) -> PlayerId {
+        self.id.player()
+    }
+
+    /// The seat it holds in a room.
+    pub(crate) fn seat_in(&self, room: RoomKey) -> Option<SeatId> {
+        self.seats
+            .iter()
+            .find(|(_, held)| **held == room)
+            .map(|(seat, _)| *seat)
+    }
+
+    /// Names a new seat. Names go round through all that the latest lane has keys for, so that
+    /// what was meant for an earlier seat cannot meet a later one.
+    pub(crate) fn take_seat(&mut self, room: RoomKey) -> SeatId {
+        let names = u16::try_from(LATEST_KEYS_MAX).expect("the latest lane has few keys");
+        let free = (0..names)
+            .map(|step| SeatId((self.next_seat + step) % names))
+            .find(|seat| !self.seats.contains_key(seat))
+            .expect("a session has fewer seats than the latest lane has keys");
+        self.next_seat = (free.0 + 1) % names;
+        self.seats.insert(free, room);
+        free
+    }
+}
+
+impl Sessions {
+    /// No sessions.
+    pub(crate) const fn new() -> Self {
+        Self {
+            slab: Slab::new(),
+            by_id: BTreeMap::new(),
+            loose: BTreeSet::new(),
+        }
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.slab.len()
+    }
+
+    /// A session.
+    pub(crate) fn get(&self, key: SessionKey) -> Option<&Session> {
+        self.slab.get(key)
+    }
+
+    /// The same, to change it.
+    pub(crate) fn get_mut(&mut self, key: SessionKey) -> Option<&mut Session> {
+        self.slab.get_mut(key)
+    }
+
+    /// The session of that id.
+    pub(crate) fn find(&self, id: SessionId) -> Option<SessionKey> {
+        self.by_id.get(&id).copied()
+    }
+
+    /// All sessions, in order of key.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (SessionKey, &Session)> {
+        self.slab.iter()
+    }
+
+    /// Adds the session of a confirmed join.
+    pub(crate) fn insert(&mut self, join: &PendingJoin) -> SessionKey {
+        let key = self.slab.insert(Session {
+            id: join.session,
+            name: join.name.clone(),
+            incarnation: join.incarnation,
+            connection: None,
+            seats: BTreeMap::new(),
+            admits: 0,
+            requests: 0,
+            next_seat: 0,
+        });
+        let before = self.by_id.insert(join.session, key);
+        assert!(before.is_none(), "one id names one session");
+        key
+    }
+
+    /// The session may have nothing left that keeps it: looked at when the turn ends.
+    pub(crate) fn loosen(&mut self, key: SessionKey) {
+        self.loose.insert(key);
+    }
+
+    /// Drops sessions without connection and seats. Tells which.
+    pub(crate) fn sweep(&mut self) -> Vec<SessionKey> {
+        let mut gone = Vec::new();
+        for key in std::mem::take(&mut self.loose) {
+            let kept = self.slab.get(key).is_none_or(|session| {
+                session.connection.is_some() || !session.seats.is_empty() || session.admits > 0
+            });
+            if !kept && let Some(session) = self.slab.remove(key) {
+                self.by_id.remove(&session.id);
+                gone.push(key);
+            }
+        }
+        gone
+    }
+
+    /// Checks that the indexes agree.
+    pub(crate) fn check(&self) {
+        assert_eq!(
+            self.by_id.len(),
+            self.slab.len(),
+            "every session has one id"
+        );
+        for (id, key) in &self.by_id {
+            let session = self
+                .slab
+                .get(*key)
+                .expect("an index names only sessions there are");
+            assert_eq!(session.id, *id, "an id leads to its session");
+        }
+    }
+}

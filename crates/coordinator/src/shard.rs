@@ -1,0 +1,270 @@
+//! One shard: a thread's sessions and rooms, and the turn that moves them.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+use rejoin_protocol::message::RoomCloseReason;
+use rejoin_protocol::{CloseReason, Rng, Timestamp, handshake};
+use rejoin_room::Kinds;
+use rejoin_store::Store;
+use tracing::{info, trace};
+
+use crate::admission;
+use crate::config::Config;
+use crate::connections::Stage;
+use crate::directory::Directory;
+use crate::house::House;
+use crate::invariants;
+use crate::keys::{RoomKey, Slot};
+use crate::limits::REPLIES_MAX;
+use crate::lobby::Lobby;
+use crate::rooms::entry::Entry;
+use crate::rooms::room::Origin;
+use crate::schedule::Due;
+use crate::stats::ShardStats;
+use crate::turn;
+
+/// A shard. Feed it datagrams, then call [`Shard::turn`], then drain [`Shard::poll_transmit`].
+#[derive(Debug)]
+pub struct Shard<S, D> {
+    house: House,
+    kinds: Kinds,
+    store: S,
+    directory: D,
+    /// Answers to hellos, which need no room.
+    replies: VecDeque<(SocketAddr, Vec<u8>)>,
+    chance: Chance,
+    life: Life,
+    /// The newest moment told.
+    clock: Timestamp,
+    /// A view's bytes, kept between turns.
+    scratch: Vec<u8>,
+}
+
+/// Chance by owner, so that one does not shift another's.
+#[derive(Debug)]
+struct Chance {
+    handshakes: Rng,
+    rooms: Rng,
+}
+
+/// Where the shard stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Life {
+    Running,
+    /// All sessions end with the next turn.
+    Stopping(CloseReason),
+    /// Only goodbyes are left.
+    Stopped,
+}
+
+impl<S: Store, D: Directory> Shard<S, D> {
+    /// A shard without sessions.
+    #[must_use]
+    pub fn new(
+        config: Config,
+        kinds: Kinds,
+        store: S,
+        directory: D,
+        rng: Rng,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            house: House::new(config, &mut rng.fork("connection ids")),
+            kinds,
+            store,
+            directory,
+            replies: VecDeque::new(),
+            chance: Chance {
+                handshakes: rng.fork("handshakes"),
+                rooms: rng.fork("rooms"),
+            },
+            life: Life::Running,
+            clock: now,
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Step 1 for one datagram: opens it and keeps what it asks for until the turn.
+    pub fn handle_datagram(&mut self, from: SocketAddr, datagram: &mut [u8], now: Timestamp) {
+        self.clock = self.clock.max(now);
+        self.house.stats.received += 1;
+        if handshake::is_hello(datagram) {
+            self.handle_hello(from, datagram, now);
+        } else if !self.house.handle_packet(from, datagram, now) {
+            self.house.stats.dropped += 1;
+        }
+    }
+
+    /// The rest of the turn: due ticks and timers, journal, apply, encode, release.
+    pub fn turn(&mut self, now: Timestamp) {
+        self.clock = self.clock.max(now);
+        self.collect_requests(now);
+        self.collect_due(now);
+        let active = self.house.rooms.take_active();
+        for work in turn::write(&mut self.store, &mut self.house, &active, now) {
+            turn::apply(&mut self.store, &self.kinds, &mut self.house, work, now);
+        }
+        let mut hosts = turn::Hosts {
+            store: &mut self.store,
+            directory: &mut self.directory,
+        };
+        for key in active {
+            turn::finish(&mut hosts, &mut self.house, key, &mut self.scratch, now);
+        }
+        if let Life::Stopping(reason) = self.life {
+            self.end_all(reason, now);
+        }
+        self.house.close_doomed(now);
+        self.house.sweep();
+    }
+
+    /// Appends the next datagram to `out` and tells where it goes.
+    pub fn poll_transmit(&mut self, out: &mut Vec<u8>, now: Timestamp) -> Option<SocketAddr> {
+        if let Some((to, reply)) = self.replies.pop_front() {
+            out.extend_from_slice(&reply);
+            self.house.stats.sent += 1;
+            return Some(to);
+        }
+        while let Some(slot) = self.house.connections.first_ready() {
+            if let Some(peer) = self.house.connections.get_mut(slot)
+                && !matches!(peer.stage, Stage::Pending(_))
+                && peer.connection.poll_transmit(out, now)
+            {
+                self.house.stats.sent += 1;
+                return Some(peer.path);
+            }
+            self.house.connections.pop_ready();
+            self.house.drain(slot, now);
+            self.house.schedule_timers(slot);
+        }
+        None
+    }
+
+    /// When the next turn is due if no datagram comes.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        let waiting = self.house.rooms.is_active()
+            || !self.house.requests.is_empty()
+            || !self.replies.is_empty()
+            || self.house.connections.first_ready().is_some()
+            || matches!(self.life, Life::Stopping(_));
+        if waiting {
+            Some(self.clock)
+        } else {
+            self.house.schedule.next()
+        }
+    }
+
+    /// Ends every session with `reason` in the next turn; new joins are refused from now on.
+    pub fn stop(&mut self, reason: CloseReason) {
+        if self.life == Life::Running {
+            self.house.stopping = true;
+            self.life = Life::Stopping(reason);
+        }
+    }
+
+    /// True once nothing is left to send after [`Shard::stop`].
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.life == Life::Stopped && self.house.connections.len() == 0 && self.replies.is_empty()
+    }
+
+    /// Counters.
+    #[must_use]
+    pub fn stats(&self) -> ShardStats {
+        ShardStats {
+            sessions: self.house.sessions.len(),
+            rooms: self.house.rooms.len(),
+            ..self.house.stats
+        }
+    }
+
+    /// Checks what must always hold. The simulator calls it after every step.
+    ///
+    /// # Panics
+    /// If something does not hold: a defect of ours.
+    pub fn check_invariants(&self) {
+        invariants::check(&self.house, &self.directory);
+    }
+
+    fn handle_hello(&mut self, from: SocketAddr, datagram: &[u8], now: Timestamp) {
+        if self.replies.len() >= REPLIES_MAX {
+            self.house.stats.hellos_refused += 1;
+            return;
+        }
+        let rng = &mut self.chance.handshakes;
+        let reply = admission::handle_hello(&mut self.house, (from, datagram), rng, now);
+        self.replies.extend(reply.map(|reply| (from, reply)));
+    }
+
+    fn collect_requests(&mut self, now: Timestamp) {
+        let mut requests = std::mem::take(&mut self.house.requests);
+        let mut lobby = Lobby {
+            house: &mut self.house,
+            kinds: &self.kinds,
+            directory: &self.directory,
+            rng: &mut self.chance.rooms,
+        };
+        for request in requests.drain(..) {
+            lobby.handle(request, now);
+        }
+    }
+
+    fn collect_due(&mut self, now: Timestamp) {
+        let mut due = Vec::new();
+        self.house.schedule.take_due(now, &mut due);
+        for due in due {
+            trace!(?due, "is due");
+            match due {
+                Due::Join(slot) => self.house.on_join_expired(slot),
+                Due::Timers(slot) => self.on_timers(slot, now),
+                Due::Gone(slot) => self.house.on_gone(slot),
+                Due::Idle(session) => self.house.on_idle(session, now),
+                Due::Hold(room, player) => self.house.on_hold_over(room, player),
+                Due::Room(key) => self.on_room_due(key, now),
+            }
+        }
+    }
+
+    fn on_timers(&mut self, slot: Slot, now: Timestamp) {
+        if let Some(peer) = self.house.connections.get_mut(slot) {
+            peer.connection.handle_timeout(now);
+            self.house.connections.mark_ready(slot);
+            self.house.drain(slot, now);
+        }
+    }
+
+    fn on_room_due(&mut self, key: RoomKey, now: Timestamp) {
+        self.house.rooms.activate(key);
+        let Some(room) = self.house.rooms.get_mut(key) else {
+            return;
+        };
+        if room.upkeep.empty_until.is_some_and(|until| until <= now) && room.queue.is_empty() {
+            let word = "nobody was there".to_owned();
+            room.closing.get_or_insert(RoomCloseReason::Ended(word));
+            return;
+        }
+        let timers = room.is_timer_due(room.clock.at(now));
+        let tick = room.clock.take_tick(now);
+        if timers {
+            self.house.rooms.push(key, Entry::Timers, Origin::None);
+        }
+        if let Some(tick) = tick {
+            self.house.stats.ticks_skipped += tick.skipped;
+            self.house.rooms.push(key, Entry::Tick, Origin::None);
+        }
+    }
+
+    /// The orderly end: rooms are kept, sessions told.
+    fn end_all(&mut self, reason: CloseReason, now: Timestamp) {
+        info!(%reason, sessions = self.house.sessions.len(), "shard stops");
+        let mut hosts = turn::Hosts {
+            store: &mut self.store,
+            directory: &mut self.directory,
+        };
+        turn::close_all(&mut hosts, &mut self.house, now);
+        self.house.end_sessions(reason, now);
+        self.life = Life::Stopped;
+    }
+}

@@ -1,0 +1,36 @@
+//! Counters of a shard since it started.
+
+/// What a shard has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShardStats {
+    /// Sessions now.
+    pub sessions: usize,
+    /// Rooms now.
+    pub rooms: usize,
+    /// Joins confirmed.
+    pub joins: u64,
+    /// Hellos that got no answer or a refusal.
+    pub hellos_refused: u64,
+    /// Datagrams taken.
+    pub received: u64,
+    /// Datagrams dropped: no such connection, replayed, not authentic.
+    pub dropped: u64,
+    /// Datagrams handed out.
+    pub sent: u64,
+    /// Ticks run.
+    pub ticks: u64,
+    /// Ticks skipped because the shard was late.
+    pub ticks_skipped: u64,
+    /// Reliable inputs applied.
+    pub inputs: u64,
+    /// Inputs dropped because their session holds no such seat any more.
+    pub inputs_ignored: u64,
+    /// Snapshots sent whole.
+    pub snapshots_full: u64,
+    /// Snapshots sent as deltas.
+    pub snapshots_delta: u64,
+    /// Calls taken out because room logic panicked in them.
+    pub voids: u64,
+    /// Rooms closed because their logic failed.
+    pub rooms_failed: u64,
+}

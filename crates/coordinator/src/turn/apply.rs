@@ -1,0 +1,166 @@
+//! Step 3: the calls, in the order in which they were journalled. A call that room logic
+//! cannot handle is taken out of the journal, and the room rebuilt without it.
+
+use rejoin_protocol::message::RoomCloseReason;
+use rejoin_protocol::{Refusal, RefusalCode, Timestamp};
+use rejoin_room::Kinds;
+use rejoin_store::{Record, Store};
+use tracing::{info, warn};
+
+use super::write::Work;
+use crate::house::House;
+use crate::keys::RoomKey;
+use crate::rooms::entry::Entry;
+use crate::rooms::journal;
+use crate::rooms::replay::{self, ReplayError};
+use crate::rooms::room::{HostedRoom, Origin};
+
+/// Applies one room's calls and carries out what they come to.
+pub(crate) fn apply<S: Store>(
+    store: &mut S,
+    kinds: &Kinds,
+    house: &mut House,
+    mut work: Work,
+    now: Timestamp,
+) {
+    let mut index = 0;
+    while let Some(call) = work.calls.get(index) {
+        let Some(room) = house.rooms.get_mut(work.key) else {
+            return;
+        };
+        match replay::advance(&mut room.durable, kinds, work.at, &call.entry) {
+            Ok(applied) => {
+                room.on_applied(&call.entry, now);
+                house.carry_out(work.key, call, applied, now);
+                index += 1;
+            }
+            Err(problem) => {
+                if let Err(problem) = void(
+                    store,
+                    kinds,
+                    house,
+                    &mut work,
+                    Fault { index, problem },
+                    now,
+                ) {
+                    house.fail_room(work.key, &problem);
+                    for call in work.calls.drain(index..) {
+                        house.refuse(call.origin, House::room_failed());
+                    }
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// A call that failed.
+struct Fault {
+    index: usize,
+    problem: ReplayError,
+}
+
+/// Takes the failed call out: of the work, of the journal, and of the room, which is rebuilt as
+/// it was before the call.
+///
+/// # Errors
+/// The room cannot go on, with the reason.
+fn void<S: Store>(
+    store: &mut S,
+    kinds: &Kinds,
+    house: &mut House,
+    work: &mut Work,
+    fault: Fault,
+    now: Timestamp,
+) -> Result<(), String> {
+    let Fault { index, problem } = fault;
+    let text = problem.to_string();
+    let room = house.rooms.get_mut(work.key).ok_or_else(|| text.clone())?;
+    let can_be_refused = match work.calls.get(index).map(|call| &call.entry) {
+        Some(Entry::Admit(_) | Entry::Input { .. }) => true,
+        // Nobody can be refused a tick, a timer or a change of a seat.
+        Some(
+            Entry::Open(_) | Entry::Seat { .. } | Entry::Void { .. } | Entry::Tick | Entry::Timers,
+        )
+        | None => false,
+    };
+    if !can_be_refused {
+        return Err(text);
+    }
+    warn!(room = %room.id, problem = text, "a call is taken out of its room");
+    house.stats.voids += 1;
+    let too_many = room.upkeep.on_void(now);
+    let refusal = Refusal::new(RefusalCode::RoomFailed, "room logic failed");
+    take_out(house, work, index, refusal);
+    if too_many {
+        return Err(text);
+    }
+    let room = house.rooms.get_mut(work.key).ok_or_else(|| text.clone())?;
+    rewind(store, kinds, room, work, index).map_err(|problem| format!("{text}; {problem}"))
+}
+
+/// Refuses a call. Of a reliable input the number stays, so that the cursor passes it.
+fn take_out(house: &mut House, work: &mut Work, index: usize, refusal: Refusal) {
+    let Some(call) = work.calls.get_mut(index) else {
+        return;
+    };
+    house.refuse_input(work.key, &call.entry, refusal.clone());
+    house.refuse(call.origin, refusal);
+    call.origin = Origin::None;
+    if let Entry::Input {
+        player,
+        number: Some(number),
+        ..
+    } = call.entry
+    {
+        call.entry = Entry::Void { player, number };
+    } else {
+        work.calls.remove(index);
+    }
+}
+
+/// Amends the journal and rebuilds the room as it was before call `index` of the newest record.
+/// What the calls before it led to was carried out once and is not repeated.
+fn rewind<S: Store>(
+    store: &mut S,
+    kinds: &Kinds,
+    room: &mut HostedRoom,
+    work: &Work,
+    index: usize,
+) -> Result<(), String> {
+    let mut body = Vec::new();
+    journal::encode(
+        work.at,
+        work.calls.iter().map(|call| &call.entry),
+        &mut body,
+    );
+    let record = Record {
+        room: room.id,
+        sequence: room.sequence,
+        body: &body,
+    };
+    store.amend(record).map_err(|problem| problem.to_string())?;
+    let stored = store.load(room.id).map_err(|problem| problem.to_string())?;
+    let stored = stored.ok_or("the store holds nothing of the room")?;
+    let mut rebuilt = replay::rebuild(&stored, kinds, room.sequence).map_err(|p| p.to_string())?;
+    for call in work.calls.iter().take(index) {
+        replay::advance(&mut rebuilt, kinds, work.at, &call.entry).map_err(|p| p.to_string())?;
+    }
+    room.durable = rebuilt;
+    Ok(())
+}
+
+impl House {
+    /// The room's logic failed beyond repair: it closes with this turn, the others go on.
+    pub(crate) fn fail_room(&mut self, key: RoomKey, problem: &str) {
+        let Some(room) = self.rooms.get_mut(key) else {
+            return;
+        };
+        info!(room = %room.id, kind = room.kind.name, problem, "room failed");
+        self.stats.rooms_failed += 1;
+        // Players learn that it failed; the developer's own words are in the log.
+        let text = format!("the logic of this {} room failed", room.kind.name);
+        room.closing = Some(RoomCloseReason::Failed(text));
+        self.rooms.activate(key);
+    }
+}

@@ -1,0 +1,164 @@
+//! Step 4 and the room's upkeep: views, checkpoints, directory, the next deadline, the end.
+
+use rejoin_protocol::Timestamp;
+use rejoin_protocol::message::RoomCloseReason;
+use rejoin_store::Store;
+use tracing::{info, warn};
+
+use crate::directory::Directory;
+use crate::house::House;
+use crate::keys::RoomKey;
+use crate::rooms::room::HostedRoom;
+use crate::rooms::{checkpoint as bytes, fanout};
+use crate::schedule::Due;
+
+/// Where rooms are kept and shown.
+pub(crate) struct Hosts<'a, S, D> {
+    pub(crate) store: &'a mut S,
+    pub(crate) directory: &'a mut D,
+}
+
+/// Shows one room to its members, and keeps it in order.
+pub(crate) fn finish<S: Store, D: Directory>(
+    hosts: &mut Hosts<'_, S, D>,
+    house: &mut House,
+    key: RoomKey,
+    scratch: &mut Vec<u8>,
+    now: Timestamp,
+) {
+    if let Err(problem) = show(house, key, scratch, now) {
+        house.fail_room(key, &problem);
+    }
+    if let Err(problem) = keep(hosts.store, house, key, now) {
+        house.fail_room(key, &problem);
+    }
+    let Some(room) = house.rooms.get_mut(key) else {
+        return;
+    };
+    if room.closing.is_some() {
+        return close(hosts, house, key, now);
+    }
+    if room.taken() > 0 {
+        room.upkeep.empty_until = None;
+    } else if room.upkeep.empty_until.is_none() {
+        room.upkeep.empty_until = Some(now + house.config.empty_room_hold);
+    }
+    if std::mem::take(&mut room.upkeep.card_stale) {
+        hosts.directory.publish(house.config.shard, room.card());
+    }
+    match room.deadline() {
+        Some(due) => house.schedule.set(Due::Room(key), due),
+        None => house.schedule.clear(Due::Room(key)),
+    }
+}
+
+fn show(
+    house: &mut House,
+    key: RoomKey,
+    scratch: &mut Vec<u8>,
+    now: Timestamp,
+) -> Result<(), String> {
+    let Some(room) = house.rooms.get_mut(key) else {
+        return Ok(());
+    };
+    let encoded = room.is_view_due(now);
+    if encoded {
+        fanout::encode(room, scratch, now).map_err(|problem| problem.to_string())?;
+    }
+    room.showing.ticked = false;
+    if std::mem::take(&mut room.showing.resend) || encoded {
+        fanout::send(room, &mut house.connections, &mut house.stats);
+    }
+    Ok(())
+}
+
+fn keep<S: Store>(
+    store: &mut S,
+    house: &mut House,
+    key: RoomKey,
+    now: Timestamp,
+) -> Result<(), String> {
+    let Some(room) = house.rooms.get_mut(key) else {
+        return Ok(());
+    };
+    if room.closing.is_some() || !room.is_checkpoint_due(store.journal_bytes(room.id), now) {
+        return Ok(());
+    }
+    checkpoint(store, room, now)
+}
+
+/// Stores a checkpoint that stands for all that was applied.
+///
+/// # Errors
+/// The room's state cannot be written: it could not be rebuilt after a crash either.
+pub(crate) fn checkpoint<S: Store>(
+    store: &mut S,
+    room: &mut HostedRoom,
+    now: Timestamp,
+) -> Result<(), String> {
+    let Some(durable) = &room.durable else {
+        return Ok(());
+    };
+    let mut body = Vec::new();
+    bytes::encode(durable, room.kind.name, &mut body).map_err(|problem| problem.to_string())?;
+    let len = body.len();
+    match store.checkpoint(room.id, room.sequence, body.into()) {
+        Ok(()) => {
+            room.upkeep.checkpoint_bytes = len;
+            room.upkeep.dirty_since = None;
+        }
+        Err(problem) => {
+            // The older one still serves, with a longer journal; the next try is not at once.
+            warn!(room = %room.id, %problem, "checkpoint is not stored");
+            room.upkeep.dirty_since = Some(now);
+        }
+    }
+    Ok(())
+}
+
+/// Closes a room: its members are told, its history forgotten.
+fn close<S: Store, D: Directory>(
+    hosts: &mut Hosts<'_, S, D>,
+    house: &mut House,
+    key: RoomKey,
+    now: Timestamp,
+) {
+    let Some(mut room) = house.rooms.remove(key) else {
+        return;
+    };
+    let reason = room.closing.take().unwrap_or(RoomCloseReason::Other);
+    info!(room = %room.id, kind = room.kind.name, ?reason, "room is closed");
+    house.schedule.clear(Due::Room(key));
+    for (player, member) in std::mem::take(&mut room.members) {
+        house.schedule.clear(Due::Hold(key, player));
+        house.vacate(&member, Some(reason.clone()), now);
+    }
+    for call in room.queue.take() {
+        house.refuse(call.origin, House::room_failed());
+    }
+    if let Err(problem) = hosts.store.forget(room.id) {
+        warn!(room = %room.id, %problem, "a closed room is not forgotten");
+    }
+    hosts.directory.withdraw(room.id);
+    if room.durable.is_some() {
+        house.rooms.bury(room.id, now);
+    }
+}
+
+/// Takes all rooms out of this process, each with a checkpoint, so that the next one replays
+/// nothing.
+pub(crate) fn close_all<S: Store, D: Directory>(
+    hosts: &mut Hosts<'_, S, D>,
+    house: &mut House,
+    now: Timestamp,
+) {
+    for key in house.rooms.keys() {
+        let Some(mut room) = house.rooms.remove(key) else {
+            continue;
+        };
+        if let Err(problem) = checkpoint(hosts.store, &mut room, now) {
+            warn!(room = %room.id, problem, "room stops without a checkpoint");
+        }
+        hosts.directory.withdraw(room.id);
+    }
+}

@@ -1,0 +1,182 @@
+//! Room logic that panics costs one call, or its own room; never another.
+
+use std::time::Duration;
+
+use rejoin_client::Event;
+use rejoin_protocol::message::RoomCloseReason;
+use rejoin_protocol::{RefusalCode, SeatId};
+
+use crate::rooms::{Act, Bomb};
+use crate::world::World;
+
+fn is_closed_as_failed(world: &World, player: usize, of: SeatId) -> bool {
+    world.events(player).iter().any(|event| {
+        matches!(event, Event::RoomClosed { seat, reason: RoomCloseReason::Failed(_) } if *seat == of)
+    })
+}
+
+/// A room that must not notice what happens next to it.
+fn neighbour(world: &mut World) -> (usize, SeatId) {
+    let player = world.player("neighbour");
+    (player, world.create(player, "mill", 200).seat)
+}
+
+fn check_neighbour(world: &mut World, (player, seat): (usize, SeatId)) {
+    world.act(player, seat, Act::Add(1));
+    let board = world.expect_view(player, seat, |board| board.adds == 1);
+    assert_eq!(board.seats.len(), 1);
+}
+
+#[test]
+fn a_panicking_input_is_taken_out_and_those_around_it_stay() {
+    let mut world = World::new();
+    let other = neighbour(&mut world);
+    let (ana, ben) = (world.player("ana"), world.player("ben"));
+    let room = world.create(ana, "mill", 1);
+    let seat = world.join(ben, room.room).seat;
+    world.act(ana, room.seat, Act::Add(1));
+    world.run(Duration::from_millis(100));
+    // All of these reach the room in one turn.
+    world.act(ana, room.seat, Act::Add(10));
+    world.act(ana, room.seat, Act::Say(5));
+    world.act(ana, room.seat, Act::Arm(Bomb::Now));
+    world.act(ana, room.seat, Act::Add(100));
+    world.act(ben, seat, Act::Add(1_000));
+    let board = world.expect_view(ana, room.seat, |board| board.adds == 4);
+    let player = |index: usize| world.players[index].core.player().unwrap();
+    assert_eq!(
+        (board.totals[&player(ana)], board.totals[&player(ben)]),
+        (111, 1_000)
+    );
+    assert_eq!(world.players[ana].core.cursor(room.seat), Some(5));
+    let refusals: Vec<_> = world
+        .events(ana)
+        .iter()
+        .filter_map(|event| match event {
+            Event::InputRefused {
+                number, refusal, ..
+            } => Some((*number, refusal.code)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(refusals, [(4, RefusalCode::RoomFailed)]);
+    let said = |player: usize| {
+        let events = world.events(player).iter();
+        events
+            .filter(|event| matches!(event, Event::Room { number: 1, .. }))
+            .count()
+    };
+    assert_eq!(
+        (said(ana), said(ben)),
+        (1, 1),
+        "what was sent before is not sent again"
+    );
+    assert_eq!(
+        (world.shard.stats().voids, world.shard.stats().rooms_failed),
+        (1, 0)
+    );
+    check_neighbour(&mut world, other);
+}
+
+#[test]
+fn two_panics_in_one_turn_are_both_taken_out() {
+    let mut world = World::new();
+    let ana = world.player("ana");
+    let seat = world.create(ana, "yard", 1).seat;
+    for act in [
+        Act::Add(1),
+        Act::Arm(Bomb::Now),
+        Act::Add(2),
+        Act::Arm(Bomb::Now),
+        Act::Add(4),
+    ] {
+        world.act(ana, seat, act);
+    }
+    let board = world.expect_view(ana, seat, |board| board.adds == 3);
+    assert_eq!(board.totals.values().sum::<u64>(), 7);
+    assert_eq!(world.shard.stats().voids, 2);
+}
+
+#[test]
+fn the_third_panic_within_a_minute_closes_the_room() {
+    let mut world = World::new();
+    let other = neighbour(&mut world);
+    let ana = world.player("ana");
+    let seat = world.create(ana, "yard", 1).seat;
+    for _ in 0..2 {
+        world.act(ana, seat, Act::Arm(Bomb::Now));
+        world.run(Duration::from_secs(1));
+        assert!(!is_closed_as_failed(&world, ana, seat));
+    }
+    world.act(ana, seat, Act::Arm(Bomb::Now));
+    world.run(Duration::from_secs(1));
+    assert!(is_closed_as_failed(&world, ana, seat));
+    assert_eq!(
+        (world.shard.stats().voids, world.shard.stats().rooms_failed),
+        (3, 1)
+    );
+    check_neighbour(&mut world, other);
+}
+
+#[test]
+fn a_panicking_tick_or_view_closes_only_its_room() {
+    for bomb in [Bomb::Tick, Bomb::View, Bomb::Seat] {
+        let mut world = World::new();
+        let other = neighbour(&mut world);
+        let (ana, ben) = (world.player("ana"), world.player("ben"));
+        let room = world.create(ana, "mill", 1);
+        world.act(ana, room.seat, Act::Arm(bomb));
+        world.run(Duration::from_millis(100));
+        if bomb == Bomb::Seat {
+            let ana_id = world.players[ana].core.player().unwrap();
+            world.act(ana, room.seat, Act::Kick(ana_id));
+            world.run(Duration::from_millis(100));
+            // A removal is part of the input that asked for it, and goes with it.
+            assert_eq!(world.shard.stats().voids, 1);
+            assert!(!is_closed_as_failed(&world, ana, room.seat));
+            world.players[ana].online = false;
+            world.run(Duration::from_secs(12));
+            assert_eq!(world.shard.stats().rooms, 1, "only the neighbour's is left");
+        } else {
+            assert!(is_closed_as_failed(&world, ana, room.seat), "{bomb:?}");
+            let again = world.ask(ben, |core| core.join(room.room));
+            assert_eq!(again.unwrap_err().code, RefusalCode::UnknownRoom);
+        }
+        assert_eq!(world.shard.stats().rooms_failed, 1, "{bomb:?}");
+        check_neighbour(&mut world, other);
+    }
+}
+
+#[test]
+fn a_panicking_admission_refuses_the_one_who_asked() {
+    let mut world = World::new();
+    let (ana, ben) = (world.player("ana"), world.player("ben"));
+    let room = world.create(ana, "yard", 1);
+    world.act(ana, room.seat, Act::Arm(Bomb::Admit));
+    world.run(Duration::from_millis(50));
+    let refused = world.ask(ben, |core| core.join(room.room)).unwrap_err();
+    assert_eq!(refused.code, RefusalCode::RoomFailed);
+    world.act(ana, room.seat, Act::Add(1));
+    let board = world.expect_view(ana, room.seat, |board| board.adds == 1);
+    assert_eq!(board.seats.len(), 1);
+}
+
+#[test]
+fn a_room_is_rebuilt_from_its_checkpoint_too() {
+    let mut world = World::new();
+    let ana = world.player("ana");
+    let seat = world.create(ana, "mill", 1).seat;
+    for _ in 0..100 {
+        world.act(ana, seat, Act::Add(1));
+        world.run(Duration::from_millis(80));
+    }
+    world.act(ana, seat, Act::Arm(Bomb::Now));
+    world.act(ana, seat, Act::Add(1));
+    let board = world.expect_view(ana, seat, |board| board.adds == 101);
+    assert_eq!(board.totals.values().sum::<u64>(), 101);
+    assert_eq!(world.players[ana].core.cursor(seat), Some(102));
+    assert_eq!(
+        (world.shard.stats().voids, world.shard.stats().rooms_failed),
+        (1, 0)
+    );
+}

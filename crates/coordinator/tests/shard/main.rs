@@ -1,0 +1,16 @@
+//! A shard and real clients in virtual time: what players are promised.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that meets the unexpected fails"
+)]
+
+mod faults;
+mod inputs;
+mod lobby;
+mod presence;
+mod rooms;
+mod views;
+mod world;

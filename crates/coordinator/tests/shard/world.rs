@@ -1,0 +1,302 @@
+//! One shard and real clients, wired by hand, in virtual time.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use rejoin_client::{Core, Event, Options, Permit};
+use rejoin_coordinator::{Config, MemoryDirectory, Shard};
+use rejoin_protocol::connection::SendError;
+use rejoin_protocol::crypto::StaticKeys;
+use rejoin_protocol::message::{Answer, CallId, RoomSettings, Seated};
+use rejoin_protocol::{Refusal, RequestId, Rng, RoomId, SeatId, Timestamp};
+use rejoin_room::Kinds;
+use rejoin_store::MemoryStore;
+
+use crate::rooms::{Act, Board, Mill, Yard, board};
+
+const STEP: Duration = Duration::from_millis(1);
+/// One way.
+const DELAY: Duration = Duration::from_millis(10);
+
+/// See the module page.
+pub(crate) struct World {
+    pub(crate) shard: Shard<MemoryStore, MemoryDirectory>,
+    pub(crate) players: Vec<Player>,
+    pub(crate) now: Timestamp,
+    pub(crate) network: Network,
+    server: StaticKeys,
+    wire: BTreeMap<(Timestamp, u64), Packet>,
+    packets: u64,
+    rng: Rng,
+}
+
+/// What the network does to datagrams.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Network {
+    pub(crate) loss: f64,
+    pub(crate) duplication: f64,
+}
+
+struct Packet {
+    /// Index of the player at one end.
+    player: usize,
+    to_server: bool,
+    bytes: Vec<u8>,
+}
+
+/// A client and all that it was told.
+pub(crate) struct Player {
+    pub(crate) core: Core,
+    pub(crate) events: Vec<Event>,
+    /// False while its datagrams go nowhere.
+    pub(crate) online: bool,
+    address: SocketAddr,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let server = StaticKeys::development();
+        let mut config = Config::new(server.clone(), [7; 32]);
+        change(&mut config);
+        let kinds = Kinds::new().with::<Yard>().with::<Mill>();
+        let now = Timestamp::from_millis(1_000);
+        let (store, directory) = (MemoryStore::default(), MemoryDirectory::default());
+        Self {
+            shard: Shard::new(config, kinds, store, directory, Rng::from_number(1), now),
+            players: Vec::new(),
+            now,
+            network: Network::default(),
+            server,
+            wire: BTreeMap::new(),
+            packets: 0,
+            rng: Rng::from_number(2),
+        }
+    }
+
+    /// A client that has joined.
+    pub(crate) fn player(&mut self, name: &str) -> usize {
+        let player = self.start(name);
+        let joined = |world: &Self| {
+            world
+                .events(player)
+                .iter()
+                .any(|event| matches!(event, Event::Connected { .. }))
+        };
+        assert!(
+            self.run_until(Duration::from_secs(5), joined),
+            "{name} joins"
+        );
+        player
+    }
+
+    /// A client that begins to join. The same name has the same keys, and so the same session.
+    pub(crate) fn start(&mut self, name: &str) -> usize {
+        let mut seed = Rng::from_number(3).fork(name);
+        let options = Options {
+            server: self.server.public(),
+            identity: StaticKeys::generate(&mut seed),
+            permit: Permit::dev(name),
+            receive_id: None,
+            join_timeout: Duration::from_secs(10),
+            moment: self.now.as_micros(),
+        };
+        let number = u16::try_from(self.players.len()).unwrap();
+        self.players.push(Player {
+            core: Core::new(
+                options,
+                self.rng.fork(&format!("{name} {number}")),
+                self.now,
+            ),
+            events: Vec::new(),
+            online: true,
+            address: SocketAddr::from(([127, 0, 0, 1], 10_000 + number)),
+        });
+        usize::from(number)
+    }
+
+    pub(crate) fn events(&self, player: usize) -> &[Event] {
+        &self.players[player].events
+    }
+
+    /// One millisecond.
+    pub(crate) fn step(&mut self) {
+        self.now += STEP;
+        self.deliver();
+        for player in &mut self.players {
+            player.core.handle_timeout(self.now);
+        }
+        self.shard.turn(self.now);
+        self.shard.check_invariants();
+        self.collect();
+        for player in &mut self.players {
+            while let Some(event) = player.core.poll_event() {
+                player.events.push(event);
+            }
+        }
+    }
+
+    pub(crate) fn run(&mut self, span: Duration) {
+        let end = self.now + span;
+        while self.now < end {
+            self.step();
+        }
+    }
+
+    /// Runs until something holds. False if it does not in time.
+    pub(crate) fn run_until(&mut self, limit: Duration, holds: impl Fn(&Self) -> bool) -> bool {
+        let end = self.now + limit;
+        while !holds(self) {
+            if self.now >= end {
+                return false;
+            }
+            self.step();
+        }
+        true
+    }
+
+    /// Makes a request and waits for its answer.
+    pub(crate) fn ask(
+        &mut self,
+        player: usize,
+        request: impl FnOnce(&mut Core) -> Result<CallId, SendError>,
+    ) -> Result<Answer, Refusal> {
+        let call = request(&mut self.players[player].core).expect("the request is queued");
+        let answered = |world: &Self| world.answer(player, call).is_some();
+        assert!(
+            self.run_until(Duration::from_secs(5), answered),
+            "the request is answered"
+        );
+        self.answer(player, call).unwrap()
+    }
+
+    fn answer(&self, player: usize, wanted: CallId) -> Option<Result<Answer, Refusal>> {
+        self.events(player).iter().find_map(|event| match event {
+            Event::Answer { call, result } if *call == wanted => Some(result.clone()),
+            _ => None,
+        })
+    }
+
+    /// Opens the room of request `number`.
+    pub(crate) fn create(&mut self, player: usize, kind: &str, number: u8) -> Seated {
+        let request = RequestId([number; 16]);
+        let asked = self.ask(player, |core| {
+            core.create(request, kind, RoomSettings::default())
+        });
+        seated(asked)
+    }
+
+    pub(crate) fn join(&mut self, player: usize, room: RoomId) -> Seated {
+        seated(self.ask(player, |core| core.join(room)))
+    }
+
+    /// Sends a reliable input.
+    pub(crate) fn act(&mut self, player: usize, seat: SeatId, act: Act) -> u64 {
+        self.players[player]
+            .core
+            .send(seat, act.encode())
+            .expect("the input is queued")
+    }
+
+    /// The newest view of a seat.
+    pub(crate) fn view(&self, player: usize, seat: SeatId) -> Option<Board> {
+        self.view_bytes(player, seat).map(|bytes| board(&bytes))
+    }
+
+    pub(crate) fn view_bytes(&self, player: usize, of: SeatId) -> Option<Bytes> {
+        self.events(player)
+            .iter()
+            .rev()
+            .find_map(|event| match event {
+                Event::View { seat, view, .. } if *seat == of => Some(view.clone()),
+                _ => None,
+            })
+    }
+
+    /// Waits until the newest view of a seat is as wanted.
+    pub(crate) fn expect_view(
+        &mut self,
+        player: usize,
+        seat: SeatId,
+        wanted: impl Fn(&Board) -> bool,
+    ) -> Board {
+        let holds = |world: &Self| world.view(player, seat).is_some_and(|view| wanted(&view));
+        let held = self.run_until(Duration::from_secs(5), holds);
+        let newest = self.view(player, seat);
+        assert!(held, "the view comes to what is wanted; newest {newest:?}");
+        newest.unwrap()
+    }
+
+    fn deliver(&mut self) {
+        let later = self.wire.split_off(&(self.now, u64::MAX));
+        for packet in std::mem::replace(&mut self.wire, later).into_values() {
+            let Packet {
+                player,
+                to_server,
+                mut bytes,
+            } = packet;
+            let end = &mut self.players[player];
+            if !end.online {
+                continue;
+            }
+            if to_server {
+                self.shard
+                    .handle_datagram(end.address, &mut bytes, self.now);
+            } else {
+                end.core.handle_datagram(&mut bytes, self.now);
+            }
+        }
+    }
+
+    fn collect(&mut self) {
+        let mut sent = Vec::new();
+        for (index, player) in self.players.iter_mut().enumerate() {
+            let mut bytes = Vec::new();
+            while player.core.poll_transmit(&mut bytes, self.now) {
+                sent.push((index, true, std::mem::take(&mut bytes)));
+            }
+        }
+        let mut bytes = Vec::new();
+        while let Some(to) = self.shard.poll_transmit(&mut bytes, self.now) {
+            let bytes = std::mem::take(&mut bytes);
+            let player = self
+                .players
+                .iter()
+                .position(|player| player.address == to)
+                .unwrap();
+            sent.push((player, false, bytes));
+        }
+        for (player, to_server, bytes) in sent {
+            if !self.players[player].online || self.rng.chance(self.network.loss) {
+                continue;
+            }
+            let copies = if self.rng.chance(self.network.duplication) {
+                2
+            } else {
+                1
+            };
+            for copy in 0..copies {
+                let arrival = self.now + DELAY + STEP * 7 * copy;
+                self.packets += 1;
+                let packet = Packet {
+                    player,
+                    to_server,
+                    bytes: bytes.clone(),
+                };
+                self.wire.insert((arrival, self.packets), packet);
+            }
+        }
+    }
+}
+
+pub(crate) fn seated(answer: Result<Answer, Refusal>) -> Seated {
+    match answer {
+        Ok(Answer::Seated(seated)) => seated,
+        other => panic!("no seat: {other:?}"),
+    }
+}
