@@ -336,10 +336,15 @@ impl Connection {
             return Err(Violation("packet without frames"));
         }
         let mut reader = Reader::new(frames);
-        let mut eliciting = false;
+        let (mut eliciting, mut acks) = (false, false);
         while !reader.is_empty() {
             let frame = Frame::read(&mut reader)?;
             eliciting |= frame.is_eliciting();
+            // Acknowledgements are the one frame whose cost is not bounded by its own bytes.
+            let is_ack = matches!(frame, Frame::Ack(_));
+            if is_ack && std::mem::replace(&mut acks, true) {
+                return Err(Violation("second ack in a packet"));
+            }
             self.on_frame(number, frame, now)?;
             if self.is_over() {
                 return Ok(());
@@ -413,6 +418,10 @@ impl Connection {
             },
         );
         let eliciting = writer.is_eliciting();
+        debug_assert!(
+            eliciting || acked_up_to.is_some(),
+            "a packet without frames"
+        );
         writer.finish();
         self.seal(out, started);
         let packet = SentPacket {

@@ -6,7 +6,7 @@ use bytes::{BufMut, Bytes};
 use proptest::prelude::*;
 use rejoin_protocol::CloseReason;
 use rejoin_protocol::connection::{Connection, ConnectionEvent, PacketError};
-use rejoin_protocol::limits::{FRAGMENT_MAX, STREAM_WINDOW};
+use rejoin_protocol::limits::{AEAD_FAILURES_MAX, FRAGMENT_MAX, STREAM_WINDOW};
 use rejoin_protocol::packet::{Header, TruncatedNumber};
 use rejoin_protocol::wire::put_varint;
 
@@ -164,6 +164,10 @@ fn each_violation_closes_the_connection_and_says_so() {
         (beyond_window, "message beyond the stream window"),
         (changed_count, "fragment count changed"),
         (never_sent, "ack of a packet never sent"),
+        (
+            vec![0x02, 0, 0, 0, 0, 0x02, 0, 0, 0, 0],
+            "second ack in a packet",
+        ),
         (points_back, "fragment points before the first packet"),
     ];
     for (frames, violation) in cases {
@@ -206,4 +210,43 @@ fn a_replayed_or_ancient_packet_is_dropped() {
         Err(PacketError::Replayed)
     );
     assert_eq!(server.stats().dropped, 2);
+}
+
+#[test]
+fn a_key_tried_too_often_ends_the_connection() {
+    let mut world = World::settled(1, Link::CLEAN);
+    let now = world.now;
+    let server = world.connection(Side::Server);
+    let mut genuine = forged(1_000, &[1]);
+    let mut forgery = genuine.clone();
+    forgery[7] ^= 1;
+    let mut attempt = forgery.clone();
+    for _ in 1..AEAD_FAILURES_MAX {
+        attempt.copy_from_slice(&forgery);
+        assert_eq!(
+            server.handle_datagram(&mut attempt, now),
+            Err(PacketError::NotAuthentic)
+        );
+    }
+    assert_eq!(
+        server.handle_datagram(&mut genuine, now),
+        Ok(()),
+        "one short of the bound"
+    );
+    let mut last = forged(1_001, &[1]);
+    last[7] ^= 1;
+    assert_eq!(
+        server.handle_datagram(&mut last, now),
+        Err(PacketError::NotAuthentic)
+    );
+    assert!(server.is_closed());
+    let closed = std::iter::from_fn(|| server.poll_event()).last();
+    assert_eq!(
+        closed,
+        Some(ConnectionEvent::Closed(CloseReason::ProtocolViolation))
+    );
+    assert!(
+        !server.poll_transmit(&mut Vec::new(), now),
+        "a forger gets no answer"
+    );
 }

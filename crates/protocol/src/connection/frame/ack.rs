@@ -8,10 +8,10 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::super::error::Violation;
-use super::super::ranges::Ranges;
-use super::cut;
+use super::reader::cut;
 use super::writer::FrameWriter;
+use crate::connection::error::Violation;
+use crate::connection::ranges::Ranges;
 use crate::limits::ACK_RANGES_MAX;
 use crate::wire::{Malformed, Reader, VARINT_MAX, put_varint};
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::super::error::Violation;
+use crate::connection::error::Violation;
 use crate::limits::{FRAGMENT_MAX, LATEST_FRAGMENTS_MAX, RELIABLE_MAX};
 
 /// Fragments of the longest reliable message.

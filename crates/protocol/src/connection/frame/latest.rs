@@ -7,10 +7,10 @@
 //! Messages carry no number of their own: the packet number of the first fragment orders
 //! them, and later fragments say how far back that is.
 
-use super::super::error::Violation;
 use super::fragment::Fragment;
+use super::reader::{cut, read_data};
 use super::writer::{DataFrame, FRAGMENTED, FrameWriter, HAS_LENGTH};
-use super::{cut, read_data};
+use crate::connection::error::Violation;
 use crate::limits::LATEST_FRAGMENTS_MAX;
 use crate::wire::{Reader, put_varint};
 

@@ -15,6 +15,7 @@
 mod ack;
 mod fragment;
 mod latest;
+mod reader;
 mod signal;
 mod stream;
 mod writer;
@@ -27,7 +28,8 @@ pub(crate) use stream::{StreamFrame, StreamName};
 pub(crate) use writer::FrameWriter;
 
 use super::error::Violation;
-use crate::wire::{Malformed, Reader};
+use crate::wire::Reader;
+use reader::cut;
 
 /// A frame as read from an authentic packet.
 #[derive(Clone, Copy, Debug)]
@@ -66,22 +68,6 @@ impl<'a> Frame<'a> {
             Self::Ping | Self::Heartbeat(_) | Self::Stream(_) | Self::Latest(_) => true,
         }
     }
-}
-
-/// A frame that its packet cuts short.
-fn cut(_: Malformed) -> Violation {
-    Violation("frame cut short")
-}
-
-/// The data of a frame: after its length if there is one, else all that is left.
-fn read_data<'a>(has_length: bool, reader: &mut Reader<'a>) -> Result<&'a [u8], Violation> {
-    let len = if has_length {
-        let len = reader.varint().map_err(cut)?;
-        usize::try_from(len).map_err(|_| Violation("frame cut short"))?
-    } else {
-        reader.rest().len()
-    };
-    reader.take(len).map_err(cut)
 }
 
 #[cfg(test)]

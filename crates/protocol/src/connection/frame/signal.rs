@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use bytes::BufMut;
 
-use super::super::error::Violation;
-use super::cut;
+use super::reader::cut;
 use super::writer::FrameWriter;
 use crate::close::CloseReason;
+use crate::connection::error::Violation;
 use crate::wire::{Reader, put_varint, varint_len};
 
 /// Asks for an acknowledgement and says nothing else.

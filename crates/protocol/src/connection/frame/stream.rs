@@ -4,10 +4,10 @@
 //! type 1 | message id varint | [index 1 | count 1] | [length varint] | data
 //! ```
 
-use super::super::error::Violation;
 use super::fragment::{FRAGMENTS_MAX, Fragment};
+use super::reader::{cut, read_data};
 use super::writer::{DataFrame, FRAGMENTED, FrameWriter, HAS_LENGTH};
-use super::{cut, read_data};
+use crate::connection::error::Violation;
 use crate::limits::RELIABLE_MAX;
 use crate::wire::{Reader, put_varint};
 
