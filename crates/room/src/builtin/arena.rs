@@ -320,7 +320,8 @@ mod tests {
         let mut room = TestRoom::<Arena>::new();
         room.join(1)
             .latest(0, Move(1.0, 0.0, 5, false))
-            .latest(0, Move(-1.0, 0.0, 4, false));
+            .latest(0, Move(-1.0, 0.0, 4, false))
+            .latest(0, Move(-1.0, 0.0, 5, false));
         let before = room.view().players[0];
         room.ticks(1);
         let after = room.view().players[0];

@@ -20,6 +20,19 @@ fn a_panic_in_open_is_a_fault() {
 }
 
 #[test]
+fn an_input_beyond_its_bound_is_refused_by_name() {
+    let mut host = Host::new();
+    host.admit(1);
+    // The order's own head takes 9 bytes.
+    assert_eq!(
+        host.order(&Order::Note("x".repeat(4096 - 9))),
+        Ok(Outcome::Done)
+    );
+    let refusal = refusal(host.order(&Order::Note("x".repeat(4096 - 8))).unwrap()).unwrap();
+    assert_eq!(refusal.text, "an input has at most 4096 bytes, not 4097");
+}
+
+#[test]
 fn an_unreadable_input_is_refused_and_harmless() {
     let mut host = Host::new();
     host.admit(1);
