@@ -1,12 +1,13 @@
 //! What a shard is told when it starts.
 
+use std::fmt;
 use std::time::Duration;
 
 use rejoin_protocol::Epoch;
 use rejoin_protocol::crypto::StaticKeys;
 
 /// Settings of a shard, checked by the shell that made them.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Config {
     /// The server's static keys.
     pub keys: StaticKeys,
@@ -57,5 +58,23 @@ impl Config {
             empty_room_hold: Duration::from_secs(10),
             idle_session_hold: Duration::from_secs(600),
         }
+    }
+}
+
+impl fmt::Debug for Config {
+    /// Leaves the session secret out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("keys", &self.keys)
+            .field("auth", &self.auth)
+            .field("epoch", &self.epoch)
+            .field("shard", &self.shard)
+            .field("sessions_max", &self.sessions_max)
+            .field("rooms_max", &self.rooms_max)
+            .field("pending_joins_max", &self.pending_joins_max)
+            .field("seat_hold", &self.seat_hold)
+            .field("empty_room_hold", &self.empty_room_hold)
+            .field("idle_session_hold", &self.idle_session_hold)
+            .finish_non_exhaustive()
     }
 }

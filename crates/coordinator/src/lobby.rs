@@ -4,12 +4,14 @@
 //! Called in step 1 of the turn. Whether a player may enter is for the room to say, so the
 //! answers to joins wait for the calls of the turn.
 
+use std::time::Duration;
+
 use rejoin_protocol::limits::{LIST_MAX, METADATA_ENTRIES_MAX, ROOM_MEMBERS_MAX, SEATS_MAX};
 use rejoin_protocol::message::{
     Answer, CallId, ClientMessage, Filter, RoomCloseReason, RoomSettings, SeatChange,
 };
 use rejoin_protocol::planted::{self, Bug};
-use rejoin_protocol::{Refusal, RefusalCode, RequestId, Rng, RoomId, SeatId, Timestamp};
+use rejoin_protocol::{Refusal, RefusalCode, Rng, RoomId, SeatId, Timestamp};
 use rejoin_room::{Kind, Kinds, RoomSpec};
 use tracing::debug;
 
@@ -77,7 +79,7 @@ impl<D: Directory> Lobby<'_, D> {
                     ),
                 )
             }
-            ClientMessage::Join { call, room } => (call, self.join(caller(call), room, now)),
+            ClientMessage::Join { call, room } => (call, self.join(caller(call), room)),
             ClientMessage::JoinOrCreate {
                 call,
                 request,
@@ -85,7 +87,7 @@ impl<D: Directory> Lobby<'_, D> {
                 filters,
                 settings,
             } => {
-                let room = self.name_room(&kind, request);
+                let room = RoomId::of(&kind, request);
                 let wish = Wish {
                     room,
                     kind,
@@ -114,14 +116,6 @@ impl<D: Directory> Lobby<'_, D> {
         }
     }
 
-    fn name_room(&mut self, kind: &str, request: RequestId) -> RoomId {
-        let room = RoomId::of(kind, request);
-        if planted::is(Bug::RequestIdIgnored) && self.house.rooms.find(room).is_some() {
-            return RoomId::of(kind, RequestId(self.rng.bytes()));
-        }
-        room
-    }
-
     fn create(&mut self, caller: Caller, wish: Wish, now: Timestamp) -> Result<(), Refusal> {
         match self.house.rooms.find(wish.room) {
             Some(key) => self.admit(caller, key, false),
@@ -129,7 +123,7 @@ impl<D: Directory> Lobby<'_, D> {
         }
     }
 
-    fn join(&mut self, caller: Caller, room: RoomId, _now: Timestamp) -> Result<(), Refusal> {
+    fn join(&mut self, caller: Caller, room: RoomId) -> Result<(), Refusal> {
         let key = self.house.rooms.find(room).ok_or_else(unknown_room)?;
         self.admit(caller, key, false)
     }
@@ -143,16 +137,16 @@ impl<D: Directory> Lobby<'_, D> {
     ) -> Result<(), Refusal> {
         check_filters(filters)?;
         if let Some(key) = self.house.rooms.find(wish.room) {
+            if planted::is(Bug::RequestIdIgnored) {
+                let room = RoomId(self.rng.bytes());
+                return self.open(caller, Wish { room, ..wish }, now);
+            }
             return self.admit(caller, key, false);
         }
         if self.house.rooms.is_buried(wish.room, now) {
             return Err(closed_room());
         }
-        let ignored = planted::is(Bug::RequestIdIgnored);
-        match self
-            .place_for(caller.session, &wish.kind, filters)
-            .filter(|_| !ignored)
-        {
+        match self.place_for(caller.session, &wish.kind, filters) {
             Some(key) => self.admit(caller, key, false),
             None => self.open(caller, wish, now),
         }
@@ -332,13 +326,14 @@ impl<D: Directory> Lobby<'_, D> {
         let room = self.house.rooms.get_mut(key);
         if let Some(member) = room.and_then(|room| room.members.get_mut(&player)) {
             member.restart_view();
+            self.house.stats.resyncs += 1;
             self.house.resend(key);
         }
     }
 }
 
 /// When a request that met a busy moment may try again.
-const RETRY_SOON: std::time::Duration = std::time::Duration::from_millis(100);
+const RETRY_SOON: Duration = Duration::from_millis(100);
 
 fn check_settings(kind: Kind, mut settings: RoomSettings) -> Result<RoomSettings, Refusal> {
     settings.check(kind.name)?;

@@ -141,9 +141,21 @@ impl House {
     pub(crate) fn on_hold_over(&mut self, key: RoomKey, player: PlayerId) {
         let room = self.rooms.get(key);
         let member = room.and_then(|room| room.members.get(&player));
-        if let Some(session) = member.map(|member| member.session) {
+        let Some(session) = member.map(|member| member.session) else {
+            return;
+        };
+        // Back within this very turn: the room hears of it in a moment.
+        if !self.is_connected(session) {
             self.push_change(key, session, SeatChange::Left);
         }
+    }
+
+    /// True if a connection carries the session and its peer is there.
+    fn is_connected(&self, session: SessionKey) -> bool {
+        let session = self.sessions.get(session);
+        let slot = session.and_then(|session| session.connection);
+        let peer = slot.and_then(|slot| self.connections.get(slot));
+        peer.is_some_and(|peer| peer.connection.liveness() != Liveness::Detached)
     }
 
     /// Queues a change of a session's seat in a room.
@@ -197,6 +209,8 @@ impl House {
         reason: CloseReason,
         now: Timestamp,
     ) -> Option<SessionKey> {
+        // It may be gone already: several things can end it in one turn.
+        self.connections.get(slot)?;
         self.schedule.set(Due::Gone(slot), now + CLOSING_LIFE);
         self.connections.close(slot, reason)
     }

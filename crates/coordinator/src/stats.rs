@@ -29,6 +29,9 @@ pub struct ShardStats {
     pub snapshots_full: u64,
     /// Snapshots sent as deltas.
     pub snapshots_delta: u64,
+    /// Whole views asked for by clients who lost what a delta builds on. On a sound server
+    /// almost never: deltas build on what a client is known to have.
+    pub resyncs: u64,
     /// Calls taken out because room logic panicked in them.
     pub voids: u64,
     /// Rooms closed because their logic failed.

@@ -337,6 +337,11 @@ impl Seat {
             presence: Liveness::Live,
         }
     }
+
+    /// False if the seat is only held.
+    pub(crate) fn is_here(&self) -> bool {
+        self.presence != Liveness::Detached
+    }
 }
 
 impl Applied {

@@ -2,15 +2,17 @@
 //! lacks: the whole view, a delta against one it has, or only the news of its cursor.
 
 use bytes::Bytes;
+use rejoin_protocol::Timestamp;
 use rejoin_protocol::limits::{LATEST_MAX, VIEW_MAX};
 use rejoin_protocol::room_message::{RoomMessage, SnapshotHead};
-use rejoin_protocol::{PlayerId, Timestamp};
 use rejoin_room::RoomFault;
 
 use super::delivery::{Lane, Wanted};
+use super::durable::Seat;
 use super::ring::Ring;
 use super::room::{HostedRoom, Member};
 use crate::connections::Connections;
+use crate::keys::Slot;
 use crate::limits::PRIVATE_RING;
 use crate::stats::ShardStats;
 
@@ -47,7 +49,7 @@ pub(crate) fn encode(
             member.restart_view();
             member.delivery.show_private(private);
         }
-        member.shown_cursor = durable.seats.get(player).map_or(0, |seat| seat.cursor);
+        member.shown_cursor = durable.seats.get(player).map(|seat| seat.cursor);
     }
     room.on_shown(now);
     Ok(())
@@ -66,71 +68,89 @@ fn check_len(kind: &'static str, view: &[u8]) -> Result<(), RoomFault> {
 }
 
 /// Sends every member who is there what it lacks.
-pub(crate) fn send(room: &mut HostedRoom, connections: &mut Connections, stats: &mut ShardStats) {
-    let here: Vec<PlayerId> = room
-        .members
-        .keys()
-        .copied()
-        .filter(|player| room.is_here(*player))
-        .collect();
-    for player in here {
-        if let Some(member) = room.members.get_mut(&player) {
-            send_to(member, &mut room.ring, connections, stats);
+pub(crate) fn send(
+    room: &mut HostedRoom,
+    connections: &mut Connections,
+    scratch: &mut Vec<u8>,
+    stats: &mut ShardStats,
+) {
+    let Some(durable) = &room.durable else { return };
+    for (player, member) in &mut room.members {
+        let here = durable.seats.get(player).is_some_and(Seat::is_here);
+        if let (Some(slot), true) = (member.slot, here)
+            && let Some((snapshot, wanted)) = next_snapshot(member, &mut room.ring)
+        {
+            match snapshot.head.base {
+                Some(_) => stats.snapshots_delta += 1,
+                None => stats.snapshots_full += 1,
+            }
+            send_to(member, slot, (snapshot, wanted), connections, scratch);
         }
     }
 }
 
-fn send_to(
-    member: &mut Member,
-    shared: &mut Ring,
-    connections: &mut Connections,
-    stats: &mut ShardStats,
-) {
-    let Some(slot) = member.slot else { return };
+/// A snapshot as it travels.
+struct Snapshot {
+    head: SnapshotHead,
+    /// The whole view, or the delta that the head's base needs.
+    body: Bytes,
+}
+
+/// What the member lacks, if anything.
+fn next_snapshot(member: &mut Member, shared: &mut Ring) -> Option<(Snapshot, Wanted)> {
+    let cursor = member.shown_cursor?;
     let ring = member.private.as_deref_mut().unwrap_or(shared);
-    let Some(newest) = ring.newest() else { return };
-    let (sequence, content, cursor) = (newest.sequence, newest.content, member.shown_cursor);
+    let newest = ring.newest()?;
     let wanted = Wanted {
-        sequence,
-        content,
+        sequence: newest.sequence,
+        content: newest.content,
         cursor,
     };
     if !member.delivery.is_due(wanted) {
-        return;
+        return None;
     }
-    let (tick, check, whole) = (newest.tick, newest.check, newest.bytes.clone());
-    let base = member.delivery.base().filter(|base| *base < sequence);
-    let delta = base.and_then(|base| ring.delta_from(base));
-    let base = base.filter(|_| delta.is_some());
-    let head = SnapshotHead {
-        sequence,
-        base,
-        tick,
+    let whole = newest.bytes.clone();
+    let mut head = SnapshotHead {
+        sequence: newest.sequence,
+        base: None,
+        tick: newest.tick,
         cursor,
-        check,
+        check: newest.check,
         private: member.delivery.is_private(),
     };
-    match base {
-        Some(_) => stats.snapshots_delta += 1,
-        None => stats.snapshots_full += 1,
-    }
-    let body = delta.unwrap_or(whole);
-    let mut bytes = Vec::with_capacity(HEAD_LEN);
-    head.encode(&mut bytes);
-    let tag = Some(member.tag(sequence));
-    if bytes.len() + body.len() <= LATEST_MAX {
-        connections.send_latest(slot, member.seat, (&bytes, body), tag);
+    let base = member.delivery.base().filter(|base| *base < head.sequence);
+    let body = match base.and_then(|base| ring.delta_from(base)) {
+        Some(delta) => {
+            head.base = base;
+            delta
+        }
+        None => whole,
+    };
+    Some((Snapshot { head, body }, wanted))
+}
+
+fn send_to(
+    member: &mut Member,
+    slot: Slot,
+    (snapshot, wanted): (Snapshot, Wanted),
+    connections: &mut Connections,
+    scratch: &mut Vec<u8>,
+) {
+    let Snapshot { head, body } = snapshot;
+    scratch.clear();
+    head.encode(scratch);
+    let tag = Some(member.tag(head.sequence));
+    if scratch.len() + body.len() <= LATEST_MAX {
+        connections.send_latest(slot, member.seat, (scratch, body), tag);
         member.delivery.on_sent(wanted, Lane::Latest);
     } else {
-        bytes.extend_from_slice(&body);
+        scratch.extend_from_slice(&body);
+        let payload = Bytes::copy_from_slice(scratch);
         let message = RoomMessage::Snapshot {
             seat: member.seat,
-            payload: Bytes::from(bytes),
+            payload,
         };
         connections.send_ordered(slot, message.encode(), tag);
         member.delivery.on_sent(wanted, Lane::Ordered);
     }
 }
-
-/// Room for a usual head: four varints and the check.
-const HEAD_LEN: usize = 24;

@@ -83,3 +83,192 @@ pub(crate) fn rebuild(
     }
     Ok(room)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use rejoin_protocol::message::SeatChange;
+    use rejoin_protocol::{Incarnation, PlayerId, RoomId, SessionId};
+    use rejoin_room::{Cx, Room, RoomSettings, RoomSpec};
+    use rejoin_store::{MemoryStore, Record, Store};
+
+    use super::*;
+    use crate::rooms::entry::{Applicant, Opening};
+
+    /// Draws chance, sets timers, sends events and removes players.
+    struct Dice;
+
+    impl Room for Dice {
+        const KIND: &'static str = "dice";
+        const TICK_HZ: u32 = 10;
+
+        type State = Vec<u64>;
+        type Input = u8;
+        type View = Vec<u64>;
+        type Event = u64;
+
+        fn open(_spec: &RoomSpec, cx: &mut Cx<Self>) -> Vec<u64> {
+            vec![cx.rng().next_u64()]
+        }
+
+        fn input(state: &mut Vec<u64>, from: PlayerId, input: u8, cx: &mut Cx<Self>) {
+            state.push(cx.rng().next_u64() ^ from.0);
+            match input % 8 {
+                0 => cx.after(Duration::from_millis(u64::from(input)), u64::from(input)),
+                1 => cx.send_all(&u64::from(input)),
+                2 => cx.send(from, &7),
+                3 if input > 200 => cx.remove(from, "enough"),
+                _ => {}
+            }
+        }
+
+        fn tick(state: &mut Vec<u64>, cx: &mut Cx<Self>) {
+            let now = u64::try_from(cx.now().as_micros()).unwrap();
+            state.push(now);
+            if state.len() > 50 {
+                state.clear();
+            }
+        }
+
+        fn timer(state: &mut Vec<u64>, token: u64, cx: &mut Cx<Self>) {
+            state.push(token);
+            cx.send_all(&token);
+        }
+
+        fn view(state: &Vec<u64>) -> Cow<'_, Vec<u64>> {
+            Cow::Borrowed(state)
+        }
+    }
+
+    const ROOM: RoomId = RoomId([5; 16]);
+
+    fn session(number: u8) -> SessionId {
+        SessionId([number; 16])
+    }
+
+    fn opening() -> Entry {
+        let settings = RoomSettings {
+            members_max: 3,
+            ..RoomSettings::default()
+        };
+        let owner = session(0).player();
+        let spec = RoomSpec {
+            room: ROOM,
+            owner,
+            settings,
+        };
+        let (kind, version) = (Dice::KIND.to_owned(), Dice::VERSION);
+        Entry::Open(Box::new(Opening {
+            kind,
+            version,
+            seed: [9; 32],
+            spec,
+        }))
+    }
+
+    fn any_call() -> impl Strategy<Value = Entry> {
+        let player = (0_u8..4).prop_map(|number| session(number).player());
+        let change = prop_oneof![
+            Just(SeatChange::Suspect),
+            Just(SeatChange::Detached),
+            Just(SeatChange::Returned),
+            Just(SeatChange::Left),
+        ];
+        prop_oneof![
+            2 => (0_u8..4, 1_u32..3).prop_map(|(number, incarnation)| {
+                let (session, name) = (session(number), format!("p{number}"));
+                let incarnation = Incarnation(incarnation);
+                Entry::Admit(Box::new(Applicant { session, incarnation, name }))
+            }),
+            1 => (player.clone(), change, 1_u32..3).prop_map(|(player, change, incarnation)| {
+                Entry::Seat { player, change, incarnation: Incarnation(incarnation) }
+            }),
+            4 => (player.clone(), proptest::option::of(1_u64..40), any::<u8>()).prop_map(
+                |(player, number, input)| {
+                    let payload = rejoin_protocol::messagepack::encode(&input).unwrap().into();
+                    Entry::Input { player, number, payload }
+                }
+            ),
+            1 => (player, 1_u64..40).prop_map(|(player, number)| Entry::Void { player, number }),
+            2 => Just(Entry::Tick),
+            2 => Just(Entry::Timers),
+        ]
+    }
+
+    fn bytes(room: &Durable) -> Vec<u8> {
+        let mut out = Vec::new();
+        checkpoint::encode(room, Dice::KIND, &mut out).unwrap();
+        out
+    }
+
+    proptest! {
+        #[test]
+        fn a_rebuilt_room_is_the_live_one_bit_for_bit(
+            turns in vec((1_u64..400, vec(any_call(), 1..6)), 1..30),
+            kept_at in 0_usize..40,
+        ) {
+            let kinds = Kinds::new().with::<Dice>();
+            let mut store = MemoryStore::default();
+            let mut live = None;
+            let mut at = Duration::ZERO;
+            let first = std::iter::once((0, vec![opening()]));
+            for (turn, (wait, calls)) in first.chain(turns).enumerate() {
+                at += Duration::from_millis(wait);
+                let sequence = u64::try_from(turn).unwrap() + 1;
+                let mut body = Vec::new();
+                journal::encode(at, calls.iter(), &mut body);
+                store.append(&[Record { room: ROOM, sequence, body: &body }]).unwrap();
+                for call in &calls {
+                    let cursors = |room: &Option<Durable>| {
+                        let seats = room.as_ref().map(|room| room.seats.clone());
+                        seats.unwrap_or_default()
+                    };
+                    let before = cursors(&live);
+                    advance(&mut live, &kinds, at, call).unwrap();
+                    let after = cursors(&live);
+                    for (player, seat) in &before {
+                        let now = after.get(player).filter(|now| now.session == seat.session);
+                        prop_assert!(now.is_none_or(|now| now.cursor >= seat.cursor));
+                        prop_assert!(now.is_none_or(|now| now.events >= seat.events));
+                    }
+                }
+                let room = live.as_ref().unwrap();
+                prop_assert!(room.instance.members().keys().eq(room.seats.keys()));
+                if turn == kept_at {
+                    store.checkpoint(ROOM, sequence, bytes(room).into()).unwrap();
+                }
+            }
+            let stored = store.load(ROOM).unwrap().unwrap();
+            let rebuilt = rebuild(&stored, &kinds, u64::MAX).unwrap().unwrap();
+            prop_assert_eq!(bytes(&rebuilt), bytes(&live.unwrap()));
+        }
+    }
+
+    #[test]
+    fn a_history_that_cannot_be_read_says_where() {
+        let kinds = Kinds::new().with::<Dice>();
+        let mut body = Vec::new();
+        journal::encode(Duration::ZERO, [opening()].iter(), &mut body);
+        let stored = |records: Vec<(u64, Vec<u8>)>| Stored {
+            checkpoint_sequence: 0,
+            checkpoint: Vec::new().into(),
+            records: records
+                .into_iter()
+                .map(|(number, body)| (number, body.into()))
+                .collect(),
+        };
+        let error = |stored, kinds| rebuild(&stored, kinds, u64::MAX).unwrap_err();
+        let broken = stored(vec![(1, body.clone()), (2, vec![0, 99])]);
+        assert_eq!(error(broken, &kinds), ReplayError::Record(2));
+        let headless = stored(vec![(2, vec![0, 6])]);
+        assert_eq!(error(headless, &kinds), ReplayError::NotOpened);
+        let unknown = stored(vec![(1, body)]);
+        assert_eq!(
+            error(unknown, &Kinds::new()),
+            ReplayError::UnknownKind("dice".into())
+        );
+    }
+}

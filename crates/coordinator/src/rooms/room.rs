@@ -9,7 +9,7 @@ use std::time::Duration;
 use rejoin_protocol::connection::Tag;
 use rejoin_protocol::limits::SNAPSHOT_RING;
 use rejoin_protocol::message::{CallId, Metadata, RoomCard, RoomCloseReason};
-use rejoin_protocol::{Liveness, PlayerId, RoomId, SeatId, Timestamp};
+use rejoin_protocol::{PlayerId, RoomId, SeatId, Timestamp};
 use rejoin_room::{Kind, RoomSpec};
 
 use super::clock::Clock;
@@ -63,8 +63,10 @@ pub(crate) struct Member {
     pub(crate) private: Option<Box<Ring>>,
     /// Newest reliable input queued or applied.
     pub(crate) queued_to: u64,
-    /// The cursor at the newest view.
-    pub(crate) shown_cursor: u64,
+    /// The cursor at the newest view; `None` if none was made since the seat was taken. What the
+    /// room showed before is not for this member: it does not hold its row, and may hold what a
+    /// private view would hide.
+    pub(crate) shown_cursor: Option<u64>,
     /// Tells the snapshots of one delivery from those of the next.
     pub(crate) generation: u8,
 }
@@ -199,15 +201,9 @@ impl HostedRoom {
 
     /// True if anyone would see a view.
     pub(crate) fn has_watchers(&self) -> bool {
-        self.members
-            .iter()
-            .any(|(player, member)| member.slot.is_some() && self.is_here(*player))
-    }
-
-    /// False if the player's seat is only held.
-    pub(crate) fn is_here(&self, player: PlayerId) -> bool {
-        self.seat(player)
-            .is_some_and(|seat| seat.presence != Liveness::Detached)
+        self.members.iter().any(|(player, member)| {
+            member.slot.is_some() && self.seat(*player).is_some_and(Seat::is_here)
+        })
     }
 
     /// True if a view is to be made in this turn.
@@ -342,7 +338,7 @@ impl Member {
             delivery: Delivery::default(),
             private: None,
             queued_to: 0,
-            shown_cursor: 0,
+            shown_cursor: None,
             generation: 0,
         }
     }

@@ -31,6 +31,9 @@ pub(crate) fn apply<S: Store>(
         match replay::advance(&mut room.durable, kinds, work.at, &call.entry) {
             Ok(applied) => {
                 room.on_applied(&call.entry, now);
+                if matches!(call.entry, Entry::Open(_)) {
+                    info!(room = %room.id, kind = room.kind.name, "room is open");
+                }
                 house.carry_out(work.key, call, applied, now);
                 index += 1;
             }

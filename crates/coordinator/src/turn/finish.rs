@@ -67,7 +67,7 @@ fn show(
     }
     room.showing.ticked = false;
     if std::mem::take(&mut room.showing.resend) || encoded {
-        fanout::send(room, &mut house.connections, &mut house.stats);
+        fanout::send(room, &mut house.connections, scratch, &mut house.stats);
     }
     Ok(())
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 use rejoin_client::Event;
 use rejoin_coordinator::ShardStats;
 use rejoin_protocol::SeatId;
-use rejoin_protocol::message::RoomCloseReason;
+use rejoin_protocol::message::{RoomCloseReason, SeatChange};
 
-use crate::rooms::Act;
+use crate::rooms::{Act, board};
 use crate::world::{Network, World};
 
 /// Of each view a player was shown: whether it was private and whether it came whole.
@@ -112,6 +112,40 @@ fn a_late_joiner_sees_the_same_as_everyone() {
         world.view_bytes(ben, seat),
         world.view_bytes(ana, room.seat)
     );
+}
+
+#[test]
+fn a_joiner_is_never_shown_a_view_from_before_it_joined() {
+    for kind in ["yard", "mill"] {
+        let mut world = World::new();
+        let (ana, ben) = (world.player("ana"), world.player("ben"));
+        let room = world.create(ana, kind, 1);
+        let seat = world.join(ben, room.room).seat;
+        world.act(ben, seat, Act::Hide(7));
+        world.expect_view(ben, seat, |board| board.secret == Some(7));
+        world.ask(ben, |core| core.leave(seat)).unwrap();
+        let before = world.events(ben).len();
+        // A view is made while the request is on its way, so the next one is not due at once.
+        world.act(ana, room.seat, Act::Add(1));
+        let again = world.join(ben, room.room).seat;
+        world.expect_view(ben, again, |_| true);
+        let first = world.events(ben)[before..]
+            .iter()
+            .find_map(|event| match event {
+                Event::View { view, private, .. } => Some((board(view), *private)),
+                _ => None,
+            });
+        let (first, private) = first.unwrap();
+        let joins = first
+            .seats
+            .iter()
+            .filter(|(_, change)| *change == SeatChange::Joined);
+        assert_eq!(joins.count(), 3, "{kind}: the view knows of the join");
+        assert!(
+            private,
+            "{kind}: what is hidden from the player stays hidden"
+        );
+    }
 }
 
 #[test]
