@@ -25,6 +25,17 @@ pub(crate) struct Seen<V> {
     pub(crate) tick: u64,
     pub(crate) bytes: Bytes,
     pub(crate) view: V,
+    /// True if every member sees this, false if it is one member's alone.
+    pub(crate) is_shared: bool,
+}
+
+impl<V> Seen<V> {
+    /// True if two members of a room may hold these at the same time. An idle room shows the same
+    /// under several numbers: a member is told anew only when its own cursor moves.
+    pub(crate) fn agrees_with(&self, other: &Self) -> bool {
+        let alone = !self.is_shared || !other.is_shared;
+        alone || self.sequence == other.sequence || self.bytes == other.bytes
+    }
 }
 
 /// What is known of a view before it is decoded.
@@ -67,7 +78,10 @@ impl<V: DeserializeOwned> Agreement<V> {
             self.compared += 1;
             return Ok(Rc::clone(seen));
         }
-        let seen = Rc::new(decode(label, bytes)?);
+        let seen = Rc::new(Seen {
+            is_shared: true,
+            ..decode(label, bytes)?
+        });
         self.recent.insert(label.sequence, Rc::clone(&seen));
         if self.recent.len() > REMEMBERED {
             self.recent.pop_first();
@@ -76,7 +90,7 @@ impl<V: DeserializeOwned> Agreement<V> {
     }
 }
 
-/// Reads a view.
+/// Reads a view that is one member's alone.
 ///
 /// # Errors
 /// It is not a `V`.
@@ -88,6 +102,7 @@ pub(crate) fn decode<V: DeserializeOwned>(label: Label, bytes: &Bytes) -> Result
         tick: label.tick,
         bytes: bytes.clone(),
         view,
+        is_shared: false,
     })
 }
 

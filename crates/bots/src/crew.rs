@@ -239,21 +239,20 @@ impl<B: Behaviour> Crew<B> {
 
     /// What is still missing after the end of play.
     pub(crate) fn unsettled(&self) -> Unsettled {
-        let mut newest: Vec<Option<Option<u64>>> = vec![None; self.rooms.len()];
+        let mut newest = vec![None; self.rooms.len()];
         let mut divided = vec![false; self.rooms.len()];
         let mut uncovered = 0;
         for bot in self.seated() {
             uncovered += usize::from(!bot.sends.all_covered());
-            let sequence = bot.seen().map(|seen| seen.sequence);
-            let places = (
-                newest.get_mut(bot.place.room),
-                divided.get_mut(bot.place.room),
-            );
-            let (Some(newest), Some(divided)) = places else {
+            let room = bot.place.room;
+            let (Some(newest), Some(divided)) = (newest.get_mut(room), divided.get_mut(room))
+            else {
                 continue;
             };
-            *divided |= sequence.is_none() || newest.is_some_and(|other| other != sequence);
-            *newest = Some(sequence);
+            match bot.seen() {
+                None => *divided = true,
+                Some(seen) => *divided |= !newest.get_or_insert(seen).agrees_with(seen),
+            }
         }
         Unsettled {
             uncovered,

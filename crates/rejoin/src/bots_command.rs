@@ -1,0 +1,327 @@
+//! `bots`: players without people, against any server. Lines while they play, then a summary.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::time::Duration;
+
+use rejoin_bots::{
+    Cause, Control, FleetError, Mode, Observer, Options, Percentiles, Progress, Report, Stage,
+};
+use rejoin_client::ServerAddress;
+
+use crate::app::App;
+use crate::cli::BotsArgs;
+use crate::exit::{Exit, Failure};
+use crate::figures::{bytes, millis, percent, thousands};
+use crate::output;
+use crate::stop::Stop;
+
+/// Runs the command.
+///
+/// # Errors
+/// The bots could not play, or saw something that must not happen.
+pub(crate) fn run(app: &App, args: &BotsArgs) -> Result<(), Failure> {
+    let kind = args.kind.as_deref().unwrap_or_else(|| app.default_kind());
+    let mut options = Options::new(resolve(&args.address)?, args.address.key);
+    options.bots = usize::try_from(args.bots).unwrap_or(usize::MAX);
+    options.rooms = usize::try_from(args.rooms).unwrap_or(usize::MAX);
+    options.mode = args.input_mode;
+    options.input_hz = args.input_rate;
+    options.play_for = args.duration;
+    options.seed = args.seed;
+    options.net = args.net;
+    output::line(introduction(kind, &options, &args.address));
+    let mut lines = Lines::new(Stop::listen()?);
+    let report = app.behaviours().run(kind, &options, &mut lines)?;
+    for line in summary(&report) {
+        output::line(line);
+    }
+    judge(&report)
+}
+
+/// What will be played.
+pub(crate) fn introduction(kind: &str, options: &Options, address: &ServerAddress) -> String {
+    format!(
+        "{} bots in {} rooms of kind {kind} on {address}\n{} inputs at {} Hz for {:?}, seed {}",
+        options.bots,
+        options.rooms.min(options.bots),
+        options.mode,
+        options.input_hz,
+        options.play_for,
+        options.seed,
+    )
+}
+
+/// Tells a run in lines, one each second.
+#[derive(Debug)]
+pub(crate) struct Lines {
+    stop: Stop,
+    before: Option<Progress>,
+}
+
+impl Lines {
+    /// Lines until `stop` is asked for.
+    pub(crate) const fn new(stop: Stop) -> Self {
+        Self { stop, before: None }
+    }
+}
+
+impl Observer for Lines {
+    fn interval(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
+    fn observe(&mut self, progress: &Progress) -> Control {
+        if self.before.is_none() {
+            output::line(HEADING);
+        }
+        output::line(progress_line(progress, self.before.as_ref()));
+        self.before = Some(progress.clone());
+        if self.stop.is_asked() {
+            Control::Stop
+        } else {
+            Control::Continue
+        }
+    }
+}
+
+/// What the columns of [`progress_line`] are.
+const HEADING: &str =
+    "            s   bots   inputs sent  acknowledged  snapshots/s  round trip    input";
+
+/// One second of a run. Latencies are medians.
+fn progress_line(now: &Progress, before: Option<&Progress>) -> String {
+    let stage = match now.stage {
+        Stage::Joining => "joining",
+        Stage::Playing => "playing",
+        Stage::Settling => "settling",
+        Stage::Leaving => "leaving",
+    };
+    let snapshots = |progress: &Progress| progress.snapshots.full + progress.snapshots.delta;
+    let newly = snapshots(now).saturating_sub(before.map_or(0, snapshots));
+    let known = |measured: &Percentiles| match measured.count {
+        0 => "-".to_owned(),
+        _ => millis(measured.p50_ms),
+    };
+    let sent = if now.inputs.reliable > 0 {
+        now.inputs.reliable
+    } else {
+        now.inputs.latest
+    };
+    let failed = if now.failed > 0 {
+        format!("  {} failed", now.failed)
+    } else {
+        String::new()
+    };
+    format!(
+        "{stage:<8} {:>4.0} {:>6} {:>13} {:>13} {:>12} {:>11} {:>8}{failed}",
+        now.in_stage.as_secs_f64(),
+        now.playing,
+        thousands(sent),
+        thousands(now.inputs.acknowledged),
+        thousands(newly),
+        known(&now.rtt),
+        known(&now.input),
+    )
+}
+
+/// The figures that matter, as a table of lines.
+pub(crate) fn summary(report: &Report) -> Vec<String> {
+    let inputs = &report.inputs;
+    let snapshots = report.snapshots.full + report.snapshots.delta;
+    let traffic = &report.traffic;
+    let late = if report.late {
+        "; these figures speak of the tester"
+    } else {
+        ""
+    };
+    let mut lines = vec![
+        format!(
+            "bots        {} of {} took a seat in {} rooms, and played {:.1} s",
+            report.joined, report.bots, report.rooms, report.played_s
+        ),
+        inputs_line(report),
+        format!(
+            "snapshots   {}, {:.1} % of them deltas; {} compared between members",
+            thousands(snapshots),
+            percent(report.snapshots.delta, snapshots.max(1)),
+            thousands(report.snapshots.compared)
+        ),
+        format!("round trip  {}", spread(&report.rtt)),
+        format!("input       {} until seen", spread(&report.input)),
+        format!("join        {}", spread(&report.join)),
+        format!(
+            "network     up {} in {} datagrams, {:.1} % lost; down {} in {}",
+            bytes(traffic.bytes_up),
+            thousands(traffic.datagrams_up),
+            percent(traffic.lost_up, traffic.datagrams_up.max(1)),
+            bytes(traffic.bytes_down),
+            thousands(traffic.datagrams_down)
+        ),
+        format!("tester      {} late{late}", spread(&report.lateness)),
+    ];
+    if inputs.refused > 0 {
+        lines.push(format!(
+            "            {} inputs were not sent: a send queue was full",
+            thousands(inputs.refused)
+        ));
+    }
+    lines.extend(verdict(report));
+    lines
+}
+
+fn spread(measured: &Percentiles) -> String {
+    let [p50, p99, max] = [measured.p50_ms, measured.p99_ms, measured.max_ms].map(millis);
+    format!("p50 {p50}, p99 {p99}, max {max}")
+}
+
+fn inputs_line(report: &Report) -> String {
+    let inputs = &report.inputs;
+    let planned = thousands(inputs.planned);
+    match report.mode {
+        Mode::Latest => format!(
+            "inputs      {planned} planned, {} sent",
+            thousands(inputs.latest)
+        ),
+        Mode::Reliable => format!(
+            "inputs      {planned} planned, {} sent, {} acknowledged ({:.1} %)",
+            thousands(inputs.reliable),
+            thousands(inputs.acknowledged),
+            percent(inputs.acknowledged, inputs.planned)
+        ),
+    }
+}
+
+fn verdict(report: &Report) -> Vec<String> {
+    let span = |ms: Option<f64>| ms.map_or_else(|| "never".to_owned(), millis);
+    if report.is_ok() {
+        return vec![format!(
+            "checks      all held: members agreed after {}, all was settled after {}",
+            span(report.agreed_after_ms),
+            span(report.settled_after_ms)
+        )];
+    }
+    let mut lines = vec![format!(
+        "checks      {} failed",
+        thousands(report.failures_total)
+    )];
+    lines.extend(
+        report
+            .failures
+            .iter()
+            .take(10)
+            .map(|failure| format!("            {failure}")),
+    );
+    lines
+}
+
+/// Success, or the failure that explains the others.
+///
+/// # Errors
+/// A check failed, or bots could not play.
+pub(crate) fn judge(report: &Report) -> Result<(), Failure> {
+    if report.is_ok() {
+        return Ok(());
+    }
+    let Some(root) = report.root_failure() else {
+        let text = format!("{} of {} bots took a seat", report.joined, report.bots);
+        return Err(Failure::new(Exit::CheckFailed, text));
+    };
+    let exit = match root.cause {
+        Cause::Unreachable => Exit::Unreachable,
+        Cause::Version => Exit::Version,
+        Cause::Refused => Exit::Refused,
+        Cause::Lost => Exit::ConnectionLost,
+        Cause::Check => Exit::CheckFailed,
+    };
+    let more = match report.failures_total {
+        0 | 1 => String::new(),
+        total => format!(" (and {} more)", thousands(total - 1)),
+    };
+    Err(Failure::new(exit, format!("{root}{more}")))
+}
+
+/// The first address of the host that a bot can use.
+///
+/// # Errors
+/// The name has none.
+fn resolve(address: &ServerAddress) -> Result<SocketAddr, Failure> {
+    let host = address.host.as_str();
+    let fail =
+        |why: String| Failure::new(Exit::Unreachable, format!("cannot resolve {host}: {why}"));
+    (host, address.port)
+        .to_socket_addrs()
+        .map_err(|error| fail(error.to_string()))?
+        .next()
+        .ok_or_else(|| fail("the name has no address".to_owned()))
+}
+
+impl From<FleetError> for Failure {
+    fn from(error: FleetError) -> Self {
+        let usage = matches!(error, FleetError::UnknownKind { .. });
+        Self::new(if usage { Exit::Usage } else { Exit::Internal }, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rejoin_bots::Failure as BotFailure;
+
+    use super::*;
+
+    fn report(failures: Vec<BotFailure>) -> Report {
+        Report {
+            kind: "arena",
+            mode: Mode::Reliable,
+            seed: 1,
+            input_hz: 30,
+            bots: 2,
+            joined: 2,
+            rooms: 1,
+            played_s: 1.0,
+            inputs: rejoin_bots::Inputs::default(),
+            snapshots: rejoin_bots::Snapshots::default(),
+            events: 0,
+            traffic: rejoin_bots::Traffic::default(),
+            join: Percentiles::default(),
+            rtt: Percentiles::default(),
+            input: Percentiles::default(),
+            lateness: Percentiles::default(),
+            late: false,
+            agreed_after_ms: Some(1.0),
+            settled_after_ms: Some(2.0),
+            failures_total: u64::try_from(failures.len()).unwrap(),
+            failures,
+        }
+    }
+
+    fn failure(bot: Option<usize>, cause: Cause) -> BotFailure {
+        BotFailure {
+            bot,
+            cause,
+            text: format!("{cause:?}"),
+        }
+    }
+
+    #[test]
+    fn a_run_without_failures_is_a_success() {
+        assert_eq!(judge(&report(Vec::new())), Ok(()));
+    }
+
+    #[test]
+    fn the_failure_that_explains_the_others_gives_the_code() {
+        let found = judge(&report(vec![
+            failure(None, Cause::Check),
+            failure(Some(7), Cause::Lost),
+            failure(Some(8), Cause::Lost),
+        ]));
+        assert_eq!(
+            found,
+            Err(Failure::new(
+                Exit::ConnectionLost,
+                "bot 7: Lost (and 2 more)"
+            ))
+        );
+        let found = judge(&report(vec![failure(None, Cause::Check)]));
+        assert_eq!(found, Err(Failure::new(Exit::CheckFailed, "Check")));
+    }
+}

@@ -1,0 +1,60 @@
+//! `demo`: a server of its own, bots that play on it, and a picture of both.
+//!
+//! ```text
+//! demo process                                 server process
+//!   bots (a thread) ---------- UDP ------------> serve, on a free loopback port
+//!   picture or lines            pipe to stdin -> ends when the pipe does
+//! ```
+//!
+//! The pipe closes however the demo ends, so the server never outlives it.
+
+mod child;
+mod field;
+mod lines;
+mod live;
+mod picture;
+mod show;
+mod terminal;
+mod usage;
+
+use rejoin_bots::{Options, Report};
+use rejoin_room::Room;
+use rejoin_room::builtin::arena::Arena;
+
+use crate::app::App;
+use crate::bots_command::{judge, summary};
+use crate::cli::DemoArgs;
+use crate::exit::Failure;
+use crate::output;
+use crate::stop::Stop;
+
+use child::ServerChild;
+
+/// Runs the command.
+///
+/// # Errors
+/// The server did not start, or a check failed.
+pub(crate) fn run(app: &App, args: &DemoArgs) -> Result<(), Failure> {
+    let stop = Stop::listen()?;
+    let server = ServerChild::start()?;
+    let kind = app.default_kind();
+    let mut options = Options::new(server.socket(), server.address().key);
+    options.bots = usize::try_from(args.bots).unwrap_or(usize::MAX);
+    options.rooms = usize::try_from(args.rooms).unwrap_or(usize::MAX);
+    options.play_for = args.duration;
+    let report = if kind == Arena::KIND && terminal::fits() {
+        show::play(app, &options, &server, &stop)?
+    } else {
+        lines::play(app, kind, &options, &server, stop)?
+    };
+    let ended = server.end();
+    tell(&report);
+    judge(&report)?;
+    ended
+}
+
+fn tell(report: &Report) {
+    for line in summary(report) {
+        output::line(line);
+    }
+}

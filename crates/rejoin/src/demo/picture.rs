@@ -1,0 +1,329 @@
+//! The picture: one room's field, the figures that matter, and how far the match is.
+
+use std::time::Duration;
+
+use ratatui::Frame;
+use ratatui::layout::{Alignment, Constraint, Layout, Rect};
+use ratatui::style::{Color, Modifier, Style};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, BorderType, Paragraph, Sparkline};
+use rejoin_bots::{Progress, Stage};
+
+use crate::figures::{bytes, millis, percent, thousands};
+
+use super::field::FieldView;
+use super::live::Live;
+use super::terminal::{HEIGHT_MIN, WIDTH_MIN};
+use super::usage::Usage;
+
+/// Columns of the figures.
+const PANEL_WIDTH: u16 = 26;
+/// Rows of the figures; what is left below them holds the course of the latency.
+const PANEL_HEIGHT: u16 = 22;
+/// Rows of that course, with its heading.
+const COURSE_HEIGHT: u16 = 6;
+/// The latency that fills it, unless one is longer: an input waits for a tick of 33 ms at most.
+const COURSE_FULL_US: u64 = 50_000;
+
+/// All that a picture is made of.
+pub(super) struct Picture<'a> {
+    pub(super) live: &'a Live,
+    pub(super) usage: &'a Usage,
+    /// The server's address.
+    pub(super) address: &'a str,
+    pub(super) bots: usize,
+    pub(super) rooms: usize,
+    pub(super) play_for: Duration,
+    /// True without colours.
+    pub(super) plain: bool,
+    /// True once the user wants the end.
+    pub(super) ending: bool,
+}
+
+impl Picture<'_> {
+    /// Draws it.
+    pub(super) fn draw(&self, frame: &mut Frame<'_>) {
+        let area = frame.area();
+        if area.width < WIDTH_MIN || area.height < HEIGHT_MIN {
+            return draw_too_small(frame);
+        }
+        let rows = [
+            Constraint::Length(1),
+            Constraint::Min(0),
+            Constraint::Length(1),
+        ];
+        let [head, middle, foot] = Layout::vertical(rows).areas(area);
+        let columns = [
+            Constraint::Min(0),
+            Constraint::Length(1),
+            Constraint::Length(PANEL_WIDTH),
+        ];
+        let [field, _, panel] = Layout::horizontal(columns).areas(middle);
+        frame.render_widget(self.head(), head);
+        self.draw_field(frame, field);
+        self.draw_panel(frame, panel);
+        self.draw_foot(frame, foot);
+    }
+
+    fn head(&self) -> Line<'static> {
+        let words = format!(
+            "{} bots in {} rooms on {}",
+            self.bots, self.rooms, self.address
+        );
+        Line::from(vec![
+            Span::styled(" Rejoin", self.accent().add_modifier(Modifier::BOLD)),
+            Span::styled(format!("  {words}"), faint()),
+        ])
+    }
+
+    fn draw_field(&self, frame: &mut Frame<'_>, area: Rect) {
+        let glimpse = self
+            .live
+            .progress
+            .as_ref()
+            .and_then(|progress| progress.glimpse.as_ref());
+        let title = glimpse.map_or_else(String::new, |glimpse| {
+            let (room, rooms) = (glimpse.room + 1, self.rooms);
+            let players = self.live.trails.len();
+            let tick = thousands(glimpse.tick);
+            format!(" room {room} of {rooms} · {players} players · tick {tick} ")
+        });
+        let block = Block::bordered()
+            .border_type(BorderType::Rounded)
+            .border_style(faint())
+            .title(Span::styled(title, Style::new()));
+        let inner = block.inner(area);
+        frame.render_widget(block, area);
+        frame.render_widget(
+            FieldView {
+                trails: &self.live.trails,
+                plain: self.plain,
+            },
+            inner,
+        );
+    }
+
+    fn draw_panel(&self, frame: &mut Frame<'_>, area: Rect) {
+        let Some(progress) = &self.live.progress else {
+            return;
+        };
+        let rows = [
+            Constraint::Length(PANEL_HEIGHT),
+            Constraint::Length(COURSE_HEIGHT),
+        ];
+        let [figures, course] = Layout::vertical(rows).areas(area);
+        frame.render_widget(Paragraph::new(self.figures(progress)), figures);
+        if area.height >= PANEL_HEIGHT + COURSE_HEIGHT {
+            self.draw_course(frame, course);
+        }
+    }
+
+    fn figures(&self, now: &Progress) -> Vec<Line<'static>> {
+        let unknown = || "–".to_owned();
+        let snapshots = now.snapshots.full + now.snapshots.delta;
+        let cpu = self
+            .usage
+            .cpu_percent
+            .map_or_else(unknown, |share| format!("{share:.1} %"));
+        let seconds = now.input.count > 0;
+        let latency = |ms: f64| if seconds { millis(ms) } else { unknown() };
+        let deltas = percent(now.snapshots.delta, snapshots);
+        vec![
+            self.heading("match"),
+            figure("players", thousands(count(now.playing))),
+            figure("rooms", thousands(count(now.rooms))),
+            Line::default(),
+            self.heading("inputs, exactly once"),
+            figure("sent", thousands(now.inputs.reliable)),
+            figure("applied", thousands(now.inputs.acknowledged)),
+            figure("until seen, p50", latency(now.input.p50_ms)),
+            figure("until seen, p99", latency(now.input.p99_ms)),
+            Line::default(),
+            self.heading("snapshots"),
+            figure("per second", thousands(self.live.rates.snapshots)),
+            figure(
+                "as deltas",
+                if snapshots > 0 {
+                    format!("{deltas:.1} %")
+                } else {
+                    unknown()
+                },
+            ),
+            Line::default(),
+            self.heading("network"),
+            figure("round trip, p50", millis(now.rtt.p50_ms)),
+            figure("round trip, p99", millis(now.rtt.p99_ms)),
+            figure("down", format!("{}/s", bytes(self.live.rates.bytes_down))),
+            Line::default(),
+            self.heading("server"),
+            figure("of one core", cpu),
+            figure(
+                "memory",
+                self.usage.memory_bytes.map_or_else(unknown, bytes),
+            ),
+        ]
+    }
+
+    fn draw_course(&self, frame: &mut Frame<'_>, area: Rect) {
+        let rows = [Constraint::Length(2), Constraint::Min(0)];
+        let [heading, course] = Layout::vertical(rows).areas(area);
+        let heading_lines = vec![Line::default(), self.heading("until seen, by second")];
+        frame.render_widget(Paragraph::new(heading_lines), heading);
+        let width = usize::from(course.width);
+        let seconds = &self.live.latency_us;
+        let shown = seconds
+            .iter()
+            .skip(seconds.len().saturating_sub(width))
+            .copied();
+        let longest = seconds
+            .iter()
+            .copied()
+            .max()
+            .unwrap_or(0)
+            .max(COURSE_FULL_US);
+        let bars = Sparkline::default()
+            .style(self.accent())
+            .max(longest)
+            .data(shown);
+        frame.render_widget(bars, course);
+    }
+
+    fn draw_foot(&self, frame: &mut Frame<'_>, area: Rect) {
+        let (words, share) = self.course_of_match();
+        let keys = "←/→ room   q end ";
+        let taken = words.chars().count() + keys.chars().count() + 6;
+        let width = usize::from(area.width).saturating_sub(taken);
+        let full = filled(width, share);
+        let line = Line::from(vec![
+            Span::raw(" "),
+            Span::styled("━".repeat(full), self.accent()),
+            Span::styled("─".repeat(width - full), faint()),
+            Span::raw(format!("  {words}   ")),
+            Span::styled(keys, faint()),
+        ]);
+        frame.render_widget(line, area);
+    }
+
+    /// Words about the part of the run, and how much of it is done.
+    fn course_of_match(&self) -> (String, f64) {
+        let Some(now) = &self.live.progress else {
+            return ("starting".to_owned(), 0.0);
+        };
+        match now.stage {
+            Stage::Joining => {
+                let share = ratio(now.playing, self.bots);
+                (format!("{} of {} joined", now.playing, self.bots), share)
+            }
+            Stage::Playing if self.ending => ("ending".to_owned(), 1.0),
+            Stage::Playing => {
+                let (done, all) = (now.in_stage.as_secs(), self.play_for.as_secs_f64());
+                let share = now.in_stage.as_secs_f64() / all.max(f64::MIN_POSITIVE);
+                (format!("{done} s of {all:.0} s"), share)
+            }
+            Stage::Settling => ("counting every input".to_owned(), 1.0),
+            Stage::Leaving => ("leaving".to_owned(), 1.0),
+        }
+    }
+
+    fn heading(&self, text: &'static str) -> Line<'static> {
+        Line::from(Span::styled(text, self.accent()))
+    }
+
+    fn accent(&self) -> Style {
+        if self.plain {
+            Style::new()
+        } else {
+            Style::new().fg(Color::Indexed(73))
+        }
+    }
+}
+
+fn draw_too_small(frame: &mut Frame<'_>) {
+    let area = frame.area();
+    let text = format!(
+        "{} x {} is too small:\nplease make it {WIDTH_MIN} x {HEIGHT_MIN}\n\nq ends the demo",
+        area.width, area.height
+    );
+    frame.render_widget(Paragraph::new(text).alignment(Alignment::Center), area);
+}
+
+/// A name at the left and its value at the right.
+fn figure(name: &'static str, value: String) -> Line<'static> {
+    let space = usize::from(PANEL_WIDTH).saturating_sub(name.len() + value.chars().count() + 2);
+    Line::from(vec![
+        Span::styled(format!(" {name}"), faint()),
+        Span::raw(" ".repeat(space)),
+        Span::raw(value),
+    ])
+}
+
+const fn faint() -> Style {
+    Style::new().add_modifier(Modifier::DIM)
+}
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+fn ratio(part: usize, whole: usize) -> f64 {
+    percent(count(part), count(whole)) / 100.0
+}
+
+/// Columns of `width` that `share` fills.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "a share of a terminal's width"
+)]
+fn filled(width: usize, share: f64) -> usize {
+    ((width as f64) * share.clamp(0.0, 1.0)) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use ratatui::Terminal;
+    use ratatui::backend::TestBackend;
+
+    use super::*;
+
+    fn drawn(width: u16, height: u16) -> String {
+        let (live, usage) = (Live::default(), Usage::of(1));
+        let picture = Picture {
+            live: &live,
+            usage: &usage,
+            address: "rejoin://127.0.0.1:41234",
+            bots: 48,
+            rooms: 6,
+            play_for: Duration::from_secs(20),
+            plain: true,
+            ending: false,
+        };
+        let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+        terminal.draw(|frame| picture.draw(frame)).unwrap();
+        terminal.backend().to_string()
+    }
+
+    #[test]
+    fn a_terminal_of_any_size_is_drawn_on() {
+        for (width, height) in [(80, 24), (81, 25), (200, 60), (500, 200)] {
+            assert!(
+                drawn(width, height).contains("48 bots in 6 rooms"),
+                "{width} x {height}"
+            );
+        }
+        for (width, height) in [(1, 1), (79, 24), (80, 23), (10, 3)] {
+            assert!(
+                !drawn(width, height).contains("48 bots"),
+                "{width} x {height}"
+            );
+        }
+        assert!(drawn(79, 24).contains("please make it 80 x 24"));
+    }
+
+    #[test]
+    fn a_figure_fills_the_panel() {
+        let line = figure("sent", thousands(1_234_567));
+        assert_eq!(line.width(), usize::from(PANEL_WIDTH) - 1);
+    }
+}

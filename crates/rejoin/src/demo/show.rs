@@ -1,0 +1,195 @@
+//! The demo in the terminal: bots play in a thread, this one draws and listens to keys.
+
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread::{self, ScopedJoinHandle};
+use std::time::{Duration, Instant};
+
+use crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use rejoin_bots::{Control, FleetError, Observer, Options, Progress, Report};
+use rejoin_room::Room;
+use rejoin_room::builtin::arena::Arena;
+
+use crate::app::App;
+use crate::exit::{Exit, Failure};
+use crate::stop::Stop;
+
+use super::child::ServerChild;
+use super::live::Live;
+use super::picture::Picture;
+use super::terminal::{Screen, is_plain};
+use super::usage::Usage;
+
+/// Between pictures: 20 per second look smooth and cost little.
+const FRAME: Duration = Duration::from_millis(50);
+
+/// What the bots' thread and the picture share.
+#[derive(Debug, Default)]
+struct Shared {
+    newest: Mutex<Option<Progress>>,
+    room: AtomicUsize,
+}
+
+/// The bots' side of it.
+struct Watcher<'a> {
+    shared: &'a Shared,
+    stop: &'a Stop,
+}
+
+/// The picture's side.
+struct Viewer<'a> {
+    shared: &'a Shared,
+    stop: &'a Stop,
+    options: &'a Options,
+    address: String,
+    usage: Usage,
+    live: Live,
+}
+
+type Run<'scope> = ScopedJoinHandle<'scope, Result<Report, FleetError>>;
+
+/// Plays, and shows it.
+///
+/// # Errors
+/// The run could not start, or the terminal fails.
+pub(super) fn play(
+    app: &App,
+    options: &Options,
+    server: &ServerChild,
+    stop: &Stop,
+) -> Result<Report, Failure> {
+    let shared = Shared::default();
+    let viewer = Viewer {
+        shared: &shared,
+        stop,
+        options,
+        address: server.address().to_string(),
+        usage: Usage::of(server.process()),
+        live: Live::default(),
+    };
+    thread::scope(|scope| {
+        let mut watcher = Watcher {
+            shared: &shared,
+            stop,
+        };
+        let run = scope.spawn(move || app.behaviours().run(Arena::KIND, options, &mut watcher));
+        let shown = viewer.show(&run);
+        if shown.is_err() {
+            stop.ask();
+        }
+        let report = match run.join() {
+            Ok(report) => report?,
+            Err(panic) => std::panic::resume_unwind(panic),
+        };
+        shown.map_err(|error| {
+            Failure::new(Exit::Internal, format!("the terminal fails: {error}"))
+        })?;
+        Ok(report)
+    })
+}
+
+impl Observer for Watcher<'_> {
+    fn interval(&self) -> Duration {
+        FRAME
+    }
+
+    fn room(&self) -> usize {
+        self.shared.room.load(Ordering::Relaxed)
+    }
+
+    fn observe(&mut self, progress: &Progress) -> Control {
+        let mut newest = self
+            .shared
+            .newest
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *newest = Some(progress.clone());
+        if self.stop.is_asked() {
+            Control::Stop
+        } else {
+            Control::Continue
+        }
+    }
+}
+
+impl Viewer<'_> {
+    /// Draws until the bots are done. The terminal is given back on every way out.
+    fn show(mut self, run: &Run<'_>) -> io::Result<()> {
+        let mut screen = Screen::take()?;
+        while !run.is_finished() {
+            let now = Instant::now();
+            self.usage.look(now);
+            let newest = self
+                .shared
+                .newest
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take();
+            if let Some(progress) = newest {
+                self.live.take(progress, now);
+            }
+            screen.terminal.draw(|frame| self.picture().draw(frame))?;
+            self.listen(now + FRAME)?;
+        }
+        Ok(())
+    }
+
+    fn picture(&self) -> Picture<'_> {
+        Picture {
+            live: &self.live,
+            usage: &self.usage,
+            address: &self.address,
+            bots: self.options.bots,
+            rooms: self.rooms(),
+            play_for: self.options.play_for,
+            plain: is_plain(),
+            ending: self.stop.is_asked(),
+        }
+    }
+
+    fn rooms(&self) -> usize {
+        self.options.rooms.min(self.options.bots)
+    }
+
+    /// Takes keys until the next picture is due.
+    fn listen(&self, until: Instant) -> io::Result<()> {
+        loop {
+            let wait = until.saturating_duration_since(Instant::now());
+            if !event::poll(wait)? {
+                return Ok(());
+            }
+            if let Event::Key(key) = event::read()? {
+                self.on_key(key);
+            }
+            if Instant::now() >= until {
+                return Ok(());
+            }
+        }
+    }
+
+    fn on_key(&self, key: KeyEvent) {
+        if key.kind == KeyEventKind::Release {
+            return;
+        }
+        let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        let rooms = self.rooms();
+        let ends = [KeyCode::Char('q'), KeyCode::Esc].contains(&key.code)
+            || (control && [KeyCode::Char('c'), KeyCode::Char('d')].contains(&key.code));
+        if ends {
+            self.stop.ask();
+        } else if [KeyCode::Right, KeyCode::Tab, KeyCode::Char('n')].contains(&key.code) {
+            self.turn_to(1, rooms);
+        } else if [KeyCode::Left, KeyCode::BackTab, KeyCode::Char('p')].contains(&key.code) {
+            self.turn_to(rooms.saturating_sub(1), rooms);
+        }
+    }
+
+    /// Shows the room so many further on, around the end.
+    fn turn_to(&self, further: usize, rooms: usize) {
+        let room = self.shared.room.load(Ordering::Relaxed) + further;
+        self.shared
+            .room
+            .store(room.checked_rem(rooms).unwrap_or(0), Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,77 @@
+//! Numbers as people read them.
+
+/// A count with its thousands apart: `12,345`.
+pub(crate) fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Milliseconds with as many digits as mean something: `0.42`, `4.2`, `42`.
+pub(crate) fn millis(ms: f64) -> String {
+    let digits = if ms < 1.0 {
+        2
+    } else if ms < 10.0 {
+        1
+    } else {
+        0
+    };
+    format!("{ms:.digits$} ms")
+}
+
+/// Bytes in the largest unit that leaves a number before the point: `1.2 MB`.
+pub(crate) fn bytes(count: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+    let count = count as f64;
+    let (scaled, unit) = match count {
+        c if c < 1e3 => return format!("{c:.0} B"),
+        c if c < 1e6 => (c / 1e3, "kB"),
+        c if c < 1e9 => (c / 1e6, "MB"),
+        c => (c / 1e9, "GB"),
+    };
+    let digits = usize::from(scaled < 100.0);
+    format!("{scaled:.digits$} {unit}")
+}
+
+/// `part` of `whole` in percent; 100 if there is no whole.
+pub(crate) fn percent(part: u64, whole: u64) -> f64 {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "one digit after the point is shown"
+    )]
+    let share = |part: u64, whole: u64| part as f64 / whole as f64;
+    if whole == 0 {
+        100.0
+    } else {
+        100.0 * share(part, whole)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_set_apart() {
+        let texts = [0, 999, 1_000, 12_345, 1_234_567].map(thousands);
+        assert_eq!(texts, ["0", "999", "1,000", "12,345", "1,234,567"]);
+    }
+
+    #[test]
+    fn figures_keep_the_digits_that_mean_something() {
+        assert_eq!(
+            [0.42, 4.24, 42.4].map(millis),
+            ["0.42 ms", "4.2 ms", "42 ms"]
+        );
+        let texts = [512, 1_500, 250_000, 1_200_000, 3_000_000_000].map(bytes);
+        assert_eq!(texts, ["512 B", "1.5 kB", "250 kB", "1.2 MB", "3.0 GB"]);
+        assert!((percent(1, 4) - 25.0).abs() < 1e-9);
+        assert!((percent(0, 0) - 100.0).abs() < 1e-9);
+    }
+}

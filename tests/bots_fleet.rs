@@ -1,0 +1,197 @@
+//! A fleet of bots on a real server: what it proves, and that it can fail.
+
+mod in_process;
+
+use std::net::UdpSocket;
+use std::time::Duration;
+
+use in_process::InProcess;
+use rejoin::bots::{
+    ArenaBot, Behaviours, Cause, ChatBot, Control, Mode, Observer, Options, Progress, Unobserved,
+    run,
+};
+use rejoin::prelude::*;
+use rejoin::room::Kinds;
+use rejoin::room::builtin::arena::Arena;
+use rejoin::room::builtin::chat::Chat;
+
+fn sixteen_in_two_rooms(server: &InProcess) -> Options {
+    let mut options = server.options();
+    options.bots = 16;
+    options.rooms = 2;
+    options.play_for = Duration::from_secs(3);
+    options
+}
+
+#[test]
+fn every_reliable_input_is_applied_exactly_once() {
+    let server = InProcess::serve(Kinds::new().with::<Arena>());
+    let options = sixteen_in_two_rooms(&server);
+    let report = run::<ArenaBot>(&options, &mut Unobserved).unwrap();
+    assert!(report.is_ok(), "{report:#?}");
+    assert_eq!((report.joined, report.rooms), (16, 2));
+    assert_eq!(report.inputs.planned, 16 * 3 * 30);
+    assert_eq!(report.inputs.acknowledged, report.inputs.planned);
+    assert!(
+        report.snapshots.delta > report.snapshots.full,
+        "{report:#?}"
+    );
+    assert!(report.snapshots.compared > 0, "{report:#?}");
+}
+
+#[test]
+fn latest_inputs_are_seen_and_never_fall_back() {
+    let server = InProcess::serve(Kinds::new().with::<Arena>());
+    let mut options = sixteen_in_two_rooms(&server);
+    options.mode = Mode::Latest;
+    let report = run::<ArenaBot>(&options, &mut Unobserved).unwrap();
+    assert!(report.is_ok(), "{report:#?}");
+    assert_eq!(
+        (report.inputs.latest, report.inputs.reliable),
+        (16 * 3 * 30, 0)
+    );
+    assert!(report.input.count > report.inputs.latest / 2, "{report:#?}");
+}
+
+#[test]
+fn every_member_hears_every_line_in_order() {
+    let server = InProcess::serve(Kinds::new().with::<Chat>());
+    let mut options = sixteen_in_two_rooms(&server);
+    options.input_hz = 5;
+    let report = run::<ChatBot>(&options, &mut Unobserved).unwrap();
+    assert!(report.is_ok(), "{report:#?}");
+    assert!(report.events > 16 * 3 * 5, "{report:#?}");
+}
+
+/// An arena that forgets: it applies only nine inputs of ten.
+struct Forgetful;
+
+impl Room for Forgetful {
+    const KIND: &'static str = "forgetful";
+    type State = BTreeMap<PlayerId, u64>;
+    type Input = u64;
+    type View = BTreeMap<PlayerId, u64>;
+    type Event = ();
+
+    fn open(_spec: &RoomSpec, _cx: &mut Cx<Self>) -> Self::State {
+        BTreeMap::new()
+    }
+
+    fn input(state: &mut Self::State, from: PlayerId, input: u64, _cx: &mut Cx<Self>) {
+        *state.entry(from).or_default() += u64::from(!input.is_multiple_of(10));
+    }
+
+    fn view(state: &Self::State) -> Cow<'_, Self::View> {
+        Cow::Borrowed(state)
+    }
+}
+
+#[derive(Default)]
+struct Counter {
+    sent: u64,
+}
+
+impl Behaviour for Counter {
+    type Room = Forgetful;
+
+    fn step(&mut self, bot: &mut BotCx<'_, Forgetful>) {
+        self.sent += u64::from(bot.send(bot.number()));
+    }
+
+    fn check(&self, player: PlayerId, view: &BTreeMap<PlayerId, u64>) -> Result<(), String> {
+        let shown = view.get(&player).copied().unwrap_or(0);
+        if shown == self.sent {
+            Ok(())
+        } else {
+            Err(format!("{shown} of {}", self.sent))
+        }
+    }
+}
+
+#[test]
+fn a_room_that_forgets_inputs_is_found_out() {
+    let server = InProcess::serve(Kinds::new().with::<Forgetful>());
+    let mut options = sixteen_in_two_rooms(&server);
+    options.play_for = Duration::from_secs(1);
+    let report = run::<Counter>(&options, &mut Unobserved).unwrap();
+    assert!(!report.is_ok());
+    let expected = |bot| (Some(bot), Cause::Check, "27 of 30".to_owned());
+    let found: Vec<_> = report
+        .failures
+        .into_iter()
+        .map(|f| (f.bot, f.cause, f.text))
+        .collect();
+    assert_eq!(found, (0..16).map(expected).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_kind_that_the_server_does_not_know_is_refused() {
+    let server = InProcess::serve(Kinds::new().with::<Chat>());
+    let report = run::<ArenaBot>(&sixteen_in_two_rooms(&server), &mut Unobserved).unwrap();
+    assert_eq!(report.joined, 0);
+    assert_eq!(
+        report.root_failure().map(|failure| failure.cause),
+        Some(Cause::Refused)
+    );
+}
+
+#[test]
+fn a_server_that_is_not_there_is_told_after_one_wait() {
+    // The port stays ours, and silent.
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let server = InProcess::serve(Kinds::new());
+    let mut options = server.options();
+    options.server = silent.local_addr().unwrap();
+    options.bots = 200;
+    let start = std::time::Instant::now();
+    let report = run::<ArenaBot>(&options, &mut Unobserved).unwrap();
+    assert_eq!(
+        report.root_failure().map(|failure| failure.cause),
+        Some(Cause::Unreachable)
+    );
+    assert!(
+        start.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        start.elapsed()
+    );
+}
+
+#[test]
+fn bots_for_an_unknown_kind_are_named_as_missing() {
+    let server = InProcess::serve(Kinds::new());
+    let error = Behaviours::builtin()
+        .run("chess", &server.options(), &mut Unobserved)
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "no bots know how to play \"chess\": there are bots for arena, chat"
+    );
+}
+
+/// Stops the run at its first look.
+struct Impatient;
+
+impl Observer for Impatient {
+    fn interval(&self) -> Duration {
+        Duration::from_millis(500)
+    }
+
+    fn observe(&mut self, progress: &Progress) -> Control {
+        if progress.inputs.reliable > 0 {
+            Control::Stop
+        } else {
+            Control::Continue
+        }
+    }
+}
+
+#[test]
+fn a_run_that_is_stopped_early_is_still_checked() {
+    let server = InProcess::serve(Kinds::new().with::<Arena>());
+    let mut options = sixteen_in_two_rooms(&server);
+    options.play_for = Duration::from_secs(3_600);
+    let report = run::<ArenaBot>(&options, &mut Impatient).unwrap();
+    assert!(report.is_ok(), "{report:#?}");
+    assert!(report.inputs.planned < 16 * 30 * 10, "{report:#?}");
+    assert_eq!(report.inputs.acknowledged, report.inputs.planned);
+}
