@@ -1,0 +1,362 @@
+//! The command line: what can be asked for, read and checked by clap.
+//!
+//! A wrong line becomes one [`Failure`] of code 2 that names the flag and the value.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use rejoin_bots::{Impairment, Mode, parse_duration};
+use rejoin_client::ServerAddress;
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::exit::{Exit, Failure};
+
+/// Multiplayer game sessions that players rejoin where they left off
+#[derive(Debug, Parser)]
+#[command(
+    disable_help_subcommand = true,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+pub(crate) struct Cli {
+    /// Least severity to log: off, error, warn, info, debug or trace [default: as $RUST_LOG says]
+    #[arg(long, global = true, value_name = "LEVEL")]
+    pub(crate) log: Option<LevelFilter>,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What the command can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a server
+    Serve(ServeArgs),
+    /// Let bots play on a server and report what they saw
+    Bots(BotsArgs),
+    /// Watch bots play on a server of their own
+    Demo(DemoArgs),
+    /// Show the server's public key and address; makes the key at first use
+    Key(KeyArgs),
+    /// Play seeded matches over a bad network inside one thread, and check them
+    Simulate(SimulateArgs),
+}
+
+impl Command {
+    /// What is logged if nobody says. A server tells of its life. What a simulated one tells
+    /// happened to nobody, and bots and picture speak for themselves.
+    pub(crate) const fn log_level(&self) -> LevelFilter {
+        match self {
+            Self::Serve(_) | Self::Key(_) => LevelFilter::INFO,
+            Self::Bots(_) | Self::Demo(_) => LevelFilter::WARN,
+            Self::Simulate(_) => LevelFilter::ERROR,
+        }
+    }
+}
+
+/// `serve`.
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Address to listen on; without a port: 7777
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7777")]
+    pub(crate) bind: String,
+    /// Keep the server's key in DIR and use it, in place of the well-known development key
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Stop as by SIGTERM when standard input closes: for a parent that may be killed
+    #[arg(long, hide = true)]
+    pub(crate) until_stdin_closes: bool,
+    /// Print `listening on rejoin://…` as the first line of standard output
+    #[arg(long, hide = true)]
+    pub(crate) print_address: bool,
+}
+
+/// `bots`.
+#[derive(Debug, Args)]
+pub(crate) struct BotsArgs {
+    /// The server
+    #[arg(default_value = "rejoin://127.0.0.1:7777")]
+    pub(crate) address: ServerAddress,
+    /// Number of bots
+    #[arg(short = 'n', long = "bots", value_name = "N", default_value = "16",
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) bots: u32,
+    /// Rooms to spread them over
+    #[arg(long, value_name = "R", default_value = "1",
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) rooms: u32,
+    /// How long they play, such as 30s or 2m
+    #[arg(long = "for", value_name = "T", default_value = "30s", value_parser = parse_duration)]
+    pub(crate) duration: Duration,
+    /// Inputs per second of each bot
+    #[arg(long, value_name = "HZ", default_value = "30",
+          value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) input_rate: u32,
+    /// How inputs travel: reliable (in order, exactly once) or latest (the newest wins)
+    #[arg(long, value_name = "MODE", default_value = "reliable")]
+    pub(crate) input_mode: Mode,
+    /// Kind of room to play in
+    #[arg(long, value_name = "KIND")]
+    pub(crate) kind: Option<String>,
+    /// Seeds what the bots do
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub(crate) seed: u64,
+    /// Worsen the network, such as delay=50ms±10ms,loss=5%,duplicate=1%,reorder=2%
+    #[arg(long, value_name = "NET")]
+    pub(crate) net: Option<Impairment>,
+}
+
+/// `demo`.
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// How long it plays, such as 30s or 2m
+    #[arg(long = "for", value_name = "T", default_value = "20s", value_parser = parse_duration)]
+    pub(crate) duration: Duration,
+    /// Number of bots
+    #[arg(short = 'n', long, value_name = "N", default_value = "48",
+          value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) bots: u32,
+    /// Rooms to spread them over
+    #[arg(long, value_name = "R", default_value = "6",
+          value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) rooms: u32,
+}
+
+/// `key`.
+#[derive(Debug, Args)]
+pub(crate) struct KeyArgs {
+    /// Where the server keeps its key [default: $XDG_STATE_HOME/rejoin or ~/.local/state/rejoin]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+}
+
+/// `simulate`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("which").required(true).args(["seed", "seeds"]))]
+pub(crate) struct SimulateArgs {
+    /// The match of one seed
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// The matches of seeds A up to and without B
+    #[arg(long, value_name = "A..B", value_parser = parse_seeds)]
+    pub(crate) seeds: Option<Seeds>,
+    /// Simulated seconds of each match
+    #[arg(long, value_name = "S", default_value = "60",
+          value_parser = clap::value_parser!(u64).range(20..=86_400))]
+    pub(crate) seconds: u64,
+    /// Print the last N events of a match that fails
+    #[arg(long, value_name = "N", default_value = "0",
+          value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub(crate) log_events: u32,
+}
+
+/// A half-open range of seeds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seeds {
+    /// The first.
+    pub(crate) from: u64,
+    /// One beyond the last.
+    pub(crate) to: u64,
+}
+
+fn parse_seeds(text: &str) -> Result<Seeds, String> {
+    let wrong = || "expected two numbers A..B with A < B, as in 0..1000".to_owned();
+    let (from, to) = text.split_once("..").ok_or_else(wrong)?;
+    let from = from.parse().map_err(|_| wrong())?;
+    let to = to.parse().map_err(|_| wrong())?;
+    if from < to {
+        Ok(Seeds { from, to })
+    } else {
+        Err(wrong())
+    }
+}
+
+/// What a command line comes to.
+#[derive(Debug)]
+pub(crate) enum Parsed {
+    /// Run this.
+    Run(Box<Cli>),
+    /// Asked for: print it and succeed.
+    Answer(String),
+    /// The line asks for nothing: help is printed, but nothing was done.
+    Nothing(String),
+}
+
+/// Reads a command line; `program` is the name under which the binary runs.
+///
+/// # Errors
+/// A wrong flag or value, as one line.
+pub(crate) fn parse(
+    program: &str,
+    arguments: impl IntoIterator<Item = OsString>,
+) -> Result<Parsed, Failure> {
+    let version = env!("CARGO_PKG_VERSION");
+    let made_with = if program == "rejoin" {
+        String::new()
+    } else {
+        "made with rejoin ".to_owned()
+    };
+    let command = Cli::command()
+        .name(program.to_owned())
+        .bin_name(program.to_owned())
+        .version(format!("{made_with}{version}"));
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let asked = arguments
+        .iter()
+        .skip(1)
+        .find(|argument| command.find_subcommand(argument).is_some());
+    let help = match asked {
+        Some(subcommand) => format!("{program} {} --help", subcommand.display()),
+        None => format!("{program} --help"),
+    };
+    let matches = command.try_get_matches_from(arguments);
+    match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => Ok(Parsed::Run(Box::new(cli))),
+        Err(error) => outcome_of(&error, &help),
+    }
+}
+
+fn outcome_of(error: &clap::Error, help: &str) -> Result<Parsed, Failure> {
+    if matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    ) {
+        return Ok(Parsed::Answer(error.to_string().trim_end().to_owned()));
+    }
+    let bare = [
+        ErrorKind::MissingSubcommand,
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand,
+    ];
+    if bare.contains(&error.kind()) {
+        return Ok(Parsed::Nothing(error.to_string()));
+    }
+    Err(Failure::new(Exit::Usage, one_line(error, help)))
+}
+
+/// clap's first paragraph without its prefix, with the suggestion if it has one.
+fn one_line(error: &clap::Error, help: &str) -> String {
+    let rendered = error.to_string();
+    let mut words = rendered
+        .lines()
+        .take_while(|line| !line.trim().is_empty())
+        .map(str::trim)
+        .collect::<Vec<_>>()
+        .join(" ");
+    if let Some(rest) = words.strip_prefix("error: ") {
+        words = rest.to_owned();
+    }
+    let suggestion = [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand]
+        .into_iter()
+        .find_map(|kind| error.get(kind))
+        .and_then(first_text);
+    match suggestion {
+        Some(meant) => format!("{words}; did you mean `{meant}`?"),
+        None => format!("{words}; see `{help}`"),
+    }
+}
+
+fn first_text(value: &ContextValue) -> Option<String> {
+    if let ContextValue::String(text) = value {
+        return Some(text.clone());
+    }
+    if let ContextValue::Strings(texts) = value {
+        return texts.first().cloned();
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(line: &str) -> Failure {
+        parse("rejoin", line.split(' ').map(OsString::from)).unwrap_err()
+    }
+
+    fn run(line: &str) -> Cli {
+        let Ok(Parsed::Run(cli)) = parse("rejoin", line.split(' ').map(OsString::from)) else {
+            panic!("{line} should be accepted");
+        };
+        *cli
+    }
+
+    #[test]
+    fn the_command_line_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_wrong_line_is_told_in_one_line_that_names_it() {
+        let cases = [
+            ("rejoin serv", "serv"),
+            ("rejoin serve --bidn x", "--bidn"),
+            ("rejoin bots -n 0", "--bots"),
+            ("rejoin bots --for 30", "30s"),
+            ("rejoin bots --input-mode fast", "fast"),
+            ("rejoin simulate", "--seed"),
+            ("rejoin simulate --seeds 5..5", "A < B"),
+            ("rejoin --log loud serve", "loud"),
+        ];
+        for (line, named) in cases {
+            let failure = failure(line);
+            assert_eq!(failure.exit, Exit::Usage, "{line}");
+            assert!(failure.text.contains(named), "{line}: {}", failure.text);
+            assert!(!failure.text.contains('\n'), "{line}: {}", failure.text);
+        }
+    }
+
+    #[test]
+    fn a_slip_of_the_finger_is_answered_with_the_right_flag() {
+        assert!(
+            failure("rejoin serve --bidn x")
+                .text
+                .ends_with("did you mean `--bind`?")
+        );
+    }
+
+    #[test]
+    fn a_wrong_value_points_to_the_help_of_its_command() {
+        assert!(
+            failure("rejoin bots -n 0")
+                .text
+                .ends_with("see `rejoin bots --help`")
+        );
+        assert!(
+            failure("rejoin --log loud")
+                .text
+                .ends_with("see `rejoin --help`")
+        );
+    }
+
+    #[test]
+    fn the_documented_bots_line_is_accepted() {
+        let cli = run("rejoin bots -n 100 --rooms 8 --for 30s --input-rate 30 --input-mode latest");
+        let Command::Bots(bots) = cli.command else {
+            panic!("bots was asked for")
+        };
+        assert_eq!((bots.bots, bots.rooms, bots.input_rate), (100, 8, 30));
+        assert_eq!(bots.duration, Duration::from_secs(30));
+        assert_eq!(bots.input_mode, Mode::Latest);
+    }
+
+    #[test]
+    fn an_own_binary_shows_whose_version_it_prints() {
+        let line = ["duel", "--version"].map(OsString::from);
+        let Ok(Parsed::Answer(text)) = parse("duel", line) else {
+            panic!("a version was asked for")
+        };
+        assert_eq!(
+            text,
+            concat!("duel made with rejoin ", env!("CARGO_PKG_VERSION"))
+        );
+    }
+
+    #[test]
+    fn a_bare_command_gets_help_and_no_success() {
+        let parsed = parse("rejoin", [OsString::from("rejoin")]);
+        assert!(matches!(parsed, Ok(Parsed::Nothing(help)) if help.contains("serve")));
+    }
+}

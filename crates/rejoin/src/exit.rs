@@ -1,0 +1,148 @@
+//! Exit codes: one enum, and the failure that carries one to the end of the process.
+//!
+//! `docs/exit-codes.md` shows the same table to users; a test below keeps the two in step.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use rejoin_client::{ConnectError, Ended};
+
+/// How a run ended, for the caller's script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// All well.
+    Success,
+    /// The run finished, but a check of its own failed.
+    CheckFailed,
+    /// A flag, a value or a file that the user gave is wrong.
+    Usage,
+    /// The address cannot be bound.
+    CannotBind,
+    /// No answer from the server.
+    Unreachable,
+    /// No common protocol version.
+    Version,
+    /// The connection was lost during the run.
+    ConnectionLost,
+    /// The server said no.
+    Refused,
+    /// A defect of ours, or a system that lets us down.
+    Internal,
+}
+
+impl Exit {
+    /// The number that the process returns. 70 is `EX_SOFTWARE` of sysexits.
+    pub(crate) const fn code(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::CheckFailed => 1,
+            Self::Usage => 2,
+            Self::CannotBind => 3,
+            Self::Unreachable => 4,
+            Self::Version => 5,
+            Self::ConnectionLost => 6,
+            Self::Refused => 7,
+            Self::Internal => 70,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+/// Why a command failed: printed as one line on standard error, then the process ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    /// The code to end with.
+    pub(crate) exit: Exit,
+    /// One line for people, without the program's name.
+    pub(crate) text: String,
+}
+
+impl Failure {
+    /// A failure with its line.
+    pub(crate) fn new(exit: Exit, text: impl fmt::Display) -> Self {
+        Self {
+            exit,
+            text: text.to_string(),
+        }
+    }
+}
+
+impl From<Ended> for Failure {
+    fn from(ended: Ended) -> Self {
+        Self::new(exit_of(&ended), ended)
+    }
+}
+
+impl From<ConnectError> for Failure {
+    fn from(error: ConnectError) -> Self {
+        let exit = match &error {
+            ConnectError::Address(_) => Exit::Usage,
+            ConnectError::Resolve { .. } => Exit::Unreachable,
+            ConnectError::Socket(_) => Exit::CannotBind,
+            ConnectError::Entropy(_) => Exit::Internal,
+            ConnectError::Ended(ended) => exit_of(ended),
+            other => return Self::new(Exit::Internal, other),
+        };
+        Self::new(exit, error)
+    }
+}
+
+/// The code for a client that is done before it should be.
+fn exit_of(ended: &Ended) -> Exit {
+    match ended {
+        Ended::Unreachable(_) => Exit::Unreachable,
+        Ended::Version(_) => Exit::Version,
+        Ended::Refused(_) => Exit::Refused,
+        Ended::Left | Ended::Closed(_) => Exit::ConnectionLost,
+        // Keys and permit come from the command line.
+        Ended::Start(_) => Exit::Usage,
+        other => {
+            tracing::debug!(%other, "an end without a code of its own");
+            Exit::Internal
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [Exit; 9] = [
+        Exit::Success,
+        Exit::CheckFailed,
+        Exit::Usage,
+        Exit::CannotBind,
+        Exit::Unreachable,
+        Exit::Version,
+        Exit::ConnectionLost,
+        Exit::Refused,
+        Exit::Internal,
+    ];
+
+    #[test]
+    fn the_documented_table_lists_exactly_these_codes() {
+        let page = include_str!("../../../docs/exit-codes.md");
+        let documented: Vec<u8> = page
+            .lines()
+            .filter_map(|line| line.strip_prefix("| ")?.split(' ').next()?.parse().ok())
+            .collect();
+        assert_eq!(documented, ALL.map(Exit::code));
+    }
+
+    #[test]
+    fn a_client_that_ends_early_names_the_right_code() {
+        use std::time::Duration;
+        assert_eq!(
+            exit_of(&Ended::Unreachable(Duration::from_secs(10))),
+            Exit::Unreachable
+        );
+        assert_eq!(exit_of(&Ended::Version("old".into())), Exit::Version);
+        let closed = Ended::Closed(rejoin_protocol::CloseReason::ServerStopping);
+        assert_eq!(exit_of(&closed), Exit::ConnectionLost);
+    }
+}

@@ -1,0 +1,73 @@
+//! From arguments to exit code: the five steps of every command.
+
+use std::any::Any;
+use std::ffi::OsString;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::app::App;
+use crate::cli::{self, Cli, Command, Parsed};
+use crate::exit::{Exit, Failure};
+use crate::{bots_command, demo, key_command, logging, output, serve_command, simulate_command};
+
+/// Runs the command line with the rooms and bots that `add` adds to those that come with Rejoin.
+///
+/// A game's `main` is this one call. It reads the process's arguments, and returns the code
+/// that `docs/exit-codes.md` explains.
+pub fn serve(add: impl FnOnce(App) -> App) -> ExitCode {
+    let mut arguments = std::env::args_os().peekable();
+    let program = program_name(arguments.peek());
+    let parsed = match cli::parse(&program, arguments) {
+        Ok(parsed) => parsed,
+        Err(failure) => return fail(&program, &failure),
+    };
+    let cli = match parsed {
+        Parsed::Run(cli) => cli,
+        Parsed::Answer(text) => {
+            output::line(text);
+            return Exit::Success.into();
+        }
+        Parsed::Nothing(help) => {
+            output::help(help);
+            return Exit::Usage.into();
+        }
+    };
+    logging::start(cli.log, cli.command.log_level());
+    // The state behind this boundary is never looked at again: the process ends either way.
+    let run = catch_unwind(AssertUnwindSafe(|| execute(&add(App::builtin()), &cli)));
+    match run.unwrap_or_else(|panic| Err(defect(panic.as_ref()))) {
+        Ok(()) => Exit::Success.into(),
+        Err(failure) => fail(&program, &failure),
+    }
+}
+
+fn execute(app: &App, cli: &Cli) -> Result<(), Failure> {
+    match &cli.command {
+        Command::Serve(args) => serve_command::run(app, args),
+        Command::Bots(args) => bots_command::run(app, args),
+        Command::Demo(args) => demo::run(app, args),
+        Command::Key(args) => key_command::run(args),
+        Command::Simulate(args) => simulate_command::run(args),
+    }
+}
+
+fn fail(program: &str, failure: &Failure) -> ExitCode {
+    output::failure(program, &failure.text);
+    failure.exit.into()
+}
+
+/// The name under which the binary was started, without folder and `.exe`.
+fn program_name(argument: Option<&OsString>) -> String {
+    argument
+        .and_then(|name| Path::new(name).file_stem())
+        .map_or_else(
+            || "rejoin".to_owned(),
+            |stem| stem.to_string_lossy().into_owned(),
+        )
+}
+
+fn defect(panic: &(dyn Any + Send)) -> Failure {
+    let message = logging::panic_text(panic).replace('\n', " ");
+    Failure::new(Exit::Internal, format!("internal error: {message}"))
+}
