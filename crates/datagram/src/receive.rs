@@ -94,11 +94,17 @@ fn receive_one(socket: &UdpSocket, slot: &mut [u8]) -> io::Result<Option<(Socket
         if error.kind() == ErrorKind::WouldBlock {
             return Ok(None);
         }
-        if !answers_a_send(error.kind()) && error.kind() != ErrorKind::Interrupted {
+        let told_too_long = cfg!(windows) && error.raw_os_error() == Some(WSAEMSGSIZE);
+        let is_harmless =
+            answers_a_send(error.kind()) || error.kind() == ErrorKind::Interrupted || told_too_long;
+        if !is_harmless {
             return Err(error);
         }
     }
 }
+
+/// Where other systems cut a datagram to the buffer, Windows drops it and says so.
+const WSAEMSGSIZE: i32 = 10_040;
 
 /// True for errors that tell of a datagram sent earlier. Nothing that arrived is lost by skipping
 /// them, and each is told once.
