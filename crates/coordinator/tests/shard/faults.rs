@@ -5,6 +5,7 @@ use std::time::Duration;
 use rejoin_client::Event;
 use rejoin_protocol::message::RoomCloseReason;
 use rejoin_protocol::{RefusalCode, SeatId};
+use rejoin_store::MemoryStore;
 
 use crate::rooms::{Act, Bomb};
 use crate::world::World;
@@ -179,4 +180,42 @@ fn a_room_is_rebuilt_from_its_checkpoint_too() {
         (world.shard.stats().voids, world.shard.stats().rooms_failed),
         (1, 0)
     );
+}
+
+#[test]
+fn a_full_store_is_relieved_by_a_checkpoint_or_costs_one_room() {
+    let mut world = World::with_store(MemoryStore::with_capacity(80_000), |_| {});
+    let (ana, ben) = (world.player("ana"), world.player("ben"));
+    let kept = world.create(ana, "mill", 1).seat;
+    let other = world.create(ben, "mill", 2).seat;
+    world.act(ana, kept, Act::Grow(55_000));
+    world.run(Duration::from_secs(6));
+    // More journal than is left, but little state.
+    for _ in 0..60 {
+        let unreadable = vec![0xc1; 1_000];
+        world.players[ben]
+            .core
+            .send(other, unreadable.into())
+            .unwrap();
+        world.run(Duration::from_millis(50));
+    }
+    assert_eq!(world.players[ben].core.cursor(other), Some(60));
+    assert_eq!(world.shard.stats().rooms_failed, 0);
+    // Now its state does not fit either.
+    world.act(ben, other, Act::Grow(55_000));
+    for _ in 0..30 {
+        let unreadable = vec![0xc1; 1_000];
+        if world.players[ben]
+            .core
+            .send(other, unreadable.into())
+            .is_err()
+        {
+            break;
+        }
+        world.run(Duration::from_millis(100));
+    }
+    assert!(is_closed_as_failed(&world, ben, other));
+    assert_eq!(world.shard.stats().rooms_failed, 1);
+    world.act(ana, kept, Act::Add(1));
+    world.expect_view(ana, kept, |board| board.adds == 1);
 }

@@ -8,6 +8,7 @@
 )]
 
 mod faults;
+mod hostile;
 mod inputs;
 mod lobby;
 mod presence;

@@ -229,3 +229,26 @@ fn a_stopping_shard_ends_every_session_and_refuses_new_ones() {
         (0, 0)
     );
 }
+
+#[test]
+fn a_player_whose_address_changes_is_followed() {
+    let mut world = World::new();
+    let ana = world.player("ana");
+    let seat = world.create(ana, "mill", 1).seat;
+    world.players[ana].address.set_port(20_000);
+    world.act(ana, seat, Act::Add(1));
+    world.expect_view(ana, seat, |board| board.adds == 1);
+    assert_eq!(world.shard.stats().sessions, 1);
+}
+
+#[test]
+fn one_who_asks_and_leaves_in_one_breath_holds_no_seat() {
+    let mut world = World::new();
+    let (ana, ben) = (world.player("ana"), world.player("ben"));
+    let room = world.create(ana, "yard", 1).room;
+    world.players[ben].core.join(room).unwrap();
+    world.players[ben].core.disconnect();
+    world.run(Duration::from_millis(200));
+    assert_eq!(world.shard.stats().sessions, 1);
+    assert_eq!(world.join(ana, room).members.len(), 1);
+}

@@ -52,7 +52,7 @@ pub(crate) struct Player {
     pub(crate) events: Vec<Event>,
     /// False while its datagrams go nowhere.
     pub(crate) online: bool,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl World {
@@ -61,12 +61,16 @@ impl World {
     }
 
     pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::with_store(MemoryStore::default(), change)
+    }
+
+    pub(crate) fn with_store(store: MemoryStore, change: impl FnOnce(&mut Config)) -> Self {
         let server = StaticKeys::development();
         let mut config = Config::new(server.clone(), [7; 32]);
         change(&mut config);
         let kinds = Kinds::new().with::<Yard>().with::<Mill>();
         let now = Timestamp::from_millis(1_000);
-        let (store, directory) = (MemoryStore::default(), MemoryDirectory::default());
+        let directory = MemoryDirectory::default();
         Self {
             shard: Shard::new(config, kinds, store, directory, Rng::from_number(1), now),
             players: Vec::new(),
@@ -264,12 +268,9 @@ impl World {
         let mut bytes = Vec::new();
         while let Some(to) = self.shard.poll_transmit(&mut bytes, self.now) {
             let bytes = std::mem::take(&mut bytes);
-            let player = self
-                .players
-                .iter()
-                .position(|player| player.address == to)
-                .unwrap();
-            sent.push((player, false, bytes));
+            // What goes to an address that a player has left is lost.
+            let player = self.players.iter().position(|player| player.address == to);
+            sent.extend(player.map(|player| (player, false, bytes)));
         }
         for (player, to_server, bytes) in sent {
             if !self.players[player].online || self.rng.chance(self.network.loss) {

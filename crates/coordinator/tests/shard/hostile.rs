@@ -1,0 +1,280 @@
+//! Peers who hold keys and break the rules, and datagrams from nowhere.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use rejoin_coordinator::{Config, MemoryDirectory, Shard};
+use rejoin_protocol::crypto::StaticKeys;
+use rejoin_protocol::handshake::{ClientHandshake, HandshakeOptions, Permit};
+use rejoin_protocol::limits::{DATAGRAM_MAX, INPUT_MAX};
+use rejoin_protocol::message::{Answer, ClientMessage, RoomSettings, Seated, ServerMessage};
+use rejoin_protocol::messagepack::{self, Bounds};
+use rejoin_protocol::room_message::RoomMessage;
+use rejoin_protocol::{
+    CloseReason, Connection, ConnectionEvent, RequestId, Rng, SeatId, Timestamp,
+};
+use rejoin_room::Kinds;
+use rejoin_store::MemoryStore;
+
+use crate::rooms::{Act, Yard};
+
+/// One bare connection to a shard; the network takes no time.
+struct Raw {
+    shard: Shard<MemoryStore, MemoryDirectory>,
+    connection: Connection,
+    now: Timestamp,
+    events: Vec<ConnectionEvent>,
+}
+
+const ADDRESS: ([u8; 4], u16) = ([127, 0, 0, 1], 9);
+
+fn shard() -> Shard<MemoryStore, MemoryDirectory> {
+    let config = Config::new(StaticKeys::development(), [7; 32]);
+    let kinds = Kinds::new().with::<Yard>();
+    let (store, directory) = (MemoryStore::default(), MemoryDirectory::default());
+    Shard::new(
+        config,
+        kinds,
+        store,
+        directory,
+        Rng::from_number(1),
+        Timestamp::ZERO,
+    )
+}
+
+fn handshake() -> ClientHandshake {
+    let mut rng = Rng::from_number(5);
+    let options = HandshakeOptions {
+        server: StaticKeys::development().public(),
+        identity: StaticKeys::generate(&mut rng),
+        permit: Permit::dev("raw"),
+        receive_id: None,
+        moment: 1,
+    };
+    ClientHandshake::new(&options, &mut rng).unwrap()
+}
+
+impl Raw {
+    fn join() -> Self {
+        let (mut shard, now) = (shard(), Timestamp::from_millis(1));
+        let mut handshake = handshake();
+        let mut hello = handshake.hello().to_vec();
+        shard.handle_datagram(SocketAddr::from(ADDRESS), &mut hello, now);
+        let mut reply = Vec::new();
+        shard.poll_transmit(&mut reply, now).unwrap();
+        let setup = handshake.handle_reply(&reply).unwrap().setup;
+        let connection = Connection::new(setup, None, now);
+        let mut raw = Self {
+            shard,
+            connection,
+            now,
+            events: Vec::new(),
+        };
+        raw.run();
+        raw
+    }
+
+    /// Lets a second pass.
+    fn run(&mut self) {
+        for _ in 0..200 {
+            self.now += Duration::from_millis(5);
+            let mut bytes = Vec::new();
+            self.connection.handle_timeout(self.now);
+            while self.connection.poll_transmit(&mut bytes, self.now) {
+                self.shard
+                    .handle_datagram(SocketAddr::from(ADDRESS), &mut bytes, self.now);
+                bytes.clear();
+            }
+            self.shard.turn(self.now);
+            self.shard.check_invariants();
+            while self.shard.poll_transmit(&mut bytes, self.now).is_some() {
+                let _ = self.connection.handle_datagram(&mut bytes, self.now);
+                bytes.clear();
+            }
+            while let Some(event) = self.connection.poll_event() {
+                self.events.push(event);
+            }
+        }
+    }
+
+    fn ask(&mut self, message: &ClientMessage) {
+        let bytes = messagepack::encode(message).unwrap();
+        self.connection.send_control(bytes.into()).unwrap();
+    }
+
+    /// Sends on the ordered stream and waits.
+    fn say(&mut self, message: Bytes) {
+        self.connection.send_ordered(message, None).unwrap();
+        self.run();
+    }
+
+    fn input(&mut self, seat: SeatId, number: u64, payload: Bytes) {
+        self.say(
+            RoomMessage::Input {
+                seat,
+                number,
+                payload,
+            }
+            .encode(),
+        );
+    }
+
+    fn create(&mut self) -> Seated {
+        let (request, kind) = (RequestId([1; 16]), "yard".to_owned());
+        let settings = RoomSettings::default();
+        self.ask(&ClientMessage::Create {
+            call: 1,
+            request,
+            kind,
+            settings,
+        });
+        self.run();
+        let seated = self.events.iter().find_map(|event| {
+            let ConnectionEvent::Control(bytes) = event else {
+                return None;
+            };
+            match messagepack::decode(bytes, Bounds::PEER).unwrap() {
+                ServerMessage::Reply {
+                    result: Ok(Answer::Seated(seated)),
+                    ..
+                } => Some(seated),
+                _ => None,
+            }
+        });
+        seated.unwrap()
+    }
+
+    fn closed(&self) -> Option<CloseReason> {
+        self.events.iter().find_map(|event| match event {
+            ConnectionEvent::Closed(reason) => Some(*reason),
+            _ => None,
+        })
+    }
+}
+
+#[test]
+fn a_gap_in_the_numbers_ends_the_connection_and_keeps_the_seat() {
+    let mut raw = Raw::join();
+    let seat = raw.create().seat;
+    raw.input(seat, 1, Act::Add(1).encode());
+    assert_eq!((raw.closed(), raw.shard.stats().inputs), (None, 1));
+    raw.input(seat, 3, Act::Add(1).encode());
+    assert_eq!(raw.closed(), Some(CloseReason::ProtocolViolation));
+    let stats = raw.shard.stats();
+    assert_eq!((stats.inputs, stats.sessions, stats.rooms), (1, 1, 1));
+}
+
+#[test]
+fn a_repeated_number_is_dropped_and_harmless() {
+    let mut raw = Raw::join();
+    let seat = raw.create().seat;
+    for number in [1, 1, 2, 1, 2, 3] {
+        raw.input(seat, number, Act::Add(1).encode());
+    }
+    assert_eq!((raw.closed(), raw.shard.stats().inputs), (None, 3));
+}
+
+#[test]
+fn an_input_for_a_seat_not_held_is_ignored_and_counted() {
+    let mut raw = Raw::join();
+    raw.input(SeatId(9), 4, Act::Add(1).encode());
+    raw.connection
+        .send_latest(9, &[], Bytes::from_static(b"x"), None)
+        .unwrap();
+    raw.run();
+    assert_eq!((raw.closed(), raw.shard.stats().inputs_ignored), (None, 2));
+}
+
+#[test]
+fn an_input_beyond_the_bound_ends_the_connection() {
+    let mut raw = Raw::join();
+    let seat = raw.create().seat;
+    raw.input(seat, 1, vec![0; INPUT_MAX].into());
+    assert_eq!(raw.closed(), None);
+    raw.input(seat, 2, vec![0; INPUT_MAX + 1].into());
+    assert_eq!(raw.closed(), Some(CloseReason::ProtocolViolation));
+}
+
+#[test]
+fn senseless_messages_end_the_connection() {
+    let event = RoomMessage::Event {
+        seat: SeatId(0),
+        number: 1,
+        payload: Bytes::new(),
+    };
+    for message in [Bytes::from_static(&[77]), Bytes::new(), event.encode()] {
+        let mut raw = Raw::join();
+        raw.say(message);
+        assert_eq!(raw.closed(), Some(CloseReason::ProtocolViolation));
+    }
+    let mut raw = Raw::join();
+    raw.connection
+        .send_control(Bytes::from_static(&[0xc1]))
+        .unwrap();
+    raw.run();
+    assert_eq!(raw.closed(), Some(CloseReason::ProtocolViolation));
+}
+
+#[test]
+fn a_flood_of_requests_ends_the_connection() {
+    let mut raw = Raw::join();
+    for call in 0..200 {
+        raw.ask(&ClientMessage::List {
+            call,
+            kind: None,
+            filters: vec![],
+            max: 64,
+        });
+    }
+    raw.run();
+    assert_eq!(raw.closed(), Some(CloseReason::Overloaded));
+}
+
+#[test]
+fn datagrams_from_nowhere_get_no_answer_and_leave_nothing() {
+    let mut shard = shard();
+    let mut rng = Rng::from_number(9);
+    let now = Timestamp::from_millis(1);
+    for round in 0..2_000 {
+        let len = usize::try_from(rng.below(1_300)).unwrap();
+        let mut bytes = vec![0; len];
+        rng.fill(&mut bytes);
+        if round % 2 == 0 {
+            // A hello with the wrong insides.
+            let hello = handshake();
+            bytes = hello.hello().to_vec();
+            let place = usize::try_from(rng.below(u64::try_from(bytes.len()).unwrap())).unwrap();
+            bytes[place] ^= 1 << rng.below(8);
+        }
+        shard.handle_datagram(SocketAddr::from(ADDRESS), &mut bytes, now);
+        shard.turn(now);
+        let mut answer = Vec::new();
+        while shard.poll_transmit(&mut answer, now).is_some() {
+            assert!(
+                answer.len() < DATAGRAM_MAX,
+                "only a version is answered, with less"
+            );
+            answer.clear();
+        }
+    }
+    shard.check_invariants();
+    let stats = shard.stats();
+    assert_eq!((stats.sessions, stats.joins), (0, 0));
+}
+
+#[test]
+fn the_same_hello_gets_the_same_bytes() {
+    let (mut shard, now) = (shard(), Timestamp::from_millis(1));
+    let hello = handshake();
+    let mut answers = Vec::new();
+    for _ in 0..3 {
+        shard.handle_datagram(SocketAddr::from(ADDRESS), &mut hello.hello().to_vec(), now);
+        let mut answer = Vec::new();
+        shard.poll_transmit(&mut answer, now).unwrap();
+        assert!(answer.len() <= hello.hello().len());
+        answers.push(answer);
+    }
+    assert!(answers.iter().all(|answer| *answer == answers[0]));
+    shard.check_invariants();
+}
