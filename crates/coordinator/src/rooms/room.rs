@@ -83,8 +83,9 @@ pub(crate) struct SnapshotTag {
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     calls: Vec<Queued>,
-    /// Where each player's newest latest input waits.
-    latest: BTreeMap<PlayerId, usize>,
+    /// Where each player's newest latest input waits, by player. A vector keeps its memory
+    /// from turn to turn.
+    latest: Vec<(PlayerId, usize)>,
     /// Seats asked for.
     admits: usize,
 }
@@ -302,17 +303,17 @@ impl Queue {
             player,
             number: None,
             ..
-        } = &entry
+        } = entry
         {
-            let place = self
-                .latest
-                .get(player)
-                .and_then(|place| self.calls.get_mut(*place));
-            if let Some(queued) = place {
-                queued.entry = entry;
-                return;
+            match self.latest.binary_search_by_key(&player, |(of, _)| *of) {
+                Ok(place) => {
+                    let waiting = self.latest.get(place).map(|(_, call)| *call);
+                    let waiting = waiting.and_then(|call| self.calls.get_mut(call));
+                    waiting.expect("it waits until all calls are taken").entry = entry;
+                    return;
+                }
+                Err(place) => self.latest.insert(place, (player, self.calls.len())),
             }
-            self.latest.insert(*player, self.calls.len());
         }
         if matches!(entry, Entry::Admit(_)) {
             self.admits += 1;
@@ -325,6 +326,14 @@ impl Queue {
         self.latest.clear();
         self.admits = 0;
         std::mem::take(&mut self.calls)
+    }
+
+    /// Takes the memory of applied calls back for the next ones.
+    pub(crate) fn recycle(&mut self, mut calls: Vec<Queued>) {
+        if self.calls.capacity() == 0 && calls.capacity() <= RECYCLED_MAX {
+            calls.clear();
+            self.calls = calls;
+        }
     }
 }
 
@@ -367,6 +376,9 @@ impl Member {
         .pack()
     }
 }
+
+/// Calls whose memory a queue keeps; that of a rare flood is given back.
+const RECYCLED_MAX: usize = 256;
 
 /// Bits of a snapshot's sequence in its tag: at a thousand records a second, 35 years.
 const SEQUENCE_BITS: u32 = 40;

@@ -55,6 +55,9 @@ pub(crate) fn apply<S: Store>(
             }
         }
     }
+    if let Some(room) = house.rooms.get_mut(work.key) {
+        room.queue.recycle(work.calls);
+    }
 }
 
 /// A call that failed.
