@@ -35,9 +35,10 @@ pub const LATEST_KEYS_MAX: usize = 64;
 pub const STREAM_WINDOW: u64 = 256;
 /// Reliable bytes a sender may have in flight per stream; the rest waits in the send queue.
 pub const STREAM_WINDOW_BYTES: usize = 256 * 1024;
-/// Reliable messages that may wait in a send queue; more are refused to the caller.
+/// Reliable messages that may wait in a send queue, unacknowledged ones included; more are refused
+/// to the caller.
 pub const SEND_QUEUE_MAX: usize = 1024;
-/// Bytes that may wait in a send queue; more are refused to the caller.
+/// Bytes that may wait in a send queue, counted alike; more are refused to the caller.
 pub const SEND_QUEUE_BYTES_MAX: usize = 512 * 1024;
 
 /// Packet numbers a receiver remembers behind the newest; older ones are dropped.

@@ -176,11 +176,6 @@ impl World {
             end.sent.push((now, datagram.len()));
             self.post(side, datagram);
         }
-        let next = self.end(side).connection.poll_timeout();
-        assert!(
-            next.is_none_or(|next| next > now),
-            "{side:?} would spin at {now:?}"
-        );
     }
 
     /// Values of events that `pick` wants, in order.
@@ -237,6 +232,11 @@ impl World {
             {
                 self.connection(side).handle_timeout(now);
                 self.drain(side);
+                let next = self.connection(side).poll_timeout();
+                assert!(
+                    next.is_none_or(|next| next > now),
+                    "{side:?} would spin at {now:?}"
+                );
             }
         }
     }
