@@ -335,6 +335,40 @@ fn a_seat_that_nobody_waits_for_any_more_is_given_back() {
 }
 
 #[test]
+fn a_seat_whose_answer_nobody_looked_at_is_given_back() {
+    block_on(async {
+        let mut server = Server::open();
+        let address = server.address();
+        let client = server
+            .during(Client::connect(&address, Permit::dev("ana")))
+            .await
+            .unwrap();
+        let mut asking = Box::pin(client.join_or_create::<Arena>(JoinSpec::any()));
+        let asked = tokio::time::timeout(Duration::ZERO, asking.as_mut()).await;
+        assert!(asked.is_err(), "nobody has answered yet");
+        let call = server.until(Server::seat_request).await;
+        server.tell(&grant(call));
+        // Once the client has this, it has the answer too: control goes first.
+        let event = RoomMessage::Event {
+            seat: SEAT,
+            number: 1,
+            payload: Bytes::new(),
+        };
+        server
+            .connection()
+            .send_ordered(event.encode(), Some(1))
+            .unwrap();
+        server
+            .until(|server| {
+                server.find(|event| (*event == ConnectionEvent::Acked(1)).then_some(()))
+            })
+            .await;
+        drop(asking);
+        server.until(Server::leave_request).await;
+    });
+}
+
+#[test]
 fn a_room_of_another_kind_is_given_back() {
     block_on(async {
         let mut server = Server::open();
@@ -370,18 +404,27 @@ fn a_room_of_another_kind_is_given_back() {
     });
 }
 
+/// A loopback address of this process alone, with a port that the system gives to nobody, so that
+/// no other test can take it in between. Where loopback is one address, only the port protects.
+fn lonely_place() -> SocketAddr {
+    let [_, b, c, d] = std::process::id().to_be_bytes();
+    let place = SocketAddr::from(([127, b | 0x40, c, d | 1], 20_777));
+    match UdpSocket::bind(place) {
+        Ok(_) => place,
+        Err(_) => SocketAddr::from(([127, 0, 0, 1], 20_777)),
+    }
+}
+
 #[test]
 fn a_port_that_nobody_listens_on_at_first_ends_nothing() {
     block_on(async {
-        let first = Server::open();
-        let address = first.address();
-        let port = first.socket.local_addr().unwrap();
-        drop(first);
+        let place = lonely_place();
+        let address = format!("rejoin://{place}");
         let connecting =
             tokio::spawn(async move { Client::connect(&address, Permit::dev("ana")).await });
         // Long enough for a hello and the report that it reached nobody.
         tokio::time::sleep(Duration::from_millis(50)).await;
-        let socket = UdpSocket::bind(port).unwrap();
+        let socket = UdpSocket::bind(place).unwrap();
         socket.set_nonblocking(true).unwrap();
         let mut server = Server {
             socket,
