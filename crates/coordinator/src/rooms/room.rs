@@ -63,9 +63,9 @@ pub(crate) struct Member {
     pub(crate) private: Option<Box<Ring>>,
     /// Newest reliable input queued or applied.
     pub(crate) queued_to: u64,
-    /// The cursor at the newest view; `None` if none was made since the seat was taken. What the
-    /// room showed before is not for this member: it does not hold its row, and may hold what a
-    /// private view would hide.
+    /// The cursor at the newest view; `None` if none was made since the client took or found the
+    /// seat. What the room showed before is not for it: it may lack its row, hold what a private
+    /// view would hide, or tell an older cursor than the answer did.
     pub(crate) shown_cursor: Option<u64>,
     /// Tells the snapshots of one delivery from those of the next.
     pub(crate) generation: u8,
@@ -356,6 +356,7 @@ impl Member {
     pub(crate) fn attach(&mut self, slot: Option<Slot>) {
         if self.slot != slot {
             self.slot = slot;
+            self.shown_cursor = None;
             self.restart_view();
         }
     }

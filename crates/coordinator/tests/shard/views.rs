@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rejoin_client::Event;
+use rejoin_client::{Event, State};
 use rejoin_coordinator::ShardStats;
 use rejoin_protocol::SeatId;
 use rejoin_protocol::message::{RoomCloseReason, SeatChange};
@@ -145,6 +145,29 @@ fn a_joiner_is_never_shown_a_view_from_before_it_joined() {
             private,
             "{kind}: what is hidden from the player stays hidden"
         );
+    }
+}
+
+#[test]
+fn a_seat_found_again_is_never_shown_a_view_older_than_the_answer() {
+    for kind in ["yard", "mill"] {
+        let mut world = World::new();
+        let ana = world.player("ana");
+        let room = world.create(ana, kind, 1);
+        world.expect_view(ana, room.seat, |_| true);
+        let again = world.start("ana");
+        while *world.players[again].core.state() == State::Joining {
+            world.act(ana, room.seat, Act::Add(1));
+            world.step();
+        }
+        let seat = world.create(again, kind, 1);
+        assert!(
+            seat.cursor > 5,
+            "{kind}: inputs arrived until the last moment"
+        );
+        world.expect_view(again, seat.seat, |board| board.adds == seat.cursor);
+        let first = cursors(&world, again)[0];
+        assert_eq!(first, seat.cursor, "{kind}");
     }
 }
 
