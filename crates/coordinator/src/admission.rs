@@ -54,7 +54,12 @@ fn take(
         Err(problem) => return refused(house, &problem.to_string()),
     };
     match house.hellos.judge(&hello) {
-        Judgement::Repeated(reply) => Some(reply),
+        Judgement::Repeated { reply, slot } => {
+            if let Some(slot) = slot {
+                house.schedule.set(Due::Join(slot), now + PENDING_JOIN_LIFE);
+            }
+            Some(reply)
+        }
         Judgement::Stale => refused(house, "an older hello"),
         Judgement::New { replaces } => {
             if let Some(slot) = replaces {

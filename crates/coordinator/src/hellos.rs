@@ -35,8 +35,8 @@ struct Seen {
 pub(crate) enum Judgement {
     /// Newer than all before. The pending connection of the one before is of no use any more.
     New { replaces: Option<Slot> },
-    /// The newest again: answer as before.
-    Repeated(Vec<u8>),
+    /// The newest again: answer as before, and wait for its confirmation anew.
+    Repeated { reply: Vec<u8>, slot: Option<Slot> },
     /// Older, or already used: silence.
     Stale,
 }
@@ -67,7 +67,10 @@ impl Hellos {
             };
         }
         match &seen.reply {
-            Some(reply) if fingerprint == seen.fingerprint => Judgement::Repeated(reply.clone()),
+            Some(reply) if fingerprint == seen.fingerprint => Judgement::Repeated {
+                reply: reply.clone(),
+                slot: seen.slot,
+            },
             Some(_) | None => Judgement::Stale,
         }
     }
@@ -183,7 +186,13 @@ mod tests {
             Judgement::New { replaces: None }
         );
         hellos.remember(hello(1, 5), vec![1], Some(slot));
-        assert_eq!(judge(&hellos, hello(1, 5)), Judgement::Repeated(vec![1]));
+        assert_eq!(
+            judge(&hellos, hello(1, 5)),
+            Judgement::Repeated {
+                reply: vec![1],
+                slot: Some(slot)
+            }
+        );
         assert_eq!(judge(&hellos, hello(1, 4)), Judgement::Stale);
         assert_eq!(
             judge(&hellos, hello(1, 6)),

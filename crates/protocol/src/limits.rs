@@ -79,11 +79,13 @@ pub const SEAT_HOLD: Duration = Duration::from_secs(120);
 
 /// First wait before an unanswered hello goes out again; doubles up to [`HELLO_RETRY_MAX`].
 pub const HELLO_RETRY: Duration = Duration::from_millis(250);
-/// Longest wait between hellos.
-pub const HELLO_RETRY_MAX: Duration = Duration::from_secs(2);
+/// Longest wait between hellos: at 20 % loss each way, eleven tries in [`JOIN_TIMEOUT`] all fail for
+/// one join in 70,000.
+pub const HELLO_RETRY_MAX: Duration = Duration::from_secs(1);
 /// How long a client tries to join before it gives up, unless told otherwise.
 pub const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a server keeps the keys of a join that no packet has confirmed.
+/// How long a server keeps the keys of a join that no packet has confirmed, counted from the newest
+/// arrival of its hello.
 pub const PENDING_JOIN_LIFE: Duration = Duration::from_secs(5);
 /// Longest permit.
 pub const PERMIT_MAX: usize = 512;

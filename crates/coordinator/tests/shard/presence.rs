@@ -252,3 +252,21 @@ fn one_who_asks_and_leaves_in_one_breath_holds_no_seat() {
     assert_eq!(world.shard.stats().sessions, 1);
     assert_eq!(world.join(ana, room).members.len(), 1);
 }
+
+/// The pending join used to end five seconds after the *first* hello: a client that got its reply
+/// just before then spoke to nobody until it gave the server up.
+#[test]
+fn a_join_whose_first_replies_are_lost_still_opens_a_session() {
+    let mut world = World::new();
+    let ana = world.player("ana");
+    world.players[ana].deaf = true;
+    world.run(Duration::from_millis(9_500));
+    world.players[ana].deaf = false;
+    world.run(Duration::from_millis(400));
+    world.players[ana].online = false;
+    world.run(Duration::from_secs(1));
+    world.players[ana].online = true;
+    world.run(Duration::from_secs(3));
+    assert!(matches!(world.players[ana].core.state(), State::Active(_)));
+    assert_eq!(world.shard.stats().sessions, 1);
+}

@@ -52,6 +52,8 @@ pub(crate) struct Player {
     pub(crate) events: Vec<Event>,
     /// False while its datagrams go nowhere.
     pub(crate) online: bool,
+    /// True while nothing reaches it, though it is heard.
+    pub(crate) deaf: bool,
     pub(crate) address: SocketAddr,
 }
 
@@ -119,6 +121,7 @@ impl World {
             ),
             events: Vec::new(),
             online: true,
+            deaf: false,
             address: SocketAddr::from(([127, 0, 0, 1], 10_000 + number)),
         });
         usize::from(number)
@@ -245,7 +248,7 @@ impl World {
                 mut bytes,
             } = packet;
             let end = &mut self.players[player];
-            if !end.online {
+            if !end.online || (end.deaf && !to_server) {
                 continue;
             }
             if to_server {
