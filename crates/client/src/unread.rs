@@ -47,16 +47,16 @@ impl Unread {
         }
     }
 
-    /// Puts a view in the place of an unread one of the same seat, if there is one.
+    /// Puts a view in the place of the newest unread one of the same seat, so that views keep their
+    /// order. One from before the seat was given up or taken belongs to another room.
     fn replaces(&mut self, event: &Event) -> bool {
         let Event::View { seat: of, .. } = event else {
             return false;
         };
-        let unread = self
-            .queue
-            .iter_mut()
-            .find(|unread| matches!(unread, Event::View { seat, .. } if seat == of));
-        match unread {
+        let newest_first = self.queue.iter_mut().rev();
+        let mut own = newest_first.take_while(|unread| !may_rename_seats(unread));
+        let older = own.find(|unread| matches!(unread, Event::View { seat, .. } if seat == of));
+        match older {
             Some(older) => {
                 older.clone_from(event);
                 true
@@ -64,6 +64,11 @@ impl Unread {
             None => false,
         }
     }
+}
+
+/// True if a seat's name may mean another seat after this event.
+fn may_rename_seats(event: &Event) -> bool {
+    matches!(event, Event::Answer { .. } | Event::RoomClosed { .. })
 }
 
 #[cfg(test)]
@@ -108,6 +113,38 @@ mod tests {
             .filter(|event| matches!(event, Event::View { .. }))
             .collect();
         assert_eq!(views, [view(2)]);
+    }
+
+    #[test]
+    fn views_keep_their_order_when_one_takes_the_place_of_another() {
+        let mut unread = Unread::default();
+        unread.push(view(1));
+        unread.push(view(2));
+        for _ in 2..VIEWS_KEPT {
+            unread.push(Event::Link(Liveness::Live));
+        }
+        unread.push(view(3));
+        let views: Vec<_> = std::iter::from_fn(|| unread.pop())
+            .filter(|event| matches!(event, Event::View { .. }))
+            .collect();
+        assert_eq!(views, [view(1), view(3)]);
+    }
+
+    #[test]
+    fn a_view_of_a_seat_taken_again_stays_behind_what_says_so() {
+        let closed = || Event::RoomClosed {
+            seat: SeatId(1),
+            reason: rejoin_protocol::message::RoomCloseReason::ClosedByOwner,
+        };
+        let mut unread = Unread::default();
+        unread.push(view(7));
+        for _ in 1..VIEWS_KEPT {
+            unread.push(closed());
+        }
+        unread.push(view(1));
+        let events: Vec<_> = std::iter::from_fn(|| unread.pop()).collect();
+        assert_eq!(events.first(), Some(&view(7)));
+        assert_eq!(events.last(), Some(&view(1)));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rejoin_protocol::handshake::{Permit, StartError, open_hello};
-use rejoin_protocol::limits::NAME_MAX;
+use rejoin_protocol::limits::{HELLO_RETRY, HELLO_RETRY_MAX, NAME_MAX};
 use rejoin_protocol::{CloseReason, ConnectionEvent, Liveness, Refusal, RefusalCode, Rng};
 
 use super::duet::{Duet, SESSION, options, server_keys};
@@ -14,12 +14,12 @@ const fn millis(millis: u64) -> Duration {
 }
 
 /// Moments at which hellos leave, in milliseconds since the start, while nobody answers.
-fn hello_times(duet: &mut Duet, until: u64) -> Vec<u64> {
+fn hello_times(duet: &mut Duet, until: u64) -> Vec<u128> {
     let start = duet.now;
     let mut times = Vec::new();
     duet.exchange();
     for _ in 0..until {
-        let passed = u64::try_from(duet.now.since(start).as_millis()).unwrap();
+        let passed = duet.now.since(start).as_millis();
         times.resize(duet.hellos.len(), passed);
         duet.advance(millis(1));
     }
@@ -54,7 +54,7 @@ fn the_handshake_measures_the_round_trip() {
 #[test]
 fn an_answer_to_one_of_two_hellos_measures_nothing() {
     let mut duet = Duet::new(options());
-    duet.advance(millis(250));
+    duet.advance(HELLO_RETRY);
     assert_eq!(duet.hellos.len(), 2);
     duet.now += millis(40);
     duet.accept();
@@ -65,7 +65,18 @@ fn an_answer_to_one_of_two_hellos_measures_nothing() {
 fn an_unanswered_hello_is_repeated_unchanged_at_doubling_intervals() {
     let mut duet = Duet::new(options());
     let times = hello_times(&mut duet, 8_000);
-    assert_eq!(times, [0, 250, 750, 1_750, 3_750, 5_750, 7_750]);
+    let mut expected = vec![0];
+    let mut wait = HELLO_RETRY;
+    while let Some(next) = expected
+        .last()
+        .map(|last| last + wait.as_millis())
+        .filter(|at| *at < 8_000)
+    {
+        expected.push(next);
+        wait = HELLO_RETRY_MAX.min(wait * 2);
+    }
+    assert!(expected.len() > 5 && wait == HELLO_RETRY_MAX);
+    assert_eq!(times, expected);
     assert!(duet.hellos.iter().all(|hello| *hello == duet.hellos[0]));
 }
 

@@ -1,10 +1,13 @@
 //! The client against a hand-driven server end: the real protocol, in virtual time.
 
+#[cfg(feature = "driver")]
 mod driving;
 mod duet;
 mod inputs;
 mod joining;
 mod leaving;
+#[cfg(feature = "driver")]
+mod loopback;
 mod rooms;
 mod senseless;
 mod views;
