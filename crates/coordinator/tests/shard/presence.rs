@@ -258,15 +258,16 @@ fn one_who_asks_and_leaves_in_one_breath_holds_no_seat() {
 #[test]
 fn a_join_whose_first_replies_are_lost_still_opens_a_session() {
     let mut world = World::new();
-    let ana = world.player("ana");
+    let ana = world.start("ana");
     world.players[ana].deaf = true;
-    world.run(Duration::from_millis(9_500));
+    world.run(Duration::from_millis(4_500));
     world.players[ana].deaf = false;
-    world.run(Duration::from_millis(400));
+    let active = |world: &World| matches!(world.players[ana].core.state(), State::Active(_));
+    assert!(world.run_until(Duration::from_millis(400), active));
     world.players[ana].online = false;
     world.run(Duration::from_secs(1));
     world.players[ana].online = true;
     world.run(Duration::from_secs(3));
-    assert!(matches!(world.players[ana].core.state(), State::Active(_)));
+    assert!(active(&world));
     assert_eq!(world.shard.stats().sessions, 1);
 }
