@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use rejoin::bots::Options;
 use rejoin::protocol::crypto::PublicKey;
 use rejoin::room::Kinds;
-use rejoin::server::{Identity, Server, Settings};
+use rejoin::server::{Identity, Server, ServerConfig};
 use tokio::sync::oneshot;
 
 /// A server that ends when it is dropped.
@@ -22,7 +22,7 @@ impl InProcess {
     pub(crate) fn serve(kinds: Kinds) -> Self {
         let identity = Identity::development().expect("the system has entropy");
         let bind = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let server = Server::bind(Settings::dev(bind, identity)).expect("a free port is free");
+        let server = Server::bind(ServerConfig::dev(bind, identity)).expect("a free port is free");
         let (address, key) = (server.address(), server.public_key());
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {

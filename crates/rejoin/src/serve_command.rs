@@ -6,7 +6,7 @@ use std::thread;
 
 use rejoin_client::ServerAddress;
 use rejoin_client::address::DEFAULT_PORT;
-use rejoin_server::{BindError, Identity, KeyFileError, Server, ServerError, Settings};
+use rejoin_server::{BindError, Identity, KeyFileError, Server, ServerConfig, ServerError};
 use tokio::sync::oneshot;
 
 use crate::app::App;
@@ -24,7 +24,7 @@ pub(crate) fn run(app: &App, args: &ServeArgs) -> Result<(), Failure> {
         Some(folder) => rejoin_server::load_or_make(folder)?,
         None => Identity::development().map_err(KeyFileError::from)?,
     };
-    let server = Server::bind(Settings::dev(bind, identity))?;
+    let server = Server::bind(ServerConfig::dev(bind, identity))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -144,7 +144,7 @@ fn resolve(text: &str) -> Result<SocketAddr, Failure> {
 impl From<ServerError> for Failure {
     fn from(error: ServerError) -> Self {
         let exit = match &error {
-            ServerError::Settings(_) => Exit::Usage,
+            ServerError::Config(_) => Exit::Usage,
             ServerError::Bind(_) => Exit::CannotBind,
             ServerError::Entropy(_) | ServerError::Socket(_) => Exit::Internal,
             other => {

@@ -2,29 +2,29 @@
 //! [`Shard`](rejoin_coordinator::Shard).
 //!
 //! ```text
-//! Settings -> Server::bind -> Server::run
-//!               socket          loop { wait; receive; turn; send } until the shutdown future
+//! ServerConfig -> Server::bind -> Server::run
+//!                 socket          loop { wait; receive; turn; send } until the shutdown future
 //! ```
 //!
 //! Called by the `rejoin` command and by tests. It owns what the cores must not: everything that
 //! differs between two runs. Decisions about peers, rooms and players are the shard's.
 
 mod clock;
+mod config;
 mod directory;
 mod driver;
 mod entropy;
 mod identity;
 mod key_files;
 mod server;
-mod settings;
 mod shutdown;
 
+pub use config::{ConfigError, Limits, ServerConfig};
 pub use directory::SharedDirectory;
 pub use driver::ServerReport;
 pub use identity::Identity;
 pub use key_files::{KeyFileError, default_folder, load_or_make};
 pub use server::{Server, ServerError};
-pub use settings::{Limits, Settings, SettingsError};
 pub use shutdown::StopSignals;
 
 pub use rejoin_coordinator::{Auth, ShardStats};

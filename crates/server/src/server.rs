@@ -10,10 +10,10 @@ use rejoin_room::Kinds;
 use rejoin_store::MemoryStore;
 
 use crate::clock::Clock;
+use crate::config::{ConfigError, ServerConfig};
 use crate::directory::SharedDirectory;
 use crate::driver::{Driver, ServerReport};
 use crate::entropy;
-use crate::settings::{Settings, SettingsError};
 
 /// A server that owns its port; [`Server::run`] makes it serve.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub struct Server {
 pub enum ServerError {
     /// The settings make no sense together.
     #[error(transparent)]
-    Settings(#[from] SettingsError),
+    Config(#[from] ConfigError),
     /// The address cannot be bound.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -46,7 +46,7 @@ impl Server {
     ///
     /// # Errors
     /// See [`ServerError`].
-    pub fn bind(settings: Settings) -> Result<Self, ServerError> {
+    pub fn bind(settings: ServerConfig) -> Result<Self, ServerError> {
         let bind = settings.bind;
         let config = settings.check()?;
         let socket = rejoin_datagram::bind(bind)?;

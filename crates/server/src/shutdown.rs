@@ -51,7 +51,7 @@ impl StopSignals {
 
     /// Waits for the next signal, and names it. Cancel safe.
     pub async fn recv(&mut self) -> &'static str {
-        drop(self.interrupt.recv().await);
+        self.interrupt.recv().await;
         "Ctrl-C"
     }
 }

@@ -1,4 +1,4 @@
-//! Settings: one plain struct, checked once before a socket is opened.
+//! ServerConfig: one plain struct, checked once before a socket is opened.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::identity::Identity;
 
 /// Everything a server is told.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct ServerConfig {
     /// Address to listen on. Port 0: any free one.
     pub bind: SocketAddr,
     /// Who may open a session. `Dev` demands a loopback address.
@@ -40,7 +40,7 @@ pub struct Limits {
 /// Why settings cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum SettingsError {
+pub enum ConfigError {
     /// Everyone may enter, and everyone can reach it.
     #[error(
         "dev auth lets everyone in, so it does not listen on the public {0}; run `rejoin serve \
@@ -78,7 +78,7 @@ impl Default for Limits {
     }
 }
 
-impl Settings {
+impl ServerConfig {
     /// `dev` auth at `bind` with default limits.
     #[must_use]
     pub fn dev(bind: SocketAddr, identity: Identity) -> Self {
@@ -93,10 +93,10 @@ impl Settings {
     /// The shard's settings, once everything here was found good.
     ///
     /// # Errors
-    /// See [`SettingsError`].
-    pub(crate) fn check(self) -> Result<Config, SettingsError> {
+    /// See [`ConfigError`].
+    pub(crate) fn check(self) -> Result<Config, ConfigError> {
         if self.auth == Auth::Dev && !self.bind.ip().to_canonical().is_loopback() {
-            return Err(SettingsError::PublicDev(self.bind));
+            return Err(ConfigError::PublicDev(self.bind));
         }
         self.limits.check()?;
         let mut config = Config::new(self.identity.keys, self.identity.session_secret);
@@ -112,7 +112,7 @@ impl Settings {
 }
 
 impl Limits {
-    fn check(&self) -> Result<(), SettingsError> {
+    fn check(&self) -> Result<(), ConfigError> {
         let counts = [
             ("sessions_max", self.sessions_max),
             ("rooms_max", self.rooms_max),
@@ -120,7 +120,7 @@ impl Limits {
         ];
         for (name, count) in counts {
             if !(1..=COUNT_MAX).contains(&count) {
-                return Err(SettingsError::OutOfBounds {
+                return Err(ConfigError::OutOfBounds {
                     name,
                     bounds: "1 to 1,000,000",
                 });
@@ -131,7 +131,7 @@ impl Limits {
             ("empty_room_hold", self.empty_room_hold),
         ] {
             if hold > HOLD_MAX {
-                return Err(SettingsError::OutOfBounds {
+                return Err(ConfigError::OutOfBounds {
                     name,
                     bounds: "at most 168 h",
                 });
@@ -139,7 +139,7 @@ impl Limits {
         }
         if !(IDLE_HOLD_MIN..=HOLD_MAX).contains(&self.idle_session_hold) {
             let bounds = "1 s to 168 h";
-            return Err(SettingsError::OutOfBounds {
+            return Err(ConfigError::OutOfBounds {
                 name: "idle_session_hold",
                 bounds,
             });
@@ -152,8 +152,8 @@ impl Limits {
 mod tests {
     use super::*;
 
-    fn settings(bind: &str) -> Settings {
-        Settings::dev(bind.parse().unwrap(), Identity::development().unwrap())
+    fn settings(bind: &str) -> ServerConfig {
+        ServerConfig::dev(bind.parse().unwrap(), Identity::development().unwrap())
     }
 
     #[test]
@@ -173,7 +173,7 @@ mod tests {
             "[2001:db8::1]:1",
         ] {
             let error = settings(public).check().unwrap_err();
-            assert_eq!(error, SettingsError::PublicDev(public.parse().unwrap()));
+            assert_eq!(error, ConfigError::PublicDev(public.parse().unwrap()));
         }
     }
 
