@@ -1,0 +1,350 @@
+//! Who plays: players, the clients they run, and the groups they meet in.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use bytes::Bytes;
+use rejoin_client::{Core, Ended, State};
+use rejoin_protocol::crypto::StaticKeys;
+use rejoin_protocol::message::CallId;
+use rejoin_protocol::{Liveness, PlayerId, RequestId, RoomId, SeatId, Timestamp};
+
+use crate::coverage::Stage;
+use crate::network::Datagram;
+use crate::options::RoomKind;
+
+/// All players, clients and groups of a run, each named by its index.
+#[derive(Default)]
+pub(crate) struct Cast {
+    pub(crate) players: Vec<Player>,
+    pub(crate) clients: Vec<Client>,
+    pub(crate) groups: Vec<Group>,
+    /// The player behind the [`Repeater`](crate::repeater::Repeater), and the room it sits in.
+    pub(crate) guest: Option<(Player, Option<RoomId>)>,
+}
+
+/// A player: one identity, with one client after another.
+pub(crate) struct Player {
+    pub(crate) identity: StaticKeys,
+    pub(crate) name: String,
+    /// As the server names it; known from the first session on.
+    pub(crate) id: Option<PlayerId>,
+    /// Orders the hellos.
+    pub(crate) moment: u64,
+    /// The newest client.
+    pub(crate) client: Option<usize>,
+    /// The groups to be seated in.
+    pub(crate) wishes: Vec<Wish>,
+    /// Number of the newest input; never starts again.
+    pub(crate) inputs: u64,
+    /// How the server heard the player.
+    pub(crate) reached: Contact,
+    /// True once a client of the player ended its session, so that seats may be lost.
+    pub(crate) has_left: bool,
+}
+
+/// A group that a player wants to be seated in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wish {
+    pub(crate) group: usize,
+    pub(crate) not_before: Timestamp,
+}
+
+/// Players who meet in one room after another.
+pub(crate) struct Group {
+    pub(crate) kind: RoomKind,
+    /// Which room is the current one.
+    pub(crate) generation: u64,
+}
+
+/// A running client, and what it was told.
+pub(crate) struct Client {
+    pub(crate) player: usize,
+    pub(crate) core: Core,
+    pub(crate) body: Body,
+    /// What arrived while it was silent.
+    pub(crate) inbox: VecDeque<Datagram>,
+    pub(crate) seats: BTreeMap<SeatId, Seat>,
+    pub(crate) calls: BTreeMap<CallId, Asked>,
+    /// When it is to be woken.
+    pub(crate) wake: Option<Timestamp>,
+    /// How it heard the server.
+    pub(crate) heard: Contact,
+    /// True once it was told to end the session.
+    pub(crate) leaving: bool,
+    /// True once the session was open.
+    pub(crate) was_connected: bool,
+    pub(crate) ended: Option<Ended>,
+}
+
+/// Whether a client's process runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Body {
+    Running,
+    /// Stopped for a while.
+    Silent,
+    Dead,
+}
+
+/// A request under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    Seat { group: usize, room: RoomId },
+    Leave { seat: SeatId },
+    Close { seat: SeatId },
+    List,
+}
+
+/// A seat, and how far its holder has seen.
+#[derive(Clone, Debug)]
+pub(crate) struct Seat {
+    pub(crate) group: usize,
+    pub(crate) kind: RoomKind,
+    pub(crate) room: RoomId,
+    pub(crate) sequence: u64,
+    pub(crate) tick: u64,
+    pub(crate) cursor: u64,
+    /// The first event's number is at most this.
+    pub(crate) first_event: u64,
+    pub(crate) event: Option<u64>,
+    /// The newest message to all, as [`Order`](crate::model::Order) names it, and its number.
+    pub(crate) line: Option<(u64, u64)>,
+    pub(crate) whisper: u64,
+    pub(crate) newest: Option<Newest>,
+    pub(crate) leaving: bool,
+}
+
+/// The newest view of a seat.
+#[derive(Clone, Debug)]
+pub(crate) struct Newest {
+    pub(crate) at: Timestamp,
+    pub(crate) hash: u64,
+    pub(crate) view: Bytes,
+    pub(crate) private: bool,
+}
+
+/// When a peer was last heard, and its longest silence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Contact {
+    last: Timestamp,
+    longest: Duration,
+}
+
+impl Contact {
+    pub(crate) fn since(start: Timestamp) -> Self {
+        Self {
+            last: start,
+            longest: Duration::ZERO,
+        }
+    }
+
+    pub(crate) fn touch(&mut self, now: Timestamp) {
+        self.longest = self.longest(now);
+        self.last = now;
+    }
+
+    /// The longest silence, the present one included.
+    pub(crate) fn longest(&self, now: Timestamp) -> Duration {
+        self.longest.max(now.since(self.last))
+    }
+}
+
+impl Client {
+    /// A client that has not been told anything.
+    pub(crate) fn new(player: usize, core: Core, now: Timestamp) -> Self {
+        Self {
+            player,
+            core,
+            body: Body::Running,
+            inbox: VecDeque::new(),
+            seats: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            wake: None,
+            heard: Contact::since(now),
+            leaving: false,
+            was_connected: false,
+            ended: None,
+        }
+    }
+
+    /// Where it stands, for the table of what was tried.
+    pub(crate) fn stage(&self) -> Stage {
+        if self.leaving || self.seats.values().any(|seat| seat.leaving) {
+            return Stage::Leaving;
+        }
+        if self.body != Body::Running {
+            return Stage::Lost;
+        }
+        match self.core.state() {
+            State::Joining => Stage::Joining,
+            State::Active(Liveness::Live) if self.seats.is_empty() => Stage::Seatless,
+            State::Active(Liveness::Live) => Stage::Seated,
+            State::Active(Liveness::Suspect) => Stage::Suspect,
+            State::Active(Liveness::Detached) | State::Ended(_) | _ => Stage::Lost,
+        }
+    }
+
+    /// True if it runs and its session is open.
+    pub(crate) fn can_play(&self) -> bool {
+        self.body == Body::Running && !self.leaving && matches!(self.core.state(), State::Active(_))
+    }
+
+    /// True if it wants a seat in `group` and waits for the answer.
+    pub(crate) fn asks_for(&self, group: usize) -> bool {
+        self.calls
+            .values()
+            .any(|asked| matches!(asked, Asked::Seat { group: of, .. } if *of == group))
+    }
+
+    /// True if it holds a seat in a room of `group`.
+    pub(crate) fn sits_in(&self, group: usize) -> bool {
+        self.seats.values().any(|seat| seat.group == group)
+    }
+}
+
+impl Seat {
+    /// A seat of which nothing was seen yet.
+    pub(crate) fn new(
+        (group, kind): (usize, RoomKind),
+        room: RoomId,
+        (cursor, event): (u64, u64),
+    ) -> Self {
+        Self {
+            group,
+            kind,
+            room,
+            sequence: 0,
+            tick: 0,
+            cursor,
+            first_event: event + 1,
+            event: None,
+            line: None,
+            whisper: 0,
+            newest: None,
+            leaving: false,
+        }
+    }
+}
+
+impl Cast {
+    pub(crate) fn player(&self, number: usize) -> &Player {
+        self.players.get(number).expect("players are never removed")
+    }
+
+    pub(crate) fn player_mut(&mut self, number: usize) -> &mut Player {
+        self.players
+            .get_mut(number)
+            .expect("players are never removed")
+    }
+
+    pub(crate) fn client(&self, number: usize) -> &Client {
+        self.clients.get(number).expect("clients are never removed")
+    }
+
+    pub(crate) fn client_mut(&mut self, number: usize) -> &mut Client {
+        self.clients
+            .get_mut(number)
+            .expect("clients are never removed")
+    }
+
+    pub(crate) fn group(&self, number: usize) -> &Group {
+        self.groups.get(number).expect("groups are never removed")
+    }
+
+    pub(crate) fn group_mut(&mut self, number: usize) -> &mut Group {
+        self.groups
+            .get_mut(number)
+            .expect("groups are never removed")
+    }
+
+    /// The newest client of a player, unless it is over or dead.
+    pub(crate) fn living_client(&self, player: usize) -> Option<usize> {
+        self.player(player).client.filter(|number| {
+            let client = self.client(*number);
+            client.body != Body::Dead && client.ended.is_none()
+        })
+    }
+
+    /// All players, the guest included.
+    pub(crate) fn everyone(&self) -> impl Iterator<Item = &Player> {
+        self.players
+            .iter()
+            .chain(self.guest.iter().map(|(player, _)| player))
+    }
+
+    /// The player behind an id.
+    pub(crate) fn by_id(&self, id: PlayerId) -> Option<&Player> {
+        self.everyone().find(|player| player.id == Some(id))
+    }
+}
+
+impl Group {
+    /// The request that names the current room: every member asks by the same one.
+    pub(crate) fn request(&self, number: usize) -> RequestId {
+        let number = u64::try_from(number).expect("groups are few");
+        let mut id = [0; 16];
+        let (group, generation) = id.split_at_mut(8);
+        group.copy_from_slice(&number.to_be_bytes());
+        generation.copy_from_slice(&self.generation.to_be_bytes());
+        RequestId(id)
+    }
+}
+
+/// The address of a client: each has its own.
+pub(crate) fn address(client: usize) -> SocketAddr {
+    let bits = u32::try_from(client).expect("clients are few");
+    SocketAddr::from((Ipv4Addr::from_bits(FIRST_ADDRESS + bits), 40_000))
+}
+
+/// The client behind an address.
+pub(crate) fn client_at(address: SocketAddr) -> Option<usize> {
+    let SocketAddr::V4(address) = address else {
+        return None;
+    };
+    let bits = address.ip().to_bits().checked_sub(FIRST_ADDRESS)?;
+    usize::try_from(bits).ok()
+}
+
+const FIRST_ADDRESS: u32 = Ipv4Addr::new(10, 0, 0, 1).to_bits();
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_leads_back_to_its_client() {
+        for client in [0, 1, 255, 70_000] {
+            assert_eq!(client_at(address(client)), Some(client));
+        }
+        assert_ne!(address(3), address(4));
+    }
+
+    #[test]
+    fn the_longest_silence_counts_the_present_one() {
+        let mut contact = Contact::since(Timestamp::ZERO);
+        contact.touch(Timestamp::from_millis(300));
+        contact.touch(Timestamp::from_millis(400));
+        assert_eq!(
+            contact.longest(Timestamp::from_millis(450)),
+            Duration::from_millis(300)
+        );
+        assert_eq!(
+            contact.longest(Timestamp::from_millis(900)),
+            Duration::from_millis(500)
+        );
+    }
+
+    #[test]
+    fn each_generation_of_a_group_asks_by_its_own_request() {
+        let of = |generation| {
+            Group {
+                kind: RoomKind::Arena,
+                generation,
+            }
+            .request(2)
+        };
+        assert_ne!(of(0), of(1));
+        assert_eq!(of(1), of(1));
+    }
+}

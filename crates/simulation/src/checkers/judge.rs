@@ -1,0 +1,173 @@
+//! Judges the whole, once the wounds had time to heal.
+
+use std::time::Duration;
+
+use rejoin_client::{Ended, State};
+use rejoin_protocol::{CloseReason, Liveness, PlayerId, RoomId, SeatId};
+
+use super::lookup::player_of;
+use crate::cast::{Cast, Seat};
+use crate::report::{Violation, ensure};
+use crate::scene::Scene;
+
+/// Everything must be whole: checked once, well after the faults ended.
+pub(crate) fn judge(cast: &Cast, scene: &Scene) -> Result<(), Violation> {
+    for (number, player) in cast.players.iter().enumerate() {
+        let client = cast
+            .living_client(number)
+            .map(|client| (client, cast.client(client)));
+        let playing = client.filter(|(_, client)| client.can_play());
+        let Some((name, client)) = playing else {
+            return Err(Violation::new(
+                "every player is back after the faults",
+                format!(
+                    "player {number}: {:?}",
+                    client.map(|(_, client)| client.core.state())
+                ),
+            ));
+        };
+        let told = || format!("player {number}, client {name}");
+        let live = *client.core.state() == State::Active(Liveness::Live);
+        ensure(live, "every client trusts the server again", || {
+            format!("{}: {:?}", told(), client.core.state())
+        })?;
+        ensure(client.calls.is_empty(), "every request is answered", || {
+            format!("{}: {:?}", told(), client.calls)
+        })?;
+        for wish in &player.wishes {
+            ensure(
+                client.sits_in(wish.group),
+                "every player has its seats",
+                || format!("{}: no seat in group {}", told(), wish.group),
+            )?;
+        }
+        let id = player_of(cast, name)?;
+        for (seat, held) in &client.seats {
+            judge_seat(cast, scene, (name, *seat, held), id)?;
+        }
+    }
+    Ok(())
+}
+
+fn judge_seat(
+    cast: &Cast,
+    scene: &Scene,
+    (client, id, seat): (usize, SeatId, &Seat),
+    player: PlayerId,
+) -> Result<(), Violation> {
+    let room = seat.room;
+    let (sent, _) = scene.lives.total(room, player);
+    let told = || format!("client {client}, {id:?} in {room}");
+    let cursor = cast.client(client).core.cursor(id);
+    ensure(
+        cursor == Some(sent),
+        "every reliable input is applied",
+        || format!("{}: cursor {cursor:?} of {sent} sent", told()),
+    )?;
+    let newest = seat.newest.as_ref();
+    let newest =
+        newest.ok_or_else(|| Violation::new("every member has a view of its room", told()))?;
+    let age = scene.now.since(newest.at);
+    ensure(
+        !seat.kind.ticks() || age < STALE_AFTER,
+        "views keep coming",
+        || format!("{}: newest {age:?} ago", told()),
+    )?;
+    let rows = seat.kind.rows(&newest.view)?;
+    let sitting = members(cast, room);
+    for member in &sitting {
+        if newest.private && *member != player {
+            continue;
+        }
+        let row = rows.iter().find(|row| row.player == *member);
+        let shown = row.map(|row| (row.count, row.chain));
+        let total = scene.lives.total(room, *member);
+        ensure(
+            shown == Some(total),
+            "all members see what all members did",
+            || {
+                format!(
+                    "{}: {member} is shown as {shown:?} and did {total:?}",
+                    told()
+                )
+            },
+        )?;
+    }
+    let ghost = rows.iter().find(|row| !sitting.contains(&row.player));
+    // A held seat stays in view; a player who sits nowhere and never left is none.
+    let explained = ghost.is_none_or(|row| cast.by_id(row.player).is_some());
+    ensure(explained, "rooms show players only", || {
+        format!("{}: {ghost:?}", told())
+    })?;
+    judge_alike(cast, (client, id, seat))
+}
+
+/// Rooms without a clock must show all members the very same.
+fn judge_alike(cast: &Cast, (client, id, seat): (usize, SeatId, &Seat)) -> Result<(), Violation> {
+    for (other, held) in seats_in(cast, seat.room) {
+        let spread = held.sequence.abs_diff(seat.sequence);
+        let same = match (&held.newest, &seat.newest) {
+            (Some(one), Some(two)) => one.private || two.private || one.hash == two.hash,
+            _ => false,
+        };
+        let alike = if seat.kind.ticks() {
+            spread <= SPREAD_MAX
+        } else {
+            same
+        };
+        let lines = (held.line.map(|line| line.0), seat.line.map(|line| line.0));
+        let heard = lines.0 == lines.1 || lines.0.is_none() || lines.1.is_none();
+        ensure(
+            alike && heard,
+            "all members of a room hold the same view",
+            || {
+                format!(
+                    "clients {client} and {other} in {}: {id:?} at {} and {}, lines {lines:?}",
+                    seat.room, seat.sequence, held.sequence
+                )
+            },
+        )?;
+    }
+    Ok(())
+}
+
+/// Every client must know that the server stopped.
+pub(crate) fn judge_end(cast: &Cast) -> Result<(), Violation> {
+    for number in 0..cast.players.len() {
+        let Some(client) = cast.player(number).client else {
+            continue;
+        };
+        let ended = cast.client(client).ended.as_ref();
+        let knows = ended == Some(&Ended::Closed(CloseReason::ServerStopping));
+        ensure(knows, "an orderly stop is told to every client", || {
+            format!("client {client}: {ended:?}")
+        })?;
+    }
+    Ok(())
+}
+
+fn members(cast: &Cast, room: RoomId) -> Vec<PlayerId> {
+    let players = seats_in(cast, room).filter_map(|(client, _)| player_of(cast, client).ok());
+    let guest = cast
+        .guest
+        .iter()
+        .filter(|(_, sits_in)| *sits_in == Some(room));
+    players
+        .chain(guest.filter_map(|(player, _)| player.id))
+        .collect()
+}
+
+fn seats_in(cast: &Cast, room: RoomId) -> impl Iterator<Item = (usize, &Seat)> {
+    let clients = (0..cast.players.len()).filter_map(|player| cast.living_client(player));
+    clients.flat_map(move |client| {
+        let seats = cast.client(client).seats.values();
+        seats
+            .filter(move |seat| seat.room == room)
+            .map(move |seat| (client, seat))
+    })
+}
+
+/// How old the newest view of a ticking room may be on a clean network: five heartbeats.
+const STALE_AFTER: Duration = Duration::from_millis(2_500);
+/// How far members of a ticking room may be apart, in snapshots: a second at 30 Hz.
+const SPREAD_MAX: u64 = 30;

@@ -1,0 +1,9 @@
+//! Judges what clients are told, event by event, and at the end the whole.
+
+mod judge;
+mod lookup;
+mod shown;
+mod told;
+
+pub(crate) use judge::{judge, judge_end};
+pub(crate) use told::told;

@@ -1,0 +1,130 @@
+//! Judges the views and messages that a seat is sent.
+
+use bytes::Bytes;
+use rejoin_protocol::SeatId;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::lookup::{player_of, seat_mut};
+use crate::cast::{Cast, Newest};
+use crate::records::Shown;
+use crate::report::{Violation, ensure};
+use crate::scene::Scene;
+use crate::trace::Mark;
+use crate::witness::Said;
+
+/// A view as a client is told it.
+pub(super) struct View {
+    pub(super) sequence: u64,
+    pub(super) tick: u64,
+    pub(super) cursor: u64,
+    pub(super) view: Bytes,
+    pub(super) private: bool,
+    pub(super) full: bool,
+}
+
+/// Judges a view.
+pub(super) fn viewed(
+    cast: &mut Cast,
+    scene: &mut Scene,
+    (client, id): (usize, SeatId),
+    told: View,
+) -> Result<(), Violation> {
+    scene.counters.views += 1;
+    scene.counters.deltas += u64::from(!told.full);
+    let View {
+        sequence,
+        tick,
+        cursor,
+        view,
+        private,
+        ..
+    } = told;
+    scene.trace.fold(Mark::View, client, &view, scene.now);
+    for number in [u64::from(id.0), sequence, tick, cursor] {
+        scene.trace.fold_number(number);
+    }
+    scene.trace.note(scene.now, || {
+        format!("client {client} is shown {id:?}: {sequence}, tick {tick}, cursor {cursor}")
+    });
+    let player = player_of(cast, client)?;
+    let seat = seat_mut(cast, client, id)?;
+    let older = (seat.sequence, seat.tick, seat.cursor);
+    let grows = sequence > older.0 && tick >= older.1 && cursor >= older.2;
+    ensure(grows, "views never go back", || {
+        format!(
+            "client {client}, {id:?}: {:?} after {older:?}",
+            (sequence, tick, cursor)
+        )
+    })?;
+    ensure(
+        private == seat.kind.is_private_to(player),
+        "private views are private",
+        || format!("client {client}, {id:?}"),
+    )?;
+    (seat.sequence, seat.tick, seat.cursor) = (sequence, tick, cursor);
+    scene.lives.covered((seat.room, player), cursor)?;
+    let (kind, room) = (seat.kind, seat.room);
+    let shown = Shown {
+        kind,
+        room,
+        player,
+        private,
+        sequence,
+        cursor,
+        view: &view,
+    };
+    let hash = scene.records.shown(&shown, &scene.lives)?;
+    seat.newest = Some(Newest {
+        at: scene.now,
+        hash,
+        view,
+        private,
+    });
+    Ok(())
+}
+
+/// Judges a message of a room.
+pub(super) fn said(
+    cast: &mut Cast,
+    scene: &mut Scene,
+    (client, id): (usize, SeatId),
+    number: u64,
+    payload: &Bytes,
+) -> Result<(), Violation> {
+    scene.counters.events += 1;
+    scene
+        .trace
+        .fold(Mark::RoomEvent, client, payload, scene.now);
+    scene.trace.fold_number(number);
+    let seat = seat_mut(cast, client, id)?;
+    let follows = seat
+        .event
+        .map_or(number <= seat.first_event, |before| number == before + 1);
+    ensure(follows, "events are told once and in order", || {
+        format!("client {client}, {id:?}: {number} after {:?}", seat.event)
+    })?;
+    seat.event = Some(number);
+    match seat.kind.said(payload)? {
+        None => Err(Violation::new(
+            "quiet rooms say nothing",
+            format!("client {client}, {id:?}"),
+        )),
+        Some(Said::Line(line, ..)) => {
+            let key = xxh3_64(payload);
+            let before = seat.line.replace((key, line));
+            ensure(
+                before.is_none_or(|(_, before)| line == before + 1),
+                "no line is missing",
+                || format!("client {client}, {id:?}: line {line} after {before:?}"),
+            )?;
+            let room = seat.room;
+            scene.records.told(room, before.map(|(key, _)| key), key)
+        }
+        Some(Said::Whisper(word)) => {
+            let before = std::mem::replace(&mut seat.whisper, word);
+            ensure(word > before, "each word is whispered once", || {
+                format!("client {client}, {id:?}: {word} after {before}")
+            })
+        }
+    }
+}

@@ -1,0 +1,406 @@
+//! Judges what a client is told, event by event.
+
+use std::time::Duration;
+
+use rejoin_client::{Ended, Event};
+use rejoin_protocol::limits::{DETACH_AFTER, SUSPECT_AFTER_MIN};
+use rejoin_protocol::message::{Answer, CallId, Member, RoomCloseReason, SeatChange, Seated};
+use rejoin_protocol::{
+    CloseReason, Liveness, PlayerId, Refusal, RefusalCode, RoomId, SeatId, SessionId,
+};
+
+use super::lookup::{known_seat, player_of, seat_mut};
+use super::shown::{View, said, viewed};
+use crate::cast::{Asked, Cast, Client, Seat};
+use crate::model::Arrival;
+use crate::report::{Violation, ensure};
+use crate::scene::{Phase, Scene};
+use crate::trace::Mark;
+
+/// Judges one event of a client.
+pub(crate) fn told(
+    cast: &mut Cast,
+    scene: &mut Scene,
+    client: usize,
+    event: Event,
+) -> Result<(), Violation> {
+    if !matches!(event, Event::View { .. } | Event::Room { .. }) {
+        let text = format!("{event:?}");
+        scene
+            .trace
+            .fold(Mark::Told, client, text.as_bytes(), scene.now);
+        scene
+            .trace
+            .note(scene.now, || format!("client {client} is told {text}"));
+    }
+    let ended = cast.client(client).ended.clone();
+    ensure(ended.is_none(), "the end is the last event", || {
+        format!("client {client}: {event:?} after {ended:?}")
+    })?;
+    match event {
+        Event::Connected { session } => connected(cast, scene, client, session),
+        Event::Answer { call, result } => answered(cast, scene, client, call, result),
+        Event::View {
+            seat,
+            sequence,
+            tick,
+            cursor,
+            view,
+            private,
+            full,
+        } => {
+            let told = View {
+                sequence,
+                tick,
+                cursor,
+                view,
+                private,
+                full,
+            };
+            viewed(cast, scene, (client, seat), told)
+        }
+        Event::Room {
+            seat,
+            number,
+            payload,
+        } => said(cast, scene, (client, seat), number, &payload),
+        Event::Seat {
+            seat,
+            player,
+            name,
+            change,
+        } => {
+            known_seat(cast, client, seat)?;
+            seat_changed(cast, scene, (client, seat), (player, &name), change)
+        }
+        Event::InputRefused {
+            seat,
+            number,
+            refusal,
+        } => Err(Violation::new(
+            "rooms can handle every input",
+            format!("client {client}, {seat:?}, input {number}: {refusal}"),
+        )),
+        Event::RoomClosed { seat, reason } => room_closed(cast, scene, (client, seat), &reason),
+        Event::Link(liveness) => link(cast, scene, client, liveness),
+        Event::Ended(ended) => over(cast, scene, client, ended),
+        other => Err(Violation::new("events are known", format!("{other:?}"))),
+    }
+}
+
+fn connected(
+    cast: &mut Cast,
+    scene: &mut Scene,
+    client: usize,
+    session: SessionId,
+) -> Result<(), Violation> {
+    scene.counters.connects += 1;
+    let told = cast.client_mut(client);
+    ensure(!told.was_connected, "a session opens once", || {
+        format!("client {client}")
+    })?;
+    told.was_connected = true;
+    let of = told.player;
+    let player = cast.player_mut(of);
+    let known = *player.id.get_or_insert(session.player());
+    ensure(
+        known == session.player(),
+        "one identity has one session",
+        || format!("player {of}: {known}, then {}", session.player()),
+    )
+}
+
+fn answered(
+    cast: &mut Cast,
+    scene: &mut Scene,
+    client: usize,
+    call: CallId,
+    result: Result<Answer, Refusal>,
+) -> Result<(), Violation> {
+    let asked = cast.client_mut(client).calls.remove(&call).ok_or_else(|| {
+        Violation::new(
+            "each request is answered once",
+            format!("client {client}, call {call}"),
+        )
+    })?;
+    match (asked, result) {
+        (Asked::Seat { group, room }, Ok(Answer::Seated(told))) => {
+            seated(cast, scene, client, (group, room), &told)
+        }
+        (Asked::Leave { seat }, Ok(Answer::Left)) => {
+            end_seat(cast, scene, (client, seat));
+            Ok(())
+        }
+        (Asked::Close { seat }, Ok(Answer::Closed)) => {
+            // The notice for members says the rest.
+            let _closed = seat;
+            Ok(())
+        }
+        (Asked::List, Ok(Answer::Rooms(rooms))) => {
+            let unasked = rooms
+                .iter()
+                .find(|card| scene.rooms.openings(card.room) == 0);
+            ensure(unasked.is_none(), "lists show open rooms", || {
+                format!("{unasked:?}")
+            })
+        }
+        (asked, Err(refusal)) => refused(cast, scene, client, asked, &refusal),
+        (asked, Ok(answer)) => Err(Violation::new(
+            "an answer fits its request",
+            format!("client {client}: {asked:?} is answered by {answer:?}"),
+        )),
+    }
+}
+
+fn refused(
+    cast: &mut Cast,
+    scene: &Scene,
+    client: usize,
+    asked: Asked,
+    refusal: &Refusal,
+) -> Result<(), Violation> {
+    let fits = match (asked, refusal.code) {
+        (_, RefusalCode::Stopping) => scene.phase == Phase::Stopping,
+        // An empty room may have closed while the request was under way.
+        (Asked::Seat { .. }, RefusalCode::UnknownRoom) => true,
+        (Asked::Leave { seat } | Asked::Close { seat }, RefusalCode::UnknownSeat) => {
+            !cast.client(client).seats.contains_key(&seat)
+        }
+        (Asked::Close { seat }, RefusalCode::NotOwner) => {
+            let told = cast.client(client);
+            let own = cast.player(told.player).id;
+            let room = told.seats.get(&seat).map(|seat| seat.room);
+            room.is_none_or(|room| scene.rooms.owner(room) != own)
+        }
+        _ => false,
+    };
+    if let Asked::Leave { seat } = asked
+        && let Some(seat) = cast.client_mut(client).seats.get_mut(&seat)
+    {
+        seat.leaving = false;
+    }
+    ensure(fits, "requests are refused only for cause", || {
+        format!("client {client}: {asked:?} is refused: {refusal:?}")
+    })
+}
+
+fn seated(
+    cast: &mut Cast,
+    scene: &mut Scene,
+    client: usize,
+    (group, wanted): (usize, RoomId),
+    told: &Seated,
+) -> Result<(), Violation> {
+    scene.counters.seats += 1;
+    let Seated {
+        seat,
+        room,
+        player,
+        cursor,
+        event,
+        created,
+        ..
+    } = *told;
+    let kind = cast.group(group).kind;
+    let fits = room == wanted && told.kind == kind.name();
+    ensure(fits, "one request id names one room", || {
+        format!(
+            "client {client} asked for {wanted} and sits in {} {room}",
+            told.kind
+        )
+    })?;
+    let own = cast.player(cast.client(client).player);
+    let known = |member: &Member| member.player == player && member.name == own.name;
+    let fits = own.id == Some(player) && told.members.iter().any(known);
+    ensure(fits, "a player is the same in all rooms", || {
+        format!(
+            "client {client}: {:?}, in {room} {player}, {:?}",
+            own.id, told.members
+        )
+    })?;
+    if created {
+        scene.counters.rooms += 1;
+        scene.rooms.created(room, player);
+        let fits = scene.counters.rooms <= scene.rooms.opened();
+        ensure(fits, "who opens a room is told once", || {
+            format!("client {client} in {room}")
+        })?;
+    }
+    let hold_over = own.reached.longest(scene.now) >= scene.options.seat_hold;
+    if hold_over || own.has_left || scene.rooms.may_be_closed(room) {
+        scene.lives.may_end(room, player);
+    }
+    let before = cast
+        .client(client)
+        .seats
+        .iter()
+        .find(|(_, held)| held.room == room);
+    let before = before.map(|(id, held)| (*id, held.clone()));
+    let arrival = if before.is_some() {
+        Arrival::Repeated
+    } else {
+        Arrival::New
+    };
+    scene.lives.seated((room, player), cursor, arrival)?;
+    let fresh = Seat::new((group, kind), room, (cursor, event));
+    take_seat(cast.client_mut(client), seat, before, fresh)
+}
+
+/// Notes a seat. One that the client held under another name keeps what was seen.
+fn take_seat(
+    client: &mut Client,
+    seat: SeatId,
+    before: Option<(SeatId, Seat)>,
+    fresh: Seat,
+) -> Result<(), Violation> {
+    let fresh = match before {
+        Some((id, _)) if id == seat => return Ok(()),
+        Some((
+            id,
+            Seat {
+                sequence,
+                tick,
+                newest,
+                ..
+            },
+        )) => {
+            client.seats.remove(&id);
+            Seat {
+                sequence,
+                tick,
+                newest,
+                ..fresh
+            }
+        }
+        None => fresh,
+    };
+    let taken = client.seats.insert(seat, fresh);
+    ensure(taken.is_none(), "each seat has its own name", || {
+        format!("{seat:?}")
+    })
+}
+
+fn seat_changed(
+    cast: &Cast,
+    scene: &Scene,
+    (client, id): (usize, SeatId),
+    (player, name): (PlayerId, &str),
+    change: SeatChange,
+) -> Result<(), Violation> {
+    let told = || format!("client {client}, {id:?}: {player} {name} {change:?}");
+    let Some(of) = cast.by_id(player) else {
+        // The player's own client may not know yet that its session is open.
+        let expected = cast
+            .everyone()
+            .any(|player| player.name == name && player.id.is_none());
+        return ensure(expected, "members are players", told);
+    };
+    ensure(of.name == name, "members are called by their names", told)?;
+    let silent = of.reached.longest(scene.now);
+    let room = cast.client(client).seats.get(&id).map(|seat| seat.room);
+    let may_be_lost = room.is_some_and(|room| scene.lives.may_have_ended(room, player));
+    let fits = match change {
+        SeatChange::Joined | SeatChange::Returned => true,
+        SeatChange::Suspect => silent >= SUSPECT_AFTER_MIN,
+        SeatChange::Detached => silent >= DETACH_AFTER || starved(cast, scene, player),
+        SeatChange::Left => may_be_lost || of.has_left || silent >= scene.options.seat_hold,
+    };
+    ensure(fits, "a player is believed gone only for cause", || {
+        format!("{}; silent for {silent:?} at most", told())
+    })
+}
+
+fn room_closed(
+    cast: &mut Cast,
+    scene: &mut Scene,
+    (client, id): (usize, SeatId),
+    reason: &RoomCloseReason,
+) -> Result<(), Violation> {
+    let room = seat_mut(cast, client, id)?.room;
+    let fits = match reason {
+        RoomCloseReason::ClosedByOwner => scene.rooms.may_be_closed(room),
+        RoomCloseReason::ServerStopping => scene.phase == Phase::Stopping,
+        RoomCloseReason::Ended(_)
+        | RoomCloseReason::Removed(_)
+        | RoomCloseReason::Failed(_)
+        | RoomCloseReason::Other
+        | _ => false,
+    };
+    end_seat(cast, scene, (client, id));
+    ensure(fits, "rooms close only for cause", || {
+        format!("client {client}, {room}: {reason:?}")
+    })
+}
+
+fn link(
+    cast: &Cast,
+    scene: &mut Scene,
+    client: usize,
+    liveness: Liveness,
+) -> Result<(), Violation> {
+    let silent = cast.client(client).heard.longest(scene.now);
+    let fits = match liveness {
+        Liveness::Live => true,
+        Liveness::Suspect => silent >= SUSPECT_AFTER_MIN,
+        Liveness::Detached => {
+            scene.counters.detached += 1;
+            silent >= DETACH_AFTER
+        }
+    };
+    ensure(fits, "the server is believed gone only for cause", || {
+        format!("client {client} believes it {liveness}; silent for {silent:?} at most")
+    })
+}
+
+fn over(cast: &mut Cast, scene: &mut Scene, number: usize, ended: Ended) -> Result<(), Violation> {
+    let client = cast.client(number);
+    let silent = client.heard.longest(scene.now);
+    let is_newest = cast.player(client.player).client == Some(number);
+    let fits = match &ended {
+        Ended::Left => client.leaving,
+        Ended::Unreachable(_) => !client.was_connected && scene.phase == Phase::Faults,
+        Ended::Closed(CloseReason::Replaced) => {
+            scene.counters.replaced += 1;
+            !is_newest
+        }
+        Ended::Closed(CloseReason::TimedOut) => silent >= DETACH_AFTER,
+        // Its queue at the server overflowed while nothing got through.
+        Ended::Closed(CloseReason::Overloaded) => silent >= OVERFLOWS_AFTER,
+        Ended::Closed(CloseReason::ServerStopping) => scene.phase == Phase::Stopping,
+        Ended::Refused(refusal) => {
+            scene.phase == Phase::Stopping && refusal.code == RefusalCode::Stopping
+        }
+        Ended::Closed(
+            CloseReason::Left
+            | CloseReason::ProtocolViolation
+            | CloseReason::Kicked
+            | CloseReason::InternalError
+            | _,
+        )
+        | Ended::Version(_)
+        | _ => false,
+    };
+    ensure(fits, "no client ends without a cause", || {
+        format!("client {number}: {ended}; silent for {silent:?} at most")
+    })?;
+    cast.client_mut(number).ended = Some(ended);
+    Ok(())
+}
+
+fn end_seat(cast: &mut Cast, scene: &mut Scene, (client, seat): (usize, SeatId)) {
+    let player = player_of(cast, client).ok();
+    if let (Some(seat), Some(player)) = (cast.client_mut(client).seats.remove(&seat), player) {
+        scene.lives.ended(seat.room, player);
+    }
+}
+
+/// True if the server may have given up a connection of the player because nothing got through.
+fn starved(cast: &Cast, scene: &Scene, player: PlayerId) -> bool {
+    cast.clients.iter().any(|client| {
+        cast.player(client.player).id == Some(player)
+            && client.heard.longest(scene.now) >= OVERFLOWS_AFTER
+    })
+}
+
+/// How long a path must be cut at least before reliable messages to a client overflow.
+const OVERFLOWS_AFTER: Duration = Duration::from_secs(3);

@@ -1,0 +1,206 @@
+//! The plan of a run: who starts when, what breaks when, and when everything must be whole.
+
+use std::time::Duration;
+
+use rejoin_protocol::{Rng, Timestamp};
+
+use crate::network::Direction;
+use crate::options::{Options, Outages, around, between, millis};
+
+/// Something that happens to players or rooms at its time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// A player's client starts, unless one runs.
+    Start { player: usize },
+    /// A partition begins for some players and directions, and ends.
+    Cut {
+        players: Vec<usize>,
+        ways: Vec<Direction>,
+        lasts: Duration,
+    },
+    /// A player's client stops to run for a while, as if its machine slept.
+    Silence { player: usize, lasts: Duration },
+    /// The server does not run for a while.
+    Stall { lasts: Duration },
+    /// A player's client dies without a word; another one starts later.
+    Kill { player: usize, back_after: Duration },
+    /// A player starts a second client while the first one runs.
+    TakeOver { player: usize },
+    /// A player gives a seat back, and returns later.
+    Leave { player: usize, back_after: Duration },
+    /// A player ends the session, and returns later.
+    Disconnect { player: usize, back_after: Duration },
+    /// The owner of a room of the group closes it.
+    Close { group: usize },
+    /// All faults end, and players stop to send.
+    Heal,
+    /// Every seat sends one more reliable input.
+    LastWord,
+    /// Everything must be whole; then the server stops.
+    Judge,
+    /// Every client must know that the server stopped.
+    End,
+}
+
+/// From the end of faults until everything must be whole.
+pub(crate) const WHOLE_AFTER: Duration = Duration::from_secs(15);
+/// From the end of faults until the last input of each seat.
+const LAST_WORD_AFTER: Duration = Duration::from_secs(10);
+/// From the order to stop until every client must know.
+const STOP_AFTER: Duration = Duration::from_secs(4);
+/// Players start within this time.
+const START_WITHIN_MS: u64 = 3_000;
+
+/// Draws the plan of a run of `seconds`, in order of time.
+pub(crate) fn plan(options: &Options, seconds: u64, rng: &mut Rng) -> Vec<(Timestamp, Act)> {
+    let judge = Timestamp::ZERO + Duration::from_secs(seconds);
+    let heal = judge - WHOLE_AFTER;
+    let mut plan = Plan {
+        acts: Vec::new(),
+        until: heal,
+        players: options.players,
+    };
+    for player in 0..options.players {
+        let at = Timestamp::ZERO + millis(rng, 0, START_WITHIN_MS);
+        plan.acts.push((at, Act::Start { player }));
+    }
+    plan.outages(options.partitions, &mut rng.fork("partitions"), Plan::cut);
+    plan.outages(
+        options.silences,
+        &mut rng.fork("silences"),
+        |plan, lasts, rng| Act::Silence {
+            player: plan.player(rng),
+            lasts,
+        },
+    );
+    plan.outages(options.stalls, &mut rng.fork("stalls"), |_, lasts, _| {
+        Act::Stall { lasts }
+    });
+    plan.repeat(options.kills, &mut rng.fork("kills"), |plan, rng| {
+        Act::Kill {
+            player: plan.player(rng),
+            back_after: millis(rng, 0, 10_000),
+        }
+    });
+    plan.repeat(
+        options.takeovers,
+        &mut rng.fork("takeovers"),
+        |plan, rng| Act::TakeOver {
+            player: plan.player(rng),
+        },
+    );
+    plan.repeat(options.leaves, &mut rng.fork("leaves"), |plan, rng| {
+        let (player, back_after) = (plan.player(rng), millis(rng, 0, 6_000));
+        if rng.chance(0.3) {
+            Act::Disconnect { player, back_after }
+        } else {
+            Act::Leave { player, back_after }
+        }
+    });
+    let groups = u64::try_from(options.groups.len()).expect("groups are few");
+    plan.repeat(options.closes, &mut rng.fork("closes"), |_, rng| {
+        Act::Close {
+            group: usize::try_from(rng.below(groups)).expect("groups are few"),
+        }
+    });
+    let mut acts = plan.acts;
+    acts.push((heal, Act::Heal));
+    acts.push((heal + LAST_WORD_AFTER, Act::LastWord));
+    acts.push((judge, Act::Judge));
+    acts.push((judge + STOP_AFTER, Act::End));
+    acts
+}
+
+struct Plan {
+    acts: Vec<(Timestamp, Act)>,
+    until: Timestamp,
+    players: usize,
+}
+
+impl Plan {
+    fn repeat(
+        &mut self,
+        every: Option<Duration>,
+        rng: &mut Rng,
+        mut act: impl FnMut(&Self, &mut Rng) -> Act,
+    ) {
+        let Some(every) = every else { return };
+        let mut at = Timestamp::ZERO + around(rng, every);
+        while at < self.until {
+            let act = act(self, rng);
+            self.acts.push((at, act));
+            // Never twice at one moment, so that the loop ends.
+            at = at + around(rng, every) + Duration::from_millis(1);
+        }
+    }
+
+    fn outages(
+        &mut self,
+        outages: Option<Outages>,
+        rng: &mut Rng,
+        act: impl Fn(&Self, Duration, &mut Rng) -> Act,
+    ) {
+        let Some(Outages { every, longest }) = outages else {
+            return;
+        };
+        let longest_ms = u64::try_from(longest.as_millis()).expect("outages are short");
+        self.repeat(Some(every), rng, |plan, rng| {
+            let lasts = millis(rng, 200, longest_ms.max(200));
+            act(plan, lasts, rng)
+        });
+    }
+
+    fn cut(&self, lasts: Duration, rng: &mut Rng) -> Act {
+        let share = rng.unit();
+        let mut players: Vec<_> = (0..self.players).filter(|_| rng.chance(share)).collect();
+        if players.is_empty() {
+            players.push(self.player(rng));
+        }
+        let ways = match between(rng, 0, 3) {
+            0 => vec![Direction::Up],
+            1 => vec![Direction::Down],
+            _ => vec![Direction::Up, Direction::Down],
+        };
+        Act::Cut {
+            players,
+            ways,
+            lasts,
+        }
+    }
+
+    fn player(&self, rng: &mut Rng) -> usize {
+        let players = u64::try_from(self.players).expect("players are few");
+        usize::try_from(rng.below(players)).expect("players are few")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::Load;
+
+    #[test]
+    fn faults_end_before_the_judgement() {
+        for seed in 0..100 {
+            let mut rng = Rng::from_number(seed);
+            let options = Options::draw(Load::Drawn, &mut rng);
+            let acts = plan(&options, 60, &mut rng);
+            let heal = Timestamp::from_millis(45_000);
+            let after: Vec<_> = acts.iter().filter(|(at, _)| *at >= heal).collect();
+            assert_eq!(after.len(), 4, "{after:?}");
+            assert!(acts.contains(&(heal, Act::Heal)));
+        }
+    }
+
+    #[test]
+    fn every_player_starts() {
+        let mut rng = Rng::from_number(3);
+        let options = Options::draw(Load::Full, &mut rng);
+        let acts = plan(&options, 60, &mut rng);
+        let starts = acts
+            .iter()
+            .filter(|(_, act)| matches!(act, Act::Start { .. }))
+            .count();
+        assert_eq!(starts, 16);
+    }
+}

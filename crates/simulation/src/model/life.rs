@@ -1,0 +1,298 @@
+//! What one player sent to one room, and how much of it the room may show.
+//!
+//! A life lasts from a seat taken afresh to its loss. Within it the room counts from zero and
+//! its chain grows by each input; a client started anew goes on at the room's cursor.
+
+use std::collections::BTreeMap;
+
+use rejoin_protocol::{PlayerId, RoomId};
+
+use crate::content::Input;
+use crate::report::{Violation, ensure};
+
+/// All lives, by room and player.
+#[derive(Debug, Default)]
+pub(crate) struct Lives {
+    by_seat: BTreeMap<(RoomId, PlayerId), Vec<Life>>,
+}
+
+/// One life.
+#[derive(Clone, Debug)]
+struct Life {
+    /// The chain after each number of inputs, from none on.
+    chains: Vec<u64>,
+    /// The newest input that the player was told is applied.
+    acked: u64,
+    /// True if the seat may be lost without the player's knowledge.
+    may_be_over: bool,
+    /// True if the player was told that the seat is lost.
+    over: bool,
+}
+
+/// How a client came to a seat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Arrival {
+    /// Its first answer for this room.
+    New,
+    /// It had been told of the seat before.
+    Repeated,
+}
+
+impl Lives {
+    /// A player was told of a seat at `cursor`.
+    pub(crate) fn seated(
+        &mut self,
+        (room, player): (RoomId, PlayerId),
+        cursor: u64,
+        arrival: Arrival,
+    ) -> Result<(), Violation> {
+        let lives = self.by_seat.entry((room, player)).or_default();
+        let Some(life) = lives.last_mut().filter(|life| !life.over) else {
+            ensure(cursor == 0, "a fresh seat starts at cursor 0", || {
+                format!("{player} in {room} starts at {cursor}")
+            })?;
+            lives.push(Life::new());
+            return Ok(());
+        };
+        let told = || {
+            format!(
+                "{player} in {room}: seat at {cursor}, told {}, sent {}",
+                life.acked,
+                life.sent()
+            )
+        };
+        if arrival == Arrival::New && life.may_be_over && cursor == 0 {
+            lives.push(Life::new());
+            return Ok(());
+        }
+        ensure(
+            cursor <= life.sent(),
+            "a cursor covers only what was sent",
+            told,
+        )?;
+        if arrival == Arrival::New {
+            ensure(cursor >= life.acked, "a cursor never falls", told)?;
+            // What the client before had sent and the room had not applied died with it.
+            life.cut(cursor);
+        }
+        // An answer to a repeated request may be older than what views told since.
+        life.acked = life.acked.max(cursor);
+        Ok(())
+    }
+
+    /// The player's client took a reliable input and named it `number`.
+    pub(crate) fn sent(
+        &mut self,
+        (room, player): (RoomId, PlayerId),
+        number: u64,
+        input: &Input,
+    ) -> Result<(), Violation> {
+        let life = self.current(room, player)?;
+        let expected = life.sent() + 1;
+        ensure(
+            number == expected,
+            "inputs are numbered without gaps",
+            || format!("{player} in {room}: {number} in place of {expected}"),
+        )?;
+        let before = life.chains.last().copied().unwrap_or(0);
+        life.chains.push(input.chain(before));
+        Ok(())
+    }
+
+    /// The player was told that the room has applied all up to `cursor`. An older client of the
+    /// same player may be told less than a newer one.
+    pub(crate) fn covered(
+        &mut self,
+        (room, player): (RoomId, PlayerId),
+        cursor: u64,
+    ) -> Result<(), Violation> {
+        let life = self.current(room, player)?;
+        let sent = life.sent();
+        ensure(cursor <= sent, "a cursor covers only what was sent", || {
+            format!("{player} in {room}: {cursor} of {sent} sent")
+        })?;
+        life.acked = life.acked.max(cursor);
+        Ok(())
+    }
+
+    /// The seat may be lost: it was given back, the room was closed, the hold ran out.
+    pub(crate) fn may_end(&mut self, room: RoomId, player: PlayerId) {
+        if let Some(life) = self
+            .by_seat
+            .get_mut(&(room, player))
+            .and_then(|lives| lives.last_mut())
+        {
+            life.may_be_over = true;
+        }
+    }
+
+    /// The player was told that the seat is lost.
+    pub(crate) fn ended(&mut self, room: RoomId, player: PlayerId) {
+        if let Some(life) = self
+            .by_seat
+            .get_mut(&(room, player))
+            .and_then(|lives| lives.last_mut())
+        {
+            life.over = true;
+        }
+    }
+
+    /// True if the player may ever have lost a seat in `room`.
+    pub(crate) fn may_have_ended(&self, room: RoomId, player: PlayerId) -> bool {
+        let lives = self
+            .by_seat
+            .get(&(room, player))
+            .map_or(&[][..], Vec::as_slice);
+        lives.is_empty() || lives.iter().any(|life| life.may_be_over || life.over)
+    }
+
+    /// Which life a row of a view belongs to. `None` for the first moment of any life.
+    pub(crate) fn place(
+        &self,
+        (room, player): (RoomId, PlayerId),
+        (count, chain): (u64, u64),
+    ) -> Result<Option<usize>, Violation> {
+        let lives = self
+            .by_seat
+            .get(&(room, player))
+            .map_or(&[][..], Vec::as_slice);
+        if count == 0 && chain == 0 {
+            return Ok(None);
+        }
+        let place = lives.iter().rposition(|life| life.shows(count, chain));
+        ensure(
+            place.is_some(),
+            "a room applies each input once and in order",
+            || {
+                let sent = lives.last().map_or(0, Life::sent);
+                format!(
+                    "{player} in {room}: no {count} inputs of {sent} sent give chain {chain:016x}"
+                )
+            },
+        )?;
+        Ok(place)
+    }
+
+    /// Count and chain once all that the player sent is applied.
+    pub(crate) fn total(&self, room: RoomId, player: PlayerId) -> (u64, u64) {
+        self.by_seat
+            .get(&(room, player))
+            .and_then(|lives| lives.last())
+            .map_or((0, 0), |life| {
+                (life.sent(), life.chains.last().copied().unwrap_or(0))
+            })
+    }
+
+    fn current(&mut self, room: RoomId, player: PlayerId) -> Result<&mut Life, Violation> {
+        self.by_seat
+            .get_mut(&(room, player))
+            .and_then(|lives| lives.last_mut())
+            .ok_or_else(|| {
+                Violation::new(
+                    "only seated players are told of a room",
+                    format!("{player} in {room}"),
+                )
+            })
+    }
+}
+
+impl Life {
+    fn new() -> Self {
+        Self {
+            chains: vec![0],
+            acked: 0,
+            may_be_over: false,
+            over: false,
+        }
+    }
+
+    fn sent(&self) -> u64 {
+        u64::try_from(self.chains.len() - 1).expect("a length in memory fits 64 bits")
+    }
+
+    fn cut(&mut self, cursor: u64) {
+        let keep = usize::try_from(cursor).expect("the cursor is no more than a length");
+        self.chains.truncate(keep + 1);
+    }
+
+    fn shows(&self, count: u64, chain: u64) -> bool {
+        usize::try_from(count).is_ok_and(|count| self.chains.get(count) == Some(&chain))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::RoomKind;
+
+    const SEAT: (RoomId, PlayerId) = (RoomId([1; 16]), PlayerId(5));
+
+    fn input(number: u64) -> Input {
+        RoomKind::Witness.input(number, true)
+    }
+
+    fn seated_with(inputs: u64) -> Lives {
+        let mut lives = Lives::default();
+        lives.seated(SEAT, 0, Arrival::New).unwrap();
+        for number in 1..=inputs {
+            lives.sent(SEAT, number, &input(number)).unwrap();
+        }
+        lives
+    }
+
+    fn chain(numbers: &[u64]) -> u64 {
+        numbers
+            .iter()
+            .fold(0, |sum, number| input(*number).chain(sum))
+    }
+
+    #[test]
+    fn any_prefix_may_be_shown_and_nothing_else() {
+        let lives = seated_with(3);
+        assert_eq!(lives.place(SEAT, (0, 0)), Ok(None));
+        assert_eq!(lives.place(SEAT, (2, chain(&[1, 2]))), Ok(Some(0)));
+        assert!(lives.place(SEAT, (2, chain(&[2, 1]))).is_err());
+        assert!(lives.place(SEAT, (3, chain(&[1, 2, 2]))).is_err());
+        assert!(lives.place(SEAT, (4, chain(&[1, 2, 3, 4]))).is_err());
+    }
+
+    #[test]
+    fn a_cursor_neither_falls_nor_runs_ahead() {
+        let mut lives = seated_with(3);
+        lives.covered(SEAT, 2).unwrap();
+        assert!(lives.covered(SEAT, 4).is_err());
+        assert!(lives.seated(SEAT, 4, Arrival::Repeated).is_err());
+        assert!(
+            lives.seated(SEAT, 1, Arrival::Repeated).is_ok(),
+            "a late answer"
+        );
+        assert!(lives.seated(SEAT, 1, Arrival::New).is_err());
+    }
+
+    #[test]
+    fn a_client_started_anew_goes_on_at_the_cursor() {
+        let mut lives = seated_with(3);
+        lives.covered(SEAT, 1).unwrap();
+        lives.seated(SEAT, 2, Arrival::New).unwrap();
+        lives.sent(SEAT, 3, &input(9)).unwrap();
+        assert_eq!(lives.total(SEAT.0, SEAT.1), (3, chain(&[1, 2, 9])));
+        assert!(lives.place(SEAT, (3, chain(&[1, 2, 3]))).is_err());
+    }
+
+    #[test]
+    fn a_seat_starts_afresh_only_if_it_may_be_lost() {
+        let mut lives = seated_with(2);
+        lives.covered(SEAT, 2).unwrap();
+        assert!(lives.seated(SEAT, 0, Arrival::New).is_err());
+        lives.may_end(SEAT.0, SEAT.1);
+        lives.seated(SEAT, 0, Arrival::New).unwrap();
+        lives.sent(SEAT, 1, &input(7)).unwrap();
+        assert_eq!(lives.place(SEAT, (1, chain(&[7]))), Ok(Some(1)));
+        assert_eq!(lives.place(SEAT, (2, chain(&[1, 2]))), Ok(Some(0)));
+    }
+
+    #[test]
+    fn inputs_are_numbered_without_gaps() {
+        assert!(seated_with(2).sent(SEAT, 4, &input(4)).is_err());
+    }
+}

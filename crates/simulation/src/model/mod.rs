@@ -1,0 +1,13 @@
+//! The reference model: what must be true, kept apart from the product.
+//!
+//! It learns what players send, before the product can, and judges what the product shows.
+
+mod life;
+mod order;
+mod rooms;
+mod views;
+
+pub(crate) use life::{Arrival, Lives};
+pub(crate) use order::Order;
+pub(crate) use rooms::{Rooms, Witnessed};
+pub(crate) use views::{Glimpse, Views};

@@ -1,0 +1,201 @@
+//! Which rooms there may be: one per request id. And which there are, by the server's own word.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use rejoin_coordinator::Directory;
+use rejoin_protocol::message::{Filter, RoomCard};
+use rejoin_protocol::{PlayerId, RoomId};
+
+use crate::report::{Violation, ensure};
+
+/// All rooms that were ever asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Rooms {
+    asked: BTreeMap<RoomId, Asked>,
+    listed: Listed,
+}
+
+/// A room that was asked for.
+#[derive(Clone, Copy, Debug, Default)]
+struct Asked {
+    owner: Option<PlayerId>,
+    close_asked: bool,
+}
+
+/// What a directory was told, shared between it and the model.
+type Listed = Rc<RefCell<BTreeMap<RoomId, Listing>>>;
+
+/// How often a room was opened, and whether it is open.
+#[derive(Clone, Copy, Debug, Default)]
+struct Listing {
+    opened: u64,
+    open: bool,
+}
+
+/// A directory that tells the model what it is told.
+#[derive(Debug)]
+pub(crate) struct Witnessed<D> {
+    inner: D,
+    listed: Listed,
+}
+
+impl Rooms {
+    /// A directory whose entries this model sees.
+    pub(crate) fn watch<D: Directory>(&self, inner: D) -> Witnessed<D> {
+        Witnessed {
+            inner,
+            listed: Rc::clone(&self.listed),
+        }
+    }
+
+    /// A player asks for `room` by its request id.
+    pub(crate) fn asked(&mut self, room: RoomId) {
+        self.asked.entry(room).or_default();
+    }
+
+    /// The owner asks to close `room`.
+    pub(crate) fn close_asked(&mut self, room: RoomId) {
+        self.asked.entry(room).or_default().close_asked = true;
+    }
+
+    /// True if its owner asked to close `room`.
+    pub(crate) fn may_be_closed(&self, room: RoomId) -> bool {
+        self.asked.get(&room).is_some_and(|asked| asked.close_asked)
+    }
+
+    /// A player was told that it opened `room`, and so owns it.
+    pub(crate) fn created(&mut self, room: RoomId, by: PlayerId) {
+        self.asked.entry(room).or_default().owner = Some(by);
+    }
+
+    /// Who owns `room`, as far as players were told.
+    pub(crate) fn owner(&self, room: RoomId) -> Option<PlayerId> {
+        self.asked.get(&room).and_then(|asked| asked.owner)
+    }
+
+    /// How often the server opened `room`.
+    pub(crate) fn openings(&self, room: RoomId) -> u64 {
+        self.listed
+            .borrow()
+            .get(&room)
+            .map_or(0, |listing| listing.opened)
+    }
+
+    /// True if the server says that `room` is open.
+    pub(crate) fn is_open(&self, room: RoomId) -> bool {
+        self.listed
+            .borrow()
+            .get(&room)
+            .is_some_and(|listing| listing.open)
+    }
+
+    /// Rooms opened in all.
+    pub(crate) fn opened(&self) -> u64 {
+        self.listed
+            .borrow()
+            .values()
+            .map(|listing| listing.opened)
+            .sum()
+    }
+
+    /// Checks that only rooms exist that a request id names, and as many as the server counts.
+    pub(crate) fn check(&self, counted: usize) -> Result<(), Violation> {
+        let listed = self.listed.borrow();
+        let stranger = listed.keys().find(|room| !self.asked.contains_key(room));
+        ensure(stranger.is_none(), "one request id names one room", || {
+            format!(
+                "room {} was opened, which no request names",
+                stranger.expect("it is some")
+            )
+        })?;
+        let twin = listed.iter().find(|(_, listing)| listing.opened > 1);
+        ensure(
+            twin.is_none(),
+            "no request opens a closed room again",
+            || format!("{twin:?}"),
+        )?;
+        let open = listed.values().filter(|listing| listing.open).count();
+        ensure(
+            open == counted,
+            "the directory lists all open rooms",
+            || format!("{open} listed, {counted} open"),
+        )
+    }
+}
+
+impl<D: Directory> Directory for Witnessed<D> {
+    fn publish(&mut self, shard: u8, card: RoomCard) {
+        let mut listed = self.listed.borrow_mut();
+        let listing = listed.entry(card.room).or_default();
+        if !listing.open {
+            listing.opened += 1;
+            listing.open = true;
+        }
+        self.inner.publish(shard, card);
+    }
+
+    fn withdraw(&mut self, room: RoomId) {
+        if let Some(listing) = self.listed.borrow_mut().get_mut(&room) {
+            listing.open = false;
+        }
+        self.inner.withdraw(room);
+    }
+
+    fn owner(&self, room: RoomId) -> Option<u8> {
+        self.inner.owner(room)
+    }
+
+    fn find(&self, kind: Option<&str>, filters: &[Filter], max: usize) -> Vec<RoomCard> {
+        self.inner.find(kind, filters, max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rejoin_coordinator::MemoryDirectory;
+
+    use super::*;
+
+    fn card(room: RoomId) -> RoomCard {
+        RoomCard {
+            room,
+            kind: "arena".into(),
+            members: 1,
+            members_max: 4,
+            metadata: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn a_room_that_no_request_names_is_a_violation() {
+        let mut rooms = Rooms::default();
+        let mut directory = rooms.watch(MemoryDirectory::default());
+        let (asked, stranger) = (RoomId([1; 16]), RoomId([2; 16]));
+        rooms.asked(asked);
+        directory.publish(0, card(asked));
+        directory.publish(0, card(asked));
+        assert_eq!(rooms.check(1), Ok(()));
+        assert!(rooms.check(2).is_err());
+        assert_eq!(rooms.openings(asked), 1);
+        directory.publish(0, card(stranger));
+        assert!(rooms.check(2).is_err());
+    }
+
+    #[test]
+    fn a_room_opened_again_is_a_violation() {
+        let mut rooms = Rooms::default();
+        let mut directory = rooms.watch(MemoryDirectory::default());
+        let room = RoomId([1; 16]);
+        for _ in 0..2 {
+            directory.publish(0, card(room));
+            assert!(rooms.is_open(room));
+            directory.withdraw(room);
+            assert!(!rooms.is_open(room));
+        }
+        assert_eq!((rooms.openings(room), rooms.opened()), (2, 2));
+        rooms.asked(room);
+        assert!(rooms.check(0).is_err());
+    }
+}

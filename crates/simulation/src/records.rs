@@ -1,0 +1,166 @@
+//! What the rooms showed and said.
+
+use std::collections::BTreeMap;
+
+use rejoin_protocol::{PlayerId, RoomId};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::model::{Glimpse, Lives, Order, Views};
+use crate::options::RoomKind;
+use crate::report::{Violation, ensure};
+
+/// Records of all rooms.
+#[derive(Debug, Default)]
+pub(crate) struct RoomRecords {
+    by_room: BTreeMap<RoomId, Record>,
+}
+
+#[derive(Debug, Default)]
+struct Record {
+    views: Views,
+    order: Order,
+}
+
+/// A view as one client was told it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shown<'a> {
+    pub(crate) kind: RoomKind,
+    pub(crate) room: RoomId,
+    /// Who saw it.
+    pub(crate) player: PlayerId,
+    /// True if it is that player's alone.
+    pub(crate) private: bool,
+    pub(crate) sequence: u64,
+    /// The player's inputs that it is said to show.
+    pub(crate) cursor: u64,
+    pub(crate) view: &'a [u8],
+}
+
+impl RoomRecords {
+    /// Checks a view against what others saw, its rows against what players sent, and the
+    /// viewer's own row against the cursor that came with it. Gives the view's hash.
+    pub(crate) fn shown(&mut self, shown: &Shown<'_>, lives: &Lives) -> Result<u64, Violation> {
+        let Shown {
+            kind,
+            room,
+            player,
+            private,
+            sequence,
+            cursor,
+            view,
+        } = *shown;
+        let hash = xxh3_64(view);
+        let name = (private.then_some(player), sequence);
+        let views = &mut self.by_room.entry(room).or_default().views;
+        match views.compare(name, hash) {
+            Glimpse::Same => {}
+            Glimpse::Different => {
+                return Err(Violation::new(
+                    "one sequence of a room has one content for all members",
+                    format!("sequence {sequence} of {} as {player} sees it", room),
+                ));
+            }
+            Glimpse::First => {
+                let mut placed = Vec::new();
+                for row in kind.rows(view)? {
+                    let life = lives.place((room, row.player), (row.count, row.chain))?;
+                    placed.push((row, life));
+                }
+                views.remember(name, hash, placed)?;
+            }
+        }
+        let own = views.row(name, player);
+        let agrees = own.is_some_and(|row| row.count == cursor);
+        ensure(agrees, "the cursor counts what the view shows", || {
+            format!(
+                "{player} in {} at {sequence}: cursor {cursor}, {own:?}",
+                room
+            )
+        })?;
+        Ok(hash)
+    }
+
+    /// Checks that a message to all follows the one that the same member was told before it.
+    pub(crate) fn told(
+        &mut self,
+        room: RoomId,
+        before: Option<u64>,
+        message: u64,
+    ) -> Result<(), Violation> {
+        self.by_room
+            .entry(room)
+            .or_default()
+            .order
+            .told(before, message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rejoin_protocol::messagepack;
+
+    use super::*;
+    use crate::model::Arrival;
+    use crate::witness::{Book, Tally};
+
+    const ROOM: RoomId = RoomId([1; 16]);
+    const PLAYER: PlayerId = PlayerId(4);
+
+    fn book(count: u64, chain: u64, luck: u64) -> Vec<u8> {
+        let rows = BTreeMap::from([(
+            PLAYER,
+            Tally {
+                count,
+                chain,
+                latest: 0,
+            },
+        )]);
+        messagepack::encode(&Book {
+            rows,
+            lines: 0,
+            luck,
+        })
+        .unwrap()
+    }
+
+    fn shown(sequence: u64, cursor: u64, view: &[u8]) -> Shown<'_> {
+        let kind = RoomKind::Witness;
+        Shown {
+            kind,
+            room: ROOM,
+            player: PLAYER,
+            private: false,
+            sequence,
+            cursor,
+            view,
+        }
+    }
+
+    fn lives() -> (Lives, u64) {
+        let mut lives = Lives::default();
+        let input = RoomKind::Witness.input(1, true);
+        lives.seated((ROOM, PLAYER), 0, Arrival::New).unwrap();
+        lives.sent((ROOM, PLAYER), 1, &input).unwrap();
+        (lives, input.chain(0))
+    }
+
+    #[test]
+    fn a_view_must_agree_with_others_with_the_model_and_with_its_cursor() {
+        let (lives, chain) = lives();
+        let mut records = RoomRecords::default();
+        let mut judge = |sequence, cursor, view: &[u8]| {
+            records
+                .shown(&shown(sequence, cursor, view), &lives)
+                .map_err(|v| v.property)
+        };
+        assert!(judge(1, 0, &book(0, 0, 0)).is_ok());
+        assert!(judge(2, 1, &book(1, chain, 0)).is_ok());
+        assert!(judge(2, 1, &book(1, chain, 0)).is_ok());
+        assert!(judge(2, 1, &book(1, chain, 9)).is_err(), "another content");
+        assert!(
+            judge(3, 1, &book(1, chain + 1, 0)).is_err(),
+            "another chain"
+        );
+        assert!(judge(4, 0, &book(1, chain, 0)).is_err(), "another cursor");
+    }
+}

@@ -1,0 +1,37 @@
+//! What all parts of a run share: its options, its chance, its records, the moment.
+
+use rejoin_protocol::{Rng, Timestamp};
+
+use crate::model::{Lives, Rooms};
+use crate::options::Options;
+use crate::records::RoomRecords;
+use crate::report::Counters;
+use crate::trace::Trace;
+
+/// See the module page.
+pub(crate) struct Scene {
+    pub(crate) options: Options,
+    /// Decides what players do. The network and the product have their own.
+    pub(crate) chance: Rng,
+    pub(crate) trace: Trace,
+    pub(crate) counters: Counters,
+    pub(crate) rooms: Rooms,
+    pub(crate) lives: Lives,
+    pub(crate) records: RoomRecords,
+    pub(crate) phase: Phase,
+    pub(crate) now: Timestamp,
+}
+
+/// Where a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    /// Players play and things break.
+    Faults,
+    /// Nothing breaks any more and nobody sends; wounds heal.
+    Healing,
+    /// The server stops.
+    Stopping,
+}
+
+/// Seats of each room: enough for every player of a run.
+pub(crate) const MEMBERS_MAX: u16 = 64;

@@ -1,0 +1,414 @@
+//! Server, clients and network, wired together: each datagram on its way, each wake on time.
+
+use rejoin_coordinator::{MemoryDirectory, Shard};
+use rejoin_protocol::handshake::is_hello;
+use rejoin_protocol::{CloseReason, RoomId, Timestamp};
+use rejoin_store::MemoryStore;
+
+use crate::cast::{Body, Cast, address, client_at};
+use crate::checkers;
+use crate::coverage::{Coverage, Stage};
+use crate::faults::Act;
+use crate::model::Witnessed;
+use crate::network::{Datagram, Direction, Network};
+use crate::queue::Queue;
+use crate::repeater::{Goal, Repeater};
+use crate::report::{Violation, ensure};
+use crate::scene::Scene;
+use crate::trace::Mark;
+use crate::workload;
+
+/// See the module page.
+pub(crate) struct Wiring {
+    pub(crate) scene: Scene,
+    pub(crate) cast: Cast,
+    pub(crate) network: Network,
+    pub(crate) coverage: Coverage,
+    pub(crate) queue: Queue<Happening>,
+    shard: Server,
+    /// When the server's next turn is planned.
+    turn: Option<Timestamp>,
+    /// Until when the server does not run.
+    stalled: Timestamp,
+    repeater: Option<Repeater>,
+    /// The buffer that datagrams are polled into.
+    out: Vec<u8>,
+}
+
+/// The server, with a directory that the model sees.
+pub(crate) type Server = Shard<MemoryStore, Witnessed<MemoryDirectory>>;
+
+/// Something that happens at its time.
+pub(crate) enum Happening {
+    /// A datagram arrives at the server.
+    ToServer { client: usize, datagram: Datagram },
+    /// A datagram arrives at a client.
+    ToClient { client: usize, datagram: Datagram },
+    /// The server's turn.
+    Turn,
+    /// A client's timer.
+    Wake { client: usize },
+    /// A silent client runs again.
+    Rouse { client: usize },
+    /// A player's turn.
+    Play { player: usize },
+    /// A partition ends.
+    Mend {
+        players: Vec<usize>,
+        ways: Vec<Direction>,
+    },
+    /// The guest's turn.
+    PlayGuest,
+    /// Something that was planned from the start.
+    Act(Act),
+}
+
+impl Wiring {
+    pub(crate) fn new(
+        scene: Scene,
+        cast: Cast,
+        network: Network,
+        (shard, repeater): (Server, Option<Repeater>),
+    ) -> Self {
+        Self {
+            scene,
+            cast,
+            network,
+            coverage: Coverage::default(),
+            queue: Queue::new(),
+            shard,
+            turn: None,
+            stalled: Timestamp::ZERO,
+            repeater,
+            out: Vec::new(),
+        }
+    }
+
+    /// The server is told to stop.
+    pub(crate) fn stop(&mut self) {
+        self.shard.stop(CloseReason::ServerStopping);
+        self.plan_turn(self.scene.now);
+    }
+
+    /// True once the server has nothing left to say.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.shard.is_stopped()
+    }
+
+    /// The server does not run until `until`: what arrives waits.
+    pub(crate) fn stall(&mut self, until: Timestamp) {
+        self.stalled = self.stalled.max(until);
+    }
+
+    pub(crate) fn reach_server(
+        &mut self,
+        client: usize,
+        mut datagram: Datagram,
+    ) -> Result<(), Violation> {
+        let now = self.scene.now;
+        if now < self.stalled {
+            self.queue
+                .push(self.stalled, Happening::ToServer { client, datagram });
+            return Ok(());
+        }
+        self.scene
+            .trace
+            .fold(Mark::ToServer, client, &datagram.bytes, now);
+        let hello = is_hello(&datagram.bytes);
+        let dropped = self.shard.stats().dropped;
+        self.shard
+            .handle_datagram(address(client), &mut datagram.bytes, now);
+        if !hello && self.shard.stats().dropped == dropped {
+            self.check_taken(&datagram, "the server")?;
+            let player = match (client, &mut self.cast.guest) {
+                (GUEST, Some((player, _))) => player,
+                _ => self.cast.player_mut(self.cast.client(client).player),
+            };
+            player.reached.touch(now);
+        }
+        self.network.recycle(datagram);
+        self.plan_turn(now + self.scene.options.gather);
+        Ok(())
+    }
+
+    pub(crate) fn reach_client(
+        &mut self,
+        client: usize,
+        mut datagram: Datagram,
+    ) -> Result<(), Violation> {
+        let now = self.scene.now;
+        if client == GUEST {
+            return self.reach_guest(datagram);
+        }
+        let receiver = self.cast.client_mut(client);
+        match receiver.body {
+            Body::Running => {}
+            Body::Silent => {
+                if receiver.inbox.len() < INBOX_MAX {
+                    receiver.inbox.push_back(datagram);
+                }
+                return Ok(());
+            }
+            Body::Dead => return Ok(()),
+        }
+        self.scene
+            .trace
+            .fold(Mark::ToClient, client, &datagram.bytes, now);
+        let before = receiver.core.link().received;
+        receiver.core.handle_datagram(&mut datagram.bytes, now);
+        if receiver.core.link().received > before {
+            receiver.heard.touch(now);
+            self.check_taken(&datagram, "a client")?;
+        }
+        self.network.recycle(datagram);
+        self.drain(client)
+    }
+
+    fn reach_guest(&mut self, mut datagram: Datagram) -> Result<(), Violation> {
+        let Some(repeater) = &mut self.repeater else {
+            return Ok(());
+        };
+        self.scene
+            .trace
+            .fold(Mark::ToClient, GUEST, &datagram.bytes, self.scene.now);
+        if repeater.handle_datagram(&mut datagram.bytes, &mut self.scene)? {
+            self.check_taken(&datagram, "a peer")?;
+        }
+        self.network.recycle(datagram);
+        self.drain_guest()
+    }
+
+    /// No datagram is taken that was changed on its way, and none twice.
+    fn check_taken(&mut self, datagram: &Datagram, by: &str) -> Result<(), Violation> {
+        ensure(!datagram.changed, "no changed datagram is taken", || {
+            format!("by {by}")
+        })?;
+        ensure(
+            !self.network.was_taken(datagram),
+            "no datagram is taken twice",
+            || format!("by {by}"),
+        )?;
+        self.network.take(datagram);
+        Ok(())
+    }
+
+    pub(crate) fn wake(&mut self, client: usize) -> Result<(), Violation> {
+        let now = self.scene.now;
+        if client == GUEST {
+            return self.wake_guest();
+        }
+        let woken = self.cast.client_mut(client);
+        if woken.wake != Some(now) {
+            return Ok(());
+        }
+        woken.wake = None;
+        if woken.body != Body::Running {
+            return Ok(());
+        }
+        woken.core.handle_timeout(now);
+        self.drain(client)
+    }
+
+    fn wake_guest(&mut self) -> Result<(), Violation> {
+        let now = self.scene.now;
+        let Some(repeater) = self
+            .repeater
+            .as_mut()
+            .filter(|guest| guest.wake == Some(now))
+        else {
+            return Ok(());
+        };
+        repeater.wake = None;
+        repeater.handle_timeout(&mut self.scene)?;
+        self.drain_guest()
+    }
+
+    /// The guest's turn.
+    pub(crate) fn play_guest(&mut self) -> Result<(), Violation> {
+        let Some(repeater) = &mut self.repeater else {
+            return Ok(());
+        };
+        let group = self.cast.group(0);
+        let request = group.request(0);
+        let room = RoomId::of(group.kind.name(), request);
+        repeater.play(Goal { request, room }, &mut self.scene)?;
+        self.drain_guest()
+    }
+
+    pub(crate) fn drain_player(&mut self, player: usize) -> Result<(), Violation> {
+        match self.cast.player(player).client {
+            Some(client) => self.drain(client),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes what a client has to tell and to send, and plans its next wake.
+    pub(crate) fn drain(&mut self, number: usize) -> Result<(), Violation> {
+        let now = self.scene.now;
+        if self.cast.client(number).body != Body::Running {
+            return Ok(());
+        }
+        while let Some(event) = self.cast.client_mut(number).core.poll_event() {
+            checkers::told(&mut self.cast, &mut self.scene, number, event)?;
+        }
+        for burst in 0.. {
+            ensure(burst < BURST_MAX, "no client sends without end", || {
+                format!("client {number}")
+            })?;
+            self.out.clear();
+            let client = self.cast.client_mut(number);
+            let stage = client.stage();
+            if !client.core.poll_transmit(&mut self.out, now) {
+                break;
+            }
+            self.carry((number, Direction::Up), stage);
+        }
+        // Sending may end a session that was asked to end.
+        while let Some(event) = self.cast.client_mut(number).core.poll_event() {
+            checkers::told(&mut self.cast, &mut self.scene, number, event)?;
+        }
+        let client = self.cast.client_mut(number);
+        if let Some(due) = client.core.poll_timeout() {
+            let due = due.max(now);
+            if client
+                .wake
+                .is_none_or(|planned| due < planned || planned < now)
+            {
+                client.wake = Some(due);
+                self.queue.push(due, Happening::Wake { client: number });
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what the guest has to send, and plans its next wake.
+    pub(crate) fn drain_guest(&mut self) -> Result<(), Violation> {
+        let now = self.scene.now;
+        for burst in 0.. {
+            ensure(burst < BURST_MAX, "no client sends without end", || {
+                "the guest".into()
+            })?;
+            self.out.clear();
+            let Some(repeater) = &mut self.repeater else {
+                return Ok(());
+            };
+            if !repeater.poll_transmit(&mut self.out, now) {
+                break;
+            }
+            self.carry((GUEST, Direction::Up), Stage::Seated);
+        }
+        let (Some(repeater), Some((player, room))) = (&mut self.repeater, &mut self.cast.guest)
+        else {
+            return Ok(());
+        };
+        (player.id, *room) = (repeater.id(), repeater.room());
+        if let Some(due) = repeater.poll_timeout() {
+            let due = due.max(now);
+            if repeater
+                .wake
+                .is_none_or(|planned| due < planned || planned < now)
+            {
+                repeater.wake = Some(due);
+                self.queue.push(due, Happening::Wake { client: GUEST });
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the polled datagram to the network and plans its arrivals.
+    fn carry(&mut self, (client, direction): (usize, Direction), stage: Stage) {
+        let player = match client {
+            GUEST => self.cast.players.len(),
+            _ => self.cast.client(client).player,
+        };
+        let cell = (stage, &mut self.coverage);
+        let arrivals = self
+            .network
+            .send((player, direction), &self.out, cell, self.scene.now);
+        self.scene.counters.lost += u64::from(arrivals.iter().all(Option::is_none));
+        let sent = match direction {
+            Direction::Up => &mut self.scene.counters.to_server,
+            Direction::Down => &mut self.scene.counters.to_client,
+        };
+        *sent += 1;
+        for (at, datagram) in arrivals.into_iter().flatten() {
+            let arrival = match direction {
+                Direction::Up => Happening::ToServer { client, datagram },
+                Direction::Down => Happening::ToClient { client, datagram },
+            };
+            self.queue.push(at, arrival);
+        }
+    }
+
+    fn plan_turn(&mut self, at: Timestamp) {
+        let at = at.max(self.stalled);
+        if self.turn.is_none_or(|planned| at < planned) {
+            self.turn = Some(at);
+            self.queue.push(at, Happening::Turn);
+        }
+    }
+
+    pub(crate) fn turn(&mut self) -> Result<(), Violation> {
+        let now = self.scene.now;
+        if self.turn != Some(now) {
+            return Ok(());
+        }
+        self.turn = None;
+        if now < self.stalled {
+            self.plan_turn(now);
+            return Ok(());
+        }
+        self.shard.turn(now);
+        for burst in 0.. {
+            ensure(
+                burst < BURST_MAX,
+                "the server comes to the end of a burst",
+                String::new,
+            )?;
+            self.out.clear();
+            let Some(to) = self.shard.poll_transmit(&mut self.out, now) else {
+                break;
+            };
+            let client = client_at(to)
+                .filter(|client| *client < self.cast.clients.len() || *client == GUEST);
+            let client = client.ok_or_else(|| {
+                Violation::new("the server answers whom it heard", to.to_string())
+            })?;
+            let stage = match client {
+                GUEST => Stage::Seated,
+                _ => self.cast.client(client).stage(),
+            };
+            self.carry((client, Direction::Down), stage);
+        }
+        self.check_server()?;
+        workload::move_on(&mut self.cast, &self.scene);
+        if let Some(due) = self.shard.poll_timeout() {
+            self.plan_turn(due.max(now));
+        }
+        Ok(())
+    }
+
+    fn check_server(&self) -> Result<(), Violation> {
+        self.shard.check_invariants();
+        let stats = self.shard.stats();
+        self.scene.rooms.check(stats.rooms)?;
+        let players = self.cast.everyone().count();
+        ensure(
+            stats.sessions <= players,
+            "one identity has one session",
+            || format!("{} sessions of {players} players", stats.sessions),
+        )?;
+        ensure(
+            stats.resyncs == 0,
+            "deltas build on what clients have",
+            || "a client asked for a whole view".into(),
+        )
+    }
+}
+
+/// The guest's number among the clients: far beyond all others.
+pub(crate) const GUEST: usize = 1 << 20;
+/// Datagrams that one drain may give.
+const BURST_MAX: u32 = 2_000;
+/// Datagrams that a machine keeps for a process that does not run.
+const INBOX_MAX: usize = 128;

@@ -1,0 +1,246 @@
+//! What players attempt: they ask for seats, send inputs, leave, come back, close rooms.
+
+use std::time::Duration;
+
+use rejoin_client::{Core, Options as ClientOptions};
+use rejoin_protocol::connection::SendError;
+use rejoin_protocol::crypto::PublicKey;
+use rejoin_protocol::handshake::Permit;
+use rejoin_protocol::limits::JOIN_TIMEOUT;
+use rejoin_protocol::message::{CallId, Comparison, Filter, Metadata, MetadataValue, RoomSettings};
+use rejoin_protocol::{RoomId, SeatId};
+
+use crate::cast::{Asked, Cast, Client};
+use crate::options::between;
+use crate::report::Violation;
+use crate::scene::{MEMBERS_MAX, Phase, Scene};
+
+/// Starts a client for a player. The one before it, if any, goes on until it learns of this one.
+pub(crate) fn start(cast: &mut Cast, scene: &mut Scene, player: usize, server: PublicKey) -> usize {
+    let number = cast.clients.len();
+    let own = cast.player_mut(player);
+    own.moment += 1;
+    let options = ClientOptions {
+        server,
+        identity: own.identity.clone(),
+        permit: Permit::dev(own.name.clone()),
+        receive_id: None,
+        join_timeout: JOIN_TIMEOUT,
+        moment: own.moment,
+    };
+    own.client = Some(number);
+    let rng = scene.chance.fork(&format!("client {number}"));
+    cast.clients.push(Client::new(
+        player,
+        Core::new(options, rng, scene.now),
+        scene.now,
+    ));
+    scene.counters.clients += 1;
+    scene.trace.note(scene.now, || {
+        format!("player {player} starts client {number}")
+    });
+    number
+}
+
+/// A player's turn: asks for the seats it lacks and sends inputs from those it has.
+pub(crate) fn play(cast: &mut Cast, scene: &mut Scene, number: usize) -> Result<(), Violation> {
+    if !cast.client(number).can_play() {
+        return Ok(());
+    }
+    for wish in cast.player(cast.client(number).player).wishes.clone() {
+        let client = cast.client(number);
+        let idle = !client.asks_for(wish.group) && !client.sits_in(wish.group);
+        if scene.now >= wish.not_before && idle {
+            ask_for_seat(cast, scene, number, wish.group);
+        }
+    }
+    if scene.phase == Phase::Faults {
+        let seats: Vec<_> = cast.client(number).seats.keys().copied().collect();
+        for seat in seats {
+            let reliable = scene.chance.chance(scene.options.reliable);
+            send(cast, scene, (number, seat), reliable)?;
+        }
+        if scene.chance.chance(LIST_SHARE) {
+            let core = &mut cast.client_mut(number).core;
+            let call = core.list(None, Vec::new(), 16);
+            remember(cast.client_mut(number), call, Asked::List);
+        }
+    }
+    Ok(())
+}
+
+/// One input from a seat.
+pub(crate) fn send(
+    cast: &mut Cast,
+    scene: &mut Scene,
+    (number, seat): (usize, SeatId),
+    reliable: bool,
+) -> Result<(), Violation> {
+    let of = cast.client(number).player;
+    let player = cast.player(of);
+    let (counter, id) = (player.inputs + 1, player.id);
+    let client = cast.client_mut(number);
+    let Some(held) = client.seats.get(&seat).filter(|held| !held.leaving) else {
+        return Ok(());
+    };
+    let (room, input) = (held.room, held.kind.input(counter, reliable));
+    let payload = input.encode();
+    let taken = if reliable {
+        client.core.send(seat, payload).map(Some)
+    } else {
+        client.core.latest(seat, payload).map(|()| None)
+    };
+    match taken {
+        Ok(Some(number)) => {
+            scene.counters.inputs += 1;
+            let id = id.ok_or_else(|| Violation::new("a seat has a player", format!("{of}")))?;
+            scene.lives.sent((room, id), number, &input)?;
+        }
+        Ok(None) => scene.counters.latest += 1,
+        Err(SendError::QueueFull) => {
+            scene.counters.backpressure += 1;
+            return Ok(());
+        }
+        Err(error) => {
+            return Err(Violation::new(
+                "a seated client can send",
+                format!("client {number}, {seat:?}: {error}"),
+            ));
+        }
+    }
+    cast.player_mut(of).inputs = counter;
+    Ok(())
+}
+
+/// A player gives one of its seats back and returns later.
+pub(crate) fn leave(cast: &mut Cast, scene: &mut Scene, player: usize, back_after: Duration) {
+    let Some(number) = playing(cast, player) else {
+        return;
+    };
+    let id = cast.player(player).id;
+    let client = cast.client_mut(number);
+    let Some((seat, held)) = client.seats.iter_mut().find(|(_, held)| !held.leaving) else {
+        return;
+    };
+    let (seat, group, room) = (*seat, held.group, held.room);
+    let call = client.core.leave(seat);
+    if call.is_ok() {
+        held.leaving = true;
+        if let Some(id) = id {
+            scene.lives.may_end(room, id);
+        }
+    }
+    remember(client, call, Asked::Leave { seat });
+    let back = scene.now + back_after;
+    let wishes = &mut cast.player_mut(player).wishes;
+    for wish in wishes.iter_mut().filter(|wish| wish.group == group) {
+        wish.not_before = back;
+    }
+}
+
+/// A player ends its session.
+pub(crate) fn disconnect(cast: &mut Cast, player: usize) -> bool {
+    let Some(number) = playing(cast, player) else {
+        return false;
+    };
+    cast.player_mut(player).has_left = true;
+    let client = cast.client_mut(number);
+    client.leaving = true;
+    client.core.disconnect();
+    true
+}
+
+/// The owner of a room of `group` closes it; the group meets in another one. Now and then a
+/// member tries who is not the owner. Gives the client that asked.
+pub(crate) fn close(cast: &mut Cast, scene: &mut Scene, group: usize) -> Option<usize> {
+    let stranger = scene.chance.chance(STRANGER_SHARE);
+    let found = (0..cast.players.len())
+        .filter_map(|player| playing(cast, player))
+        .find_map(|number| {
+            let client = cast.client(number);
+            let id = cast.player(client.player).id;
+            let seat = client.seats.iter().find(|(_, held)| {
+                let owns = scene.rooms.owner(held.room) == id;
+                held.group == group && !held.leaving && owns != stranger
+            });
+            seat.map(|(seat, held)| (number, *seat, held.room))
+        });
+    let (number, seat, room) = found?;
+    let client = cast.client_mut(number);
+    let call = client.core.close_room(seat);
+    if call.is_ok() && !stranger {
+        scene.rooms.close_asked(room);
+        let members = cast.players.iter().filter_map(|player| player.id);
+        for member in members {
+            scene.lives.may_end(room, member);
+        }
+        cast.group_mut(group).generation += 1;
+    }
+    remember(cast.client_mut(number), call, Asked::Close { seat });
+    Some(number)
+}
+
+/// The newest client of a player, if it runs and its session is open.
+pub(crate) fn playing(cast: &Cast, player: usize) -> Option<usize> {
+    cast.living_client(player)
+        .filter(|number| cast.client(*number).can_play())
+}
+
+/// A group whose room emptied meets in another one, so that no request names a room twice.
+pub(crate) fn move_on(cast: &mut Cast, scene: &Scene) {
+    for number in 0..cast.groups.len() {
+        let group = cast.group(number);
+        let room = RoomId::of(group.kind.name(), group.request(number));
+        if scene.rooms.openings(room) > 0 && !scene.rooms.is_open(room) {
+            cast.group_mut(number).generation += 1;
+        }
+    }
+}
+
+fn ask_for_seat(cast: &mut Cast, scene: &mut Scene, number: usize, group: usize) {
+    let kind = cast.group(group).kind;
+    let request = cast.group(group).request(group);
+    let generation = cast.group(group).generation;
+    let room = RoomId::of(kind.name(), request);
+    scene.rooms.asked(room);
+    let times = if scene.chance.chance(scene.options.retries) {
+        between(&mut scene.chance, 2, 3)
+    } else {
+        1
+    };
+    for _ in 0..times {
+        let core = &mut cast.client_mut(number).core;
+        let label = i64::try_from(generation * 16).expect("generations are few");
+        let value = MetadataValue::Int(label + i64::try_from(group).expect("groups are few"));
+        let settings = RoomSettings {
+            members_max: MEMBERS_MAX,
+            metadata: Metadata::from([(LABEL.into(), value.clone())]),
+            options: Vec::new(),
+        };
+        let call = match scene.chance.below(5) {
+            0 | 1 => core.create(request, kind.name(), settings),
+            2 if scene.rooms.is_open(room) => core.join(room),
+            _ => {
+                let filter = Filter {
+                    key: LABEL.into(),
+                    comparison: Comparison::Equal,
+                    value,
+                };
+                core.join_or_create(request, kind.name(), vec![filter], settings)
+            }
+        };
+        remember(cast.client_mut(number), call, Asked::Seat { group, room });
+    }
+}
+
+/// A full queue refuses a request; the player asks again in its next turn.
+fn remember(client: &mut Client, call: Result<CallId, SendError>, asked: Asked) {
+    if let Ok(call) = call {
+        client.calls.insert(call, asked);
+    }
+}
+
+/// The fact by which a group finds its room.
+const LABEL: &str = "group";
+const LIST_SHARE: f64 = 0.002;
+const STRANGER_SHARE: f64 = 0.2;

@@ -1,0 +1,407 @@
+//! The loop: takes the earliest thing that happens, lets it happen, checks what must hold.
+
+use std::time::Duration;
+
+use rejoin_coordinator::{Config, MemoryDirectory, Shard};
+use rejoin_protocol::crypto::{PublicKey, StaticKeys};
+use rejoin_protocol::handshake::{HandshakeOptions, Permit};
+use rejoin_protocol::{Rng, SeatId, Timestamp};
+use rejoin_room::Kinds;
+use rejoin_room::builtin::arena::Arena;
+use rejoin_store::MemoryStore;
+
+use crate::cast::{Body, Cast, Client, Contact, Group, Player, Wish};
+use crate::checkers;
+use crate::coverage::Coverage;
+use crate::faults::{Act, plan};
+use crate::model::{Lives, Rooms};
+use crate::network::{Direction, Network};
+use crate::options::{Options, millis};
+use crate::records::RoomRecords;
+use crate::repeater::{self, Repeater};
+use crate::report::{Counters, Violation, ensure};
+use crate::scene::{Phase, Scene};
+use crate::settings::Settings;
+use crate::trace::Trace;
+use crate::wiring::{Happening, Wiring};
+use crate::witness::Witness;
+use crate::workload;
+
+/// A whole run.
+pub(crate) struct World {
+    wiring: Wiring,
+    server_key: PublicKey,
+    /// Happenings at the present moment.
+    crowd: u32,
+    over: bool,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, settings: &Settings) -> Self {
+        let root = Rng::from_number(seed);
+        let options = Options::draw(settings.load, &mut root.fork("options"));
+        let keys = StaticKeys::generate(&mut root.fork("server key"));
+        let rooms = Rooms::default();
+        let config = Config {
+            seat_hold: options.seat_hold,
+            empty_room_hold: options.empty_room_hold,
+            ..Config::new(keys.clone(), root.fork("session secret").bytes())
+        };
+        let kinds = Kinds::new().with::<Arena>().with::<Witness>();
+        let directory = rooms.watch(MemoryDirectory::default());
+        let (store, chance) = (MemoryStore::default(), root.fork("server"));
+        let shard = Shard::new(config, kinds, store, directory, chance, Timestamp::ZERO);
+        let cast = draw_cast(&options, &mut root.fork("cast"));
+        let network = Network::new(options.up, options.down, root.fork("network"));
+        let scene = Scene {
+            options,
+            chance: root.fork("players"),
+            trace: Trace::new(settings.log),
+            counters: Counters::default(),
+            rooms,
+            lives: Lives::default(),
+            records: RoomRecords::default(),
+            phase: Phase::Faults,
+            now: Timestamp::ZERO,
+        };
+        let repeater = cast.guest.as_ref();
+        let repeater = repeater.map(|(guest, _)| start_guest(guest, &cast, keys.public(), &root));
+        let mut wiring = Wiring::new(scene, cast, network, (shard, repeater));
+        wiring.queue.push(Timestamp::ZERO, Happening::PlayGuest);
+        for (at, act) in plan(
+            &wiring.scene.options,
+            settings.seconds,
+            &mut root.fork("plan"),
+        ) {
+            wiring.queue.push(at, Happening::Act(act));
+        }
+        for player in 0..wiring.cast.players.len() {
+            wiring
+                .queue
+                .push(Timestamp::ZERO, Happening::Play { player });
+        }
+        Self {
+            wiring,
+            server_key: keys.public(),
+            crowd: 0,
+            over: false,
+        }
+    }
+
+    /// Runs to the end, or to the first violation.
+    pub(crate) fn run(&mut self) -> Result<(), Violation> {
+        while !self.over {
+            let Some((at, happening)) = self.wiring.queue.pop() else {
+                return Err(Violation::new("time goes on", "nothing is planned"));
+            };
+            self.crowd = if at > self.wiring.scene.now {
+                0
+            } else {
+                self.crowd + 1
+            };
+            ensure(self.crowd < CROWD_MAX, "time goes on", || {
+                format!("{CROWD_MAX} things happen at one moment")
+            })?;
+            ensure(
+                self.wiring.queue.len() < QUEUE_MAX,
+                "no queue grows without bound",
+                || format!("{QUEUE_MAX} datagrams and timers wait"),
+            )?;
+            self.wiring.scene.now = at;
+            self.happen(happening)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn scene(&mut self) -> &mut Scene {
+        &mut self.wiring.scene
+    }
+
+    pub(crate) fn coverage(&self) -> &Coverage {
+        &self.wiring.coverage
+    }
+
+    fn happen(&mut self, happening: Happening) -> Result<(), Violation> {
+        match happening {
+            Happening::ToServer { client, datagram } => self.wiring.reach_server(client, datagram),
+            Happening::ToClient { client, datagram } => self.wiring.reach_client(client, datagram),
+            Happening::Turn => self.wiring.turn(),
+            Happening::Wake { client } => self.wiring.wake(client),
+            Happening::Rouse { client } => self.rouse(client),
+            Happening::Play { player } => self.play(player),
+            Happening::PlayGuest => self.play_guest(),
+            Happening::Mend { players, ways } => {
+                // Healing mends all at once; what was planned before then has no effect.
+                for (player, way) in pairs(&players, &ways) {
+                    self.wiring.network.mend(player, way);
+                }
+                Ok(())
+            }
+            Happening::Act(act) => self.act(act),
+        }
+    }
+
+    fn act(&mut self, act: Act) -> Result<(), Violation> {
+        let Wiring {
+            scene,
+            cast,
+            queue,
+            network,
+            ..
+        } = &mut self.wiring;
+        scene.trace.note(scene.now, || format!("{act:?}"));
+        match act {
+            Act::Start { player } => self.start(player),
+            Act::Cut {
+                players,
+                ways,
+                lasts,
+            } => {
+                for (player, way) in pairs(&players, &ways) {
+                    network.cut(player, way);
+                }
+                queue.push(scene.now + lasts, Happening::Mend { players, ways });
+                Ok(())
+            }
+            Act::Stall { lasts } => {
+                let until = scene.now + lasts;
+                self.wiring.stall(until);
+                Ok(())
+            }
+            Act::Silence { player, lasts } => self.silence(player, lasts),
+            Act::Kill { player, back_after } => {
+                if let Some(client) = cast.living_client(player) {
+                    cast.client_mut(client).body = Body::Dead;
+                    self.start_later(player, back_after);
+                }
+                Ok(())
+            }
+            Act::TakeOver { player } => match workload::playing(cast, player) {
+                Some(_) => self.start_client(player),
+                None => Ok(()),
+            },
+            Act::Leave { player, back_after } => {
+                workload::leave(cast, scene, player, back_after);
+                self.wiring.drain_player(player)
+            }
+            Act::Disconnect { player, back_after } => {
+                if workload::disconnect(cast, player) {
+                    self.start_later(player, back_after);
+                }
+                self.wiring.drain_player(player)
+            }
+            Act::Close { group } => match workload::close(cast, scene, group) {
+                Some(client) => self.wiring.drain(client),
+                None => Ok(()),
+            },
+            Act::Heal => self.heal(),
+            Act::LastWord => self.last_word(),
+            Act::Judge => self.judge(),
+            Act::End => self.end(),
+        }
+    }
+
+    fn judge(&mut self) -> Result<(), Violation> {
+        let Wiring { scene, cast, .. } = &mut self.wiring;
+        checkers::judge(cast, scene)?;
+        scene.phase = Phase::Stopping;
+        self.wiring.stop();
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), Violation> {
+        self.over = true;
+        checkers::judge_end(&self.wiring.cast)?;
+        ensure(self.wiring.is_stopped(), "an orderly stop ends", || {
+            "it did not".into()
+        })
+    }
+
+    fn start(&mut self, player: usize) -> Result<(), Violation> {
+        let Wiring { scene, cast, .. } = &self.wiring;
+        if scene.phase == Phase::Stopping || cast.living_client(player).is_some() {
+            return Ok(());
+        }
+        self.start_client(player)
+    }
+
+    fn start_client(&mut self, player: usize) -> Result<(), Violation> {
+        let Wiring { scene, cast, .. } = &mut self.wiring;
+        let client = workload::start(cast, scene, player, self.server_key);
+        self.wiring.drain(client)
+    }
+
+    fn start_later(&mut self, player: usize, wait: Duration) {
+        let Wiring { scene, queue, .. } = &mut self.wiring;
+        queue.push(scene.now + wait, Happening::Act(Act::Start { player }));
+    }
+
+    fn silence(&mut self, player: usize, lasts: Duration) -> Result<(), Violation> {
+        let Wiring {
+            scene, cast, queue, ..
+        } = &mut self.wiring;
+        let Some(client) = cast.living_client(player) else {
+            return Ok(());
+        };
+        if cast.client(client).body == Body::Running {
+            let until = scene.now + lasts;
+            cast.client_mut(client).body = Body::Silent;
+            queue.push(until, Happening::Rouse { client });
+        }
+        Ok(())
+    }
+
+    /// A silent client runs again. Its machine may show it the datagrams or the time first.
+    fn rouse(&mut self, number: usize) -> Result<(), Violation> {
+        let now = self.wiring.scene.now;
+        let time_first = self.wiring.scene.chance.chance(0.5);
+        let client = self.wiring.cast.client_mut(number);
+        if client.body != Body::Silent {
+            return Ok(());
+        }
+        client.body = Body::Running;
+        if time_first {
+            client.core.handle_timeout(now);
+            self.wiring.drain(number)?;
+        }
+        while let Some(datagram) = self.wiring.cast.client_mut(number).inbox.pop_front() {
+            self.wiring.reach_client(number, datagram)?;
+        }
+        self.wiring.cast.client_mut(number).core.handle_timeout(now);
+        self.wiring.drain(number)
+    }
+
+    fn heal(&mut self) -> Result<(), Violation> {
+        self.wiring.scene.phase = Phase::Healing;
+        self.wiring.network.heal();
+        for client in 0..self.wiring.cast.clients.len() {
+            self.rouse(client)?;
+        }
+        let now = self.wiring.scene.now;
+        for player in 0..self.wiring.cast.players.len() {
+            for wish in &mut self.wiring.cast.player_mut(player).wishes {
+                wish.not_before = now;
+            }
+            self.start(player)?;
+        }
+        Ok(())
+    }
+
+    fn last_word(&mut self) -> Result<(), Violation> {
+        for player in 0..self.wiring.cast.players.len() {
+            let Wiring { scene, cast, .. } = &mut self.wiring;
+            let Some(client) = workload::playing(cast, player) else {
+                continue;
+            };
+            let seats: Vec<SeatId> = cast.client(client).seats.keys().copied().collect();
+            for seat in seats {
+                workload::send(cast, scene, (client, seat), true)?;
+            }
+            self.wiring.drain(client)?;
+        }
+        Ok(())
+    }
+
+    fn play_guest(&mut self) -> Result<(), Violation> {
+        if self.wiring.scene.phase == Phase::Faults {
+            self.wiring.play_guest()?;
+            let next = self.wiring.scene.now + repeater::PERIOD;
+            self.wiring.queue.push(next, Happening::PlayGuest);
+        }
+        Ok(())
+    }
+
+    fn play(&mut self, player: usize) -> Result<(), Violation> {
+        let Wiring { scene, cast, .. } = &mut self.wiring;
+        if scene.phase == Phase::Stopping {
+            return Ok(());
+        }
+        let ended = |client: &Client| client.ended.is_some() && !client.leaving;
+        if let Some(client) = cast.living_client(player) {
+            workload::play(cast, scene, client)?;
+            self.wiring.drain(client)?;
+        } else if cast
+            .player(player)
+            .client
+            .is_some_and(|client| ended(cast.client(client)))
+        {
+            // Not by its own will, so it tries again; who left comes back as planned.
+            self.start(player)?;
+        }
+        let Wiring { scene, queue, .. } = &mut self.wiring;
+        let hz = u32::try_from(scene.options.input_hz).expect("rates are small");
+        queue.push(
+            scene.now + Duration::from_secs(1) / hz,
+            Happening::Play { player },
+        );
+        Ok(())
+    }
+}
+
+fn start_guest(guest: &Player, cast: &Cast, server: PublicKey, root: &Rng) -> Repeater {
+    let options = HandshakeOptions {
+        server,
+        identity: guest.identity.clone(),
+        permit: Permit::dev(guest.name.clone()),
+        receive_id: None,
+        moment: 1,
+    };
+    Repeater::new(&options, cast.group(0).kind, root.fork("repeater"))
+}
+
+fn draw_cast(options: &Options, rng: &mut Rng) -> Cast {
+    let groups = options.groups.iter().map(|kind| Group {
+        kind: *kind,
+        generation: 0,
+    });
+    let mut cast = Cast {
+        groups: groups.collect(),
+        ..Cast::default()
+    };
+    for number in 0..options.players {
+        let first = number % options.groups.len();
+        let mut wishes = vec![Wish {
+            group: first,
+            not_before: Timestamp::ZERO,
+        }];
+        if options.groups.len() > 1 && rng.chance(options.second_group) {
+            let group = (first + 1) % options.groups.len();
+            wishes.push(Wish {
+                group,
+                not_before: Timestamp::ZERO + millis(rng, 0, 5_000),
+            });
+        }
+        cast.players
+            .push(draw_player(format!("player-{number}"), wishes, rng));
+    }
+    if options.repeater {
+        cast.guest = Some((draw_player("repeater".to_owned(), Vec::new(), rng), None));
+    }
+    cast
+}
+
+fn draw_player(name: String, wishes: Vec<Wish>, rng: &mut Rng) -> Player {
+    Player {
+        identity: StaticKeys::generate(rng),
+        name,
+        id: None,
+        moment: 0,
+        client: None,
+        wishes,
+        inputs: 0,
+        reached: Contact::since(Timestamp::ZERO),
+        has_left: false,
+    }
+}
+
+fn pairs(players: &[usize], ways: &[Direction]) -> Vec<(usize, Direction)> {
+    let each = players
+        .iter()
+        .flat_map(|player| ways.iter().map(|way| (*player, *way)));
+    each.collect()
+}
+
+/// Things that may happen at one moment before time must go on.
+const CROWD_MAX: u32 = 10_000;
+/// Datagrams and timers that may wait: 16 clients at 30 Hz with copies stay far below.
+const QUEUE_MAX: usize = 50_000;
