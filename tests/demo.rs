@@ -30,17 +30,18 @@ impl Demo {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        Self { child, stdout }
+            .expect("the binary under test starts");
+        let stdout = child.stdout.take().expect("standard output is a pipe");
+        Self {
+            child,
+            stdout: BufReader::new(stdout),
+        }
     }
 
     fn line(&mut self) -> String {
         let mut line = String::new();
-        assert!(
-            self.stdout.read_line(&mut line).unwrap() > 0,
-            "the demo ended early"
-        );
+        let read = self.stdout.read_line(&mut line);
+        assert!(read.is_ok_and(|len| len > 0), "the demo ended early");
         line.trim_end().to_owned()
     }
 
@@ -53,20 +54,23 @@ impl Demo {
     }
 
     fn end(mut self) -> Ended {
-        let (mut stdout, mut stderr) = (String::new(), String::new());
-        self.stdout.read_to_string(&mut stdout).unwrap();
-        self.child
-            .stderr
-            .take()
-            .unwrap()
-            .read_to_string(&mut stderr)
-            .unwrap();
+        let stdout = read_all(&mut self.stdout);
+        let mut stderr = self.child.stderr.take().expect("standard error is a pipe");
+        let stderr = read_all(&mut stderr);
+        let status = self.child.wait().expect("the process is ours");
         Ended {
-            code: self.child.wait().unwrap().code(),
+            code: status.code(),
             stdout,
             stderr,
         }
     }
+}
+
+fn read_all(from: &mut impl Read) -> String {
+    let mut text = String::new();
+    from.read_to_string(&mut text)
+        .expect("the binary writes UTF-8");
+    text
 }
 
 impl Drop for Demo {
