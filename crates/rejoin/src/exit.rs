@@ -5,8 +5,6 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use rejoin_client::{ConnectError, Ended};
-
 /// How a run ended, for the caller's script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -72,42 +70,6 @@ impl Failure {
     }
 }
 
-impl From<Ended> for Failure {
-    fn from(ended: Ended) -> Self {
-        Self::new(exit_of(&ended), ended)
-    }
-}
-
-impl From<ConnectError> for Failure {
-    fn from(error: ConnectError) -> Self {
-        let exit = match &error {
-            ConnectError::Address(_) => Exit::Usage,
-            ConnectError::Resolve { .. } => Exit::Unreachable,
-            ConnectError::Socket(_) => Exit::CannotBind,
-            ConnectError::Entropy(_) => Exit::Internal,
-            ConnectError::Ended(ended) => exit_of(ended),
-            other => return Self::new(Exit::Internal, other),
-        };
-        Self::new(exit, error)
-    }
-}
-
-/// The code for a client that is done before it should be.
-fn exit_of(ended: &Ended) -> Exit {
-    match ended {
-        Ended::Unreachable(_) => Exit::Unreachable,
-        Ended::Version(_) => Exit::Version,
-        Ended::Refused(_) => Exit::Refused,
-        Ended::Left | Ended::Closed(_) => Exit::ConnectionLost,
-        // Keys and permit come from the command line.
-        Ended::Start(_) => Exit::Usage,
-        other => {
-            tracing::debug!(%other, "an end without a code of its own");
-            Exit::Internal
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,17 +94,5 @@ mod tests {
             .filter_map(|line| line.strip_prefix("| ")?.split(' ').next()?.parse().ok())
             .collect();
         assert_eq!(documented, ALL.map(Exit::code));
-    }
-
-    #[test]
-    fn a_client_that_ends_early_names_the_right_code() {
-        use std::time::Duration;
-        assert_eq!(
-            exit_of(&Ended::Unreachable(Duration::from_secs(10))),
-            Exit::Unreachable
-        );
-        assert_eq!(exit_of(&Ended::Version("old".into())), Exit::Version);
-        let closed = Ended::Closed(rejoin_protocol::CloseReason::ServerStopping);
-        assert_eq!(exit_of(&closed), Exit::ConnectionLost);
     }
 }

@@ -6,7 +6,7 @@ use std::thread;
 
 use rejoin_client::ServerAddress;
 use rejoin_client::address::DEFAULT_PORT;
-use rejoin_server::{BindError, Identity, KeyFileError, Server, ServerConfig, ServerError};
+use rejoin_server::{Identity, KeyFileError, Server, ServerConfig, ServerError};
 use tokio::sync::oneshot;
 
 use crate::app::App;
@@ -160,12 +160,6 @@ impl From<KeyFileError> for Failure {
     fn from(error: KeyFileError) -> Self {
         let entropy = matches!(error, KeyFileError::Entropy(_));
         Self::new(if entropy { Exit::Internal } else { Exit::Usage }, error)
-    }
-}
-
-impl From<BindError> for Failure {
-    fn from(error: BindError) -> Self {
-        Self::new(Exit::CannotBind, error)
     }
 }
 
