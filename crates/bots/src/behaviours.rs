@@ -45,6 +45,14 @@ impl Behaviours {
         self.by_kind.keys().copied()
     }
 
+    /// Checks that there are bots for `kind`.
+    ///
+    /// # Errors
+    /// There are none.
+    pub fn check(&self, kind: &str) -> Result<(), FleetError> {
+        self.of_kind(kind).map(drop)
+    }
+
     /// Plays a whole run in rooms of `kind`. See [`run`](crate::run).
     ///
     /// # Errors
@@ -55,13 +63,16 @@ impl Behaviours {
         options: &Options,
         observer: &mut dyn Observer,
     ) -> Result<Report, FleetError> {
-        let Some(run) = self.by_kind.get(kind) else {
-            let known = self.kinds().collect::<Vec<_>>().join(", ");
-            return Err(FleetError::UnknownKind {
+        self.of_kind(kind)?(options, observer)
+    }
+
+    fn of_kind(&self, kind: &str) -> Result<Run, FleetError> {
+        self.by_kind
+            .get(kind)
+            .copied()
+            .ok_or_else(|| FleetError::UnknownKind {
                 kind: kind.to_owned(),
-                known,
-            });
-        };
-        run(options, observer)
+                known: self.kinds().collect::<Vec<_>>().join(", "),
+            })
     }
 }

@@ -186,9 +186,13 @@ impl<B: Behaviour> Crew<B> {
 
     /// Lets every touched bot take its events and send.
     pub(crate) fn flush(&mut self, now: Timestamp) {
-        while let Some(index) = self.touched.pop() {
+        // In order, so that a run reads the same way twice.
+        let mut touched = std::mem::take(&mut self.touched);
+        touched.sort_unstable();
+        for index in touched.drain(..) {
             self.flush_bot(index, now);
         }
+        self.touched = touched;
         let bots = &self.bots;
         self.newcomers.retain(|index| {
             let stage = bots.get(*index).map(|bot| bot.stage);

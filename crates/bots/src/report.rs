@@ -54,7 +54,7 @@ pub struct Report {
     pub settled_after_ms: Option<f64>,
     /// Failures in all.
     pub failures_total: u64,
-    /// The first of them.
+    /// The first kinds of them.
     pub failures: Vec<Failure>,
 }
 
@@ -102,8 +102,10 @@ pub struct Traffic {
 /// Something that must not happen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Failure {
-    /// Which bot, if it is about one.
+    /// The bot that met it first, if it is about bots.
     pub bot: Option<usize>,
+    /// How many met the same.
+    pub times: u64,
     /// Of what kind.
     pub cause: Cause,
     /// One line for people.
@@ -160,9 +162,10 @@ pub(crate) fn share(part: u64, whole: u64) -> f64 {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.bot {
-            Some(bot) => write!(f, "bot {bot}: {}", self.text),
-            None => f.write_str(&self.text),
+        match (self.bot, self.times) {
+            (None, _) => f.write_str(&self.text),
+            (Some(bot), 1) => write!(f, "bot {bot}: {}", self.text),
+            (Some(_), times) => write!(f, "{times} bots: {}", self.text),
         }
     }
 }

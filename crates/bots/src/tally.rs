@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::measure::{Measure, Percentiles};
 use crate::report::{Cause, Failure, Snapshots};
 
-/// Failures kept in full; more are only counted.
+/// Different failures kept; more are only counted.
 const FAILURES_KEPT: usize = 32;
 
 /// Counters and distributions of a run.
@@ -66,11 +66,16 @@ impl Tally {
 
     pub(crate) fn fail(&mut self, bot: Option<usize>, cause: Cause, text: impl Into<String>) {
         self.failures_total += 1;
-        if self.failures.len() < FAILURES_KEPT {
+        let text = text.into();
+        let same = |known: &&mut Failure| known.cause == cause && known.text == text;
+        if let Some(known) = self.failures.iter_mut().find(same) {
+            known.times += 1;
+        } else if self.failures.len() < FAILURES_KEPT {
             self.failures.push(Failure {
                 bot,
+                times: 1,
                 cause,
-                text: text.into(),
+                text,
             });
         }
     }

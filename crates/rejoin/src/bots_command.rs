@@ -11,7 +11,7 @@ use rejoin_client::ServerAddress;
 use crate::app::App;
 use crate::cli::BotsArgs;
 use crate::exit::{Exit, Failure};
-use crate::figures::{bytes, millis, percent, thousands};
+use crate::figures::{bytes, counted, millis, percent, thousands};
 use crate::output;
 use crate::stop::Stop;
 
@@ -21,6 +21,7 @@ use crate::stop::Stop;
 /// The bots could not play, or saw something that must not happen.
 pub(crate) fn run(app: &App, args: &BotsArgs) -> Result<(), Failure> {
     let kind = args.kind.as_deref().unwrap_or_else(|| app.default_kind());
+    app.behaviours().check(kind)?;
     let mut options = Options::new(resolve(&args.address)?, args.address.key);
     options.bots = usize::try_from(args.bots).unwrap_or(usize::MAX);
     options.rooms = usize::try_from(args.rooms).unwrap_or(usize::MAX);
@@ -41,9 +42,9 @@ pub(crate) fn run(app: &App, args: &BotsArgs) -> Result<(), Failure> {
 /// What will be played.
 pub(crate) fn introduction(kind: &str, options: &Options, address: &ServerAddress) -> String {
     format!(
-        "{} bots in {} rooms of kind {kind} on {address}\n{} inputs at {} Hz for {:?}, seed {}",
-        options.bots,
-        options.rooms.min(options.bots),
+        "{} in {} of kind {kind} on {address}\n{} inputs at {} Hz for {:?}, seed {}",
+        counted(options.bots, "bot"),
+        counted(options.rooms.min(options.bots), "room"),
         options.mode,
         options.input_hz,
         options.play_for,
@@ -126,7 +127,21 @@ fn progress_line(now: &Progress, before: Option<&Progress>) -> String {
 
 /// The figures that matter, as a table of lines.
 pub(crate) fn summary(report: &Report) -> Vec<String> {
-    let inputs = &report.inputs;
+    let mut lines = vec![format!(
+        "bots        {} of {} took a seat in {}, and played {:.1} s",
+        report.joined,
+        report.bots,
+        counted(report.rooms, "room"),
+        report.played_s
+    )];
+    if report.joined > 0 {
+        lines.extend(figures(report));
+    }
+    lines.extend(verdict(report));
+    lines
+}
+
+fn figures(report: &Report) -> Vec<String> {
     let snapshots = report.snapshots.full + report.snapshots.delta;
     let traffic = &report.traffic;
     let late = if report.late {
@@ -135,10 +150,6 @@ pub(crate) fn summary(report: &Report) -> Vec<String> {
         ""
     };
     let mut lines = vec![
-        format!(
-            "bots        {} of {} took a seat in {} rooms, and played {:.1} s",
-            report.joined, report.bots, report.rooms, report.played_s
-        ),
         inputs_line(report),
         format!(
             "snapshots   {}, {:.1} % of them deltas; {} compared between members",
@@ -159,13 +170,12 @@ pub(crate) fn summary(report: &Report) -> Vec<String> {
         ),
         format!("tester      {} late{late}", spread(&report.lateness)),
     ];
-    if inputs.refused > 0 {
+    if report.inputs.refused > 0 {
+        let refused = thousands(report.inputs.refused);
         lines.push(format!(
-            "            {} inputs were not sent: a send queue was full",
-            thousands(inputs.refused)
+            "            {refused} inputs were not sent: a send queue was full"
         ));
     }
-    lines.extend(verdict(report));
     lines
 }
 
@@ -233,9 +243,9 @@ pub(crate) fn judge(report: &Report) -> Result<(), Failure> {
         Cause::Lost => Exit::ConnectionLost,
         Cause::Check => Exit::CheckFailed,
     };
-    let more = match report.failures_total {
-        0 | 1 => String::new(),
-        total => format!(" (and {} more)", thousands(total - 1)),
+    let more = match report.failures_total.saturating_sub(root.times) {
+        0 => String::new(),
+        more => format!(" (and {} more)", counted(more, "failure")),
     };
     Err(Failure::new(exit, format!("{root}{more}")))
 }
@@ -289,14 +299,15 @@ mod tests {
             late: false,
             agreed_after_ms: Some(1.0),
             settled_after_ms: Some(2.0),
-            failures_total: u64::try_from(failures.len()).unwrap(),
+            failures_total: failures.iter().map(|failure| failure.times).sum(),
             failures,
         }
     }
 
-    fn failure(bot: Option<usize>, cause: Cause) -> BotFailure {
+    fn failure(bot: Option<usize>, times: u64, cause: Cause) -> BotFailure {
         BotFailure {
             bot,
+            times,
             cause,
             text: format!("{cause:?}"),
         }
@@ -309,19 +320,14 @@ mod tests {
 
     #[test]
     fn the_failure_that_explains_the_others_gives_the_code() {
-        let found = judge(&report(vec![
-            failure(None, Cause::Check),
-            failure(Some(7), Cause::Lost),
-            failure(Some(8), Cause::Lost),
-        ]));
-        assert_eq!(
-            found,
-            Err(Failure::new(
-                Exit::ConnectionLost,
-                "bot 7: Lost (and 2 more)"
-            ))
-        );
-        let found = judge(&report(vec![failure(None, Cause::Check)]));
-        assert_eq!(found, Err(Failure::new(Exit::CheckFailed, "Check")));
+        let failures = vec![
+            failure(None, 1, Cause::Check),
+            failure(Some(7), 2, Cause::Lost),
+        ];
+        let found = judge(&report(failures));
+        let text = "2 bots: Lost (and 1 failure more)";
+        assert_eq!(found, Err(Failure::new(Exit::ConnectionLost, text)));
+        let found = judge(&report(vec![failure(Some(7), 1, Cause::Check)]));
+        assert_eq!(found, Err(Failure::new(Exit::CheckFailed, "bot 7: Check")));
     }
 }

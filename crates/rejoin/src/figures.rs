@@ -13,6 +13,14 @@ pub(crate) fn thousands(number: u64) -> String {
     text
 }
 
+/// A count of things: `1 room`, `1,200 rooms`.
+pub(crate) fn counted<N: TryInto<u64>>(number: N, thing: &str) -> String {
+    match number.try_into().unwrap_or(u64::MAX) {
+        1 => format!("1 {thing}"),
+        number => format!("{} {thing}s", thousands(number)),
+    }
+}
+
 /// Milliseconds with as many digits as mean something: `0.42`, `4.2`, `42`.
 pub(crate) fn millis(ms: f64) -> String {
     let digits = if ms < 1.0 {
@@ -61,6 +69,8 @@ mod tests {
     fn thousands_are_set_apart() {
         let texts = [0, 999, 1_000, 12_345, 1_234_567].map(thousands);
         assert_eq!(texts, ["0", "999", "1,000", "12,345", "1,234,567"]);
+        assert_eq!(counted(1_u64, "room"), "1 room");
+        assert_eq!(counted(1_200_u64, "room"), "1,200 rooms");
     }
 
     #[test]

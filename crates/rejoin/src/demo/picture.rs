@@ -9,7 +9,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Paragraph, Sparkline};
 use rejoin_bots::{Progress, Stage};
 
-use crate::figures::{bytes, millis, percent, thousands};
+use crate::figures::{bytes, counted, millis, percent, thousands};
 
 use super::field::FieldView;
 use super::live::Live;
@@ -66,10 +66,8 @@ impl Picture<'_> {
     }
 
     fn head(&self) -> Line<'static> {
-        let words = format!(
-            "{} bots in {} rooms on {}",
-            self.bots, self.rooms, self.address
-        );
+        let (bots, rooms) = (counted(self.bots, "bot"), counted(self.rooms, "room"));
+        let words = format!("{bots} in {rooms} on {}", self.address);
         Line::from(vec![
             Span::styled(" Rejoin", self.accent().add_modifier(Modifier::BOLD)),
             Span::styled(format!("  {words}"), faint()),
@@ -84,9 +82,9 @@ impl Picture<'_> {
             .and_then(|progress| progress.glimpse.as_ref());
         let title = glimpse.map_or_else(String::new, |glimpse| {
             let (room, rooms) = (glimpse.room + 1, self.rooms);
-            let players = self.live.trails.len();
+            let players = counted(self.live.trails.len(), "player");
             let tick = thousands(glimpse.tick);
-            format!(" room {room} of {rooms} · {players} players · tick {tick} ")
+            format!(" room {room} of {rooms} · {players} · tick {tick} ")
         });
         let block = Block::bordered()
             .border_type(BorderType::Rounded)

@@ -3,13 +3,13 @@
 use std::io::{self, IsTerminal, Stdout, Write};
 use std::panic;
 
-use crossterm::cursor::{Hide, Show};
-use crossterm::execute;
-use crossterm::terminal::{
-    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode, size,
-};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
+use ratatui::crossterm::cursor::{Hide, Show};
+use ratatui::crossterm::execute;
+use ratatui::crossterm::terminal::{
+    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode, size,
+};
 
 /// The smallest terminal that the picture fits, as wide and high as terminals used to be.
 pub(super) const WIDTH_MIN: u16 = 80;
