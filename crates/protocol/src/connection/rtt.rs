@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::limits::ACK_DELAY_MAX;
+use crate::limits::{ACK_DELAY_MAX, HELLO_RETRY, HELLO_RETRY_MAX};
 
 /// Assumed before the first sample.
 const INITIAL: Duration = Duration::from_millis(333);
@@ -83,14 +83,23 @@ impl Rtt {
     }
 
     /// Silence after which a probe goes out, doubling with each probe in vain.
+    ///
+    /// Before the first sample a client waits as for the answer to its hello: the server keeps the
+    /// keys of a join for [`PENDING_JOIN_LIFE`](crate::limits::PENDING_JOIN_LIFE) only, and the
+    /// 1 s of RFC 9002 gives three tries in that time where these are seven.
     pub(crate) fn probe_wait(&self, probes: u32) -> Duration {
-        let (smoothed, variation) = self.estimate.map_or((INITIAL, INITIAL / 2), |estimate| {
-            (estimate.smoothed, estimate.variation)
-        });
+        let doublings = 1 << probes.min(DOUBLINGS_MAX);
+        let Some(Estimate {
+            smoothed,
+            variation,
+            ..
+        }) = self.estimate
+        else {
+            return HELLO_RETRY.saturating_mul(doublings).min(HELLO_RETRY_MAX);
+        };
         let base = smoothed + (variation * 4).max(GRANULARITY) + ACK_DELAY_MAX;
         let longest = base.max(PROBE_WAIT_MAX);
-        base.saturating_mul(1 << probes.min(DOUBLINGS_MAX))
-            .min(longest)
+        base.saturating_mul(doublings).min(longest)
     }
 }
 
@@ -119,7 +128,7 @@ mod tests {
     fn estimates_follow_rfc_9002() {
         let mut rtt = Rtt::new(None);
         assert_eq!(rtt.smoothed(), None);
-        assert_eq!(rtt.probe_wait(0), INITIAL + INITIAL / 2 * 4 + ACK_DELAY_MAX);
+        assert_eq!(rtt.probe_wait(0), HELLO_RETRY);
         rtt.sample(ms(80), ms(0));
         assert_eq!((rtt.smoothed(), rtt.jitter()), (Some(ms(80)), ms(40)));
         rtt.sample(ms(160), ms(24));
@@ -156,6 +165,7 @@ mod tests {
         assert_eq!(rtt.probe_wait(2), ms(400));
         assert_eq!(rtt.probe_wait(9), PROBE_WAIT_MAX);
         assert_eq!(rtt.probe_wait(u32::MAX), PROBE_WAIT_MAX);
+        assert_eq!(Rtt::new(None).probe_wait(u32::MAX), HELLO_RETRY_MAX);
         let slow = Rtt::new(Some(ms(3_000)));
         assert_eq!(
             slow.probe_wait(7),
