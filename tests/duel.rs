@@ -35,3 +35,20 @@ fn duelists_find_every_point_on_a_real_server() {
     assert!(report.is_ok(), "{report:#?}");
     assert_eq!(report.inputs.acknowledged, 8 * 2 * 30);
 }
+
+#[test]
+fn the_readme_shows_this_very_room() {
+    let (example, readme) = (
+        include_str!("../crates/rejoin/examples/duel.rs"),
+        include_str!("../README.md"),
+    );
+    let start = example.find("#[derive(Clone, Default").unwrap();
+    let end = example.find("#[derive(Default)]\nstruct Duelist").unwrap();
+    let room = example[start..end].trim_end();
+    assert!(
+        readme.contains(room),
+        "README.md and examples/duel.rs differ"
+    );
+    let lines = room.lines().filter(|line| !line.is_empty()).count();
+    assert!((15..=30).contains(&lines), "{lines} lines");
+}

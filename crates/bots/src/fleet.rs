@@ -291,6 +291,7 @@ impl<B: Behaviour> Fleet<'_, B> {
         match self.phase {
             // Those who have a seat are all that there will be.
             Phase::Joining => {
+                self.course.joined = self.crew.seated().count();
                 self.enter(Phase::Leaving, now);
                 self.crew.leave();
             }
