@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::limits::{
-    DETACH_AFTER, HEARTBEAT_ANNOUNCED_MAX, HEARTBEAT_IDLE, HEARTBEAT_MIN, PROBE_INTERVAL,
+    DETACH_AFTER, HEARTBEAT_ANNOUNCED_MAX, HEARTBEAT_MIN, HEARTBEAT_SEATED, PROBE_INTERVAL,
     PROBE_INTERVAL_DETACHED, SUSPECT_AFTER_MAX, SUSPECT_AFTER_MIN,
 };
 use crate::liveness::Liveness;
@@ -25,7 +25,9 @@ impl Ladder {
         Self {
             liveness: Liveness::Live,
             last_heard: now,
-            interval: HEARTBEAT_IDLE,
+            // Each side's first packet asks for an answer, so one is expected soon. A join whose first
+            // packets were lost until the server forgot it must not look alive for long.
+            interval: HEARTBEAT_SEATED,
             announced_in: None,
         }
     }
@@ -116,11 +118,25 @@ mod tests {
     }
 
     #[test]
+    fn a_peer_that_never_answers_is_given_up_as_soon_as_one_in_play() {
+        let mut ladder = Ladder::new(at(0));
+        let patience = Duration::ZERO;
+        assert_eq!(
+            ladder.on_timeout(at(1_250), patience),
+            Some(Liveness::Suspect)
+        );
+        assert_eq!(
+            ladder.on_timeout(at(5_500), patience),
+            Some(Liveness::Detached)
+        );
+    }
+
+    #[test]
     fn a_slow_link_gets_more_time_up_to_a_bound() {
         let ladder = Ladder::new(at(0));
         let deadline = |patience_ms| ladder.deadline(Duration::from_millis(patience_ms));
-        assert_eq!(deadline(1_000), Some(at(16_000)));
-        assert_eq!(deadline(60_000), Some(at(16_500)));
+        assert_eq!(deadline(1_000), Some(at(1_500)));
+        assert_eq!(deadline(60_000), Some(at(2_000)));
     }
 
     #[test]
