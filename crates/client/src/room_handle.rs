@@ -149,9 +149,7 @@ impl<R: Room> RoomHandle<R> {
     /// # Errors
     /// See [`RequestError`]. A seat that is gone already is none.
     pub async fn leave(self) -> Result<(), RequestError> {
-        let answer = self.request_leave().await;
-        self.owner.shared.lock().on_left(self.seat, &self.inbox);
-        match answer {
+        let outcome = match self.request_leave().await {
             Ok((Answer::Left, _)) => Ok(()),
             Ok(_) => Err(RequestError::WrongAnswer),
             Err(RequestError::Refused(refusal)) if refusal.code == RefusalCode::UnknownSeat => {
@@ -160,7 +158,12 @@ impl<R: Room> RoomHandle<R> {
             // The seat is gone already.
             Err(RequestError::Send(SendError::Closed)) => Ok(()),
             Err(error) => Err(error),
+        };
+        // After an error the drop of this handle gives the seat back.
+        if outcome.is_ok() {
+            self.owner.shared.lock().on_left(self.seat, &self.inbox);
         }
+        outcome
     }
 
     async fn request_leave(&self) -> Result<(Answer, Option<Arc<Inbox>>), RequestError> {

@@ -2,7 +2,7 @@
 //!
 //! The lock is never held across an await, and nothing under it blocks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rejoin_protocol::connection::SendError;
@@ -36,6 +36,8 @@ pub(crate) struct Inner {
     waiting: BTreeMap<CallId, oneshot::Sender<Reply>>,
     /// Bounded by the core, which refuses more seats.
     inboxes: BTreeMap<SeatId, Arc<Inbox>>,
+    /// Seats to give back once a request may be made again. Bounded as the seats are.
+    unreturned: BTreeSet<SeatId>,
     /// Set once the task is done.
     ended: Option<Ended>,
 }
@@ -50,6 +52,7 @@ impl Shared {
             rng,
             waiting: BTreeMap::new(),
             inboxes: BTreeMap::new(),
+            unreturned: BTreeSet::new(),
             ended: None,
         };
         Self {
@@ -114,6 +117,10 @@ impl Shared {
         let (sender, receiver) = oneshot::channel();
         {
             let mut inner = self.lock();
+            // Also when the runtime dropped the task, whatever the core then believes.
+            if let Some(ended) = &inner.ended {
+                return Err(ended.clone().into());
+            }
             if let State::Ended(ended) = inner.core.state() {
                 return Err(ended.clone().into());
             }
@@ -213,6 +220,7 @@ impl Inner {
     }
 
     fn on_answer(&mut self, call: CallId, result: Result<Answer, Refusal>) {
+        self.return_seats();
         let waiting = self.waiting.remove(&call);
         let reply = result.map(|answer| {
             let inbox = if let Answer::Seated(seated) = &answer {
@@ -258,9 +266,17 @@ impl Inner {
     fn give_back(&mut self, seat: SeatId, inbox: &Arc<Inbox>) {
         if self.holds(seat, inbox) {
             self.inboxes.remove(&seat);
-            // If even this cannot be queued, the seat falls back when the session ends.
-            let _ = self.core.leave(seat);
+            self.unreturned.insert(seat);
+            self.return_seats();
         }
+    }
+
+    /// Asks to leave what nobody wants any more. What cannot be asked now, for too many requests are
+    /// open, waits for the next answer.
+    fn return_seats(&mut self) {
+        let core = &mut self.core;
+        self.unreturned
+            .retain(|seat| core.leave(*seat) == Err(SendError::QueueFull));
     }
 
     /// True if the seat's number still means the seat of this inbox.

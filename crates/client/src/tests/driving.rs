@@ -4,6 +4,8 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use bytes::Bytes;
+use rejoin_protocol::connection::SendError;
+use rejoin_protocol::limits::CALLS_MAX;
 use rejoin_protocol::message::{Answer, RoomCloseReason, ServerMessage};
 use rejoin_protocol::room_message::RoomMessage;
 use rejoin_protocol::{CloseReason, ConnectionEvent};
@@ -117,6 +119,31 @@ fn dropping_a_handle_gives_its_seat_back_and_dropping_all_ends_the_session() {
         server.until(Server::leave_request).await;
         drop(client);
         server.until(Server::was_left).await;
+    });
+}
+
+#[test]
+fn a_seat_dropped_while_every_request_is_open_is_given_back_later() {
+    block_on(async {
+        let mut server = Server::open();
+        let (client, room) = seat(&mut server).await;
+        let asking: Vec<_> = (0..CALLS_MAX)
+            .map(|_| {
+                let client = client.clone();
+                tokio::spawn(async move { client.list(None, Vec::new()).await })
+            })
+            .collect();
+        let call = server.until(Server::list_request).await;
+        assert_eq!(
+            server.during(room.leave()).await,
+            Err(RequestError::Send(SendError::QueueFull))
+        );
+        server.tell(&ServerMessage::Reply {
+            call,
+            result: Ok(Answer::Rooms(Vec::new())),
+        });
+        server.until(Server::leave_request).await;
+        asking.iter().for_each(tokio::task::JoinHandle::abort);
     });
 }
 

@@ -122,6 +122,15 @@ impl Server {
         })
     }
 
+    pub(super) fn list_request(&mut self) -> Option<CallId> {
+        self.find(|event| {
+            let ClientMessage::List { call, .. } = request(event)? else {
+                return None;
+            };
+            Some(call)
+        })
+    }
+
     pub(super) fn input(&mut self) -> Option<Move> {
         self.find(|event| {
             let ConnectionEvent::Ordered(message) = event else {
