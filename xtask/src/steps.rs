@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Seeds that every change runs.
-const SEEDS: &str = "1..200";
+const SEEDS: &str = "0..200";
 
 /// Runs all steps in order and stops at the first that fails.
 pub(crate) fn check(root: &Path) -> Result<(), String> {
@@ -43,15 +43,18 @@ pub(crate) fn check(root: &Path) -> Result<(), String> {
             "portable",
         ],
     )?;
-    let simulation = [
-        "test",
-        "--locked",
-        "--release",
-        "--package",
-        "rejoin-simulation",
-    ];
-    let planted = ["--features", "planted-bugs", "--test", "planted"];
-    cargo(root, &[&simulation[..], &planted[..]].concat())?;
+    for package in ["rejoin-protocol", "rejoin-simulation"] {
+        let planted = ["--features", "planted-bugs", "--test"];
+        let test = if package == "rejoin-protocol" {
+            "connection"
+        } else {
+            "planted"
+        };
+        let mut arguments = vec!["test", "--locked", "--release", "--package", package];
+        arguments.extend(planted);
+        arguments.push(test);
+        cargo(root, &arguments)?;
+    }
     cargo(
         root,
         &[
