@@ -2,21 +2,23 @@
 //!
 //! Called by the shard for every hello. It answers with a reply, with a sealed refusal, or with
 //! nothing, and never with more bytes than it was sent. What it keeps is bounded: pending
-//! joins by number and time, seen hellos by number. A session changes only when a packet under
+//! joins by number and time (a repeated hello renews its join, up to a client's own patience), seen
+//! hellos by number. A session changes only when a packet under
 //! the new keys confirms the join; that is not decided here.
 
 use std::net::SocketAddr;
 
 use rejoin_protocol::crypto::{PublicKey, hash};
 use rejoin_protocol::handshake::{self, HelloError, OpenHello, Permit, Welcome};
-use rejoin_protocol::limits::{NAME_MAX, PENDING_JOIN_LIFE};
+use rejoin_protocol::limits::{JOIN_TIMEOUT, PENDING_JOIN_LIFE};
 use rejoin_protocol::{Connection, Incarnation, Refusal, RefusalCode, Rng, SessionId, Timestamp};
 use tracing::debug;
 
 use crate::config::{Auth, Config};
-use crate::connections::PendingJoin;
+use crate::connections::{PendingJoin, Stage};
 use crate::hellos::{Hello, Judgement};
 use crate::house::House;
+use crate::keys::Slot;
 use crate::schedule::Due;
 
 /// Takes a hello through the gates, cheapest first. Gives what to send back, if anything.
@@ -42,9 +44,6 @@ fn take(
     rng: &mut Rng,
     now: Timestamp,
 ) -> Option<Vec<u8>> {
-    if house.connections.pending() >= house.config.pending_joins_max {
-        return refused(house, "too many pending joins");
-    }
     let hello = match handshake::open_hello(datagram, &house.config.keys, rng) {
         Ok(hello) => hello,
         Err(HelloError::Version { answer, .. }) => {
@@ -56,17 +55,30 @@ fn take(
     match house.hellos.judge(&hello) {
         Judgement::Repeated { reply, slot } => {
             if let Some(slot) = slot {
-                house.schedule.set(Due::Join(slot), now + PENDING_JOIN_LIFE);
+                renew(house, slot, now);
             }
             Some(reply)
         }
         Judgement::Stale => refused(house, "an older hello"),
         Judgement::New { replaces } => {
             if let Some(slot) = replaces {
-                house.forget_connection(slot);
+                house.on_join_replaced(hello.identity, slot);
+            }
+            if house.connections.pending() >= house.config.pending_joins_max {
+                return refused(house, "too many pending joins");
             }
             answer(house, from, hello, now)
         }
+    }
+}
+
+/// The client still asks: its join is kept for longer, but not beyond the time in which any client
+/// gives up, so that a repeated datagram cannot hold a place for ever.
+fn renew(house: &mut House, slot: Slot, now: Timestamp) {
+    let stage = house.connections.get(slot).map(|peer| &peer.stage);
+    if let Some(Stage::Pending(join)) = stage {
+        let due = (now + PENDING_JOIN_LIFE).min(join.since + JOIN_TIMEOUT);
+        house.schedule.set(Due::Join(slot), due);
     }
 }
 
@@ -84,7 +96,7 @@ fn answer(
 ) -> Option<Vec<u8>> {
     let name = Hello::of(&hello);
     let mut reply = Vec::new();
-    match decide(house, &hello) {
+    match decide(house, &hello, now) {
         Ok(join) => {
             let Some(id) = house.connections.next_id() else {
                 return refused(house, "every connection slot is in use");
@@ -117,7 +129,7 @@ fn answer(
 }
 
 /// What the join will do, or why it may not.
-fn decide(house: &House, hello: &OpenHello) -> Result<PendingJoin, Refusal> {
+fn decide(house: &House, hello: &OpenHello, now: Timestamp) -> Result<PendingJoin, Refusal> {
     if house.stopping {
         return Err(Refusal::new(
             RefusalCode::Stopping,
@@ -144,26 +156,29 @@ fn decide(house: &House, hello: &OpenHello) -> Result<PendingJoin, Refusal> {
         session,
         name,
         incarnation,
+        since: now,
     })
 }
 
 /// The player's name, if the permit is good.
 fn check_permit(auth: Auth, permit: &Permit) -> Result<String, Refusal> {
     match (auth, permit) {
-        (Auth::Dev, Permit::Dev { name }) if is_sound(name) => Ok(name.clone()),
-        (Auth::Dev, Permit::Dev { .. }) => {
-            let text = format!("a name has 1 to {NAME_MAX} bytes and no control characters");
+        (Auth::Dev, Permit::Dev { name }) if name.trim().is_empty() => {
+            let text = "a player's name is not blank";
             Err(Refusal::new(RefusalCode::PermitRefused, text))
         }
+        (Auth::Dev, Permit::Dev { name }) => match permit.check() {
+            Ok(()) => Ok(name.clone()),
+            Err(problem) => Err(Refusal::new(
+                RefusalCode::PermitRefused,
+                problem.to_string(),
+            )),
+        },
         (Auth::Dev, _) => {
             let text = "this server takes only development permits";
             Err(Refusal::new(RefusalCode::PermitRefused, text))
         }
     }
-}
-
-fn is_sound(name: &str) -> bool {
-    !name.trim().is_empty() && name.len() <= NAME_MAX && !name.chars().any(char::is_control)
 }
 
 /// The session of a player: the same one for the same name and key, after a restart too.
@@ -174,7 +189,89 @@ fn session_id(config: &Config, name: &str, identity: PublicKey) -> SessionId {
 
 #[cfg(test)]
 mod tests {
+    use rejoin_protocol::CloseReason;
+    use rejoin_protocol::crypto::StaticKeys;
+    use rejoin_protocol::handshake::{ClientHandshake, HandshakeOptions};
+    use rejoin_protocol::limits::NAME_MAX;
+
     use super::*;
+
+    fn house(pending_joins_max: usize) -> House {
+        let mut config = Config::new(StaticKeys::development(), [7; 32]);
+        config.pending_joins_max = pending_joins_max;
+        House::new(config, &mut Rng::from_number(1))
+    }
+
+    fn hello(name: &str, moment: u64) -> Vec<u8> {
+        let mut rng = Rng::from_number(2).fork(name);
+        let options = HandshakeOptions {
+            server: StaticKeys::development().public(),
+            identity: StaticKeys::generate(&mut rng),
+            permit: Permit::dev(name),
+            receive_id: None,
+            moment,
+        };
+        let handshake = ClientHandshake::new(&options, &mut rng).unwrap();
+        handshake.hello().to_vec()
+    }
+
+    fn take(house: &mut House, hello: &[u8], now: Timestamp) -> Option<Vec<u8>> {
+        let from = SocketAddr::from(([127, 0, 0, 1], 9));
+        handle_hello(house, (from, hello), &mut Rng::from_number(3), now)
+    }
+
+    fn only_slot(house: &House) -> Slot {
+        let mut slots = house.connections.iter().map(|(slot, _)| slot);
+        slots.next().unwrap()
+    }
+
+    fn pending_names(house: &House) -> Vec<&str> {
+        let stages = house.connections.iter().map(|(_, peer)| &peer.stage);
+        stages
+            .filter_map(|stage| match stage {
+                Stage::Pending(join) => Some(join.name.as_str()),
+                Stage::Active(_) | Stage::Closing => None,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_join_that_ended_early_takes_no_stranger_with_it() {
+        let (mut house, now) = (house(4), Timestamp::from_millis(1));
+        take(&mut house, &hello("ana", 1), now).unwrap();
+        let slot = only_slot(&house);
+        let peer = house.connections.get_mut(slot).unwrap();
+        peer.connection.close(CloseReason::TimedOut);
+        house.drain(slot, now);
+        take(&mut house, &hello("ben", 1), now).unwrap();
+        assert_eq!(only_slot(&house), slot, "the place is taken again");
+        take(&mut house, &hello("ana", 2), now).unwrap();
+        assert_eq!(pending_names(&house), ["ben", "ana"]);
+        house.on_join_replaced(PublicKey([0; 32]), slot);
+        assert_eq!(pending_names(&house), ["ben", "ana"], "it is not theirs");
+    }
+
+    #[test]
+    fn a_full_house_still_answers_those_it_waits_for() {
+        let (mut house, now) = (house(1), Timestamp::from_millis(1));
+        let first = take(&mut house, &hello("ana", 1), now);
+        assert!(first.is_some());
+        assert_eq!(take(&mut house, &hello("ben", 1), now), None);
+        assert_eq!(take(&mut house, &hello("ana", 1), now), first);
+        assert!(take(&mut house, &hello("ana", 2), now).is_some());
+        assert_eq!(pending_names(&house), ["ana"]);
+    }
+
+    #[test]
+    fn a_repeated_hello_holds_its_place_only_as_long_as_a_client_waits() {
+        let (mut house, start) = (house(1), Timestamp::from_millis(1));
+        for second in 0..30 {
+            let now = start + std::time::Duration::from_secs(second);
+            take(&mut house, &hello("ana", 1), now).unwrap();
+        }
+        let due = house.schedule.get(Due::Join(only_slot(&house)));
+        assert_eq!(due, Some(start + JOIN_TIMEOUT));
+    }
 
     #[test]
     fn names_are_printable_and_bounded() {

@@ -8,7 +8,9 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use rejoin_protocol::crypto::PublicKey;
-use rejoin_protocol::{CloseReason, Connection, ConnectionId, Incarnation, Rng, SessionId};
+use rejoin_protocol::{
+    CloseReason, Connection, ConnectionId, Incarnation, Rng, SessionId, Timestamp,
+};
 
 use crate::connection_ids::{ConnectionIds, Label, SLOT_BITS};
 use crate::keys::{Key, SessionKey, Slot};
@@ -65,6 +67,8 @@ pub(crate) struct PendingJoin {
     pub(crate) session: SessionId,
     pub(crate) name: String,
     pub(crate) incarnation: Incarnation,
+    /// When its hello was first heard.
+    pub(crate) since: Timestamp,
 }
 
 impl Connections {

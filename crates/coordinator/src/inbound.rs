@@ -8,9 +8,10 @@ use rejoin_protocol::connection::Tag;
 use rejoin_protocol::limits::INPUT_MAX;
 use rejoin_protocol::message::ClientMessage;
 use rejoin_protocol::messagepack::{self, Bounds};
+use rejoin_protocol::packet;
 use rejoin_protocol::planted::{self, Bug};
 use rejoin_protocol::room_message::RoomMessage;
-use rejoin_protocol::{CloseReason, ConnectionEvent, ConnectionId, PlayerId, SeatId, Timestamp};
+use rejoin_protocol::{CloseReason, ConnectionEvent, PlayerId, SeatId, Timestamp};
 use tracing::{debug, trace};
 
 use crate::connections::Stage;
@@ -35,8 +36,7 @@ impl House {
         datagram: &mut [u8],
         now: Timestamp,
     ) -> bool {
-        let label = datagram.get(1..).and_then(|rest| rest.first_chunk());
-        let slot = label.and_then(|label| self.connections.find(ConnectionId(*label)));
+        let slot = packet::label(datagram).and_then(|label| self.connections.find(label));
         let Some(slot) = slot else {
             trace!(%from, "datagram of no connection");
             return false;
@@ -75,9 +75,7 @@ impl House {
             match (stage, event) {
                 (Some(session), event) => self.on_event(Source { slot, session }, event, now),
                 (None, ConnectionEvent::Confirmed) => self.confirm(slot, now),
-                (None, ConnectionEvent::Closed(_)) => {
-                    self.forget_connection(slot);
-                }
+                (None, ConnectionEvent::Closed(_)) => self.on_join_expired(slot),
                 (None, _) => {}
             }
         }

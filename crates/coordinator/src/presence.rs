@@ -1,6 +1,7 @@
 //! Who is there: joins that were confirmed, players who fall silent and return, connections
 //! that end. All of it reaches rooms as calls about seats.
 
+use rejoin_protocol::crypto::PublicKey;
 use rejoin_protocol::limits::{HEARTBEAT_IDLE, HEARTBEAT_SEATED};
 use rejoin_protocol::message::SeatChange;
 use rejoin_protocol::{CloseReason, Liveness, PlayerId, Timestamp};
@@ -116,7 +117,7 @@ impl House {
         }
     }
 
-    /// A join was not confirmed in time.
+    /// A join was not confirmed in time, or its connection ended before.
     pub(crate) fn on_join_expired(&mut self, slot: Slot) {
         let identity = match self.connections.get(slot).map(|peer| &peer.stage) {
             Some(Stage::Pending(join)) => join.identity,
@@ -124,6 +125,15 @@ impl House {
         };
         self.hellos.on_expired(identity, slot);
         self.forget_connection(slot);
+    }
+
+    /// A newer hello takes the place of a pending join. The slot is looked at first: it may have
+    /// been given to somebody else.
+    pub(crate) fn on_join_replaced(&mut self, identity: PublicKey, slot: Slot) {
+        let stage = self.connections.get(slot).map(|peer| &peer.stage);
+        if matches!(stage, Some(Stage::Pending(join)) if join.identity == identity) {
+            self.forget_connection(slot);
+        }
     }
 
     /// The session had no seat for too long.
