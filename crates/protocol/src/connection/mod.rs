@@ -162,7 +162,7 @@ impl Connection {
             ..
         } = self;
         recovery.on_timeout(now, &mut |carried, fate| {
-            events.extend(outgoing.on_settled(carried, fate));
+            outgoing.on_settled(carried, fate, events);
         });
     }
 
@@ -175,7 +175,8 @@ impl Connection {
         self.outgoing.control.push(message, None)
     }
 
-    /// Queues a message on the ordered stream. `Acked(tag)` follows when the peer has all of it.
+    /// Queues a message on the ordered stream. `Acked(tag)` follows when the peer has all of it and of
+    /// those before it.
     ///
     /// # Errors
     /// See [`SendError`].
@@ -366,7 +367,7 @@ impl Connection {
             Frame::Ping => {}
             Frame::Ack(ack) => {
                 let told = recovery.on_ack(&ack, now, &mut |carried, fate| {
-                    events.extend(outgoing.on_settled(carried, fate));
+                    outgoing.on_settled(carried, fate, events);
                 })?;
                 told.into_iter()
                     .for_each(|largest| self.acks.on_acked(largest));
@@ -442,7 +443,7 @@ impl Connection {
         } = self;
         let mut carried = std::mem::take(&mut outgoing.carried);
         recovery.on_sent(packet, carried.drain(..), &mut |carried, fate| {
-            events.extend(outgoing.on_settled(carried, fate));
+            outgoing.on_settled(carried, fate, events);
         });
         outgoing.carried = carried;
     }

@@ -1,5 +1,7 @@
 //! What leaves: heartbeat and lanes, in their strict order.
 
+use std::collections::VecDeque;
+
 use super::carried::{Carried, Fate};
 use super::congestion::Congestion;
 use super::event::ConnectionEvent;
@@ -82,21 +84,26 @@ impl Outgoing {
         bytes
     }
 
-    /// Hands a fate to whoever put something into the packet; gives what the owner is told.
-    pub(crate) fn on_settled(&mut self, carried: Carried, fate: Fate) -> Option<ConnectionEvent> {
-        match (carried, fate) {
+    /// Hands a fate to whoever put something into the packet; adds what the owner is told.
+    pub(crate) fn on_settled(
+        &mut self,
+        carried: Carried,
+        fate: Fate,
+        events: &mut VecDeque<ConnectionEvent>,
+    ) {
+        let told = match (carried, fate) {
             (Carried::Stream { stream, id, index }, fate) => {
                 let stream = match stream {
                     StreamName::Control => &mut self.control,
                     StreamName::Ordered => &mut self.ordered,
                 };
                 match fate {
-                    Fate::Acked => stream.on_acked(id, index).map(ConnectionEvent::Acked),
-                    Fate::Lost => {
-                        stream.on_lost(id, index);
-                        None
-                    }
+                    Fate::Acked => stream.on_acked(id, index, |tag| {
+                        events.push_back(ConnectionEvent::Acked(tag));
+                    }),
+                    Fate::Lost => stream.on_lost(id, index),
                 }
+                None
             }
             (Carried::Latest(tag), Fate::Acked) => Some(ConnectionEvent::Acked(tag)),
             (Carried::Latest(tag), Fate::Lost) => Some(ConnectionEvent::Lost(tag)),
@@ -110,6 +117,7 @@ impl Outgoing {
                 self.heartbeat.on_settled(interval_ms, fate);
                 None
             }
-        }
+        };
+        events.extend(told);
     }
 }

@@ -120,27 +120,25 @@ impl StreamSend {
         Some(sent)
     }
 
-    /// The peer has a fragment. Gives the message's tag once it has all of them.
-    pub(crate) fn on_acked(&mut self, id: u64, index: u8) -> Option<Tag> {
-        let message = self.message(id)?;
+    /// The peer has a fragment. Tells `told` the tags of the messages that were delivered by it:
+    /// those that are whole, and all before them too.
+    pub(crate) fn on_acked(&mut self, id: u64, index: u8, mut told: impl FnMut(Tag)) {
+        let Some(message) = self.message(id) else {
+            return;
+        };
         message.unacked &= !(1 << index);
         message.unsent &= message.unacked;
-        let tag = if message.unacked == 0 {
-            message.tag.take()
-        } else {
-            None
-        };
-        while let Some(len) = self.front_done() {
-            self.messages.pop_front();
+        while let Some(done) = self.pop_done() {
+            let len = done.bytes.len();
             self.base += 1;
             self.bytes -= len;
             self.admitted -= 1;
             self.admitted_bytes -= len;
             self.cursor = self.cursor.saturating_sub(1);
+            done.tag.into_iter().for_each(&mut told);
         }
         self.advance();
         self.admit();
-        tag
     }
 
     /// A packet with a fragment is lost: it is sent again, before anything newer.
@@ -174,13 +172,10 @@ impl StreamSend {
         }
     }
 
-    /// Length of the front message if the peer has all of it.
-    fn front_done(&self) -> Option<usize> {
-        let front = self
-            .messages
-            .front()
-            .filter(|message| message.unacked == 0)?;
-        Some(front.bytes.len())
+    /// Takes out the front message if the peer has all of it.
+    fn pop_done(&mut self) -> Option<Message> {
+        let done = self.messages.front()?.unacked == 0;
+        done.then(|| self.messages.pop_front()).flatten()
     }
 
     fn position(&self, id: u64) -> Option<usize> {
@@ -267,27 +262,33 @@ mod tests {
         assert_eq!(packet(&mut stream), [(0, 1), (1, 0), (2, 0)]);
     }
 
+    /// The tags told when a fragment is acknowledged.
+    fn acked(stream: &mut StreamSend, id: u64, index: u8) -> Vec<Tag> {
+        let mut tags = Vec::new();
+        stream.on_acked(id, index, |tag| tags.push(tag));
+        tags
+    }
+
     #[test]
-    fn a_tag_is_told_once_when_all_fragments_are_acknowledged() {
+    fn tags_are_told_once_and_in_the_order_of_delivery() {
         let mut stream = stream();
         stream
             .push(Bytes::from(vec![1; 2 * FRAGMENT_MAX]), Some(7))
             .unwrap();
         stream.push(Bytes::from_static(b"x"), Some(8)).unwrap();
+        stream.push(Bytes::from_static(b"y"), Some(9)).unwrap();
         packet(&mut stream);
         packet(&mut stream);
-        assert_eq!(stream.on_acked(1, 0), Some(8));
-        assert_eq!(stream.on_acked(1, 0), None);
-        assert_eq!(stream.on_acked(0, 0), None);
+        assert_eq!(acked(&mut stream, 1, 0), [], "one before it is missing");
+        assert_eq!(acked(&mut stream, 0, 0), []);
         stream.on_lost(0, 0);
         assert!(!stream.has_pending(), "what is acknowledged cannot be lost");
-        assert_eq!(stream.on_acked(0, 1), Some(7));
-        assert_eq!(
-            (stream.base, stream.bytes, stream.admitted_bytes),
-            (2, 0, 0)
-        );
-        assert_eq!(stream.on_acked(0, 1), None);
-        assert_eq!(stream.on_acked(9, 0), None);
+        assert_eq!(acked(&mut stream, 0, 1), [7, 8]);
+        assert_eq!(stream.base, 2);
+        assert_eq!((stream.bytes, stream.admitted_bytes), (1, 1));
+        assert_eq!(acked(&mut stream, 0, 1), []);
+        assert_eq!(acked(&mut stream, 2, 0), [9]);
+        assert_eq!(acked(&mut stream, 9, 0), []);
     }
 
     #[test]
@@ -302,9 +303,9 @@ mod tests {
             sent.extend(packet(&mut stream));
         }
         assert_eq!(sent.len(), window);
-        stream.on_acked(1, 0);
+        stream.on_acked(1, 0, |_| {});
         assert!(!stream.has_pending());
-        stream.on_acked(0, 0);
+        stream.on_acked(0, 0, |_| {});
         assert_eq!(
             packet(&mut stream),
             [(STREAM_WINDOW, 0), (STREAM_WINDOW + 1, 0)]
@@ -340,7 +341,7 @@ mod tests {
         }
         assert_eq!(many.push(Bytes::new(), None), Err(SendError::QueueFull));
         packet(&mut many);
-        many.on_acked(0, 0);
+        many.on_acked(0, 0, |_| {});
         assert_eq!(many.push(Bytes::new(), None), Ok(()));
     }
 
@@ -352,7 +353,7 @@ mod tests {
         stream.push(Bytes::from_static(b"a"), None).unwrap();
         stream.push(Bytes::from_static(b"b"), None).unwrap();
         packet(&mut stream);
-        stream.on_acked(0, 0);
+        stream.on_acked(0, 0, |_| {});
         stream.retry_oldest();
         assert_eq!(packet(&mut stream), [(1, 0)]);
     }
