@@ -36,8 +36,9 @@ pub const STREAM_WINDOW: u64 = 256;
 /// Reliable bytes a sender may have in flight per stream; the rest waits in the send queue.
 pub const STREAM_WINDOW_BYTES: usize = 256 * 1024;
 /// Reliable messages that may wait in a send queue, unacknowledged ones included; more are refused
-/// to the caller.
-pub const SEND_QUEUE_MAX: usize = 1024;
+/// to the caller. One hiccup of a full room tells each member twice of every other: they fall
+/// silent and they return.
+pub const SEND_QUEUE_MAX: usize = 4096;
 /// Bytes that may wait in a send queue, counted alike; more are refused to the caller.
 pub const SEND_QUEUE_BYTES_MAX: usize = 512 * 1024;
 
@@ -175,6 +176,7 @@ const _: () = assert!(HEARTBEAT_MIN.as_millis() <= HEARTBEAT_SEATED.as_millis())
 const _: () = assert!(HEARTBEAT_IDLE.as_millis() <= HEARTBEAT_ANNOUNCED_MAX.as_millis());
 const _: () = assert!(SEATS_MAX * 2 <= LATEST_KEYS_MAX);
 const _: () = assert!(SEATS_MAX * 2 <= LATEST_PARTIALS_MAX);
+const _: () = assert!(SEND_QUEUE_MAX > 2 * ROOM_MEMBERS_MAX as usize);
 const _: () = assert!(
     INPUTS_KEPT_MAX <= SEND_QUEUE_MAX,
     "one seat's inputs fit the send queue"
