@@ -53,4 +53,6 @@ fn events_arrive_once_and_in_order_on_a_bad_network() {
     options.net = Some(Impairment::parse(&format!("{BAD}4")).unwrap());
     let report = run::<ChatBot>(&options, &mut Unobserved).unwrap();
     assert!(report.is_ok(), "{report:#?}");
+    assert_eq!(report.events, 8 * 4 * 5 * 8, "{report:#?}");
+    assert!(report.traffic.lost_up > 0, "the network was too good");
 }

@@ -43,7 +43,8 @@ pub trait Behaviour: Default + Send + 'static {
         None
     }
 
-    /// Judges the last view, which has all reliable inputs applied.
+    /// Judges the newest view, which has all reliable inputs applied. After the end of play it is
+    /// asked until it holds, a few seconds at most: events may come later than views.
     ///
     /// # Errors
     /// As [`Behaviour::view`].

@@ -9,7 +9,8 @@ use crate::behaviour::Behaviour;
 use crate::bot_cx::BotCx;
 use crate::options::Mode;
 
-/// Own lines that may wait to be heard. Older ones are forgotten, as a lost one would be.
+/// Own lines that may wait to be heard: two minutes at 30 Hz. Older ones are forgotten, and hearing
+/// one of them is as wrong as hearing none.
 const UNHEARD_MAX: usize = 4_096;
 
 /// Says one line per step. See the module page.
@@ -24,6 +25,8 @@ pub struct ChatBot {
     said: u64,
     /// Number of the newest line heard.
     heard: u64,
+    /// True once it heard a line of its own.
+    heard_itself: bool,
 }
 
 impl Behaviour for ChatBot {
@@ -40,13 +43,13 @@ impl Behaviour for ChatBot {
             self.unheard.push_back(text);
             if self.unheard.len() > UNHEARD_MAX {
                 self.unheard.pop_front();
-                self.lossy = true;
             }
         }
     }
 
     fn event(&mut self, line: Line) -> Result<(), String> {
-        if self.heard > 0 && line.number != self.heard + 1 {
+        // The rooms of a run are new, and nobody speaks before all have joined.
+        if line.number != self.heard + 1 {
             return Err(format!(
                 "line {} came after line {}",
                 line.number, self.heard
@@ -60,7 +63,10 @@ impl Behaviour for ChatBot {
         loop {
             let next = self.unheard.pop_front();
             match next {
-                Some(next) if next == line.text => return Ok(()),
+                Some(next) if next == line.text => {
+                    self.heard_itself = true;
+                    return Ok(());
+                }
                 Some(_) if self.lossy => {}
                 Some(next) => {
                     return Err(format!("it heard {:?} where it said {next:?}", line.text));
@@ -74,11 +80,21 @@ impl Behaviour for ChatBot {
         if !view.members.contains_key(&player) {
             return Err("the board does not list it".into());
         }
-        if !self.lossy && view.said < self.said {
+        if self.heard != view.said {
             return Err(format!(
-                "the board counts {} lines, it said {}",
-                view.said, self.said
+                "it heard {} lines of the {} on the board",
+                self.heard, view.said
             ));
+        }
+        if !self.lossy && !self.unheard.is_empty() {
+            return Err(format!(
+                "{} of its {} lines were never heard",
+                self.unheard.len(),
+                self.said
+            ));
+        }
+        if self.said > 0 && !self.heard_itself {
+            return Err(format!("it heard none of its {} lines", self.said));
         }
         Ok(())
     }
@@ -108,12 +124,12 @@ mod tests {
     #[test]
     fn lost_doubled_and_swapped_lines_are_found() {
         let mut right = bot();
-        assert_eq!(right.event(line(4, "me says 1")), Ok(()));
-        assert_eq!(right.event(line(5, "you say 1")), Ok(()));
-        assert_eq!(right.event(line(6, "me says 2")), Ok(()));
+        assert_eq!(right.event(line(1, "me says 1")), Ok(()));
+        assert_eq!(right.event(line(2, "you say 1")), Ok(()));
+        assert_eq!(right.event(line(3, "me says 2")), Ok(()));
         assert!(
-            right.event(line(8, "me says 3")).is_err(),
-            "line 7 is missing"
+            right.event(line(5, "me says 3")).is_err(),
+            "line 4 is missing"
         );
         assert!(
             bot().event(line(1, "me says 2")).is_err(),
@@ -122,6 +138,30 @@ mod tests {
         let mut doubled = bot();
         assert_eq!(doubled.event(line(1, "me says 1")), Ok(()));
         assert!(doubled.event(line(2, "me says 1")).is_err());
+    }
+
+    #[test]
+    fn silence_at_the_end_is_found() {
+        let board = |said| Board {
+            members: [(PlayerId(1), "me".to_owned())].into(),
+            said,
+            ..Board::default()
+        };
+        let mut bot = ChatBot { said: 3, ..bot() };
+        assert!(bot.check(PlayerId(1), &board(0)).is_err(), "unheard");
+        for number in 1..=3 {
+            bot.event(line(number, &format!("me says {number}")))
+                .unwrap();
+        }
+        assert_eq!(bot.check(PlayerId(1), &board(3)), Ok(()));
+        assert!(bot.check(PlayerId(1), &board(4)).is_err(), "another's line");
+        assert!(bot.check(PlayerId(2), &board(3)).is_err(), "not a member");
+        let deaf = ChatBot {
+            lossy: true,
+            said: 3,
+            ..ChatBot::default()
+        };
+        assert!(deaf.check(PlayerId(1), &board(0)).is_err(), "all lost");
     }
 
     #[test]

@@ -52,6 +52,15 @@ pub(crate) struct Unsettled {
     pub(crate) uncovered: usize,
     /// Rooms whose members hold different views.
     pub(crate) divided: usize,
+    /// Bots whose checks do not hold yet.
+    pub(crate) unproven: usize,
+}
+
+impl Unsettled {
+    /// True if nothing is missing.
+    pub(crate) fn is_none(self) -> bool {
+        self == Self::default()
+    }
 }
 
 impl<B: Behaviour> Crew<B> {
@@ -245,9 +254,10 @@ impl<B: Behaviour> Crew<B> {
     pub(crate) fn unsettled(&self) -> Unsettled {
         let mut newest = vec![None; self.rooms.len()];
         let mut divided = vec![false; self.rooms.len()];
-        let mut uncovered = 0;
+        let (mut uncovered, mut unproven) = (0, 0);
         for bot in self.seated() {
             uncovered += usize::from(!bot.sends.all_covered());
+            unproven += usize::from(bot.check().is_err());
             let room = bot.place.room;
             let (Some(newest), Some(divided)) = (newest.get_mut(room), divided.get_mut(room))
             else {
@@ -261,6 +271,7 @@ impl<B: Behaviour> Crew<B> {
         Unsettled {
             uncovered,
             divided: divided.into_iter().filter(|room| *room).count(),
+            unproven,
         }
     }
 

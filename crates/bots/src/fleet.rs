@@ -25,7 +25,7 @@ use crate::summary::{self, Course, Standing};
 const JOINING_MAX: usize = 64;
 /// How long after the end of play the members of a room may need to hold the same view.
 const AGREE_WITHIN: Duration = Duration::from_secs(2);
-/// How long every reliable input may need to be covered then.
+/// How long every reliable input may need to be covered then, and every check to hold.
 const SETTLE_WITHIN: Duration = Duration::from_secs(5);
 /// How long bots may need to leave.
 const LEAVE_WITHIN: Duration = Duration::from_secs(3);
@@ -220,7 +220,7 @@ impl<B: Behaviour> Fleet<'_, B> {
         if missing.divided == 0 && self.course.agreed_after.is_none() {
             self.course.agreed_after = Some(after);
         }
-        let settled = missing.divided == 0 && missing.uncovered == 0;
+        let settled = missing.is_none();
         if settled {
             self.course.settled_after = Some(after);
         }
