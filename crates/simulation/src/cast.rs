@@ -62,6 +62,8 @@ pub(crate) struct Group {
 pub(crate) struct Client {
     pub(crate) player: usize,
     pub(crate) core: Core,
+    /// Its UDP port, which a router on the way may change.
+    pub(crate) port: u16,
     pub(crate) body: Body,
     /// What arrived while it was silent.
     pub(crate) inbox: VecDeque<Datagram>,
@@ -105,12 +107,16 @@ pub(crate) struct Seat {
     pub(crate) sequence: u64,
     pub(crate) tick: u64,
     pub(crate) cursor: u64,
+    /// What the client itself believes of the cursor.
+    pub(crate) known_cursor: u64,
     /// The first event's number is at most this.
     pub(crate) first_event: u64,
     pub(crate) event: Option<u64>,
     /// The newest message to all, as [`Order`](crate::model::Order) names it, and its number.
     pub(crate) line: Option<(u64, u64)>,
     pub(crate) whisper: u64,
+    /// The place of the newest line of chat, by speaker.
+    pub(crate) heard: BTreeMap<String, u64>,
     pub(crate) newest: Option<Newest>,
     pub(crate) leaving: bool,
 }
@@ -156,6 +162,7 @@ impl Client {
         Self {
             player,
             core,
+            port: FIRST_PORT,
             body: Body::Running,
             inbox: VecDeque::new(),
             seats: BTreeMap::new(),
@@ -217,10 +224,12 @@ impl Seat {
             sequence: 0,
             tick: 0,
             cursor,
+            known_cursor: cursor,
             first_event: event + 1,
             event: None,
             line: None,
             whisper: 0,
+            heard: BTreeMap::new(),
             newest: None,
             leaving: false,
         }
@@ -291,10 +300,10 @@ impl Group {
     }
 }
 
-/// The address of a client: each has its own.
-pub(crate) fn address(client: usize) -> SocketAddr {
+/// The address of a client at `port`: each client has its own.
+pub(crate) fn address(client: usize, port: u16) -> SocketAddr {
     let bits = u32::try_from(client).expect("clients are few");
-    SocketAddr::from((Ipv4Addr::from_bits(FIRST_ADDRESS + bits), 40_000))
+    SocketAddr::from((Ipv4Addr::from_bits(FIRST_ADDRESS + bits), port))
 }
 
 /// The client behind an address.
@@ -306,6 +315,8 @@ pub(crate) fn client_at(address: SocketAddr) -> Option<usize> {
     usize::try_from(bits).ok()
 }
 
+/// The port of every client before it changes.
+pub(crate) const FIRST_PORT: u16 = 40_000;
 const FIRST_ADDRESS: u32 = Ipv4Addr::new(10, 0, 0, 1).to_bits();
 
 #[cfg(test)]
@@ -315,9 +326,9 @@ mod tests {
     #[test]
     fn an_address_leads_back_to_its_client() {
         for client in [0, 1, 255, 70_000] {
-            assert_eq!(client_at(address(client)), Some(client));
+            assert_eq!(client_at(address(client, 7)), Some(client));
         }
-        assert_ne!(address(3), address(4));
+        assert_ne!(address(3, 7), address(4, 7));
     }
 
     #[test]

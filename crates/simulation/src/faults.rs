@@ -26,6 +26,8 @@ pub(crate) enum Act {
     Kill { player: usize, back_after: Duration },
     /// A player starts a second client while the first one runs.
     TakeOver { player: usize },
+    /// A client's address changes; what is on its way to the old one is lost.
+    Move { player: usize },
     /// A player gives a seat back, and returns later.
     Leave { player: usize, back_after: Duration },
     /// A player ends the session, and returns later.
@@ -89,6 +91,11 @@ pub(crate) fn plan(options: &Options, seconds: u64, rng: &mut Rng) -> Vec<(Times
             player: plan.player(rng),
         },
     );
+    plan.repeat(options.moves, &mut rng.fork("moves"), |plan, rng| {
+        Act::Move {
+            player: plan.player(rng),
+        }
+    });
     plan.repeat(options.leaves, &mut rng.fork("leaves"), |plan, rng| {
         let (player, back_after) = (plan.player(rng), millis(rng, 0, 6_000));
         if rng.chance(0.3) {

@@ -43,6 +43,8 @@ pub(crate) struct Options {
     pub(crate) kills: Option<Duration>,
     /// Mean time between players who start a second client while the first one runs.
     pub(crate) takeovers: Option<Duration>,
+    /// Mean time between clients whose address changes.
+    pub(crate) moves: Option<Duration>,
     /// Mean time between players who give a seat or their session back, and return.
     pub(crate) leaves: Option<Duration>,
     /// Mean time between rooms closed by their owner.
@@ -66,6 +68,8 @@ pub(crate) struct Options {
 pub(crate) enum RoomKind {
     /// The arena that comes with Rejoin.
     Arena,
+    /// The chat that comes with Rejoin.
+    Chat,
     /// [`Witness`](crate::witness::Witness).
     Witness,
 }
@@ -132,6 +136,7 @@ impl Options {
             }),
             kills: maybe(rng, 0.4, |rng| millis(rng, 5_000, 25_000)),
             takeovers: maybe(rng, 0.3, |rng| millis(rng, 5_000, 25_000)),
+            moves: maybe(rng, 0.4, |rng| millis(rng, 2_000, 15_000)),
             leaves: maybe(rng, 0.5, |rng| millis(rng, 2_000, 15_000)),
             closes: maybe(rng, 0.4, |rng| millis(rng, 8_000, 25_000)),
             stalls: maybe(rng, 0.3, |rng| Outages {
@@ -175,7 +180,16 @@ impl Options {
 
 impl RoomKind {
     fn draw(rng: &mut Rng) -> Self {
-        pick(rng, &[Self::Arena, Self::Witness])
+        pick(
+            rng,
+            &[
+                Self::Arena,
+                Self::Arena,
+                Self::Witness,
+                Self::Witness,
+                Self::Chat,
+            ],
+        )
     }
 }
 
@@ -237,6 +251,7 @@ impl fmt::Display for Options {
         write!(f, "silences {}; ", Shown(self.silences))?;
         write!(f, "kills {}; ", Shown(self.kills.map(Every)))?;
         write!(f, "takeovers {}; ", Shown(self.takeovers.map(Every)))?;
+        write!(f, "moves {}; ", Shown(self.moves.map(Every)))?;
         write!(f, "leaves {}; ", Shown(self.leaves.map(Every)))?;
         write!(f, "closes {}; ", Shown(self.closes.map(Every)))?;
         write!(f, "stalls {}; ", Shown(self.stalls))?;
@@ -331,7 +346,7 @@ mod tests {
     #[test]
     fn each_class_of_faults_is_on_in_some_runs_and_off_in_others() {
         let runs: Vec<_> = (0..200).map(drawn).collect();
-        let classes: [fn(&Options) -> bool; 11] = [
+        let classes: [fn(&Options) -> bool; 12] = [
             |o| o.up.loss > 0.0,
             |o| o.up.duplication > 0.0,
             |o| o.up.reorder > 0.0,
@@ -342,6 +357,7 @@ mod tests {
             |o| o.takeovers.is_some(),
             |o| o.closes.is_some(),
             |o| o.stalls.is_some(),
+            |o| o.moves.is_some(),
             |o| o.repeater,
         ];
         for class in classes {

@@ -15,6 +15,7 @@ use rejoin_protocol::messagepack::{self, Bounds};
 use rejoin_protocol::room_message::RoomMessage;
 use rejoin_protocol::{Connection, PlayerId, RequestId, Rng, RoomId, SeatId, Timestamp};
 
+use crate::content::Mark;
 use crate::model::Arrival;
 use crate::options::RoomKind;
 use crate::report::{Violation, ensure};
@@ -172,8 +173,12 @@ impl Repeater {
             }
             return Ok(());
         };
-        let input = self.kind.input(self.counter + 1, true);
         let number = self.newest + 1;
+        let mark = Mark {
+            counter: self.counter + 1,
+            place: number,
+        };
+        let input = self.kind.input(mark, true);
         let bytes = RoomMessage::Input {
             seat,
             number,

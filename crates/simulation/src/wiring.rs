@@ -5,7 +5,7 @@ use rejoin_protocol::handshake::is_hello;
 use rejoin_protocol::{CloseReason, RoomId, Timestamp};
 use rejoin_store::MemoryStore;
 
-use crate::cast::{Body, Cast, address, client_at};
+use crate::cast::{Body, Cast, FIRST_PORT, address, client_at};
 use crate::checkers;
 use crate::coverage::{Coverage, Stage};
 use crate::faults::Act;
@@ -41,9 +41,17 @@ pub(crate) type Server = Shard<MemoryStore, Witnessed<MemoryDirectory>>;
 /// Something that happens at its time.
 pub(crate) enum Happening {
     /// A datagram arrives at the server.
-    ToServer { client: usize, datagram: Datagram },
+    ToServer {
+        client: usize,
+        port: u16,
+        datagram: Datagram,
+    },
     /// A datagram arrives at a client.
-    ToClient { client: usize, datagram: Datagram },
+    ToClient {
+        client: usize,
+        port: u16,
+        datagram: Datagram,
+    },
     /// The server's turn.
     Turn,
     /// A client's timer.
@@ -102,13 +110,19 @@ impl Wiring {
 
     pub(crate) fn reach_server(
         &mut self,
-        client: usize,
+        (client, port): (usize, u16),
         mut datagram: Datagram,
     ) -> Result<(), Violation> {
         let now = self.scene.now;
         if now < self.stalled {
-            self.queue
-                .push(self.stalled, Happening::ToServer { client, datagram });
+            self.queue.push(
+                self.stalled,
+                Happening::ToServer {
+                    client,
+                    port,
+                    datagram,
+                },
+            );
             return Ok(());
         }
         self.scene
@@ -117,7 +131,7 @@ impl Wiring {
         let hello = is_hello(&datagram.bytes);
         let dropped = self.shard.stats().dropped;
         self.shard
-            .handle_datagram(address(client), &mut datagram.bytes, now);
+            .handle_datagram(address(client, port), &mut datagram.bytes, now);
         if !hello && self.shard.stats().dropped == dropped {
             self.check_taken(&datagram, "the server")?;
             let player = match (client, &mut self.cast.guest) {
@@ -133,7 +147,7 @@ impl Wiring {
 
     pub(crate) fn reach_client(
         &mut self,
-        client: usize,
+        (client, port): (usize, u16),
         mut datagram: Datagram,
     ) -> Result<(), Violation> {
         let now = self.scene.now;
@@ -141,6 +155,9 @@ impl Wiring {
             return self.reach_guest(datagram);
         }
         let receiver = self.cast.client_mut(client);
+        if receiver.port != port {
+            return Ok(());
+        }
         match receiver.body {
             Body::Running => {}
             Body::Silent => {
@@ -257,16 +274,17 @@ impl Wiring {
             })?;
             self.out.clear();
             let client = self.cast.client_mut(number);
-            let stage = client.stage();
+            let (stage, port) = (client.stage(), client.port);
             if !client.core.poll_transmit(&mut self.out, now) {
                 break;
             }
-            self.carry((number, Direction::Up), stage);
+            self.carry((number, port, Direction::Up), stage);
         }
         // Sending may end a session that was asked to end.
         while let Some(event) = self.cast.client_mut(number).core.poll_event() {
             checkers::told(&mut self.cast, &mut self.scene, number, event)?;
         }
+        checkers::check_cursors(&mut self.cast, number)?;
         let client = self.cast.client_mut(number);
         if let Some(due) = client.core.poll_timeout() {
             let due = due.max(now);
@@ -295,7 +313,7 @@ impl Wiring {
             if !repeater.poll_transmit(&mut self.out, now) {
                 break;
             }
-            self.carry((GUEST, Direction::Up), Stage::Seated);
+            self.carry((GUEST, FIRST_PORT, Direction::Up), Stage::Seated);
         }
         let (Some(repeater), Some((player, room))) = (&mut self.repeater, &mut self.cast.guest)
         else {
@@ -316,7 +334,7 @@ impl Wiring {
     }
 
     /// Gives the polled datagram to the network and plans its arrivals.
-    fn carry(&mut self, (client, direction): (usize, Direction), stage: Stage) {
+    fn carry(&mut self, (client, port, direction): (usize, u16, Direction), stage: Stage) {
         let player = match client {
             GUEST => self.cast.players.len(),
             _ => self.cast.client(client).player,
@@ -333,8 +351,16 @@ impl Wiring {
         *sent += 1;
         for (at, datagram) in arrivals.into_iter().flatten() {
             let arrival = match direction {
-                Direction::Up => Happening::ToServer { client, datagram },
-                Direction::Down => Happening::ToClient { client, datagram },
+                Direction::Up => Happening::ToServer {
+                    client,
+                    port,
+                    datagram,
+                },
+                Direction::Down => Happening::ToClient {
+                    client,
+                    port,
+                    datagram,
+                },
             };
             self.queue.push(at, arrival);
         }
@@ -378,7 +404,7 @@ impl Wiring {
                 GUEST => Stage::Seated,
                 _ => self.cast.client(client).stage(),
             };
-            self.carry((client, Direction::Down), stage);
+            self.carry((client, to.port(), Direction::Down), stage);
         }
         self.check_server()?;
         workload::move_on(&mut self.cast, &self.scene);

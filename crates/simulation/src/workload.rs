@@ -11,6 +11,7 @@ use rejoin_protocol::message::{CallId, Comparison, Filter, Metadata, MetadataVal
 use rejoin_protocol::{RoomId, SeatId};
 
 use crate::cast::{Asked, Cast, Client};
+use crate::content::Mark;
 use crate::options::between;
 use crate::report::Violation;
 use crate::scene::{MEMBERS_MAX, Phase, Scene};
@@ -55,8 +56,12 @@ pub(crate) fn play(cast: &mut Cast, scene: &mut Scene, number: usize) -> Result<
         }
     }
     if scene.phase == Phase::Faults {
-        let seats: Vec<_> = cast.client(number).seats.keys().copied().collect();
-        for seat in seats {
+        let seats = cast.client(number).seats.iter();
+        let seats: Vec<_> = seats.map(|(id, seat)| (*id, seat.kind)).collect();
+        for (seat, kind) in seats {
+            if !scene.chance.chance(kind.eagerness()) {
+                continue;
+            }
             let reliable = scene.chance.chance(scene.options.reliable);
             send(cast, scene, (number, seat), reliable)?;
         }
@@ -83,7 +88,11 @@ pub(crate) fn send(
     let Some(held) = client.seats.get(&seat).filter(|held| !held.leaving) else {
         return Ok(());
     };
-    let (room, input) = (held.room, held.kind.input(counter, reliable));
+    let (room, kind) = (held.room, held.kind);
+    let id = id.ok_or_else(|| Violation::new("a seat has a player", format!("{of}")))?;
+    let reliable = reliable || !kind.takes_latest();
+    let place = scene.lives.total(room, id).0 + 1;
+    let input = kind.input(Mark { counter, place }, reliable);
     let payload = input.encode();
     let taken = if reliable {
         client.core.send(seat, payload).map(Some)
@@ -93,7 +102,6 @@ pub(crate) fn send(
     match taken {
         Ok(Some(number)) => {
             scene.counters.inputs += 1;
-            let id = id.ok_or_else(|| Violation::new("a seat has a player", format!("{of}")))?;
             scene.lives.sent((room, id), number, &input)?;
         }
         Ok(None) => scene.counters.latest += 1,
@@ -168,7 +176,8 @@ pub(crate) fn close(cast: &mut Cast, scene: &mut Scene, group: usize) -> Option<
     let (number, seat, room) = found?;
     let client = cast.client_mut(number);
     let call = client.core.close_room(seat);
-    if call.is_ok() && !stranger {
+    // Who opened the room may have died before it was told; then anyone may be the owner.
+    if call.is_ok() && (!stranger || scene.rooms.owner(room).is_none()) {
         scene.rooms.close_asked(room);
         let members = cast.players.iter().filter_map(|player| player.id);
         for member in members {

@@ -8,6 +8,7 @@ use rejoin_protocol::handshake::{HandshakeOptions, Permit};
 use rejoin_protocol::{Rng, SeatId, Timestamp};
 use rejoin_room::Kinds;
 use rejoin_room::builtin::arena::Arena;
+use rejoin_room::builtin::chat::Chat;
 use rejoin_store::MemoryStore;
 
 use crate::cast::{Body, Cast, Client, Contact, Group, Player, Wish};
@@ -47,7 +48,10 @@ impl World {
             empty_room_hold: options.empty_room_hold,
             ..Config::new(keys.clone(), root.fork("session secret").bytes())
         };
-        let kinds = Kinds::new().with::<Arena>().with::<Witness>();
+        let kinds = Kinds::new()
+            .with::<Arena>()
+            .with::<Chat>()
+            .with::<Witness>();
         let directory = rooms.watch(MemoryDirectory::default());
         let (store, chance) = (MemoryStore::default(), root.fork("server"));
         let shard = Shard::new(config, kinds, store, directory, chance, Timestamp::ZERO);
@@ -123,8 +127,16 @@ impl World {
 
     fn happen(&mut self, happening: Happening) -> Result<(), Violation> {
         match happening {
-            Happening::ToServer { client, datagram } => self.wiring.reach_server(client, datagram),
-            Happening::ToClient { client, datagram } => self.wiring.reach_client(client, datagram),
+            Happening::ToServer {
+                client,
+                port,
+                datagram,
+            } => self.wiring.reach_server((client, port), datagram),
+            Happening::ToClient {
+                client,
+                port,
+                datagram,
+            } => self.wiring.reach_client((client, port), datagram),
             Happening::Turn => self.wiring.turn(),
             Happening::Wake { client } => self.wiring.wake(client),
             Happening::Rouse { client } => self.rouse(client),
@@ -180,6 +192,12 @@ impl World {
                 Some(_) => self.start_client(player),
                 None => Ok(()),
             },
+            Act::Move { player } => {
+                if let Some(client) = cast.living_client(player) {
+                    cast.client_mut(client).port += 1;
+                }
+                Ok(())
+            }
             Act::Leave { player, back_after } => {
                 workload::leave(cast, scene, player, back_after);
                 self.wiring.drain_player(player)
@@ -260,12 +278,13 @@ impl World {
             return Ok(());
         }
         client.body = Body::Running;
+        let port = client.port;
         if time_first {
             client.core.handle_timeout(now);
             self.wiring.drain(number)?;
         }
         while let Some(datagram) = self.wiring.cast.client_mut(number).inbox.pop_front() {
-            self.wiring.reach_client(number, datagram)?;
+            self.wiring.reach_client((number, port), datagram)?;
         }
         self.wiring.cast.client_mut(number).core.handle_timeout(now);
         self.wiring.drain(number)

@@ -73,6 +73,9 @@ fn judge_seat(
         "views keep coming",
         || format!("{}: newest {age:?} ago", told()),
     )?;
+    if !seat.kind.counts() {
+        return judge_alike(cast, (client, id, seat));
+    }
     let rows = seat.kind.rows(&newest.view)?;
     let sitting = members(cast, room);
     for member in &sitting {

@@ -6,4 +6,5 @@ mod shown;
 mod told;
 
 pub(crate) use judge::{judge, judge_end};
+pub(crate) use shown::check_cursors;
 pub(crate) use told::told;

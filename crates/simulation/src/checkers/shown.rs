@@ -5,12 +5,12 @@ use rejoin_protocol::SeatId;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::lookup::{player_of, seat_mut};
-use crate::cast::{Cast, Newest};
+use crate::cast::{Cast, Newest, Seat};
+use crate::content::Heard;
 use crate::records::Shown;
 use crate::report::{Violation, ensure};
 use crate::scene::Scene;
 use crate::trace::Mark;
-use crate::witness::Said;
 
 /// A view as a client is told it.
 pub(super) struct View {
@@ -104,27 +104,61 @@ pub(super) fn said(
         format!("client {client}, {id:?}: {number} after {:?}", seat.event)
     })?;
     seat.event = Some(number);
-    match seat.kind.said(payload)? {
+    match seat.kind.heard(payload)? {
         None => Err(Violation::new(
             "quiet rooms say nothing",
             format!("client {client}, {id:?}"),
         )),
-        Some(Said::Line(line, ..)) => {
+        Some(Heard::Line { number, speaker }) => {
+            if let Some((name, place)) = speaker {
+                hear(seat, name, place)?;
+            }
             let key = xxh3_64(payload);
-            let before = seat.line.replace((key, line));
-            ensure(
-                before.is_none_or(|(_, before)| line == before + 1),
-                "no line is missing",
-                || format!("client {client}, {id:?}: line {line} after {before:?}"),
-            )?;
-            let room = seat.room;
-            scene.records.told(room, before.map(|(key, _)| key), key)
+            let before = seat.line.replace((key, number));
+            let follows = before.is_none_or(|(_, before)| number == before + 1);
+            ensure(follows, "no line is missing", || {
+                format!("client {client}, {id:?}: line {number} after {before:?}")
+            })?;
+            scene
+                .records
+                .told(seat.room, before.map(|(key, _)| key), key)
         }
-        Some(Said::Whisper(word)) => {
+        Some(Heard::Whisper(word)) => {
             let before = std::mem::replace(&mut seat.whisper, word);
             ensure(word > before, "each word is whispered once", || {
                 format!("client {client}, {id:?}: {word} after {before}")
             })
         }
     }
+}
+
+/// Notes a line of chat: all that a player says is heard once and in order. Who takes a seat
+/// afresh counts from 1 again.
+fn hear(seat: &mut Seat, name: String, place: u64) -> Result<(), Violation> {
+    let told = format!("{name} in {}: {place}", seat.room);
+    let before = seat.heard.insert(name, place);
+    let follows = before.is_none_or(|before| place == before + 1 || place == 1);
+    ensure(
+        follows,
+        "each line of a player is told once and in order",
+        || format!("{told} after {before:?}"),
+    )
+}
+
+/// Checks that no cursor that a client knows has fallen.
+pub(crate) fn check_cursors(cast: &mut Cast, client: usize) -> Result<(), Violation> {
+    let told = cast.client_mut(client);
+    for (id, seat) in &mut told.seats {
+        let Some(cursor) = told.core.cursor(*id) else {
+            continue;
+        };
+        ensure(cursor >= seat.known_cursor, "a cursor never falls", || {
+            format!(
+                "client {client}, {id:?}: {cursor} after {}",
+                seat.known_cursor
+            )
+        })?;
+        seat.known_cursor = cursor;
+    }
+    Ok(())
 }

@@ -223,12 +223,19 @@ impl Life {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::content::Mark;
     use crate::options::RoomKind;
 
     const SEAT: (RoomId, PlayerId) = (RoomId([1; 16]), PlayerId(5));
 
     fn input(number: u64) -> Input {
-        RoomKind::Witness.input(number, true)
+        RoomKind::Witness.input(
+            Mark {
+                counter: number,
+                place: number,
+            },
+            true,
+        )
     }
 
     fn seated_with(inputs: u64) -> Lives {
