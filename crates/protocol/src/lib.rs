@@ -32,6 +32,7 @@ pub mod random;
 pub mod refusal;
 pub mod room_message;
 pub mod snapshot;
+pub mod text;
 pub mod time;
 pub mod wire;
 

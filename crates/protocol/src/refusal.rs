@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits::REFUSAL_TEXT_MAX;
+use crate::text;
+
 /// Why a request was refused, for programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -50,12 +53,12 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// A refusal that retrying will not change.
+    /// A refusal that retrying will not change. A text beyond its bound is cut.
     #[must_use]
     pub fn new(code: RefusalCode, text: impl Into<String>) -> Self {
         Self {
             code,
-            text: text.into(),
+            text: text::cut(text.into(), REFUSAL_TEXT_MAX),
             retry_after_ms: None,
         }
     }
@@ -75,3 +78,14 @@ impl fmt::Display for Refusal {
 }
 
 impl std::error::Error for Refusal {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_refusal_is_cut_between_characters() {
+        let refusal = Refusal::new(RefusalCode::BadRequest, "é".repeat(500));
+        assert_eq!(refusal.text, "é".repeat(REFUSAL_TEXT_MAX / 2));
+    }
+}

@@ -10,11 +10,11 @@ use bytes::Bytes;
 use rejoin_protocol::limits::{EVENT_MAX, EVENTS_PER_CALL_MAX, REFUSAL_TEXT_MAX, ROOM_MEMBERS_MAX};
 use rejoin_protocol::message::{Metadata, RoomSettings};
 use rejoin_protocol::messagepack::EncodeError;
+use rejoin_protocol::text::cut;
 use rejoin_protocol::{PlayerId, Rng};
 use serde::{Deserialize, Serialize};
 
 use crate::effect::{Audience, Effect};
-use crate::text::cut;
 use crate::timers::Timers;
 
 /// A member, as room logic sees it.

@@ -12,6 +12,7 @@ use std::time::Duration;
 use rejoin_protocol::limits::{INPUT_MAX, REFUSAL_TEXT_MAX, STATE_MAX, VIEW_MAX};
 use rejoin_protocol::message::{Metadata, SeatChange};
 use rejoin_protocol::messagepack::{self, Bounds};
+use rejoin_protocol::text::cut;
 use rejoin_protocol::{PlayerId, Refusal, RefusalCode, Rng};
 use serde::Serialize;
 
@@ -22,7 +23,6 @@ use crate::effect::Effect;
 use crate::fault::RoomFault;
 use crate::room::{Cx, Room};
 use crate::spec::RoomSpec;
-use crate::text::cut;
 
 /// A running room of any kind.
 pub trait RoomInstance: fmt::Debug + Send {

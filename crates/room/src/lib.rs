@@ -17,7 +17,6 @@ mod replay;
 pub mod room;
 pub mod spec;
 pub mod test_room;
-mod text;
 mod timers;
 
 pub use call::{Call, Outcome};

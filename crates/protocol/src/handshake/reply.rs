@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::hello::MAC1_LEN;
 use crate::crypto::Suite;
 use crate::ids::{Epoch, Incarnation, SessionId};
-use crate::limits::{DATAGRAM_MAX, REFUSAL_TEXT_MAX, TICKET_MAX, VERSION_MAX, VERSION_MIN};
+use crate::limits::{DATAGRAM_MAX, TICKET_MAX, VERSION_MAX, VERSION_MIN};
 use crate::messagepack::{self, Bounds};
 use crate::refusal::Refusal;
 use crate::wire::Reader;
@@ -147,25 +147,9 @@ pub(super) fn decode_verdict(bytes: &[u8]) -> Option<Verdict> {
     messagepack::decode(bytes, Bounds::PEER).ok()
 }
 
-/// The refusal with its text cut to the bound, between characters.
-pub(super) fn bounded(refusal: &Refusal) -> Refusal {
-    let end = (0..=REFUSAL_TEXT_MAX)
-        .rev()
-        .find(|end| refusal.text.is_char_boundary(*end));
-    let mut text = refusal.text.clone();
-    if text.len() > REFUSAL_TEXT_MAX {
-        text.truncate(end.unwrap_or(0));
-    }
-    Refusal {
-        text,
-        ..refusal.clone()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::refusal::RefusalCode;
 
     #[test]
     fn answers_are_for_one_hello_only() {
@@ -185,13 +169,6 @@ mod tests {
         for cut in 0..refusal.len() {
             assert_eq!(Answer::decode(&refusal[..cut], &mac1), None);
         }
-    }
-
-    #[test]
-    fn a_long_refusal_is_cut_between_characters() {
-        let refusal = Refusal::new(RefusalCode::BadRequest, "é".repeat(500));
-        let cut = bounded(&refusal).text;
-        assert_eq!(cut, "é".repeat(REFUSAL_TEXT_MAX / 2));
     }
 
     #[test]

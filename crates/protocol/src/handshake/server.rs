@@ -9,10 +9,11 @@ use super::permit::Permit;
 use super::reply::{self, Offer, Verdict, Welcome};
 use crate::connection::Setup;
 use crate::crypto::{PublicKey, StaticKeys, Suite, noise};
-use crate::limits::DATAGRAM_MAX;
+use crate::limits::{DATAGRAM_MAX, REFUSAL_TEXT_MAX};
 use crate::messagepack::{self, Bounds};
 use crate::random::Rng;
 use crate::refusal::Refusal;
+use crate::text;
 
 /// A hello that passed all gates up to and including Diffie-Hellman.
 #[derive(Debug)]
@@ -168,7 +169,9 @@ impl OpenHello {
 
     /// Refuses, sealed: appends the reply to `out`.
     pub fn refuse(mut self, refusal: &Refusal, out: &mut Vec<u8>) {
-        self.put_reply(&Err(reply::bounded(refusal)), out);
+        let mut refusal = refusal.clone();
+        refusal.text = text::cut(refusal.text, REFUSAL_TEXT_MAX);
+        self.put_reply(&Err(refusal), out);
     }
 
     fn put_reply(&mut self, verdict: &Verdict, out: &mut Vec<u8>) {

@@ -1,7 +1,8 @@
-//! Bounds on texts that logic hands to the outside.
+//! Bounds on texts that others made up.
 
 /// `text`, cut to at most `max` bytes at the border of a character.
-pub(crate) fn cut(mut text: String, max: usize) -> String {
+#[must_use]
+pub fn cut(mut text: String, max: usize) -> String {
     if text.len() > max {
         let end = (0..=max)
             .rev()
