@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use rejoin_protocol::connection::Tag;
-use rejoin_protocol::limits::INPUT_MAX;
+use rejoin_protocol::limits::{INPUT_MAX, STREAM_WINDOW};
 use rejoin_protocol::message::ClientMessage;
 use rejoin_protocol::messagepack::{self, Bounds};
 use rejoin_protocol::packet;
@@ -17,7 +17,7 @@ use tracing::{debug, trace};
 use crate::connections::Stage;
 use crate::house::{House, Request, VIOLATION};
 use crate::keys::{RoomKey, SessionKey, Slot};
-use crate::limits::{REQUESTS_MAX, ROOM_CALLS_MAX};
+use crate::limits::REQUESTS_MAX;
 use crate::rooms::entry::Entry;
 use crate::rooms::room::{Origin, SnapshotTag};
 
@@ -151,7 +151,7 @@ impl House {
         let Some(room) = self.rooms.get_mut(key) else {
             return;
         };
-        let full = room.queue.len() >= ROOM_CALLS_MAX;
+        let cursor = room.seat(player).map_or(0, |seat| seat.cursor);
         let Some(member) = room.members.get_mut(&player) else {
             return;
         };
@@ -163,8 +163,10 @@ impl House {
         if number < expected && !planted::is(Bug::CursorIgnored) {
             return;
         }
-        if full {
-            debug!(slot = ?source.slot, room = %room.id, "more than {ROOM_CALLS_MAX} calls wait");
+        // What waits lies between the cursor and the newest number queued. A sender who keeps to
+        // its window cannot have more in one turn: acknowledgements leave only after it.
+        if number.saturating_sub(cursor) > STREAM_WINDOW {
+            debug!(slot = ?source.slot, number, cursor, "more than {STREAM_WINDOW} inputs wait");
             return self.close(source.slot, CloseReason::Overloaded, now);
         }
         member.queued_to = member.queued_to.max(number);

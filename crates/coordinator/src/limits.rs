@@ -4,16 +4,18 @@
 use std::time::Duration;
 
 use rejoin_protocol::limits::{
-    INPUT_MAX, PENDING_JOIN_LIFE, RELIABLE_MAX, SEATS_MAX, SNAPSHOT_RING,
+    INPUT_MAX, PENDING_JOIN_LIFE, RELIABLE_MAX, ROOM_MEMBERS_MAX, SEATS_MAX, SNAPSHOT_RING,
+    STREAM_WINDOW,
 };
 
-/// Calls that wait for one room in one turn; one more input closes its sender as overloaded,
-/// one more request is refused. About 16 players who each send 256 inputs within 2 ms.
+/// Calls that wait for one room in one turn; one more request for a seat is refused. Inputs are
+/// bounded by sender, so that nobody pays for another: one with more than a stream's window of
+/// them in one turn is closed as overloaded.
 pub(crate) const ROOM_CALLS_MAX: usize = 4_096;
-/// Calls in one record of a journal; a record with more is not ours. Seat changes come on top
-/// of [`ROOM_CALLS_MAX`] and cannot be refused.
-pub(crate) const ROOM_ENTRIES_MAX: usize = 65_536;
-/// Requests of one session in one turn; more are refused.
+/// Calls in one record of a journal; a record with more is not ours. Room for the inputs of all
+/// members of the largest room; seat changes come on top and cannot be refused.
+pub(crate) const ROOM_ENTRIES_MAX: usize = 1 << 19;
+/// Requests of one session in one turn; one more closes it as overloaded.
 pub(crate) const REQUESTS_MAX: u16 = 64;
 /// Longest options of a room's kind, in bytes; longer ones are refused.
 pub(crate) const OPTIONS_MAX: usize = INPUT_MAX;
@@ -56,7 +58,9 @@ pub(crate) const CLOSING_LIFE: Duration = Duration::from_secs(1);
 pub(crate) const REPLIES_MAX: usize = 1_024;
 
 const _: () = assert!(LIST_BYTES_MAX < RELIABLE_MAX);
-const _: () = assert!(ROOM_CALLS_MAX < ROOM_ENTRIES_MAX);
+const _: () = assert!(
+    ROOM_ENTRIES_MAX as u64 > ROOM_CALLS_MAX as u64 + ROOM_MEMBERS_MAX as u64 * (STREAM_WINDOW + 2)
+);
 const _: () = assert!(PRIVATE_RING <= SNAPSHOT_RING && SNAPSHOT_RING <= IN_FLIGHT_MAX);
 const _: () = assert!(
     SEATS_MAX < REQUESTS_MAX as usize,

@@ -4,12 +4,13 @@
 use std::time::Duration;
 
 use rejoin_client::Event;
-use rejoin_protocol::SeatId;
-use rejoin_protocol::message::{RoomCloseReason, SeatChange};
+use rejoin_protocol::limits::STREAM_WINDOW;
+use rejoin_protocol::message::{RoomCloseReason, RoomSettings, SeatChange};
 use rejoin_protocol::messagepack::{self, Bounds};
+use rejoin_protocol::{RequestId, SeatId};
 
 use crate::rooms::Act;
-use crate::world::{Network, World};
+use crate::world::{Network, World, seated};
 
 /// Numbers and payloads of the room's events, as the client was told.
 fn told(world: &World, player: usize) -> Vec<(u64, u32)> {
@@ -175,15 +176,18 @@ fn a_member_who_is_told_too_much_at_once_is_closed_and_keeps_the_seat() {
     world.join(ben, room.room);
     // Ben hears nothing any more, so what he is told piles up.
     world.players[ben].online = false;
-    for _ in 0..40 {
+    for _ in 0..90 {
         for number in 0..50 {
             world.act(ana, room.seat, Act::Say(number));
         }
         world.run(Duration::from_millis(40));
     }
     world.run(Duration::from_millis(200));
-    assert_eq!(told(&world, ana).len(), 2_000, "nobody else is held up");
-    let board = world.expect_view(ana, room.seat, |board| board.seats.len() >= 3);
+    assert_eq!(told(&world, ana).len(), 4_500, "nobody else is held up");
+    let board = world.expect_view(ana, room.seat, |board| {
+        let mut changes = board.seats.iter().map(|(_, change)| *change);
+        changes.any(|change| change == SeatChange::Detached)
+    });
     let ben_id = world.players[ben].core.player().unwrap();
     let of_ben: Vec<_> = board
         .seats
@@ -194,4 +198,30 @@ fn a_member_who_is_told_too_much_at_once_is_closed_and_keeps_the_seat() {
         of_ben.last().map(|(_, change)| *change),
         Some(SeatChange::Detached)
     );
+}
+
+#[test]
+fn a_crowd_that_floods_its_room_at_once_loses_nobody_and_nothing() {
+    let mut world = World::new();
+    let players: Vec<_> = (0..17)
+        .map(|number| world.player(&format!("p{number}")))
+        .collect();
+    let settings = RoomSettings {
+        members_max: 32,
+        ..RoomSettings::default()
+    };
+    let request = RequestId([1; 16]);
+    let room = seated(world.ask(players[0], |core| core.create(request, "yard", settings))).room;
+    let seats: Vec<_> = players
+        .iter()
+        .map(|player| (*player, world.join(*player, room).seat))
+        .collect();
+    for (player, seat) in &seats {
+        for _ in 0..STREAM_WINDOW {
+            world.act(*player, *seat, Act::Add(1));
+        }
+    }
+    let (player, seat) = seats[0];
+    world.expect_view(player, seat, |board| board.adds == 17 * STREAM_WINDOW);
+    assert_eq!(world.shard.stats().sessions, 17);
 }
