@@ -19,7 +19,9 @@ pub struct Config {
     pub epoch: Epoch,
     /// Byte 0 of every connection id of this shard.
     pub shard: u8,
-    /// Most sessions; more joins are refused. About 8 KiB each. Default 4,096.
+    /// Most sessions; more joins are refused. Each may make its connection hold up to the bounds of
+    /// its queues (`rejoin_protocol::limits`), which is much more than it takes in play. Default
+    /// 4,096.
     pub sessions_max: usize,
     /// Most rooms; more creates are refused. Default 1,024.
     pub rooms_max: usize,

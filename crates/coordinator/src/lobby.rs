@@ -106,7 +106,7 @@ impl<D: Directory> Lobby<'_, D> {
                 self.list(caller(call), kind.as_deref(), &filters, max),
             ),
             ClientMessage::Close { call, seat } => (call, self.close_room(caller(call), seat)),
-            ClientMessage::Resync { seat } => return self.resync(session, seat),
+            ClientMessage::Resync { seat } => return self.resync(session, seat, now),
             // A request of a newer protocol crate; the wire cannot give it to this one.
             _ => return,
         };
@@ -183,6 +183,8 @@ impl<D: Directory> Lobby<'_, D> {
         if self.house.rooms.is_buried(room, now) {
             return Err(closed_room());
         }
+        // First of all: from here on the name is short enough to be repeated.
+        settings.check(&kind)?;
         let kind = self.kinds.get(&kind).copied().ok_or_else(|| {
             Refusal::new(
                 RefusalCode::UnknownKind,
@@ -319,13 +321,14 @@ impl<D: Directory> Lobby<'_, D> {
         Ok(())
     }
 
-    fn resync(&mut self, session: SessionKey, seat: SeatId) {
+    fn resync(&mut self, session: SessionKey, seat: SeatId, now: Timestamp) {
         let Some((key, player)) = self.house.held(session, seat) else {
             return;
         };
         let room = self.house.rooms.get_mut(key);
-        if let Some(member) = room.and_then(|room| room.members.get_mut(&player)) {
-            member.restart_view();
+        if let Some(member) = room.and_then(|room| room.members.get_mut(&player))
+            && member.resync(now)
+        {
             self.house.stats.resyncs += 1;
             self.house.resend(key);
         }
@@ -336,7 +339,6 @@ impl<D: Directory> Lobby<'_, D> {
 const RETRY_SOON: Duration = Duration::from_millis(100);
 
 fn check_settings(kind: Kind, mut settings: RoomSettings) -> Result<RoomSettings, Refusal> {
-    settings.check(kind.name)?;
     if settings.members_max > ROOM_MEMBERS_MAX {
         return Err(limit_reached(format!(
             "a room has at most {ROOM_MEMBERS_MAX} members"

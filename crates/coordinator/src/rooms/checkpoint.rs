@@ -84,7 +84,11 @@ pub(crate) fn decode(body: &[u8], kinds: &Kinds) -> Result<Durable, CheckpointEr
     if !instance.members().keys().eq(seats.keys()) {
         return Err(CheckpointError::Malformed);
     }
-    Ok(Durable { instance, seats })
+    Ok(Durable {
+        instance,
+        seats,
+        ended: false,
+    })
 }
 
 fn decode_seat(reader: &mut Reader<'_>) -> Result<(PlayerId, Seat), Malformed> {

@@ -23,6 +23,9 @@ pub(crate) struct Durable {
     pub(crate) instance: Box<dyn RoomInstance>,
     /// The seats, by player.
     pub(crate) seats: BTreeMap<PlayerId, Seat>,
+    /// Room logic ended the room: the calls after that are refused, live and in a replay. It ends
+    /// with the turn, so that no checkpoint needs to tell.
+    pub(crate) ended: bool,
 }
 
 /// A session's place in the room, with all that must survive.
@@ -100,6 +103,7 @@ impl Durable {
         let mut room = Self {
             instance,
             seats: BTreeMap::new(),
+            ended: false,
         };
         let mut applied = Applied::of(Verdict::Done);
         room.unfold(Duration::ZERO, effects, &mut applied)?;
@@ -111,6 +115,10 @@ impl Durable {
     /// # Errors
     /// The room is half changed: throw it away and rebuild it.
     pub(crate) fn apply(&mut self, at: Duration, entry: &Entry) -> Result<Applied, RoomFault> {
+        if self.ended {
+            let refusal = Refusal::new(RefusalCode::UnknownRoom, "the room has ended");
+            return Ok(Applied::of(Verdict::Refused(refusal)));
+        }
         match entry {
             // Only the first call of a history opens the room.
             Entry::Open(_) => Ok(Applied::of(Verdict::Ignored)),
@@ -281,7 +289,10 @@ impl Durable {
                         waiting.extend(more);
                     }
                 }
-                Effect::Close { word } => applied.happenings.push(Happening::Ended { word }),
+                Effect::Close { word } => {
+                    self.ended = true;
+                    applied.happenings.push(Happening::Ended { word });
+                }
                 Effect::Metadata(_) => applied.happenings.push(Happening::Metadata),
             }
         }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use rejoin_protocol::connection::Tag;
-use rejoin_protocol::limits::SNAPSHOT_RING;
+use rejoin_protocol::limits::{RESYNC_INTERVAL, SNAPSHOT_RING};
 use rejoin_protocol::message::{CallId, Metadata, RoomCard, RoomCloseReason};
 use rejoin_protocol::{PlayerId, RoomId, SeatId, Timestamp};
 use rejoin_room::{Kind, RoomSpec};
@@ -69,6 +69,8 @@ pub(crate) struct Member {
     pub(crate) shown_cursor: Option<u64>,
     /// Tells the snapshots of one delivery from those of the next.
     pub(crate) generation: u8,
+    /// When its client last had the views started anew.
+    resynced: Option<Timestamp>,
 }
 
 /// A snapshot's fate, as its tag names it.
@@ -135,8 +137,10 @@ pub(crate) struct Upkeep {
     pub(crate) dirty_since: Option<Timestamp>,
     /// When the room closes unless someone enters.
     pub(crate) empty_until: Option<Timestamp>,
-    /// The directory shows an old card.
+    /// The directory shows an old card, or none yet.
     pub(crate) card_stale: bool,
+    /// A checkpoint was refused: the next try is not before.
+    pub(crate) checkpoint_after: Timestamp,
     voids: VecDeque<Timestamp>,
 }
 
@@ -158,7 +162,10 @@ impl HostedRoom {
                 stale: true,
                 ..Showing::default()
             },
-            upkeep: Upkeep::default(),
+            upkeep: Upkeep {
+                card_stale: true,
+                ..Upkeep::default()
+            },
             closing: None,
             active: false,
             asked: spec.settings.metadata.clone(),
@@ -236,11 +243,12 @@ impl HostedRoom {
             .upkeep
             .checkpoint_bytes
             .saturating_mul(CHECKPOINT_GROWTH);
-        journal_bytes > growth.max(CHECKPOINT_BYTES_MIN)
-            || self
-                .upkeep
-                .dirty_since
-                .is_some_and(|since| now.since(since) >= CHECKPOINT_AFTER)
+        let grown = journal_bytes > growth.max(CHECKPOINT_BYTES_MIN);
+        let aged = self
+            .upkeep
+            .dirty_since
+            .is_some_and(|since| now.since(since) >= CHECKPOINT_AFTER);
+        (grown || aged) && now >= self.upkeep.checkpoint_after
     }
 
     /// When the room needs a turn although nobody calls.
@@ -349,6 +357,7 @@ impl Member {
             queued_to: 0,
             shown_cursor: None,
             generation: 0,
+            resynced: None,
         }
     }
 
@@ -365,6 +374,20 @@ impl Member {
     pub(crate) fn restart_view(&mut self) {
         self.delivery.restart();
         self.generation = self.generation.wrapping_add(1);
+    }
+
+    /// The client lost its view. False if it asks again too soon; a client that still needs it
+    /// repeats itself.
+    pub(crate) fn resync(&mut self, now: Timestamp) -> bool {
+        if self
+            .resynced
+            .is_some_and(|at| now.since(at) < RESYNC_INTERVAL)
+        {
+            return false;
+        }
+        self.resynced = Some(now);
+        self.restart_view();
+        true
     }
 
     /// The tag of one of its snapshots.
@@ -406,6 +429,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::keys::Key;
 
     #[test]
     fn a_tag_reads_back_what_it_was_made_of() {
@@ -444,6 +468,17 @@ mod tests {
         );
         queue.push(input(1, None, 5), Origin::None);
         assert_eq!(queue.len(), 1);
+    }
+
+    #[test]
+    fn a_view_starts_anew_only_so_often() {
+        let at = Timestamp::from_millis;
+        let mut member = Member::new(SessionKey::from_index(0), SeatId(0));
+        let interval = u64::try_from(RESYNC_INTERVAL.as_millis()).unwrap();
+        assert!(member.resync(at(5)));
+        assert!(!member.resync(at(5)) && !member.resync(at(4 + interval)));
+        assert!(member.resync(at(5 + interval)));
+        assert_eq!(member.generation, 2);
     }
 
     #[test]

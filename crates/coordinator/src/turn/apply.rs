@@ -162,6 +162,9 @@ impl House {
         let Some(room) = self.rooms.get_mut(key) else {
             return;
         };
+        if matches!(room.closing, Some(RoomCloseReason::Failed(_))) {
+            return;
+        }
         info!(room = %room.id, kind = room.kind.name, problem, "room failed");
         self.stats.rooms_failed += 1;
         // Players learn that it failed; the developer's own words are in the log.

@@ -8,6 +8,7 @@ use tracing::{info, warn};
 use crate::directory::Directory;
 use crate::house::House;
 use crate::keys::RoomKey;
+use crate::limits::CHECKPOINT_AFTER;
 use crate::rooms::room::HostedRoom;
 use crate::rooms::{checkpoint as bytes, fanout};
 use crate::schedule::Due;
@@ -61,6 +62,10 @@ fn show(
     let Some(room) = house.rooms.get_mut(key) else {
         return Ok(());
     };
+    if matches!(room.closing, Some(RoomCloseReason::Failed(_))) {
+        // It may be half changed: nobody sees that.
+        return Ok(());
+    }
     let encoded = room.is_view_due(now);
     if encoded {
         fanout::encode(room, scratch, now).map_err(|problem| problem.to_string())?;
@@ -111,6 +116,7 @@ pub(crate) fn checkpoint<S: Store>(
             // The older one still serves, with a longer journal; the next try is not at once.
             warn!(room = %room.id, %problem, "checkpoint is not stored");
             room.upkeep.dirty_since = Some(now);
+            room.upkeep.checkpoint_after = now + CHECKPOINT_AFTER;
         }
     }
     Ok(())

@@ -120,6 +120,42 @@ fn the_third_panic_within_a_minute_closes_the_room() {
 }
 
 #[test]
+fn what_comes_after_the_end_of_a_room_is_refused() {
+    let mut world = World::new();
+    let (ana, ben) = (world.player("ana"), world.player("ben"));
+    let room = world.create(ana, "yard", 1);
+    world.act(ana, room.seat, Act::End);
+    // It would take the end out again, were it applied.
+    world.act(ana, room.seat, Act::Arm(Bomb::Now));
+    let refused = world.ask(ben, |core| core.join(room.room)).unwrap_err();
+    assert_eq!(refused.code, RefusalCode::UnknownRoom);
+    let stats = world.shard.stats();
+    assert_eq!((stats.voids, stats.rooms), (0, 0));
+}
+
+#[test]
+fn a_room_that_failed_shows_nothing_any_more_and_fails_once() {
+    let mut world = World::new();
+    let ana = world.player("ana");
+    let seat = world.create(ana, "yard", 1).seat;
+    for _ in 0..2 {
+        world.act(ana, seat, Act::Arm(Bomb::Now));
+        world.run(Duration::from_secs(1));
+    }
+    let before = world.shard.stats();
+    world.act(ana, seat, Act::Arm(Bomb::View));
+    world.act(ana, seat, Act::Arm(Bomb::Now));
+    world.run(Duration::from_secs(1));
+    assert!(is_closed_as_failed(&world, ana, seat));
+    let after = world.shard.stats();
+    assert_eq!((after.voids, after.rooms_failed), (3, 1));
+    assert_eq!(
+        (after.snapshots_full, after.snapshots_delta),
+        (before.snapshots_full, before.snapshots_delta)
+    );
+}
+
+#[test]
 fn a_panicking_tick_or_view_closes_only_its_room() {
     for bomb in [Bomb::Tick, Bomb::View, Bomb::Seat] {
         let mut world = World::new();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use rejoin_client::Event;
+use rejoin_protocol::limits::REFUSAL_TEXT_MAX;
 use rejoin_protocol::message::{
     Answer, Comparison, Filter, MetadataValue, RoomCloseReason, RoomSettings, SeatChange,
 };
@@ -192,12 +193,25 @@ fn room_logic_decides_who_enters() {
 }
 
 #[test]
+fn a_room_that_refuses_its_creator_is_open_to_others() {
+    let mut world = World::new();
+    let (banned, ana) = (world.player("banned"), world.player("ana"));
+    let refused = world.ask(banned, |core| core.create(REQUEST, "yard", settings(5)));
+    assert_eq!(refused.unwrap_err().code, RefusalCode::NotAdmitted);
+    assert_eq!(levels(&mut world, ana, vec![]), [MetadataValue::Int(5)]);
+    assert!(!world.create(ana, "yard", 1).created);
+}
+
+#[test]
 fn refusals_name_their_limit() {
     let mut world = World::with(|config| config.rooms_max = 2);
     let ana = world.player("ana");
     let code = |refused: Result<Answer, Refusal>| refused.unwrap_err().code;
     let unknown = world.ask(ana, |core| core.create(REQUEST, "nosuch", settings(1)));
     assert_eq!(code(unknown), RefusalCode::UnknownKind);
+    let endless = "k".repeat(REFUSAL_TEXT_MAX * 100);
+    let refused = world.ask(ana, |core| core.create(REQUEST, &endless, settings(1)));
+    assert_eq!(code(refused), RefusalCode::LimitReached);
     let unknown = world.ask(ana, |core| core.join(RoomId([3; 16])));
     assert_eq!(code(unknown), RefusalCode::UnknownRoom);
     let huge = RoomSettings {
