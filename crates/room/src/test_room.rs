@@ -330,35 +330,42 @@ impl<R: Room> TestRoom<R> {
             self.refusal = Some(Refusal::new(RefusalCode::UnknownRoom, text));
             return self;
         }
-        let mut effects = Vec::new();
-        let outcome = held(self.room.apply(self.now, &call, &mut effects));
-        self.refusal = match &outcome {
+        let (outcome, effects) = self.apply(call);
+        self.refusal = match outcome {
             Outcome::Done => None,
-            Outcome::Refused(refusal) => Some(refusal.clone()),
+            Outcome::Refused(refusal) => Some(refusal),
         };
-        let effects_kept = effects.clone();
-        self.history.record(Recorded {
-            at: self.now,
-            call,
-            outcome,
-            effects: effects_kept,
-        });
         self.carry_out(effects);
         self
     }
 
-    /// Does what a server does with effects. A removal is a further call, so that it recurses
-    /// at most once per member.
+    /// Makes a call and journals it.
+    fn apply(&mut self, call: Call) -> (Outcome, Vec<Effect>) {
+        let mut effects = Vec::new();
+        let outcome = held(self.room.apply(self.now, &call, &mut effects));
+        self.history.record(Recorded {
+            at: self.now,
+            call,
+            outcome: outcome.clone(),
+            effects: effects.clone(),
+        });
+        (outcome, effects)
+    }
+
+    /// Does what a server does with effects, in its order: what a removal leads to comes after
+    /// all that was asked for before. A removal takes a member away, so this ends.
     fn carry_out(&mut self, effects: Vec<Effect>) {
-        for effect in effects {
+        let mut waiting = VecDeque::from(effects);
+        while let Some(effect) = waiting.pop_front() {
             match effect {
                 Effect::Event { to, payload, .. } => self.deliver(to, &payload),
                 Effect::Remove { player, .. } => {
                     if self.room.members().contains_key(&player) {
-                        self.call(Call::Seat {
+                        let (_, more) = self.apply(Call::Seat {
                             player,
                             change: SeatChange::Left,
                         });
+                        waiting.extend(more);
                     }
                 }
                 Effect::Close { word } => self.closed = Some(word),

@@ -311,3 +311,41 @@ fn a_state_that_is_read_otherwise_than_written_is_found() {
 fn a_panic_in_logic_fails_the_test_with_its_words() {
     lie("nonsense");
 }
+
+/// Whoever acts puts the second player out of the door.
+struct Door;
+
+impl Room for Door {
+    const KIND: &'static str = "door";
+    type State = u64;
+    type Input = u64;
+    type View = u64;
+    type Event = String;
+
+    fn open(_spec: &RoomSpec, _cx: &mut Cx<Self>) -> u64 {
+        0
+    }
+
+    fn seat(_: &mut u64, player: PlayerId, change: SeatChange, cx: &mut Cx<Self>) {
+        if change == SeatChange::Left {
+            cx.send_all(&format!("{} left", player.0));
+        }
+    }
+
+    fn input(_: &mut u64, _: PlayerId, _: u64, cx: &mut Cx<Self>) {
+        cx.remove(PlayerId(2), "out");
+        cx.send_all(&"out".to_owned());
+    }
+
+    fn view(state: &u64) -> Cow<'_, u64> {
+        Cow::Borrowed(state)
+    }
+}
+
+#[test]
+fn effects_of_effects_come_after_those_that_were_asked_for_first() {
+    let mut room = TestRoom::<Door>::new();
+    room.join(2).input(0, 0);
+    assert_eq!(room.events(0), ["out", "2 left"]);
+    assert!(room.events(1).is_empty(), "the second is out already");
+}
