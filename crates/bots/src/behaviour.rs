@@ -36,8 +36,9 @@ pub trait Behaviour: Default + Send + 'static {
         Ok(())
     }
 
-    /// [`BotCx::number`] of the newest own *latest* input that `view` shows, if it shows such a
-    /// thing: the run measures their latency by it.
+    /// [`BotCx::number`] of the newest own *latest* input that `view` shows, 0 before the first, if
+    /// rooms show such a thing. The run measures their latency by it. After the end of play the
+    /// newest one is sent again until the room shows it, so a repeated one must change nothing.
     #[must_use]
     fn shown(_player: PlayerId, _view: &<Self::Room as Room>::View) -> Option<u64> {
         None

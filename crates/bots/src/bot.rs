@@ -222,7 +222,33 @@ impl<B: Behaviour> Bot<B> {
                 "{count} reliable inputs were never acknowledged"
             )));
         }
-        self.behaviour.check(player, &seen.view).map_err(wrong)
+        let newest = self.sends.newest_latest();
+        match B::shown(player, &seen.view) {
+            Some(shown) if shown != newest => Err(wrong(format!(
+                "its newest latest input is {newest}, the room shows {shown}"
+            ))),
+            Some(_) | None => self.behaviour.check(player, &seen.view).map_err(wrong),
+        }
+    }
+
+    /// Sends its newest latest input again if its room shows an older one: the network may have
+    /// lost it, and nothing newer follows. True if it did.
+    pub(crate) fn repeat_latest(&mut self) -> bool {
+        let BotStage::Seated { seat, player } = self.stage else {
+            return false;
+        };
+        let newest = self.sends.newest_latest();
+        let is_behind = self
+            .seen
+            .as_ref()
+            .and_then(|seen| B::shown(player, &seen.view))
+            .is_some_and(|shown| shown < newest);
+        // A client that takes no more is asked again soon.
+        is_behind
+            && self
+                .sends
+                .newest_latest_payload()
+                .is_some_and(|payload| self.core.latest(seat, payload).is_ok())
     }
 
     /// Gives its seat back, or breaks off.

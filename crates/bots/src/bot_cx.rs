@@ -1,5 +1,6 @@
 //! What a behaviour may use while it plays.
 
+use bytes::Bytes;
 use rejoin_client::Core;
 use rejoin_protocol::{PlayerId, Rng, SeatId, Timestamp, messagepack};
 use rejoin_room::Room;
@@ -71,14 +72,16 @@ impl<R: Room> BotCx<'_, R> {
 
     /// Sends a latest input: the newest wins, an older one may be lost. False as in [`BotCx::send`].
     pub fn latest(&mut self, input: R::Input) -> bool {
-        let sent = encode::<R>(&input)
-            .is_some_and(|payload| self.core.latest(self.seat, payload.into()).is_ok());
-        if sent {
-            self.sends.on_latest(self.number, self.planned);
-        } else {
-            self.sends.on_refused();
+        let sent = encode::<R>(&input).map(Bytes::from).filter(|payload| {
+            let taken = self.core.latest(self.seat, payload.clone());
+            taken.is_ok()
+        });
+        let is_sent = sent.is_some();
+        match sent {
+            Some(payload) => self.sends.on_latest(self.number, self.planned, payload),
+            None => self.sends.on_refused(),
         }
-        sent
+        is_sent
     }
 
     /// Sends an input as the run's [`Mode`] says.

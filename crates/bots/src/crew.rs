@@ -230,6 +230,15 @@ impl<B: Behaviour> Crew<B> {
         }
     }
 
+    /// Lets bots repeat the latest inputs that their rooms do not show yet.
+    pub(crate) fn repeat_latest(&mut self) {
+        for bot in &mut self.bots {
+            if bot.repeat_latest() {
+                bot.touch(&mut self.touched);
+            }
+        }
+    }
+
     /// Breaks off all joins under way, and gives every seat back.
     pub(crate) fn leave(&mut self) {
         for index in 0..self.bots.len() {

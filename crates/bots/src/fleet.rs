@@ -27,8 +27,11 @@ const JOINING_MAX: usize = 64;
 const AGREE_WITHIN: Duration = Duration::from_secs(2);
 /// How long every reliable input may need to be covered then, and every check to hold.
 const SETTLE_WITHIN: Duration = Duration::from_secs(5);
-/// How long bots may need to leave.
-const LEAVE_WITHIN: Duration = Duration::from_secs(3);
+/// After play, time between two sends of a latest input that a room does not show: a few round
+/// trips of most networks.
+const REPEAT_EVERY: Duration = Duration::from_millis(200);
+/// How long bots may need to leave. Long, as a busy machine is no fault of the server.
+const LEAVE_WITHIN: Duration = Duration::from_secs(10);
 /// Longest sleep of a pass: what a bot may be late by design.
 const NAP_MAX: Duration = Duration::from_millis(1);
 /// Shortest sleep of an idle pass, so that a timer that is due again and again burns no core.
@@ -83,6 +86,7 @@ pub fn run<B: Behaviour>(
         course: Course::default(),
         sample_at: Timestamp::ZERO,
         observe_at: Timestamp::ZERO,
+        repeat_at: Timestamp::ZERO,
     };
     Ok(fleet.run(observer))
 }
@@ -99,6 +103,8 @@ struct Fleet<'a, B: Behaviour> {
     course: Course,
     sample_at: Timestamp,
     observe_at: Timestamp,
+    /// When latest inputs are sent again, while the run settles.
+    repeat_at: Timestamp,
 }
 
 /// Which part of the run it is in.
@@ -211,6 +217,7 @@ impl<B: Behaviour> Fleet<'_, B> {
         if let Some(relay) = &self.relay {
             relay.clean();
         }
+        self.repeat_at = now + REPEAT_EVERY;
         self.enter(Phase::Settling, now);
     }
 
@@ -223,6 +230,10 @@ impl<B: Behaviour> Fleet<'_, B> {
         let settled = missing.is_none();
         if settled {
             self.course.settled_after = Some(after);
+        }
+        if !settled && now >= self.repeat_at {
+            self.repeat_at = now + REPEAT_EVERY;
+            self.crew.repeat_latest();
         }
         if settled || after >= SETTLE_WITHIN || self.crew.is_over() {
             self.judge();

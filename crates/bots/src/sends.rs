@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use bytes::Bytes;
 use rejoin_protocol::Timestamp;
 
 /// Latest inputs whose planned times are remembered: 4 s at 64 Hz. Older ones are lost or unseen.
@@ -21,6 +22,8 @@ struct InFlight {
 pub(crate) struct Sends {
     reliable: VecDeque<InFlight>,
     latest: VecDeque<InFlight>,
+    /// The newest latest input, until the end: it is repeated after play until the room shows it.
+    newest_latest: Option<(u64, Bytes)>,
     /// The room's number of the newest reliable input.
     pub(crate) newest: u64,
     /// Reliable inputs taken by the client.
@@ -40,8 +43,9 @@ impl Sends {
         self.reliable.push_back(InFlight { number, planned });
     }
 
-    pub(crate) fn on_latest(&mut self, number: u64, planned: Timestamp) {
+    pub(crate) fn on_latest(&mut self, number: u64, planned: Timestamp, payload: Bytes) {
         self.latest_sent += 1;
+        self.newest_latest = Some((number, payload));
         if self.latest.len() >= LATEST_REMEMBERED {
             self.latest.pop_front();
         }
@@ -67,6 +71,17 @@ impl Sends {
                 tell(now.since(input.planned));
             }
         }
+    }
+
+    /// Number of the newest latest input, 0 before the first.
+    pub(crate) fn newest_latest(&self) -> u64 {
+        self.newest_latest.as_ref().map_or(0, |(number, _)| *number)
+    }
+
+    /// The newest latest input, as it was sent.
+    pub(crate) fn newest_latest_payload(&self) -> Option<Bytes> {
+        let (_, payload) = self.newest_latest.as_ref()?;
+        Some(payload.clone())
     }
 
     /// True once the room has applied every reliable input.
@@ -112,7 +127,7 @@ mod tests {
     fn only_the_shown_latest_input_is_measured() {
         let mut sends = Sends::default();
         for number in 1..=300 {
-            sends.on_latest(number, Timestamp::from_millis(number));
+            sends.on_latest(number, Timestamp::from_millis(number), Bytes::new());
         }
         let mut latencies = Vec::new();
         sends.shown(299, Timestamp::from_millis(300), |latency| {
@@ -120,5 +135,6 @@ mod tests {
         });
         assert_eq!(latencies, [1]);
         assert_eq!(sends.latest.len(), 1);
+        assert_eq!(sends.newest_latest(), 300);
     }
 }

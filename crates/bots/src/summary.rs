@@ -74,8 +74,15 @@ pub(crate) fn check_whole<B: Behaviour>(crew: &mut Crew<B>, options: &Options, c
             .fail(None, Cause::Check, format!("{missing} bots took no seat"));
     }
     let inputs = inputs(crew);
+    let sent = match options.mode {
+        Mode::Latest => inputs.latest,
+        Mode::Reliable => inputs.reliable,
+    };
     let part = share(inputs.acknowledged, inputs.planned);
-    if options.mode == Mode::Reliable && part < ACKNOWLEDGED_SHARE_MIN {
+    if sent == 0 {
+        let text = format!("no {} input was sent: nothing is proven", options.mode);
+        crew.tally.fail(None, Cause::Check, text);
+    } else if options.mode == Mode::Reliable && part < ACKNOWLEDGED_SHARE_MIN {
         let text = format!(
             "{:.1} % of the planned inputs were acknowledged, expected {:.0} %",
             part * 100.0,
