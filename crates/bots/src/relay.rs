@@ -349,13 +349,16 @@ fn count(counter: &AtomicU64) {
 mod tests {
     use super::*;
 
+    /// Far longer than any of these takes, so that it only ends what hangs.
+    const PATIENCE: Duration = Duration::from_secs(60);
+    /// Datagrams under way at most: few enough for the smallest socket buffer.
+    const UNDER_WAY_MAX: u64 = 64;
+
     /// A socket that answers every datagram with itself, for a while.
     fn echo() -> SocketAddr {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap();
-        socket
-            .set_read_timeout(Some(Duration::from_secs(5)))
-            .unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
         std::thread::spawn(move || {
             let mut buffer = [0; 64];
             while let Ok((len, from)) = socket.recv_from(&mut buffer) {
@@ -365,25 +368,34 @@ mod tests {
         address
     }
 
-    /// Sends numbers one by one and returns the answers in order of arrival.
+    /// Sends numbers one by one and returns the answers in order of arrival, once none is under
+    /// way: each datagram ends as an answer or lost, and each copy is one more.
     fn answers(relay: &Relay, count: u16) -> Vec<u16> {
         let client = UdpSocket::bind("127.0.0.1:0").unwrap();
         client.connect(relay.address()).unwrap();
-        client
-            .set_read_timeout(Some(Duration::from_millis(400)))
-            .unwrap();
-        for number in 0..count {
-            client.send(&number.to_be_bytes()).unwrap();
+        client.set_nonblocking(true).unwrap();
+        let before = relay.stats();
+        let (mut numbers, mut sent, mut found) = ((0..count).peekable(), 0, Vec::new());
+        let start = Instant::now();
+        let mut buffer = [0; 2];
+        loop {
+            while client.recv(&mut buffer).is_ok() {
+                found.push(u16::from_be_bytes(buffer));
+            }
+            let stats = relay.stats();
+            let ended = found.len() as u64 + stats.lost - before.lost;
+            let under_way = sent + stats.duplicated - before.duplicated - ended;
+            if under_way < UNDER_WAY_MAX
+                && let Some(number) = numbers.next()
+            {
+                client.send(&number.to_be_bytes()).unwrap();
+                sent += 1;
+            } else if under_way == 0 && numbers.peek().is_none() {
+                return found;
+            }
+            assert!(start.elapsed() < PATIENCE, "{under_way} are missing");
             std::thread::sleep(Duration::from_micros(200));
         }
-        let mut buffer = [0; 2];
-        std::iter::from_fn(|| {
-            client
-                .recv(&mut buffer)
-                .ok()
-                .map(|_| u16::from_be_bytes(buffer))
-        })
-        .collect()
     }
 
     #[test]
