@@ -30,6 +30,7 @@ pub(crate) fn run(app: &App, args: &BotsArgs) -> Result<(), Failure> {
     options.play_for = args.duration;
     options.seed = args.seed;
     options.net = args.net;
+    check_span(&options)?;
     output::line(introduction(kind, &options, &args.address));
     let mut lines = Lines::new(Stop::listen()?);
     let report = app.behaviours().run(kind, &options, &mut lines)?;
@@ -37,6 +38,22 @@ pub(crate) fn run(app: &App, args: &BotsArgs) -> Result<(), Failure> {
         output::line(line);
     }
     judge(&report)
+}
+
+/// A run that has no time for a single input would prove nothing.
+///
+/// # Errors
+/// It is one.
+pub(crate) fn check_span(options: &Options) -> Result<(), Failure> {
+    let inputs = options.play_for.as_nanos() * u128::from(options.input_hz) / 1_000_000_000;
+    if inputs > 0 {
+        return Ok(());
+    }
+    let text = format!(
+        "--for {:?} is shorter than the time between two inputs at {} Hz",
+        options.play_for, options.input_hz
+    );
+    Err(Failure::new(Exit::Usage, text))
 }
 
 /// What will be played.

@@ -22,7 +22,7 @@ use rejoin_room::Room;
 use rejoin_room::builtin::arena::Arena;
 
 use crate::app::App;
-use crate::bots_command::{judge, summary};
+use crate::bots_command::{check_span, judge, summary};
 use crate::cli::DemoArgs;
 use crate::exit::Failure;
 use crate::output;
@@ -42,6 +42,7 @@ pub(crate) fn run(app: &App, args: &DemoArgs) -> Result<(), Failure> {
     options.bots = usize::try_from(args.bots).unwrap_or(usize::MAX);
     options.rooms = usize::try_from(args.rooms).unwrap_or(usize::MAX);
     options.play_for = args.duration;
+    check_span(&options)?;
     let report = if kind == Arena::KIND && terminal::fits() {
         show::play(app, &options, &server, &stop)?
     } else {
