@@ -1,89 +1,38 @@
 //! The demo as a real process, without a terminal.
 
-use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, ChildStdout, Command, Stdio};
+#[cfg(unix)]
+mod signal;
+mod support;
+
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Far longer than anything here takes, so that it only ends what hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+#[cfg(unix)]
+use signal::signal;
+use support::{PATIENCE, Process};
 
-/// A demo under way. It is killed when its test ends.
-struct Demo {
-    child: Child,
-    stdout: BufReader<ChildStdout>,
+/// Starts a demo.
+fn demo(play_for: &str) -> Process {
+    let program = Path::new(env!("CARGO_BIN_EXE_rejoin"));
+    let mut demo = Process::of(program, &[], &["demo", "--for", play_for]);
+    demo.close_stdin();
+    demo
 }
 
-/// What a demo left behind.
-#[derive(Debug)]
-struct Ended {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
-
-impl Demo {
-    fn start(play_for: &str) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_rejoin"))
-            .args(["demo", "--for", play_for])
-            .env_remove("RUST_LOG")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary under test starts");
-        let stdout = child.stdout.take().expect("standard output is a pipe");
-        Self {
-            child,
-            stdout: BufReader::new(stdout),
-        }
-    }
-
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        let read = self.stdout.read_line(&mut line);
-        assert!(read.is_ok_and(|len| len > 0), "the demo ended early");
-        line.trim_end().to_owned()
-    }
-
-    /// The process id of its server, from its first line.
-    #[cfg(unix)]
-    fn server(&mut self) -> u32 {
-        let line = self.line();
-        let number = line.rsplit(' ').next().and_then(|word| word.parse().ok());
-        number.unwrap_or_else(|| panic!("{line:?}"))
-    }
-
-    fn end(mut self) -> Ended {
-        let stdout = read_all(&mut self.stdout);
-        let mut stderr = self.child.stderr.take().expect("standard error is a pipe");
-        let stderr = read_all(&mut stderr);
-        let status = self.child.wait().expect("the process is ours");
-        Ended {
-            code: status.code(),
-            stdout,
-            stderr,
-        }
-    }
-}
-
-fn read_all(from: &mut impl Read) -> String {
-    let mut text = String::new();
-    from.read_to_string(&mut text)
-        .expect("the binary writes UTF-8");
-    text
-}
-
-impl Drop for Demo {
-    fn drop(&mut self) {
-        // An error says that it has ended already.
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
+/// Starts a demo and waits until it plays. The process id of its server is in its first line.
+#[cfg(unix)]
+fn playing_demo() -> (Process, u32) {
+    let mut demo = demo("60s");
+    let line = demo.line();
+    let number = line.rsplit(' ').next().and_then(|word| word.parse().ok());
+    let server = number.unwrap_or_else(|| panic!("{line:?}"));
+    while !demo.line().starts_with("playing") {}
+    (demo, server)
 }
 
 #[test]
 fn the_demo_plays_ends_by_itself_and_all_is_well() {
-    let ended = Demo::start("3s").end();
+    let ended = demo("3s").end();
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(
         ended.stdout.contains("48 of 48 took a seat in 6 rooms"),
@@ -100,11 +49,9 @@ fn the_demo_plays_ends_by_itself_and_all_is_well() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_killed_demo_takes_its_server_with_it() {
-    let mut demo = Demo::start("60s");
-    let server = demo.server();
-    while !demo.line().starts_with("playing") {}
+    let (demo, server) = playing_demo();
     assert!(runs(server), "the server runs while the demo does");
-    demo.child.kill().unwrap();
+    signal(demo.id(), "KILL");
     let start = Instant::now();
     while runs(server) {
         assert!(
@@ -118,18 +65,9 @@ fn a_killed_demo_takes_its_server_with_it() {
 #[cfg(unix)]
 #[test]
 fn a_terminated_demo_ends_early_and_is_still_checked() {
-    let mut demo = Demo::start("60s");
-    demo.server();
-    while !demo.line().starts_with("playing") {}
+    let (demo, _) = playing_demo();
     let start = Instant::now();
-    let id = demo.child.id().to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-s", "TERM", &id])
-            .status()
-            .unwrap()
-            .success()
-    );
+    signal(demo.id(), "TERM");
     let ended = demo.end();
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(ended.stdout.contains("checks      all held"), "{ended:?}");
@@ -140,16 +78,8 @@ fn a_terminated_demo_ends_early_and_is_still_checked() {
 #[cfg(unix)]
 #[test]
 fn a_demo_that_loses_its_server_fails() {
-    let mut demo = Demo::start("60s");
-    let server = demo.server().to_string();
-    while !demo.line().starts_with("playing") {}
-    assert!(
-        Command::new("kill")
-            .args(["-s", "KILL", &server])
-            .status()
-            .unwrap()
-            .success()
-    );
+    let (demo, server) = playing_demo();
+    signal(server, "KILL");
     let ended = demo.end();
     assert_eq!(ended.code, Some(6), "{ended:?}");
     assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");

@@ -2,12 +2,14 @@
 //! plays the tests below against itself, started by them it is the game.
 
 mod support;
+mod within_patience;
 
 use std::process::ExitCode;
 
 use rejoin::bots::BotCx;
 use rejoin::prelude::*;
-use support::{Process, within_patience};
+use support::Process;
+use within_patience::within_patience;
 
 /// A room that counts, and whose logic has a defect.
 struct Counter;

@@ -1,6 +1,9 @@
 //! The command as a user meets it: real processes, real sockets, exit codes.
 
+#[cfg(unix)]
+mod signal;
 mod support;
+mod within_patience;
 
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
@@ -11,7 +14,10 @@ use rejoin::prelude::*;
 use rejoin::protocol::CloseReason;
 use rejoin::room::builtin::arena::{self, Arena, Move};
 use rejoin::room::builtin::chat::{Chat, Say};
-use support::{PATIENCE, Process, within_patience};
+#[cfg(unix)]
+use signal::signal;
+use support::{PATIENCE, Process};
+use within_patience::within_patience;
 
 /// Starts `rejoin`.
 fn start(arguments: &[&str]) -> Process {
@@ -44,16 +50,6 @@ fn failed_with(ended: &support::Ended, code: i32) -> &str {
     assert_eq!(line.lines().count(), 1, "{ended:?}");
     line.strip_prefix("rejoin: ")
         .unwrap_or_else(|| panic!("{ended:?}"))
-}
-
-/// Sends a process a signal by name.
-#[cfg(unix)]
-fn signal(process: &Process, name: &str) {
-    let id = process.id().to_string();
-    let sent = std::process::Command::new("kill")
-        .args(["-s", name, &id])
-        .status();
-    assert!(sent.expect("kill is installed").success());
 }
 
 async fn connect(address: &str, name: &str) -> Client {
@@ -161,10 +157,13 @@ fn dev_auth_on_a_public_address_is_refused_with_the_commands_that_work() {
 
 #[test]
 fn wrong_flags_and_values_are_one_line_that_names_them() {
-    let cases: [(&[&str], &str); 6] = [
+    let cases: [(&[&str], &str); 9] = [
         (&["serve", "--bidn", "x"], "--bidn"),
         (&["serve", "--bind", "127.0.0.1:http"], "127.0.0.1:http"),
         (&["bots", "--for", "soon"], "soon"),
+        (&["bots", "--for", "0s"], "--for 0ns"),
+        (&["bots", "--for", "1ms"], "--for 1ms"),
+        (&["demo", "--for", "33ms"], "--for 33ms"),
         (&["bots", "rejoin://"], "rejoin://"),
         (&["bots", "--kind", "tetris", "--for", "1s"], "tetris"),
         (&["dance"], "dance"),
@@ -249,7 +248,7 @@ fn seated_bots(address: &str, count: u16) -> Process {
 fn bots_whose_server_is_killed_say_that_the_connection_was_lost() {
     let (server, address) = serve(&[]);
     let bots = seated_bots(&address, 4);
-    signal(&server, "KILL");
+    signal(server.id(), "KILL");
     failed_with(&bots.end(), 6);
 }
 
@@ -264,7 +263,7 @@ fn a_server_asked_to_stop_tells_its_players_and_succeeds() {
                 .join_or_create::<Chat>(JoinSpec::any())
                 .await
                 .unwrap();
-            signal(&server, name);
+            signal(server.id(), name);
             let ended = until(&mut room, |event| {
                 let RoomEvent::Ended(ended) = event else {
                     return None;

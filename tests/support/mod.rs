@@ -2,34 +2,25 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
-use std::thread::{self, JoinHandle};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// Far longer than anything here takes, so that it only ends what hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Runs a test's async part, and fails it if it hangs.
-pub(crate) fn within_patience<T>(test: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("the system has what a runtime needs")
-        .block_on(async {
-            tokio::time::timeout(PATIENCE, test)
-                .await
-                .expect("it hangs")
-        })
-}
-
 /// A process of the binary under test.
 pub(crate) struct Process {
     child: Child,
     stdin: Option<ChildStdin>,
-    stdout: BufReader<ChildStdout>,
-    /// Reads standard error all along, so that a full pipe never blocks the process.
-    stderr: Option<JoinHandle<String>>,
+    stdout: Lines,
+    stderr: Lines,
 }
+
+/// The lines of a pipe, each with its end. A thread reads them all along: a full pipe never blocks
+/// the process, and a silent process never blocks its test.
+struct Lines(Receiver<String>);
 
 /// What a process left behind.
 #[derive(Debug)]
@@ -56,27 +47,18 @@ impl Process {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the binary under test starts");
-        let mut stderr = child.stderr.take().expect("standard error is a pipe");
         Self {
             stdin: child.stdin.take(),
-            stdout: BufReader::new(child.stdout.take().expect("standard output is a pipe")),
-            stderr: Some(thread::spawn(move || {
-                let mut text = String::new();
-                stderr
-                    .read_to_string(&mut text)
-                    .expect("the binary writes UTF-8");
-                text
-            })),
+            stdout: Lines::of(child.stdout.take().expect("standard output is a pipe")),
+            stderr: Lines::of(child.stderr.take().expect("standard error is a pipe")),
             child,
         }
     }
 
     /// The next line it prints.
     pub(crate) fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.stdout
-            .read_line(&mut line)
-            .expect("the binary writes UTF-8");
+        let next = self.stdout.next();
+        let line = next.unwrap_or_else(|| panic!("it ended early: {:?}", self.stderr.rest()));
         line.trim_end().to_owned()
     }
 
@@ -93,20 +75,10 @@ impl Process {
     /// Waits for its end.
     pub(crate) fn end(mut self) -> Ended {
         let code = self.wait().code();
-        let mut stdout = String::new();
-        self.stdout
-            .read_to_string(&mut stdout)
-            .expect("the binary writes UTF-8");
-        let stderr = self
-            .stderr
-            .take()
-            .expect("it ends once")
-            .join()
-            .expect("the reader ends");
         Ended {
             code,
-            stdout,
-            stderr,
+            stdout: self.stdout.rest(),
+            stderr: self.stderr.rest(),
         }
     }
 
@@ -127,5 +99,34 @@ impl Drop for Process {
         // An error says that it has ended already.
         drop(self.child.kill());
         drop(self.child.wait());
+    }
+}
+
+impl Lines {
+    fn of(pipe: impl Read + Send + 'static) -> Self {
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || {
+            let mut pipe = BufReader::new(pipe);
+            let mut line = String::new();
+            while pipe.read_line(&mut line).expect("the binary writes UTF-8") > 0 {
+                // Nobody listens once the test is over.
+                drop(sender.send(std::mem::take(&mut line)));
+            }
+        });
+        Self(receiver)
+    }
+
+    /// The next line, or none once the pipe is closed.
+    fn next(&self) -> Option<String> {
+        match self.0.recv_timeout(PATIENCE) {
+            Ok(line) => Some(line),
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => panic!("no line within {PATIENCE:?}"),
+        }
+    }
+
+    /// What nobody has read yet.
+    fn rest(&self) -> String {
+        std::iter::from_fn(|| self.next()).collect()
     }
 }
