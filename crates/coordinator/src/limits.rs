@@ -30,6 +30,8 @@ pub(crate) const LIST_VALUES_MAX: usize = 3_500;
 /// Closed rooms remembered, so that a late retry of their request does not open a twin; the
 /// oldest is forgotten.
 pub(crate) const TOMBSTONES_MAX: usize = 1_024;
+/// Requests remembered that were placed in an open room; the oldest is forgotten.
+pub(crate) const PLACED_MAX: usize = 4_096;
 /// How long a closed room is remembered.
 pub(crate) const TOMBSTONE_LIFE: Duration = Duration::from_secs(600);
 

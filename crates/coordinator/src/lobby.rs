@@ -117,7 +117,7 @@ impl<D: Directory> Lobby<'_, D> {
     }
 
     fn create(&mut self, caller: Caller, wish: Wish, now: Timestamp) -> Result<(), Refusal> {
-        match self.house.rooms.find(wish.room) {
+        match self.house.rooms.reached(wish.room) {
             Some(key) => self.admit(caller, key, false),
             None => self.open(caller, wish, now),
         }
@@ -136,7 +136,7 @@ impl<D: Directory> Lobby<'_, D> {
         now: Timestamp,
     ) -> Result<(), Refusal> {
         check_filters(filters)?;
-        if let Some(key) = self.house.rooms.find(wish.room) {
+        if let Some(key) = self.house.rooms.reached(wish.room) {
             if planted::is(Bug::RequestIdIgnored) {
                 let room = RoomId(self.rng.bytes());
                 return self.open(caller, Wish { room, ..wish }, now);
@@ -147,7 +147,10 @@ impl<D: Directory> Lobby<'_, D> {
             return Err(closed_room());
         }
         match self.place_for(caller.session, &wish.kind, filters) {
-            Some(key) => self.admit(caller, key, false),
+            Some(key) => {
+                self.house.rooms.place(wish.room, key);
+                self.admit(caller, key, false)
+            }
             None => self.open(caller, wish, now),
         }
     }
@@ -235,6 +238,8 @@ impl<D: Directory> Lobby<'_, D> {
         };
         if session.seat_in(key).is_none() {
             self.check_seats(caller.session)?;
+        } else {
+            self.house.claim(key, caller.session);
         }
         let Some(session) = self.house.sessions.get_mut(caller.session) else {
             return Ok(());

@@ -45,9 +45,13 @@ impl House {
         }
         self.connections.bind(slot, session);
         self.stats.joins += 1;
+        // The new client may know nothing of the seats: each is held until it asks for the room.
+        let hold = now + self.config.seat_hold;
         for key in self.held_rooms(session) {
             self.detach_member(key, session);
-            self.push_change(key, session, SeatChange::Returned);
+            if let Some(player) = self.sessions.get(session).map(|session| session.player()) {
+                self.schedule.set_earlier(Due::Hold(key, player), hold);
+            }
         }
         if seatless {
             self.schedule
@@ -78,8 +82,27 @@ impl House {
             }
         };
         for key in self.held_rooms(session) {
-            self.push_change(key, session, change);
+            if change != SeatChange::Returned || self.is_claimed(key, session) {
+                self.push_change(key, session, change);
+            }
         }
+    }
+
+    /// The session's client asked for a seat that the session holds: it is there again.
+    pub(crate) fn claim(&mut self, key: RoomKey, session: SessionKey) {
+        let Some(player) = self.sessions.get(session).map(|session| session.player()) else {
+            return;
+        };
+        self.schedule.clear(Due::Hold(key, player));
+        self.push_change(key, session, SeatChange::Returned);
+    }
+
+    /// True if the session's client knows of its seat in the room.
+    fn is_claimed(&self, key: RoomKey, session: SessionKey) -> bool {
+        let player = self.sessions.get(session).map(|session| session.player());
+        let room = self.rooms.get(key);
+        let member = room.and_then(|room| room.members.get(&player?));
+        member.is_some_and(|member| member.slot.is_some())
     }
 
     /// Ends a connection from this side; its seats are held.
@@ -147,7 +170,7 @@ impl House {
         }
     }
 
-    /// A detached player did not return in time.
+    /// A detached player did not return in time, or its client did not ask for the seat.
     pub(crate) fn on_hold_over(&mut self, key: RoomKey, player: PlayerId) {
         let room = self.rooms.get(key);
         let member = room.and_then(|room| room.members.get(&player));
@@ -155,7 +178,7 @@ impl House {
             return;
         };
         // Back within this very turn: the room hears of it in a moment.
-        if !self.is_connected(session) {
+        if !self.is_claimed(key, session) || !self.is_connected(session) {
             self.push_change(key, session, SeatChange::Left);
         }
     }

@@ -7,7 +7,7 @@ use rejoin_protocol::{RoomId, Timestamp};
 use super::entry::Entry;
 use super::room::{HostedRoom, Origin};
 use crate::keys::RoomKey;
-use crate::limits::{TOMBSTONE_LIFE, TOMBSTONES_MAX};
+use crate::limits::{PLACED_MAX, TOMBSTONE_LIFE, TOMBSTONES_MAX};
 use crate::slab::Slab;
 
 /// All rooms of a shard.
@@ -18,6 +18,9 @@ pub(crate) struct Rooms {
     /// Rooms with something to do in this turn, in the order in which that came up.
     active: Vec<RoomKey>,
     tombstones: VecDeque<(Timestamp, RoomId)>,
+    /// Requests that were placed in a room that was open already, oldest first: the id of the room
+    /// each would have opened, and the one it reached.
+    placed: VecDeque<(RoomId, RoomKey)>,
 }
 
 impl Rooms {
@@ -28,6 +31,7 @@ impl Rooms {
             by_id: BTreeMap::new(),
             active: Vec::new(),
             tombstones: VecDeque::new(),
+            placed: VecDeque::new(),
         }
     }
 
@@ -49,6 +53,27 @@ impl Rooms {
     /// The room of that id.
     pub(crate) fn find(&self, id: RoomId) -> Option<RoomKey> {
         self.by_id.get(&id).copied()
+    }
+
+    /// The room that a request of that id reaches: its own, or the one it was placed in.
+    pub(crate) fn reached(&self, id: RoomId) -> Option<RoomKey> {
+        self.find(id).or_else(|| {
+            let mut placed = self.placed.iter().rev();
+            placed
+                .find(|(request, _)| *request == id)
+                .map(|(_, key)| *key)
+        })
+    }
+
+    /// Remembers where a request was placed, while that room is open.
+    pub(crate) fn place(&mut self, id: RoomId, key: RoomKey) {
+        if self.reached(id) == Some(key) {
+            return;
+        }
+        if self.placed.len() >= PLACED_MAX {
+            self.placed.pop_front();
+        }
+        self.placed.push_back((id, key));
     }
 
     /// All rooms, in order of id.
@@ -77,6 +102,7 @@ impl Rooms {
         let room = self.slab.remove(key)?;
         self.by_id.remove(&room.id);
         self.active.retain(|active| *active != key);
+        self.placed.retain(|(_, placed)| *placed != key);
         Some(room)
     }
 
@@ -146,6 +172,16 @@ impl Rooms {
                 room.active,
                 self.active.contains(key),
                 "the list holds active rooms"
+            );
+        }
+        assert!(
+            self.placed.len() <= PLACED_MAX,
+            "placed requests are bounded"
+        );
+        for (_, key) in &self.placed {
+            assert!(
+                self.slab.get(*key).is_some(),
+                "a request is placed in a room there is"
             );
         }
         assert!(

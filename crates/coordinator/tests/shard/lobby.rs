@@ -86,6 +86,36 @@ fn join_or_create_prefers_the_request_then_a_fit_then_a_new_room() {
 }
 
 #[test]
+fn a_request_that_was_placed_reaches_the_same_room_again_while_it_is_open() {
+    let mut world = World::new();
+    let names = ["ana", "ben", "cyd", "dan", "eve"];
+    let players = names.map(|name| world.player(name));
+    let ask = |world: &mut World, player: usize, number| {
+        let request = RequestId([number; 16]);
+        world.ask(players[player], |core| {
+            core.join_or_create(request, "yard", vec![], settings(5))
+        })
+    };
+    let opened = seated(ask(&mut world, 0, 1));
+    let placed = seated(ask(&mut world, 1, 2));
+    assert_eq!(placed.room, opened.room);
+    world
+        .ask(players[1], |core| core.leave(placed.seat))
+        .unwrap();
+    assert_eq!(seated(ask(&mut world, 1, 2)).room, opened.room, "a retry");
+    assert_eq!(seated(ask(&mut world, 2, 2)).room, opened.room, "a friend");
+    seated(ask(&mut world, 3, 3));
+    let full = ask(&mut world, 4, 2).unwrap_err();
+    assert_eq!(full.code, RefusalCode::RoomFull);
+    let closed = world.ask(players[0], |core| core.close_room(opened.seat));
+    assert_eq!(closed, Ok(Answer::Closed));
+    assert!(
+        seated(ask(&mut world, 4, 2)).created,
+        "it is not open any more"
+    );
+}
+
+#[test]
 fn a_full_room_is_passed_over_and_refuses() {
     let mut world = World::new();
     let first = world.player("p0");

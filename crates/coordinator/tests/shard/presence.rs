@@ -110,6 +110,30 @@ fn a_relaunched_client_finds_its_seat_and_goes_on_with_its_numbers() {
 }
 
 #[test]
+fn a_seat_that_a_relaunched_client_does_not_ask_for_leaves_when_its_hold_is_over() {
+    for crashes in [true, false] {
+        let mut world = World::with(|config| config.seat_hold = Duration::from_secs(20));
+        let (ana, ben) = (world.player("ana"), world.player("ben"));
+        let room = world.create(ana, "mill", 1);
+        world.join(ben, room.room);
+        world.run(Duration::from_millis(100));
+        if crashes {
+            world.players[ben].online = false;
+            world.run(Duration::from_secs(10));
+        }
+        world.player("ben");
+        world.run(Duration::from_secs(30));
+        use SeatChange::{Detached, Joined, Left, Suspect};
+        if crashes {
+            assert_eq!(changes(&world, ana), [Joined, Suspect, Detached, Left]);
+        } else {
+            assert_eq!(changes(&world, ana), [Joined, Left]);
+        }
+        assert_eq!(world.shard.stats().sessions, 2);
+    }
+}
+
+#[test]
 fn a_second_client_of_a_session_replaces_the_first() {
     let mut world = World::new();
     let ana = world.player("ana");
