@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use rejoin_protocol::Timestamp;
-use rejoin_protocol::limits::{LATEST_MAX, VIEW_MAX};
+use rejoin_protocol::limits::LATEST_MAX;
 use rejoin_protocol::room_message::{RoomMessage, SnapshotHead};
 use rejoin_room::RoomFault;
 
@@ -31,13 +31,11 @@ pub(crate) fn encode(
     let (sequence, tick) = (room.sequence, durable.instance.tick());
     scratch.clear();
     durable.instance.view(scratch)?;
-    check_len(room.kind.name, scratch)?;
     room.ring.show(sequence, tick, scratch);
     for (player, member) in &mut room.members {
         scratch.clear();
         let private = durable.instance.private_view(*player, scratch)?;
         if private {
-            check_len(room.kind.name, scratch)?;
             let ring = member
                 .private
                 .get_or_insert_with(|| Box::new(Ring::new(PRIVATE_RING)));
@@ -53,18 +51,6 @@ pub(crate) fn encode(
     }
     room.on_shown(now);
     Ok(())
-}
-
-fn check_len(kind: &'static str, view: &[u8]) -> Result<(), RoomFault> {
-    if view.len() <= VIEW_MAX {
-        return Ok(());
-    }
-    let message = format!("{} bytes, at most {VIEW_MAX} can be sent", view.len());
-    Err(RoomFault::Encode {
-        kind,
-        what: "view",
-        message,
-    })
 }
 
 /// Sends every member who is there what it lacks.
