@@ -44,10 +44,13 @@ impl House {
         let Some(peer) = self.connections.get_mut(slot) else {
             return false;
         };
+        let expected = peer.connection.next_expected();
         let taken = peer.connection.handle_datagram(datagram, now);
         match taken {
             // The place for path validation: until then replies follow whoever holds the keys.
-            Ok(()) => peer.path = from,
+            Ok(()) if peer.connection.next_expected() > expected => peer.path = from,
+            // It was overtaken: the peer may have moved on since.
+            Ok(()) => {}
             Err(problem) => trace!(?slot, %from, %problem, "datagram dropped"),
         }
         self.drain(slot, now);

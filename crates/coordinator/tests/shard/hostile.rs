@@ -278,3 +278,31 @@ fn the_same_hello_gets_the_same_bytes() {
     assert!(answers.iter().all(|answer| *answer == answers[0]));
     shard.check_invariants();
 }
+
+#[test]
+fn a_packet_that_was_overtaken_does_not_move_the_peer() {
+    let mut raw = Raw::join();
+    let mut packets = Vec::new();
+    for call in 0..2 {
+        raw.ask(&ClientMessage::List {
+            call,
+            kind: None,
+            filters: vec![],
+            max: 1,
+        });
+        let mut packet = Vec::new();
+        assert!(raw.connection.poll_transmit(&mut packet, raw.now));
+        packets.push(packet);
+    }
+    let [late, newer] = [0, 1].map(|index: usize| packets[index].clone());
+    let (old, new) = (
+        SocketAddr::from(ADDRESS),
+        SocketAddr::from(([127, 0, 0, 1], 10)),
+    );
+    for (from, mut packet) in [(new, newer), (old, late)] {
+        raw.shard.handle_datagram(from, &mut packet, raw.now);
+    }
+    raw.shard.turn(raw.now);
+    let mut answer = Vec::new();
+    assert_eq!(raw.shard.poll_transmit(&mut answer, raw.now), Some(new));
+}

@@ -280,6 +280,12 @@ impl Connection {
         self.events.pop_front()
     }
 
+    /// The packet number after the newest one received: grows with a packet that none overtook.
+    #[must_use]
+    pub fn next_expected(&self) -> u64 {
+        self.protection.expected()
+    }
+
     /// Link estimates and counters.
     #[must_use]
     pub fn stats(&self) -> LinkStats {

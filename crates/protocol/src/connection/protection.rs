@@ -91,6 +91,11 @@ impl Protection {
         out.len() - started.start
     }
 
+    /// The number after the newest one received.
+    pub(crate) fn expected(&self) -> u64 {
+        self.replay.expected()
+    }
+
     /// Opens a datagram in place; gives its number and frames. Changes nothing unless the
     /// packet is authentic, except the count of failures.
     pub(crate) fn open<'a>(
