@@ -168,3 +168,40 @@ pub(crate) fn close_all<S: Store, D: Directory>(
         hosts.directory.withdraw(room.id);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rejoin_protocol::{PlayerId, RoomId};
+    use rejoin_room::builtin::chat::Chat;
+    use rejoin_room::{Kinds, RoomSettings, RoomSpec};
+    use rejoin_store::MemoryStore;
+
+    use super::*;
+    use crate::rooms::durable::Durable;
+    use crate::rooms::entry::Opening;
+
+    #[test]
+    fn a_refused_checkpoint_is_not_tried_again_at_once() {
+        let kinds = Kinds::new().with::<Chat>();
+        let kind = *kinds.get("chat").unwrap();
+        let now = Timestamp::from_millis(1);
+        let spec = RoomSpec {
+            room: RoomId([1; 16]),
+            owner: PlayerId(1),
+            settings: RoomSettings::default(),
+        };
+        let mut room = HostedRoom::new(kind, &spec, now);
+        let opening = Opening {
+            kind: kind.name.to_owned(),
+            version: kind.version,
+            seed: [0; 32],
+            spec,
+        };
+        room.durable = Some(Durable::open(&kind, &opening).unwrap().0);
+        let grown = usize::MAX;
+        assert!(room.is_checkpoint_due(grown, now));
+        checkpoint(&mut MemoryStore::with_capacity(1), &mut room, now).unwrap();
+        assert!(!room.is_checkpoint_due(grown, now));
+        assert!(room.is_checkpoint_due(grown, now + CHECKPOINT_AFTER));
+    }
+}
