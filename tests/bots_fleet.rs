@@ -126,6 +126,47 @@ fn a_room_that_forgets_inputs_is_found_out() {
     );
 }
 
+/// Sends latest inputs that a forgetful room takes for nothing.
+#[derive(Default)]
+struct Unseen;
+
+impl Behaviour for Unseen {
+    type Room = Forgetful;
+
+    fn step(&mut self, bot: &mut BotCx<'_, Forgetful>) {
+        bot.latest(10 * bot.number());
+    }
+
+    fn shown(player: PlayerId, view: &BTreeMap<PlayerId, u64>) -> Option<u64> {
+        Some(view.get(&player).copied().unwrap_or(0))
+    }
+}
+
+#[test]
+fn a_room_that_never_shows_the_newest_latest_input_is_found_out() {
+    let server = InProcess::serve(Kinds::new().with::<Forgetful>());
+    let mut options = sixteen_in_two_rooms(&server);
+    options.mode = Mode::Latest;
+    options.play_for = Duration::from_secs(1);
+    let report = run::<Unseen>(&options, &mut Unobserved).unwrap();
+    let found: Vec<_> = report.failures.iter().map(ToString::to_string).collect();
+    let expected = "16 bots: its newest latest input is 30, the room shows 0";
+    assert!(found.contains(&expected.to_owned()), "{found:?}");
+}
+
+#[test]
+fn a_run_that_sends_nothing_proves_nothing() {
+    let server = InProcess::serve(Kinds::new().with::<Arena>());
+    for mode in [Mode::Latest, Mode::Reliable] {
+        let mut options = sixteen_in_two_rooms(&server);
+        options.mode = mode;
+        options.play_for = Duration::ZERO;
+        let report = run::<ArenaBot>(&options, &mut Unobserved).unwrap();
+        assert_eq!(report.joined, 16, "{report:#?}");
+        assert!(!report.is_ok(), "{report:#?}");
+    }
+}
+
 #[test]
 fn a_kind_that_the_server_does_not_know_is_refused() {
     let server = InProcess::serve(Kinds::new().with::<Chat>());
