@@ -119,6 +119,9 @@ pub(crate) struct Seat {
     pub(crate) heard: BTreeMap<String, u64>,
     pub(crate) newest: Option<Newest>,
     pub(crate) leaving: bool,
+    pub(crate) taken_at: Timestamp,
+    /// The counter of the newest latest input.
+    pub(crate) latest: u64,
 }
 
 /// The newest view of a seat.
@@ -130,29 +133,58 @@ pub(crate) struct Newest {
     pub(crate) private: bool,
 }
 
-/// When a peer was last heard, and its longest silence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// When a peer was last heard, and its silences of late.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Contact {
-    last: Timestamp,
-    longest: Duration,
+    /// `None` before the first word: who was never heard cannot fall silent.
+    last: Option<Timestamp>,
+    /// When silences ended, and how long they were.
+    silences: VecDeque<(Timestamp, Duration)>,
 }
 
+/// Shorter silences explain nothing and are not kept.
+const SILENCE_MIN: Duration = Duration::from_millis(500);
+/// Silences that ended before are forgotten: no hold or delay of a run is longer.
+const SILENCE_LIFE: Duration = Duration::from_secs(60);
+
 impl Contact {
+    /// A peer that is expected from `start` on.
     pub(crate) fn since(start: Timestamp) -> Self {
         Self {
-            last: start,
-            longest: Duration::ZERO,
+            last: Some(start),
+            silences: VecDeque::new(),
         }
     }
 
     pub(crate) fn touch(&mut self, now: Timestamp) {
-        self.longest = self.longest(now);
-        self.last = now;
+        let silence = self.present(now);
+        if silence >= SILENCE_MIN {
+            self.silences.push_back((now, silence));
+        }
+        while self
+            .silences
+            .front()
+            .is_some_and(|(end, _)| now.since(*end) > SILENCE_LIFE)
+        {
+            self.silences.pop_front();
+        }
+        self.last = Some(now);
     }
 
-    /// The longest silence, the present one included.
-    pub(crate) fn longest(&self, now: Timestamp) -> Duration {
-        self.longest.max(now.since(self.last))
+    /// How long the peer has been silent by now.
+    pub(crate) fn present(&self, now: Timestamp) -> Duration {
+        self.last.map_or(Duration::ZERO, |last| now.since(last))
+    }
+
+    /// The longest silence that lasts or ended no longer than `within` ago.
+    pub(crate) fn longest(&self, within: Duration, now: Timestamp) -> Duration {
+        let recent = self
+            .silences
+            .iter()
+            .filter(|(end, _)| now.since(*end) <= within);
+        recent
+            .map(|(_, silence)| *silence)
+            .fold(self.present(now), Duration::max)
     }
 }
 
@@ -175,21 +207,24 @@ impl Client {
         }
     }
 
-    /// Where it stands, for the table of what was tried.
-    pub(crate) fn stage(&self) -> Stage {
+    /// Where it stands, for the table of what was tried; `None` if nobody is there any more.
+    pub(crate) fn stage(&self) -> Option<Stage> {
+        if self.body == Body::Dead {
+            return None;
+        }
         if self.leaving || self.seats.values().any(|seat| seat.leaving) {
-            return Stage::Leaving;
+            return Some(Stage::Leaving);
         }
-        if self.body != Body::Running {
-            return Stage::Lost;
+        if self.body == Body::Silent {
+            return Some(Stage::Lost);
         }
-        match self.core.state() {
+        Some(match self.core.state() {
             State::Joining => Stage::Joining,
             State::Active(Liveness::Live) if self.seats.is_empty() => Stage::Seatless,
             State::Active(Liveness::Live) => Stage::Seated,
             State::Active(Liveness::Suspect) => Stage::Suspect,
             State::Active(Liveness::Detached) | State::Ended(_) | _ => Stage::Lost,
-        }
+        })
     }
 
     /// True if it runs and its session is open.
@@ -216,6 +251,7 @@ impl Seat {
         (group, kind): (usize, RoomKind),
         room: RoomId,
         (cursor, event): (u64, u64),
+        now: Timestamp,
     ) -> Self {
         Self {
             group,
@@ -232,6 +268,8 @@ impl Seat {
             heard: BTreeMap::new(),
             newest: None,
             leaving: false,
+            taken_at: now,
+            latest: 0,
         }
     }
 }
@@ -332,17 +370,29 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_silence_counts_the_present_one() {
-        let mut contact = Contact::since(Timestamp::ZERO);
-        contact.touch(Timestamp::from_millis(300));
-        contact.touch(Timestamp::from_millis(400));
+    fn silences_count_while_they_last_and_for_a_while_after() {
+        let at = Timestamp::from_millis;
+        let within = Duration::from_secs(20);
+        let mut contact = Contact::default();
         assert_eq!(
-            contact.longest(Timestamp::from_millis(450)),
-            Duration::from_millis(300)
+            contact.longest(within, at(9_000)),
+            Duration::ZERO,
+            "never heard"
         );
+        for millis in [10_000, 13_000, 13_400] {
+            contact.touch(at(millis));
+        }
+        assert_eq!(contact.present(at(13_500)), Duration::from_millis(100));
+        assert_eq!(contact.longest(within, at(13_500)), Duration::from_secs(3));
+        assert_eq!(contact.longest(within, at(18_400)), Duration::from_secs(5));
+        contact.touch(at(13_500));
+        for seconds in 14..40 {
+            contact.touch(at(seconds * 1_000));
+        }
         assert_eq!(
-            contact.longest(Timestamp::from_millis(900)),
-            Duration::from_millis(500)
+            contact.longest(within, at(39_100)),
+            Duration::from_secs(1),
+            "forgotten"
         );
     }
 

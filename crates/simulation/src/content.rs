@@ -140,6 +140,15 @@ impl RoomKind {
         }
     }
 
+    /// How many lines the room told to all, if it tells any.
+    pub(crate) fn lines(self, view: &[u8]) -> Result<Option<u64>, Violation> {
+        match self {
+            Self::Arena => Ok(None),
+            Self::Chat => Ok(Some(read::<Board>("views can be read", view)?.said)),
+            Self::Witness => Ok(Some(read::<Book>("views can be read", view)?.lines)),
+        }
+    }
+
     /// What a room says; `None` if rooms of this kind say nothing.
     pub(crate) fn heard(self, event: &[u8]) -> Result<Option<Heard>, Violation> {
         match self {

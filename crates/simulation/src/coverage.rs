@@ -14,7 +14,7 @@ pub enum Fault {
     Loss,
     /// It arrives twice.
     Duplication,
-    /// It arrives after datagrams that were sent later.
+    /// It is held back, so that later ones may overtake it.
     Reorder,
     /// It arrives changed or cut short.
     Corruption,
@@ -33,7 +33,7 @@ pub enum Stage {
     Seated,
     /// It suspects that the server is gone.
     Suspect,
-    /// It believes that the server is gone, or is itself silent or dead.
+    /// It believes that the server is gone, or does not run for a while.
     Lost,
     /// It gave a seat or the session back and waits for the answer, or has just ended.
     Leaving,
@@ -100,8 +100,9 @@ impl Default for Coverage {
 }
 
 impl Coverage {
-    /// Counts one datagram.
-    pub(crate) fn hit(&mut self, fault: Fault, stage: Stage) {
+    /// Counts one datagram, unless nobody is there any more whom it could matter to.
+    pub(crate) fn hit(&mut self, fault: Fault, stage: Option<Stage>) {
+        let Some(stage) = stage else { return };
         *self
             .hits
             .get_mut(cell(fault, stage))
@@ -163,7 +164,7 @@ mod tests {
         assert_eq!(coverage.unhit().count(), CELLS);
         for fault in Fault::ALL {
             for stage in Stage::ALL {
-                coverage.hit(fault, stage);
+                coverage.hit(fault, Some(stage));
             }
         }
         assert_eq!(coverage.unhit().count(), 0);
@@ -177,7 +178,8 @@ mod tests {
     #[test]
     fn runs_add_up_and_print_as_a_table() {
         let mut one = Coverage::default();
-        one.hit(Fault::Loss, Stage::Suspect);
+        one.hit(Fault::Loss, Some(Stage::Suspect));
+        one.hit(Fault::Loss, None);
         let mut both = one.clone();
         both.add(&one);
         assert_eq!(both.hits(Fault::Loss, Stage::Suspect), 2);

@@ -106,7 +106,7 @@ impl Network {
         &mut self,
         (client, direction): (usize, Direction),
         bytes: &[u8],
-        (stage, coverage): (Stage, &mut Coverage),
+        (stage, coverage): (Option<Stage>, &mut Coverage),
         now: Timestamp,
     ) -> Arrivals {
         let impairment = match direction {
@@ -171,7 +171,7 @@ impl Network {
         &mut self,
         (client, direction): (usize, Direction),
         impairment: Impairment,
-        (stage, coverage): (Stage, &mut Coverage),
+        (stage, coverage): (Option<Stage>, &mut Coverage),
         now: Timestamp,
     ) -> Timestamp {
         let at = now + impairment.delay + impairment.jitter.mul_f64(self.rng.unit());
@@ -189,7 +189,7 @@ impl Network {
         bytes: &[u8],
         twin: Option<usize>,
         impairment: Impairment,
-        (stage, coverage): (Stage, &mut Coverage),
+        (stage, coverage): (Option<Stage>, &mut Coverage),
     ) -> Datagram {
         let mut buffer = self.spare.pop().unwrap_or_default();
         buffer.clear();
@@ -264,7 +264,7 @@ mod tests {
             .flat_map(|number| {
                 let now = Timestamp::from_millis(number);
                 let bytes = number.to_be_bytes();
-                let cell = (Stage::Seated, &mut coverage);
+                let cell = (Some(Stage::Seated), &mut coverage);
                 network.send((0, Direction::Up), &bytes, cell, now)
             })
             .flatten()
@@ -343,7 +343,7 @@ mod tests {
         let mut network = Network::new(CLEAN, CLEAN, Rng::from_number(1));
         let mut coverage = Coverage::default();
         let mut arrives = |network: &mut Network, client, direction| {
-            let cell = (Stage::Lost, &mut coverage);
+            let cell = (Some(Stage::Lost), &mut coverage);
             network.send((client, direction), b"x", cell, Timestamp::ZERO)[0].is_some()
         };
         network.cut(1, Direction::Up);
@@ -365,7 +365,7 @@ mod tests {
         };
         let mut network = Network::new(twice, CLEAN, Rng::from_number(1));
         let mut coverage = Coverage::default();
-        let cell = (Stage::Seated, &mut coverage);
+        let cell = (Some(Stage::Seated), &mut coverage);
         let [first, copy] = network.send((0, Direction::Up), b"x", cell, Timestamp::ZERO);
         let (first, copy) = (first.unwrap().1, copy.unwrap().1);
         assert!(!network.was_taken(&copy));

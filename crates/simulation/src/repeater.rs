@@ -16,6 +16,7 @@ use rejoin_protocol::room_message::RoomMessage;
 use rejoin_protocol::{Connection, PlayerId, RequestId, Rng, RoomId, SeatId, Timestamp};
 
 use crate::content::Mark;
+use crate::coverage::Stage;
 use crate::model::Arrival;
 use crate::options::RoomKind;
 use crate::report::{Violation, ensure};
@@ -85,6 +86,16 @@ impl Repeater {
     /// As the server names it; known from the first session on.
     pub(crate) fn id(&self) -> Option<PlayerId> {
         self.id
+    }
+
+    /// Where it stands, for the table of what was tried.
+    pub(crate) fn stage(&self) -> Option<Stage> {
+        match &self.link {
+            Link::Joining { .. } => Some(Stage::Joining),
+            Link::Open(_) if self.seat.is_none() => Some(Stage::Seatless),
+            Link::Open(_) => Some(Stage::Seated),
+            Link::Over => None,
+        }
     }
 
     /// The room it sits in.

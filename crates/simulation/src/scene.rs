@@ -19,6 +19,8 @@ pub(crate) struct Scene {
     pub(crate) lives: Lives,
     pub(crate) records: RoomRecords,
     pub(crate) phase: Phase,
+    /// When the faults ended.
+    pub(crate) healed_at: Timestamp,
     pub(crate) now: Timestamp,
 }
 

@@ -310,10 +310,11 @@ impl Wiring {
             let Some(repeater) = &mut self.repeater else {
                 return Ok(());
             };
+            let stage = repeater.stage();
             if !repeater.poll_transmit(&mut self.out, now) {
                 break;
             }
-            self.carry((GUEST, FIRST_PORT, Direction::Up), Stage::Seated);
+            self.carry((GUEST, FIRST_PORT, Direction::Up), stage);
         }
         let (Some(repeater), Some((player, room))) = (&mut self.repeater, &mut self.cast.guest)
         else {
@@ -334,7 +335,7 @@ impl Wiring {
     }
 
     /// Gives the polled datagram to the network and plans its arrivals.
-    fn carry(&mut self, (client, port, direction): (usize, u16, Direction), stage: Stage) {
+    fn carry(&mut self, (client, port, direction): (usize, u16, Direction), stage: Option<Stage>) {
         let player = match client {
             GUEST => self.cast.players.len(),
             _ => self.cast.client(client).player,
@@ -401,7 +402,7 @@ impl Wiring {
                 Violation::new("the server answers whom it heard", to.to_string())
             })?;
             let stage = match client {
-                GUEST => Stage::Seated,
+                GUEST => self.repeater.as_ref().and_then(Repeater::stage),
                 _ => self.cast.client(client).stage(),
             };
             self.carry((client, to.port(), Direction::Down), stage);

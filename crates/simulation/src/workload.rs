@@ -104,7 +104,12 @@ pub(crate) fn send(
             scene.counters.inputs += 1;
             scene.lives.sent((room, id), number, &input)?;
         }
-        Ok(None) => scene.counters.latest += 1,
+        Ok(None) => {
+            scene.counters.latest += 1;
+            if let Some(held) = client.seats.get_mut(&seat) {
+                held.latest = counter;
+            }
+        }
         Err(SendError::QueueFull) => {
             scene.counters.backpressure += 1;
             return Ok(());

@@ -66,6 +66,7 @@ impl World {
             lives: Lives::default(),
             records: RoomRecords::default(),
             phase: Phase::Faults,
+            healed_at: Timestamp::ZERO,
             now: Timestamp::ZERO,
         };
         let repeater = cast.guest.as_ref();
@@ -292,6 +293,7 @@ impl World {
 
     fn heal(&mut self) -> Result<(), Violation> {
         self.wiring.scene.phase = Phase::Healing;
+        self.wiring.scene.healed_at = self.wiring.scene.now;
         self.wiring.network.heal();
         for client in 0..self.wiring.cast.clients.len() {
             self.rouse(client)?;
@@ -315,6 +317,7 @@ impl World {
             let seats: Vec<SeatId> = cast.client(client).seats.keys().copied().collect();
             for seat in seats {
                 workload::send(cast, scene, (client, seat), true)?;
+                workload::send(cast, scene, (client, seat), false)?;
             }
             self.wiring.drain(client)?;
         }
@@ -408,7 +411,7 @@ fn draw_player(name: String, wishes: Vec<Wish>, rng: &mut Rng) -> Player {
         client: None,
         wishes,
         inputs: 0,
-        reached: Contact::since(Timestamp::ZERO),
+        reached: Contact::default(),
         has_left: false,
     }
 }

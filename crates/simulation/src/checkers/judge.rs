@@ -73,9 +73,36 @@ fn judge_seat(
         "views keep coming",
         || format!("{}: newest {age:?} ago", told()),
     )?;
-    if !seat.kind.counts() {
-        return judge_alike(cast, (client, id, seat));
-    }
+    judge_lines(scene, seat, &newest.view)
+        .and_then(|()| judge_rows(cast, scene, (client, id, seat), player))?;
+    judge_alike(cast, (client, id, seat))
+}
+
+/// All that the room told to all must have been told here.
+fn judge_lines(scene: &Scene, seat: &Seat, view: &[u8]) -> Result<(), Violation> {
+    let Some(told) = seat.kind.lines(view)? else {
+        return Ok(());
+    };
+    let heard = seat.line.map(|(_, number)| number);
+    let is_new = scene.now.since(seat.taken_at) < NEW_FOR;
+    let complete = heard.map_or(told == 0 || is_new, |heard| heard >= told);
+    ensure(complete, "every event arrives", || {
+        format!("{}: line {heard:?} of {told}", seat.room)
+    })
+}
+
+/// The rows of a view must show all that was done.
+fn judge_rows(
+    cast: &Cast,
+    scene: &Scene,
+    (client, id, seat): (usize, SeatId, &Seat),
+    player: PlayerId,
+) -> Result<(), Violation> {
+    let room = seat.room;
+    let told = || format!("client {client}, {id:?} in {room}");
+    let Some(newest) = seat.newest.as_ref().filter(|_| seat.kind.counts()) else {
+        return Ok(());
+    };
     let rows = seat.kind.rows(&newest.view)?;
     let sitting = members(cast, room);
     for member in &sitting {
@@ -96,13 +123,17 @@ fn judge_seat(
             },
         )?;
     }
-    let ghost = rows.iter().find(|row| !sitting.contains(&row.player));
-    // A held seat stays in view; a player who sits nowhere and never left is none.
-    let explained = ghost.is_none_or(|row| cast.by_id(row.player).is_some());
-    ensure(explained, "rooms show players only", || {
+    let own = rows.iter().find(|row| row.player == player);
+    let latest = own.map_or(0, |row| row.latest);
+    ensure(
+        latest >= seat.latest,
+        "the newest latest input arrives",
+        || format!("{}: {latest} is shown, {} was sent", told(), seat.latest),
+    )?;
+    let ghost = rows.iter().find(|row| cast.by_id(row.player).is_none());
+    ensure(ghost.is_none(), "rooms show players only", || {
         format!("{}: {ghost:?}", told())
-    })?;
-    judge_alike(cast, (client, id, seat))
+    })
 }
 
 /// Rooms without a clock must show all members the very same.
@@ -118,18 +149,12 @@ fn judge_alike(cast: &Cast, (client, id, seat): (usize, SeatId, &Seat)) -> Resul
         } else {
             same
         };
-        let lines = (held.line.map(|line| line.0), seat.line.map(|line| line.0));
-        let heard = lines.0 == lines.1 || lines.0.is_none() || lines.1.is_none();
-        ensure(
-            alike && heard,
-            "all members of a room hold the same view",
-            || {
-                format!(
-                    "clients {client} and {other} in {}: {id:?} at {} and {}, lines {lines:?}",
-                    seat.room, seat.sequence, held.sequence
-                )
-            },
-        )?;
+        ensure(alike, "all members of a room hold the same view", || {
+            format!(
+                "clients {client} and {other} in {}: {id:?} at {} and {}",
+                seat.room, seat.sequence, held.sequence
+            )
+        })?;
     }
     Ok(())
 }
@@ -174,3 +199,5 @@ fn seats_in(cast: &Cast, room: RoomId) -> impl Iterator<Item = (usize, &Seat)> {
 const STALE_AFTER: Duration = Duration::from_millis(2_500);
 /// How far members of a ticking room may be apart, in snapshots: a second at 30 Hz.
 const SPREAD_MAX: u64 = 30;
+/// How long a seat may be without a line in a room that speaks: two beats of the witness.
+const NEW_FOR: Duration = Duration::from_secs(6);

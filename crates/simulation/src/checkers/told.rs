@@ -226,7 +226,7 @@ fn seated(
             format!("client {client} in {room}")
         })?;
     }
-    let hold_over = own.reached.longest(scene.now) >= scene.options.seat_hold;
+    let hold_over = own.reached.longest(HOLD_WITHIN, scene.now) >= scene.options.seat_hold;
     if hold_over || own.has_left || scene.rooms.may_be_closed(room) {
         scene.lives.may_end(room, player);
     }
@@ -242,7 +242,7 @@ fn seated(
         Arrival::New
     };
     scene.lives.seated((room, player), cursor, arrival)?;
-    let fresh = Seat::new((group, kind), room, (cursor, event));
+    let fresh = Seat::new((group, kind), room, (cursor, event), scene.now);
     take_seat(cast.client_mut(client), seat, before, fresh)
 }
 
@@ -296,14 +296,15 @@ fn seat_changed(
         return ensure(expected, "members are players", told);
     };
     ensure(of.name == name, "members are called by their names", told)?;
-    let silent = of.reached.longest(scene.now);
+    let silent = of.reached.longest(TOLD_WITHIN, scene.now);
+    let held_for = of.reached.longest(HOLD_WITHIN, scene.now);
     let room = cast.client(client).seats.get(&id).map(|seat| seat.room);
     let may_be_lost = room.is_some_and(|room| scene.lives.may_have_ended(room, player));
     let fits = match change {
         SeatChange::Joined | SeatChange::Returned => true,
         SeatChange::Suspect => silent >= SUSPECT_AFTER_MIN,
         SeatChange::Detached => silent >= DETACH_AFTER || starved(cast, scene, player),
-        SeatChange::Left => may_be_lost || of.has_left || silent >= scene.options.seat_hold,
+        SeatChange::Left => may_be_lost || of.has_left || held_for >= scene.options.seat_hold,
     };
     ensure(fits, "a player is believed gone only for cause", || {
         format!("{}; silent for {silent:?} at most", told())
@@ -338,7 +339,7 @@ fn link(
     client: usize,
     liveness: Liveness,
 ) -> Result<(), Violation> {
-    let silent = cast.client(client).heard.longest(scene.now);
+    let silent = cast.client(client).heard.present(scene.now);
     let fits = match liveness {
         Liveness::Live => true,
         Liveness::Suspect => silent >= SUSPECT_AFTER_MIN,
@@ -354,18 +355,23 @@ fn link(
 
 fn over(cast: &mut Cast, scene: &mut Scene, number: usize, ended: Ended) -> Result<(), Violation> {
     let client = cast.client(number);
-    let silent = client.heard.longest(scene.now);
+    let silent = client.heard.present(scene.now);
+    let starved = client.heard.longest(TOLD_WITHIN, scene.now);
     let is_newest = cast.player(client.player).client == Some(number);
     let fits = match &ended {
         Ended::Left => client.leaving,
-        Ended::Unreachable(_) => !client.was_connected && scene.phase == Phase::Faults,
+        // Most of its time to join lay before the end of the faults.
+        Ended::Unreachable(_) => {
+            let hindered = scene.now.since(scene.healed_at) < HINDERED_FOR;
+            !client.was_connected && (scene.phase == Phase::Faults || hindered)
+        }
         Ended::Closed(CloseReason::Replaced) => {
             scene.counters.replaced += 1;
             !is_newest
         }
         Ended::Closed(CloseReason::TimedOut) => silent >= DETACH_AFTER,
         // Its queue at the server overflowed while nothing got through.
-        Ended::Closed(CloseReason::Overloaded) => silent >= OVERFLOWS_AFTER,
+        Ended::Closed(CloseReason::Overloaded) => starved >= OVERFLOWS_AFTER,
         Ended::Closed(CloseReason::ServerStopping) => scene.phase == Phase::Stopping,
         Ended::Refused(refusal) => {
             scene.phase == Phase::Stopping && refusal.code == RefusalCode::Stopping
@@ -398,9 +404,15 @@ fn end_seat(cast: &mut Cast, scene: &mut Scene, (client, seat): (usize, SeatId))
 fn starved(cast: &Cast, scene: &Scene, player: PlayerId) -> bool {
     cast.clients.iter().any(|client| {
         cast.player(client.player).id == Some(player)
-            && client.heard.longest(scene.now) >= OVERFLOWS_AFTER
+            && client.heard.longest(TOLD_WITHIN, scene.now) >= OVERFLOWS_AFTER
     })
 }
 
+/// How late the news of a silence may be: as long as the longest outages delay it.
+const TOLD_WITHIN: Duration = Duration::from_secs(20);
+/// The same for the end of a hold, which is noticed when the player returns.
+const HOLD_WITHIN: Duration = Duration::from_secs(60);
+/// How long after the faults a join may still fail for them: one wait between hellos, and a trip.
+const HINDERED_FOR: Duration = Duration::from_secs(3);
 /// How long a path must be cut at least before reliable messages to a client overflow.
 const OVERFLOWS_AFTER: Duration = Duration::from_secs(3);
