@@ -61,6 +61,7 @@ pub(crate) struct Group {
 /// A running client, and what it was told.
 pub(crate) struct Client {
     pub(crate) player: usize,
+    pub(crate) started: Timestamp,
     pub(crate) core: Core,
     /// Its UDP port, which a router on the way may change.
     pub(crate) port: u16,
@@ -193,6 +194,7 @@ impl Client {
     pub(crate) fn new(player: usize, core: Core, now: Timestamp) -> Self {
         Self {
             player,
+            started: now,
             core,
             port: FIRST_PORT,
             body: Body::Running,

@@ -11,7 +11,7 @@ use rejoin_protocol::{
 
 use super::lookup::{known_seat, player_of, seat_mut};
 use super::shown::{View, said, viewed};
-use crate::cast::{Asked, Cast, Client, Seat};
+use crate::cast::{Asked, Cast, Client, Player, Seat};
 use crate::model::Arrival;
 use crate::report::{Violation, ensure};
 use crate::scene::{Phase, Scene};
@@ -226,7 +226,10 @@ fn seated(
             format!("client {client} in {room}")
         })?;
     }
-    let hold_over = own.reached.longest(HOLD_WITHIN, scene.now) >= scene.options.seat_hold;
+    let silent = own.reached.longest(HOLD_WITHIN, scene.now);
+    // A seat that the player's newest client does not claim is held no longer either.
+    let unclaimed = scene.now.since(cast.client(client).started);
+    let hold_over = silent.max(unclaimed) >= scene.options.seat_hold;
     if hold_over || own.has_left || scene.rooms.may_be_closed(room) {
         scene.lives.may_end(room, player);
     }
@@ -304,7 +307,12 @@ fn seat_changed(
         SeatChange::Joined | SeatChange::Returned => true,
         SeatChange::Suspect => silent >= SUSPECT_AFTER_MIN,
         SeatChange::Detached => silent >= DETACH_AFTER || starved(cast, scene, player),
-        SeatChange::Left => may_be_lost || of.has_left || held_for >= scene.options.seat_hold,
+        SeatChange::Left => {
+            may_be_lost
+                || of.has_left
+                || held_for >= scene.options.seat_hold
+                || room.is_some_and(|room| is_unclaimed(cast, scene, of, room))
+        }
     };
     ensure(fits, "a player is believed gone only for cause", || {
         format!("{}; silent for {silent:?} at most", told())
@@ -398,6 +406,16 @@ fn end_seat(cast: &mut Cast, scene: &mut Scene, (client, seat): (usize, SeatId))
     if let (Some(seat), Some(player)) = (cast.client_mut(client).seats.remove(&seat), player) {
         scene.lives.ended(seat.room, player);
     }
+}
+
+/// True if the player's newest client had the time of a hold to claim a seat in `room`, and has
+/// none.
+fn is_unclaimed(cast: &Cast, scene: &Scene, player: &Player, room: RoomId) -> bool {
+    player.client.is_some_and(|client| {
+        let client = cast.client(client);
+        let has_seat = client.seats.values().any(|seat| seat.room == room);
+        !has_seat && scene.now.since(client.started) >= scene.options.seat_hold
+    })
 }
 
 /// True if the server may have given up a connection of the player because nothing got through.
