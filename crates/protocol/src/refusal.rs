@@ -46,7 +46,7 @@ pub enum RefusalCode {
 pub struct Refusal {
     /// Why, for programs.
     pub code: RefusalCode,
-    /// Why, for people. At most [`REFUSAL_TEXT_MAX`](crate::limits::REFUSAL_TEXT_MAX) bytes.
+    /// Why, for people. At most [`REFUSAL_TEXT_MAX`] bytes.
     pub text: String,
     /// Milliseconds after which trying again may succeed; `None`: it will not.
     pub retry_after_ms: Option<u32>,

@@ -8,6 +8,9 @@ use crate::cli::{Seeds, SimulateArgs};
 use crate::exit::{Exit, Failure};
 use crate::output;
 
+/// From this many seeds on, every fault must have met every state of a client.
+const SWEEP: u64 = 200;
+
 /// Runs the command: stops at the first seed that fails.
 ///
 /// # Errors
@@ -67,7 +70,14 @@ fn many(seeds: Seeds, settings: &Settings) -> Result<(), Failure> {
         "{passed} seeds passed; {}",
         speed(simulated, start.elapsed())
     ));
-    Ok(())
+    if passed < SWEEP {
+        return Ok(());
+    }
+    let untried = coverage.unhit().next();
+    untried.map_or(Ok(()), |(fault, stage)| {
+        let text = format!("{fault:?} never met a client that was {stage:?}");
+        Err(Failure::new(Exit::CheckFailed, text))
+    })
 }
 
 /// Success, or what did not hold, with the events before it.
