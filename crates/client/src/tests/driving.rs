@@ -27,13 +27,18 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
         .block_on(work)
 }
 
-/// A client with a seat in the server's room.
-async fn seat(server: &mut Server) -> (Client, crate::RoomHandle<Arena>) {
+/// A client that the server has welcomed.
+async fn connect(server: &mut Server) -> Client {
     let address = server.address();
-    let client = server
+    server
         .during(Client::connect(&address, Permit::dev("ana")))
         .await
-        .unwrap();
+        .unwrap()
+}
+
+/// A client with a seat in the server's room.
+async fn seat(server: &mut Server) -> (Client, crate::RoomHandle<Arena>) {
+    let client = connect(server).await;
     let asking = tokio::spawn({
         let client = client.clone();
         async move { client.join_or_create::<Arena>(JoinSpec::any()).await }
@@ -151,11 +156,7 @@ fn a_seat_dropped_while_every_request_is_open_is_given_back_later() {
 fn a_seat_that_nobody_waits_for_any_more_is_given_back() {
     block_on(async {
         let mut server = Server::open();
-        let address = server.address();
-        let client = server
-            .during(Client::connect(&address, Permit::dev("ana")))
-            .await
-            .unwrap();
+        let client = connect(&mut server).await;
         let asking = tokio::spawn({
             let client = client.clone();
             async move {
@@ -177,11 +178,7 @@ fn a_seat_that_nobody_waits_for_any_more_is_given_back() {
 fn a_seat_whose_answer_nobody_looked_at_is_given_back() {
     block_on(async {
         let mut server = Server::open();
-        let address = server.address();
-        let client = server
-            .during(Client::connect(&address, Permit::dev("ana")))
-            .await
-            .unwrap();
+        let client = connect(&mut server).await;
         let mut asking = Box::pin(client.join_or_create::<Arena>(JoinSpec::any()));
         let asked = tokio::time::timeout(Duration::ZERO, asking.as_mut()).await;
         assert!(asked.is_err(), "nobody has answered yet");
@@ -211,11 +208,7 @@ fn a_seat_whose_answer_nobody_looked_at_is_given_back() {
 fn a_room_of_another_kind_is_given_back() {
     block_on(async {
         let mut server = Server::open();
-        let address = server.address();
-        let client = server
-            .during(Client::connect(&address, Permit::dev("ana")))
-            .await
-            .unwrap();
+        let client = connect(&mut server).await;
         let asking = tokio::spawn({
             let client = client.clone();
             async move {
