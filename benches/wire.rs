@@ -116,6 +116,7 @@ fn join(c: &mut Criterion) {
         server: server.public(),
         identity: StaticKeys::generate(&mut rng),
         permit: Permit::dev("ana"),
+        suites: Suite::ALL.to_vec(),
         receive_id: None,
         moment: 1,
     };

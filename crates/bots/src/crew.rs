@@ -8,7 +8,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
-use rejoin_client::{Core, Options as ClientOptions, Permit};
+use rejoin_client::{Core, Options as ClientOptions, Permit, suites_of_this_processor};
 use rejoin_protocol::crypto::StaticKeys;
 use rejoin_protocol::handshake::ClientHandshake;
 use rejoin_protocol::limits::JOIN_TIMEOUT;
@@ -130,6 +130,7 @@ impl<B: Behaviour> Crew<B> {
             server: self.options.server_key,
             identity: StaticKeys::generate(&mut rng),
             permit: Permit::dev(names::of_bot(bot, &self.tag)),
+            suites: suites_of_this_processor(),
             receive_id: Some(label.to_be_bytes()),
             join_timeout: JOIN_TIMEOUT,
             moment: wall_clock_micros(),

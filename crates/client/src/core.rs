@@ -60,6 +60,7 @@ impl Core {
             server: options.server,
             identity: options.identity,
             permit: options.permit,
+            suites: options.suites,
             receive_id: options.receive_id,
             moment: options.moment,
         };
@@ -326,7 +327,8 @@ impl Core {
             HandshakeError::Broken => {
                 self.end(Ended::Closed(CloseReason::ProtocolViolation), None);
             }
-            // Garbage, or someone else's: the wait goes on.
+            // Garbage, someone else's, or only a step of the way: the wait goes on.
+            HandshakeError::Cookie => {}
             HandshakeError::NotForUs => self.dropped += 1,
             _ => self.dropped += 1,
         }

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use rejoin_protocol::handshake::Permit;
 use rejoin_protocol::limits::LIST_MAX;
 use rejoin_protocol::message::{Answer, Filter, RoomCard};
 use rejoin_protocol::{LinkStats, PlayerId, RoomId, SessionId};
 use rejoin_room::Room;
 
 use crate::address::ServerAddress;
+use crate::credentials::Credentials;
 use crate::error::{ConnectError, RequestError};
 use crate::event::Ended;
 use crate::join_spec::JoinSpec;
@@ -37,7 +37,10 @@ impl Client {
     ///
     /// # Errors
     /// See [`ConnectError`].
-    pub async fn connect(address: &str, permit: Permit) -> Result<Self, ConnectError> {
+    pub async fn connect(
+        address: &str,
+        credentials: impl Into<Credentials>,
+    ) -> Result<Self, ConnectError> {
         let address: ServerAddress = address.parse()?;
         let place = (address.host.as_str(), address.port);
         let resolved = tokio::net::lookup_host(place).await;
@@ -46,7 +49,7 @@ impl Client {
             source,
         })?;
         let clock = Clock::start();
-        let (core, rng) = system::start(&address, permit, clock)?;
+        let (core, rng) = system::start(&address, credentials.into(), clock)?;
         let shared = Arc::new(Shared::new(core, rng));
         let mut task = Task::new(Arc::clone(&shared), clock, Route::new(addresses))?;
         task.join().await?;

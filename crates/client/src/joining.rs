@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rejoin_protocol::Timestamp;
 use rejoin_protocol::handshake::{ClientHandshake, Established, HandshakeError};
-use rejoin_protocol::limits::{HELLO_RETRY, HELLO_RETRY_MAX};
+use rejoin_protocol::limits::{COOKIES_AT_ONCE_MAX, HELLO_RETRY, HELLO_RETRY_MAX};
 
 /// A client that waits for the answer to its hello.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub(crate) struct Joining {
     /// When the only hello left; `None` before it, and again once there are two.
     only_hello: Option<Timestamp>,
     hellos: u32,
+    /// Cookies answered at once so far.
+    cookies: u32,
 }
 
 impl Joining {
@@ -34,6 +36,7 @@ impl Joining {
             join_timeout,
             only_hello: None,
             hellos: 0,
+            cookies: 0,
         }
     }
 
@@ -44,8 +47,25 @@ impl Joining {
         datagram: &[u8],
         now: Timestamp,
     ) -> Result<(Established, Option<Duration>), HandshakeError> {
-        let established = self.handshake.handle_reply(datagram)?;
-        Ok((established, self.only_hello.map(|sent| now.since(sent))))
+        match self.handshake.handle_reply(datagram) {
+            Ok(established) => Ok((established, self.only_hello.map(|sent| now.since(sent)))),
+            Err(error) => {
+                if error == HandshakeError::Cookie {
+                    self.on_cookie(now);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// The hello with its cookie leaves at once, and counts as the first.
+    fn on_cookie(&mut self, now: Timestamp) {
+        if self.cookies < COOKIES_AT_ONCE_MAX {
+            self.cookies += 1;
+            self.hellos = 0;
+            self.only_hello = None;
+            self.next_hello = now;
+        }
     }
 
     /// How long was tried in vain, once it is time to give up.

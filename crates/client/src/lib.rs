@@ -10,6 +10,7 @@ pub mod address;
 mod calls;
 mod control;
 pub mod core;
+mod credentials;
 #[cfg(feature = "driver")]
 mod driver;
 mod early;
@@ -45,6 +46,7 @@ mod views;
 
 pub use address::{AddressError, ServerAddress};
 pub use core::Core;
+pub use credentials::{Credentials, CredentialsError};
 #[cfg(feature = "driver")]
 pub use driver::Client;
 #[cfg(feature = "driver")]
@@ -58,5 +60,7 @@ pub use poll::PollClient;
 #[cfg(feature = "driver")]
 pub use room_handle::{RoomEvent, RoomHandle};
 pub use state::State;
+#[cfg(feature = "driver")]
+pub use system::suites_of_this_processor;
 
 pub use rejoin_protocol::handshake::Permit;

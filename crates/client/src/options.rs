@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rejoin_protocol::crypto::{PublicKey, StaticKeys};
+use rejoin_protocol::crypto::{PublicKey, StaticKeys, Suite};
 use rejoin_protocol::handshake::Permit;
 use rejoin_protocol::limits::JOIN_TIMEOUT;
 
@@ -15,6 +15,8 @@ pub struct Options {
     pub identity: StaticKeys,
     /// Leave to enter.
     pub permit: Permit,
+    /// The data suites to offer, the one liked best first. Default: all, AES first.
+    pub suites: Vec<Suite>,
     /// Label for this client's packets if its socket carries several.
     pub receive_id: Option<[u8; 4]>,
     /// How long to try to join. Default 10 s.
@@ -26,11 +28,12 @@ pub struct Options {
 impl Options {
     /// Options with the default timeout, for a socket that carries this client alone.
     #[must_use]
-    pub const fn new(server: PublicKey, identity: StaticKeys, permit: Permit, moment: u64) -> Self {
+    pub fn new(server: PublicKey, identity: StaticKeys, permit: Permit, moment: u64) -> Self {
         Self {
             server,
             identity,
             permit,
+            suites: Suite::ALL.to_vec(),
             receive_id: None,
             join_timeout: JOIN_TIMEOUT,
             moment,

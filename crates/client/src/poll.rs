@@ -25,13 +25,13 @@ use std::io::ErrorKind;
 use std::net::{ToSocketAddrs, UdpSocket};
 
 use rejoin_protocol::connection::SendError;
-use rejoin_protocol::handshake::Permit;
 use rejoin_protocol::message::CallId;
 use rejoin_protocol::{Rng, SeatId};
 use rejoin_room::Room;
 
 use crate::address::ServerAddress;
 use crate::core::Core;
+use crate::credentials::Credentials;
 use crate::error::{ConnectError, InputError};
 use crate::event::Event;
 use crate::join_spec::JoinSpec;
@@ -64,7 +64,10 @@ impl PollClient {
     ///
     /// # Errors
     /// See [`ConnectError`].
-    pub fn connect(address: &str, permit: Permit) -> Result<Self, ConnectError> {
+    pub fn connect(
+        address: &str,
+        credentials: impl Into<Credentials>,
+    ) -> Result<Self, ConnectError> {
         let address: ServerAddress = address.parse()?;
         let resolved = (address.host.as_str(), address.port).to_socket_addrs();
         let addresses = resolved.map_err(|source| ConnectError::Resolve {
@@ -74,7 +77,7 @@ impl PollClient {
         let mut route = Route::new(addresses);
         let socket = route.open().map_err(ConnectError::Socket)?;
         let clock = Clock::start();
-        let (core, rng) = system::start(&address, permit, clock)?;
+        let (core, rng) = system::start(&address, credentials.into(), clock)?;
         let buffer = Box::new([0; DATAGRAM_BUFFER]);
         Ok(Self {
             core,

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use rejoin_protocol::crypto::StaticKeys;
-use rejoin_protocol::handshake::Permit;
+use rejoin_protocol::crypto::{StaticKeys, Suite};
 use rejoin_protocol::{Rng, Timestamp};
 
 use crate::address::ServerAddress;
 use crate::core::Core;
+use crate::credentials::Credentials;
 use crate::error::ConnectError;
 use crate::options::Options;
 
@@ -40,26 +40,45 @@ impl Clock {
 /// Longest sleep of a driver: far below what timers can hold, and waking up costs nothing.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
-/// A joining client of the address's server, with keys of its own, and a generator for more.
+/// A joining client of the address's server, and a generator for more chance.
 pub(crate) fn start(
     address: &ServerAddress,
-    permit: Permit,
+    credentials: Credentials,
     clock: Clock,
 ) -> Result<(Core, Rng), ConnectError> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(ConnectError::Entropy)?;
     let rng = Rng::from_seed(seed);
-    let identity = StaticKeys::generate(&mut rng.fork("identity"));
-    let options = Options::new(address.key, identity, permit, moment());
+    let Credentials { permit, identity } = credentials;
+    let identity = identity.unwrap_or_else(|| StaticKeys::generate(&mut rng.fork("identity")));
+    let mut options = Options::new(address.key, identity, permit, moment());
+    options.suites = suites_of_this_processor();
     let core = Core::new(options, rng.fork("core"), clock.now());
     Ok((core, rng.fork("requests")))
+}
+
+/// All data suites, first the one that is faster here: without AES in the processor, AES in software
+/// costs several times `ChaCha20`.
+#[must_use]
+pub fn suites_of_this_processor() -> Vec<Suite> {
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    let has_aes = std::is_x86_feature_detected!("aes");
+    #[cfg(target_arch = "aarch64")]
+    let has_aes = std::arch::is_aarch64_feature_detected!("aes");
+    #[cfg(not(any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64")))]
+    let has_aes = false;
+    let mut suites = Suite::ALL.to_vec();
+    if !has_aes {
+        suites.reverse();
+    }
+    suites
 }
 
 /// Wall clock in microseconds.
 fn moment() -> u64 {
     #[expect(clippy::disallowed_methods, reason = "the driver is where time enters")]
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    // A clock before 1970 orders nothing; the identity is fresh, so any number will do.
+    // A clock before 1970 orders nothing: with a fresh identity any number will do.
     since.map_or(0, |since| {
         u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
     })

@@ -1,24 +1,25 @@
 //! Admission: decides which datagrams from unknown peers deserve state.
 //!
-//! Called by the shard for every hello. It answers with a reply, with a sealed refusal, or with
-//! nothing, and never with more bytes than it was sent. What it keeps is bounded: pending
+//! Called by the shard for every hello. It answers with a reply, with a sealed refusal, with a cookie,
+//! or with nothing, and never with more bytes than it was sent. What it keeps is bounded: pending
 //! joins by number and time (a repeated hello renews its join, up to a client's own patience), seen
 //! hellos by number. A session changes only when a packet under
 //! the new keys confirms the join; that is not decided here.
 
 use std::net::SocketAddr;
 
-use rejoin_protocol::crypto::{PublicKey, hash};
-use rejoin_protocol::handshake::{self, HelloError, OpenHello, Permit, Welcome};
+use rejoin_protocol::crypto::PublicKey;
+use rejoin_protocol::handshake::{HelloError, OpenHello, ReceivedHello, Welcome};
 use rejoin_protocol::limits::{JOIN_TIMEOUT, PENDING_JOIN_LIFE};
-use rejoin_protocol::{Connection, Incarnation, Refusal, RefusalCode, Rng, SessionId, Timestamp};
+use rejoin_protocol::{Connection, Incarnation, Refusal, RefusalCode, Rng, Timestamp};
 use tracing::debug;
 
-use crate::config::{Auth, Config};
+use crate::auth::{OpenPermit, Proof};
 use crate::connections::{PendingJoin, Stage};
 use crate::hellos::{Hello, Judgement};
 use crate::house::House;
 use crate::keys::Slot;
+use crate::limits::UNPROVEN_JOINS_MAX;
 use crate::schedule::Due;
 
 /// Takes a hello through the gates, cheapest first. Gives what to send back, if anything.
@@ -44,7 +45,7 @@ fn take(
     rng: &mut Rng,
     now: Timestamp,
 ) -> Option<Vec<u8>> {
-    let hello = match handshake::open_hello(datagram, &house.config.keys, rng) {
+    let hello = match ReceivedHello::read(datagram, &house.config.keys.public()) {
         Ok(hello) => hello,
         Err(HelloError::Version { answer, .. }) => {
             house.stats.hellos_refused += 1;
@@ -52,11 +53,42 @@ fn take(
         }
         Err(problem) => return refused(house, &problem.to_string()),
     };
+    let proven = house.gate.is_proven(from, &hello, now);
+    let unproven = house.connections.pending().unproven;
+    if !proven && (unproven >= UNPROVEN_JOINS_MAX || !house.gate.spend(now)) {
+        house.stats.cookies_asked += 1;
+        return Some(house.gate.ask(from, &hello, now));
+    }
+    let permit = match hello.permit() {
+        Ok(permit) => house.config.auth.open(permit),
+        Err(problem) => return refused(house, &problem.to_string()),
+    };
+    // Saying why costs Diffie-Hellman too: a proven sender of forged permits gets only so much.
+    if proven && permit.is_err() && !house.gate.spend(now) {
+        return refused(house, "too many bad permits");
+    }
+    match hello.open(&house.config.keys, rng) {
+        Ok(hello) => judge(house, Applicant { from, proven }, (hello, permit), now),
+        Err(problem) => refused(house, &problem.to_string()),
+    }
+}
+
+/// Who asks to open a session.
+#[derive(Clone, Copy)]
+struct Applicant {
+    from: SocketAddr,
+    proven: bool,
+}
+
+fn judge(
+    house: &mut House,
+    applicant: Applicant,
+    (hello, permit): (OpenHello, Result<OpenPermit, Refusal>),
+    now: Timestamp,
+) -> Option<Vec<u8>> {
     match house.hellos.judge(&hello) {
         Judgement::Repeated { reply, slot } => {
-            if let Some(slot) = slot {
-                renew(house, slot, now);
-            }
+            renew(house, slot, now);
             Some(reply)
         }
         Judgement::Stale => refused(house, "an older hello"),
@@ -64,10 +96,10 @@ fn take(
             if let Some(slot) = replaces {
                 house.on_join_replaced(hello.identity, slot);
             }
-            if house.connections.pending() >= house.config.pending_joins_max {
+            if house.connections.pending().all >= house.config.pending_joins_max {
                 return refused(house, "too many pending joins");
             }
-            answer(house, from, hello, now)
+            answer(house, applicant, (hello, permit), now)
         }
     }
 }
@@ -90,13 +122,14 @@ fn refused(house: &mut House, why: &str) -> Option<Vec<u8>> {
 
 fn answer(
     house: &mut House,
-    from: SocketAddr,
-    hello: OpenHello,
+    applicant: Applicant,
+    (hello, permit): (OpenHello, Result<OpenPermit, Refusal>),
     now: Timestamp,
 ) -> Option<Vec<u8>> {
     let name = Hello::of(&hello);
+    let from = applicant.from;
     let mut reply = Vec::new();
-    match decide(house, &hello, now) {
+    match permit.and_then(|permit| decide(house, (name.identity, applicant), permit, now)) {
         Ok(join) => {
             let Some(id) = house.connections.next_id() else {
                 return refused(house, "every connection slot is in use");
@@ -105,42 +138,49 @@ fn answer(
                 version: hello.version,
                 suite: hello.suite.number(),
                 connection: id.0,
-                session: join.session,
+                session: join.visitor.session,
                 incarnation: join.incarnation,
                 epoch: house.config.epoch,
                 // Resuming comes with durable rooms; until then there is nothing to seal.
                 ticket: Vec::new(),
             };
-            debug!(session = %join.session, name = join.name, %from, "join is pending");
+            debug!(session = %join.visitor.session, name = join.visitor.name, %from, "join is pending");
             let accepted = hello.accept(&welcome, &mut reply);
             let connection = Connection::new(accepted.setup, None, now);
             let slot = house.connections.insert(connection, join, from);
             house.schedule.set(Due::Join(slot), now + PENDING_JOIN_LIFE);
-            house.hellos.remember(name, reply.clone(), Some(slot));
+            house.hellos.remember(name, slot, reply.clone());
         }
         Err(refusal) => {
             debug!(%refusal, %from, "join is refused");
             house.stats.hellos_refused += 1;
             hello.refuse(&refusal, &mut reply);
-            house.hellos.remember(name, reply.clone(), None);
         }
     }
     Some(reply)
 }
 
 /// What the join will do, or why it may not.
-fn decide(house: &House, hello: &OpenHello, now: Timestamp) -> Result<PendingJoin, Refusal> {
+fn decide(
+    house: &House,
+    (identity, applicant): (PublicKey, Applicant),
+    permit: OpenPermit,
+    now: Timestamp,
+) -> Result<PendingJoin, Refusal> {
     if house.stopping {
         return Err(Refusal::new(
             RefusalCode::Stopping,
             "the server is shutting down",
         ));
     }
-    let name = check_permit(house.config.auth, &hello.permit)?;
-    let session = session_id(&house.config, &name, hello.identity);
+    let visitor = permit.admit(Proof {
+        identity,
+        now_unix_s: house.config.unix_s(now),
+        session_secret: &house.config.session_secret,
+    })?;
     let known = house
         .sessions
-        .find(session)
+        .find(visitor.session)
         .and_then(|key| house.sessions.get(key));
     if known.is_none() && house.sessions.len() >= house.config.sessions_max {
         let most = house.config.sessions_max;
@@ -152,49 +192,23 @@ fn decide(house: &House, hello: &OpenHello, now: Timestamp) -> Result<PendingJoi
         .map_or(Incarnation::default(), |session| session.incarnation)
         .next();
     Ok(PendingJoin {
-        identity: hello.identity,
-        session,
-        name,
+        identity,
+        visitor,
         incarnation,
+        proven: applicant.proven,
         since: now,
     })
-}
-
-/// The player's name, if the permit is good.
-fn check_permit(auth: Auth, permit: &Permit) -> Result<String, Refusal> {
-    match (auth, permit) {
-        (Auth::Dev, Permit::Dev { name }) if name.trim().is_empty() => {
-            let text = "a player's name is not blank";
-            Err(Refusal::new(RefusalCode::PermitRefused, text))
-        }
-        (Auth::Dev, Permit::Dev { name }) => match permit.check() {
-            Ok(()) => Ok(name.clone()),
-            Err(problem) => Err(Refusal::new(
-                RefusalCode::PermitRefused,
-                problem.to_string(),
-            )),
-        },
-        (Auth::Dev, _) => {
-            let text = "this server takes only development permits";
-            Err(Refusal::new(RefusalCode::PermitRefused, text))
-        }
-    }
-}
-
-/// The session of a player: the same one for the same name and key, after a restart too.
-fn session_id(config: &Config, name: &str, identity: PublicKey) -> SessionId {
-    let parts: [&[u8]; 3] = [b"dev", name.as_bytes(), &identity.0];
-    SessionId(hash::keyed_short(&config.session_secret, &parts))
 }
 
 #[cfg(test)]
 mod tests {
     use rejoin_protocol::CloseReason;
-    use rejoin_protocol::crypto::StaticKeys;
-    use rejoin_protocol::handshake::{ClientHandshake, HandshakeOptions};
+    use rejoin_protocol::crypto::{StaticKeys, Suite};
+    use rejoin_protocol::handshake::{ClientHandshake, HandshakeOptions, Permit};
     use rejoin_protocol::limits::NAME_MAX;
 
     use super::*;
+    use crate::config::Config;
 
     fn house(pending_joins_max: usize) -> House {
         let mut config = Config::new(StaticKeys::development(), [7; 32]);
@@ -208,6 +222,7 @@ mod tests {
             server: StaticKeys::development().public(),
             identity: StaticKeys::generate(&mut rng),
             permit: Permit::dev(name),
+            suites: Suite::ALL.to_vec(),
             receive_id: None,
             moment,
         };
@@ -229,7 +244,7 @@ mod tests {
         let stages = house.connections.iter().map(|(_, peer)| &peer.stage);
         stages
             .filter_map(|stage| match stage {
-                Stage::Pending(join) => Some(join.name.as_str()),
+                Stage::Pending(join) => Some(join.visitor.name.as_str()),
                 Stage::Active(_) | Stage::Closing => None,
             })
             .collect()
@@ -275,11 +290,11 @@ mod tests {
 
     #[test]
     fn names_are_printable_and_bounded() {
-        let check = |name: &str| check_permit(Auth::Dev, &Permit::dev(name)).map_err(|r| r.code);
-        assert_eq!(check("ana"), Ok("ana".to_owned()));
-        assert_eq!(check(&"x".repeat(NAME_MAX)), Ok("x".repeat(NAME_MAX)));
-        for name in ["", "  ", "a\nb", &"x".repeat(NAME_MAX + 1)] {
-            assert_eq!(check(name), Err(RefusalCode::PermitRefused), "{name:?}");
+        let mut house = house(4);
+        let longest = "x".repeat(NAME_MAX);
+        for name in ["ana", &longest] {
+            take(&mut house, &hello(name, 1), Timestamp::ZERO).unwrap();
         }
+        assert_eq!(pending_names(&house), ["ana", &longest]);
     }
 }

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use rejoin_protocol::Epoch;
 use rejoin_protocol::crypto::StaticKeys;
+use rejoin_protocol::{Epoch, Timestamp};
+
+use crate::auth::Auth;
 
 /// Settings of a shard, checked by the shell that made them.
 #[derive(Clone)]
@@ -15,6 +17,9 @@ pub struct Config {
     pub session_secret: [u8; 32],
     /// Who may open a session.
     pub auth: Auth,
+    /// The wall clock when the shard's own clock stood at zero, as time since 1970. Read once: the
+    /// clock may jump later, and no session notices.
+    pub unix_start: Duration,
     /// This process among the owners of its data.
     pub epoch: Epoch,
     /// Byte 0 of every connection id of this shard.
@@ -35,14 +40,6 @@ pub struct Config {
     pub idle_session_hold: Duration,
 }
 
-/// Who may open a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Auth {
-    /// Everyone: for loopback only.
-    Dev,
-}
-
 impl Config {
     /// Defaults with `keys` and `session_secret`.
     #[must_use]
@@ -51,6 +48,7 @@ impl Config {
             keys,
             session_secret,
             auth: Auth::Dev,
+            unix_start: Duration::ZERO,
             epoch: Epoch(1),
             shard: 0,
             sessions_max: 4_096,
@@ -60,6 +58,13 @@ impl Config {
             empty_room_hold: Duration::from_secs(10),
             idle_session_hold: Duration::from_secs(600),
         }
+    }
+}
+
+impl Config {
+    /// Seconds since 1970 at `now`.
+    pub(crate) fn unix_s(&self, now: Timestamp) -> u64 {
+        (self.unix_start + Duration::from_nanos(now.as_nanos())).as_secs()
     }
 }
 

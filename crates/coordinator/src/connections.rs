@@ -8,10 +8,9 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use rejoin_protocol::crypto::PublicKey;
-use rejoin_protocol::{
-    CloseReason, Connection, ConnectionId, Incarnation, Rng, SessionId, Timestamp,
-};
+use rejoin_protocol::{CloseReason, Connection, ConnectionId, Incarnation, Rng, Timestamp};
 
+use crate::auth::Visitor;
 use crate::connection_ids::{ConnectionIds, Label, SLOT_BITS};
 use crate::keys::{Key, SessionKey, Slot};
 
@@ -25,7 +24,7 @@ pub(crate) struct Connections {
     places: Vec<Place>,
     /// Free places, the one freed first at the front: an old label fits again as late as possible.
     free: VecDeque<u32>,
-    pending: usize,
+    pending: PendingJoins,
     /// Connections that may have something to send.
     ready: VecDeque<Slot>,
     /// Connections that could not be sent something they must not miss.
@@ -64,11 +63,32 @@ pub(crate) enum Stage {
 #[derive(Clone, Debug)]
 pub(crate) struct PendingJoin {
     pub(crate) identity: PublicKey,
-    pub(crate) session: SessionId,
-    pub(crate) name: String,
+    pub(crate) visitor: Visitor,
     pub(crate) incarnation: Incarnation,
+    /// True if its sender has shown a cookie.
+    pub(crate) proven: bool,
     /// When its hello was first heard.
     pub(crate) since: Timestamp,
+}
+
+/// How many joins are pending.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PendingJoins {
+    pub(crate) all: usize,
+    /// Those whose sender has not shown that it receives at its address.
+    pub(crate) unproven: usize,
+}
+
+impl PendingJoins {
+    fn add(&mut self, join: &PendingJoin) {
+        self.all += 1;
+        self.unproven += usize::from(!join.proven);
+    }
+
+    fn remove(&mut self, join: &PendingJoin) {
+        self.all -= 1;
+        self.unproven -= usize::from(!join.proven);
+    }
 }
 
 impl Connections {
@@ -78,7 +98,7 @@ impl Connections {
             ids: ConnectionIds::new(shard, rng),
             places: Vec::new(),
             free: VecDeque::new(),
-            pending: 0,
+            pending: PendingJoins::default(),
             ready: VecDeque::new(),
             doomed: Vec::new(),
         }
@@ -90,7 +110,7 @@ impl Connections {
     }
 
     /// How many are pending.
-    pub(crate) const fn pending(&self) -> usize {
+    pub(crate) const fn pending(&self) -> PendingJoins {
         self.pending
     }
 
@@ -111,6 +131,7 @@ impl Connections {
         join: PendingJoin,
         path: SocketAddr,
     ) -> Slot {
+        self.pending.add(&join);
         let stage = Stage::Pending(join);
         let peer = Some(Box::new(Peer {
             connection,
@@ -118,7 +139,6 @@ impl Connections {
             path,
             ready: false,
         }));
-        self.pending += 1;
         if let Some(slot) = self.free.pop_front() {
             self.place_mut(slot)
                 .expect("a free place was once filled")
@@ -162,7 +182,7 @@ impl Connections {
         let peer = self.get_mut(slot)?;
         match std::mem::replace(&mut peer.stage, Stage::Closing) {
             Stage::Pending(join) => {
-                self.pending -= 1;
+                self.pending.remove(&join);
                 Some(join)
             }
             other @ (Stage::Active(_) | Stage::Closing) => {
@@ -188,8 +208,8 @@ impl Connections {
         self.mark_ready(slot);
         match before {
             Stage::Active(session) => Some(session),
-            Stage::Pending(_) => {
-                self.pending -= 1;
+            Stage::Pending(join) => {
+                self.pending.remove(&join);
                 None
             }
             Stage::Closing => None,
@@ -203,8 +223,8 @@ impl Connections {
         place.generation = ConnectionIds::next_generation(place.generation);
         self.free.push_back(slot.index());
         match peer.stage {
-            Stage::Pending(_) => {
-                self.pending -= 1;
+            Stage::Pending(join) => {
+                self.pending.remove(&join);
                 None
             }
             Stage::Active(session) => Some(session),
@@ -256,10 +276,13 @@ impl Connections {
 
     /// Checks that the counts agree.
     pub(crate) fn check(&self) {
-        let pending = self
-            .iter()
-            .filter(|(_, peer)| matches!(peer.stage, Stage::Pending(_)));
-        assert_eq!(pending.count(), self.pending, "pending joins are counted");
+        let mut pending = PendingJoins::default();
+        for (_, peer) in self.iter() {
+            if let Stage::Pending(join) = &peer.stage {
+                pending.add(join);
+            }
+        }
+        assert_eq!(pending, self.pending, "pending joins are counted");
         assert_eq!(self.iter().count(), self.len(), "free places are empty");
         assert!(self.places.len() <= SLOTS_MAX, "slots are bounded");
         let ready = self.iter().filter(|(_, peer)| peer.ready).count();

@@ -24,10 +24,8 @@ struct Seen {
     moment: u64,
     fingerprint: [u8; 16],
     age: u64,
-    /// What it was answered, while that may help.
-    reply: Option<Vec<u8>>,
-    /// The pending connection it made.
-    slot: Option<Slot>,
+    /// The pending connection it made and the reply that said so, until it is confirmed.
+    pending: Option<(Slot, Vec<u8>)>,
 }
 
 /// What a hello is, next to those before it.
@@ -36,7 +34,7 @@ pub(crate) enum Judgement {
     /// Newer than all before. The pending connection of the one before is of no use any more.
     New { replaces: Option<Slot> },
     /// The newest again: answer as before, and wait for its confirmation anew.
-    Repeated { reply: Vec<u8>, slot: Option<Slot> },
+    Repeated { reply: Vec<u8>, slot: Slot },
     /// Older, or already used: silence.
     Stale,
 }
@@ -63,20 +61,21 @@ impl Hellos {
         };
         if moment > seen.moment {
             return Judgement::New {
-                replaces: seen.slot,
+                replaces: seen.pending.as_ref().map(|(slot, _)| *slot),
             };
         }
-        match &seen.reply {
-            Some(reply) if fingerprint == seen.fingerprint => Judgement::Repeated {
+        match &seen.pending {
+            Some((slot, reply)) if fingerprint == seen.fingerprint => Judgement::Repeated {
                 reply: reply.clone(),
-                slot: seen.slot,
+                slot: *slot,
             },
             Some(_) | None => Judgement::Stale,
         }
     }
 
-    /// Remembers a hello and its answer.
-    pub(crate) fn remember(&mut self, hello: Hello, reply: Vec<u8>, slot: Option<Slot>) {
+    /// Remembers a hello, the pending connection it made, and its reply. Refused ones are not worth
+    /// memory: the same hello is refused again.
+    pub(crate) fn remember(&mut self, hello: Hello, slot: Slot, reply: Vec<u8>) {
         let Hello {
             identity,
             moment,
@@ -88,8 +87,7 @@ impl Hellos {
             moment,
             fingerprint,
             age,
-            reply: Some(reply),
-            slot,
+            pending: Some((slot, reply)),
         };
         if let Some(before) = self.by_identity.insert(identity, seen) {
             self.by_age.remove(&before.age);
@@ -105,15 +103,14 @@ impl Hellos {
     /// The join was confirmed: its hello will not be answered again.
     pub(crate) fn on_confirmed(&mut self, identity: PublicKey) {
         if let Some(seen) = self.by_identity.get_mut(&identity) {
-            seen.reply = None;
-            seen.slot = None;
+            seen.pending = None;
         }
     }
 
     /// The join in `slot` was not confirmed in time: the same hello may try again.
     pub(crate) fn on_expired(&mut self, identity: PublicKey, slot: Slot) {
         if let Some(seen) = self.by_identity.get(&identity)
-            && seen.slot == Some(slot)
+            && seen.pending.as_ref().is_some_and(|(of, _)| *of == slot)
         {
             self.by_age.remove(&seen.age);
             self.by_identity.remove(&identity);
@@ -185,12 +182,12 @@ mod tests {
             judge(&hellos, hello(1, 5)),
             Judgement::New { replaces: None }
         );
-        hellos.remember(hello(1, 5), vec![1], Some(slot));
+        hellos.remember(hello(1, 5), slot, vec![1]);
         assert_eq!(
             judge(&hellos, hello(1, 5)),
             Judgement::Repeated {
                 reply: vec![1],
-                slot: Some(slot)
+                slot,
             }
         );
         assert_eq!(judge(&hellos, hello(1, 4)), Judgement::Stale);
@@ -211,8 +208,8 @@ mod tests {
     fn a_confirmed_hello_is_used_up_and_an_expired_one_is_not() {
         let mut hellos = Hellos::new(4);
         let slot = Slot::from_index(7);
-        hellos.remember(hello(1, 5), vec![1], Some(slot));
-        hellos.remember(hello(2, 5), vec![2], Some(slot));
+        hellos.remember(hello(1, 5), slot, vec![1]);
+        hellos.remember(hello(2, 5), slot, vec![2]);
         hellos.on_confirmed(PublicKey([1; 32]));
         hellos.on_expired(PublicKey([2; 32]), slot);
         assert_eq!(judge(&hellos, hello(1, 5)), Judgement::Stale);
@@ -226,10 +223,10 @@ mod tests {
     #[test]
     fn the_identity_heard_of_longest_ago_is_forgotten_first() {
         let mut hellos = Hellos::new(2);
-        hellos.remember(hello(1, 1), vec![], None);
-        hellos.remember(hello(2, 1), vec![], None);
-        hellos.remember(hello(1, 2), vec![], None);
-        hellos.remember(hello(3, 1), vec![], None);
+        hellos.remember(hello(1, 1), Slot::from_index(0), vec![]);
+        hellos.remember(hello(2, 1), Slot::from_index(0), vec![]);
+        hellos.remember(hello(1, 2), Slot::from_index(0), vec![]);
+        hellos.remember(hello(3, 1), Slot::from_index(0), vec![]);
         hellos.check();
         assert_eq!(
             judge(&hellos, hello(2, 1)),

@@ -11,6 +11,7 @@ use rejoin_protocol::{CloseReason, Refusal, RefusalCode, Rng, Timestamp};
 
 use crate::config::Config;
 use crate::connections::{Connections, Stage};
+use crate::gate::Gate;
 use crate::hellos::Hellos;
 use crate::keys::{SessionKey, Slot};
 use crate::rooms::Rooms;
@@ -23,6 +24,7 @@ use crate::stats::ShardStats;
 #[derive(Debug)]
 pub(crate) struct House {
     pub(crate) config: Config,
+    pub(crate) gate: Gate,
     pub(crate) hellos: Hellos,
     pub(crate) connections: Connections,
     pub(crate) sessions: Sessions,
@@ -47,6 +49,7 @@ impl House {
     pub(crate) fn new(config: Config, rng: &mut Rng) -> Self {
         let seen = config.sessions_max.saturating_add(config.pending_joins_max);
         Self {
+            gate: Gate::new(&mut rng.fork("cookies")),
             hellos: Hellos::new(seen),
             connections: Connections::new(config.shard, rng),
             sessions: Sessions::new(),

@@ -6,7 +6,7 @@ use crate::connections::Stage;
 use crate::directory::Directory;
 use crate::house::House;
 use crate::keys::RoomKey;
-use crate::limits::ROOM_ENTRIES_MAX;
+use crate::limits::{ROOM_ENTRIES_MAX, UNPROVEN_JOINS_MAX};
 use crate::rooms::room::HostedRoom;
 use crate::schedule::Due;
 
@@ -49,7 +49,11 @@ fn check_bounds(house: &House) {
     );
     let pending = house.connections.pending();
     assert!(
-        pending <= config.pending_joins_max,
+        pending.unproven <= UNPROVEN_JOINS_MAX,
+        "the gate bounds what unproven senders hold"
+    );
+    assert!(
+        pending.all <= config.pending_joins_max,
         "admission bounds the pending joins"
     );
 }

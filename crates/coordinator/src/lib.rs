@@ -11,11 +11,13 @@
 //! Nothing leaves a shard before step 2 of its turn is done.
 
 mod admission;
+mod auth;
 pub mod config;
 mod connection_ids;
 mod connections;
 pub mod directory;
 mod ending;
+mod gate;
 mod hellos;
 mod house;
 mod inbound;
@@ -35,7 +37,8 @@ mod slab;
 pub mod stats;
 mod turn;
 
-pub use config::{Auth, Config};
+pub use auth::Auth;
+pub use config::Config;
 pub use directory::{Directory, MemoryDirectory};
 pub use shard::Shard;
 pub use stats::ShardStats;

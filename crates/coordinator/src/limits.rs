@@ -56,6 +56,14 @@ pub(crate) const CHECKPOINT_AFTER: Duration = Duration::from_secs(5);
 
 /// How long a connection that was closed may take to say so.
 pub(crate) const CLOSING_LIFE: Duration = Duration::from_secs(1);
+/// Joins whose keys no packet has confirmed and whose sender has shown no cookie; with as many, more
+/// hellos are asked for one. About 2 KiB each: all the memory that unproven addresses can hold.
+pub(crate) const UNPROVEN_JOINS_MAX: usize = 64;
+/// Processor time put down for each handshake of an unproven sender: 500 a second, about 6 % of a core
+/// at 124 us each. Beyond them hellos are asked for a cookie.
+pub(crate) const UNPROVEN_COST: Duration = Duration::from_millis(2);
+/// How far ahead that time may be spent: 50 handshakes at once.
+pub(crate) const UNPROVEN_SPAN: Duration = Duration::from_millis(100);
 /// Handshake replies that wait to be sent; more hellos get no answer.
 pub(crate) const REPLIES_MAX: usize = 1_024;
 

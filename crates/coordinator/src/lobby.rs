@@ -249,6 +249,7 @@ impl<D: Directory> Lobby<'_, D> {
             session: session.id,
             incarnation: session.incarnation,
             name: session.name.clone(),
+            claims: session.claims.clone(),
         };
         let Caller { session, call } = caller;
         let origin = Origin::Admit {

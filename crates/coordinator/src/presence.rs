@@ -23,7 +23,7 @@ impl House {
         };
         self.schedule.clear(Due::Join(slot));
         self.hellos.on_confirmed(join.identity);
-        let session = match self.sessions.find(join.session) {
+        let session = match self.sessions.find(join.visitor.session) {
             Some(session) => session,
             None if self.sessions.len() >= self.config.sessions_max => {
                 return self.close(slot, CloseReason::Overloaded, now);
@@ -37,9 +37,12 @@ impl House {
             return self.close(slot, CloseReason::Replaced, now);
         }
         known.incarnation = known.incarnation.max(join.incarnation);
+        // A permit minted anew may say something else; rooms hear it with the next seat.
+        known.name.clone_from(&join.visitor.name);
+        known.claims.clone_from(&join.visitor.claims);
         let older = known.connection.replace(slot);
         let seatless = known.seats.is_empty();
-        debug!(session = %join.session, name = join.name, ?slot, "join is confirmed");
+        debug!(session = %join.visitor.session, name = join.visitor.name, ?slot, "join is confirmed");
         if let Some(older) = older {
             self.end_connection(older, CloseReason::Replaced, now);
         }

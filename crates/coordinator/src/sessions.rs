@@ -23,6 +23,8 @@ pub(crate) struct Sessions {
 pub(crate) struct Session {
     pub(crate) id: SessionId,
     pub(crate) name: String,
+    /// What the game's backend says about the player.
+    pub(crate) claims: Vec<u8>,
     pub(crate) incarnation: Incarnation,
     /// The connection that carries it now.
     pub(crate) connection: Option<Slot>,
@@ -102,8 +104,9 @@ impl Sessions {
     /// Adds the session of a confirmed join.
     pub(crate) fn insert(&mut self, join: &PendingJoin) -> SessionKey {
         let key = self.slab.insert(Session {
-            id: join.session,
-            name: join.name.clone(),
+            id: join.visitor.session,
+            name: join.visitor.name.clone(),
+            claims: join.visitor.claims.clone(),
             incarnation: join.incarnation,
             connection: None,
             seats: BTreeMap::new(),
@@ -111,7 +114,7 @@ impl Sessions {
             requests: 0,
             next_seat: 0,
         });
-        let before = self.by_id.insert(join.session, key);
+        let before = self.by_id.insert(join.visitor.session, key);
         assert!(before.is_none(), "one id names one session");
         key
     }

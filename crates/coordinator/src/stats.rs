@@ -9,6 +9,8 @@ pub struct ShardStats {
     pub rooms: usize,
     /// Joins confirmed.
     pub joins: u64,
+    /// Hellos that were asked for a cookie.
+    pub cookies_asked: u64,
     /// Hellos that got no answer or a refusal.
     pub hellos_refused: u64,
     /// Datagrams taken.

@@ -90,6 +90,13 @@ pub const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
 pub const PENDING_JOIN_LIFE: Duration = Duration::from_secs(5);
 /// Longest permit.
 pub const PERMIT_MAX: usize = 512;
+/// Longest claims of a permit, in bytes: they are kept with every seat and travel in tickets.
+pub const CLAIMS_MAX: usize = 128;
+/// Permit keys in use at once: one that mints, and those before it whose permits may still be good.
+pub const PERMIT_KEYS_MAX: usize = 8;
+/// Cookies that a joining client answers at once; later ones wait for its next hello, so that
+/// nobody can make it send in a loop.
+pub const COOKIES_AT_ONCE_MAX: u32 = 4;
 /// Longest ticket.
 pub const TICKET_MAX: usize = 256;
 

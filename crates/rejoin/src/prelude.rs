@@ -11,7 +11,7 @@ pub use std::process::ExitCode;
 pub use serde::{Deserialize, Serialize};
 
 pub use rejoin_bots::{Behaviour, BotCx};
-pub use rejoin_client::{Client, JoinSpec, Permit, RoomEvent, RoomHandle};
+pub use rejoin_client::{Client, Credentials, JoinSpec, Permit, RoomEvent, RoomHandle};
 pub use rejoin_room::{
-    Cx, PlayerId, Refusal, RefusalCode, Room, RoomSpec, SeatChange, Seated, TestRoom,
+    Applicant, Cx, PlayerId, Refusal, RefusalCode, Room, RoomSpec, SeatChange, Seated, TestRoom,
 };

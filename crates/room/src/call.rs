@@ -13,6 +13,8 @@ pub enum Call {
         player: PlayerId,
         /// The player's name.
         name: String,
+        /// What the game's backend says about the player.
+        claims: Vec<u8>,
     },
     /// Something happened to a seat. `Left` ends the membership.
     Seat {

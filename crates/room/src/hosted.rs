@@ -21,7 +21,7 @@ use crate::checkpoint::{self, Envelope};
 use crate::context::{Context, Misuse, Seated, members_max};
 use crate::effect::Effect;
 use crate::fault::RoomFault;
-use crate::room::{Cx, Room};
+use crate::room::{Applicant, Cx, Room};
 use crate::spec::RoomSpec;
 
 /// A running room of any kind.
@@ -136,7 +136,8 @@ impl<R: Room> Hosted<R> {
         &self.state
     }
 
-    fn admit(&mut self, player: PlayerId, name: &str) -> Result<Outcome, RoomFault> {
+    fn admit(&mut self, applicant: &Applicant<'_>) -> Result<Outcome, RoomFault> {
+        let player = applicant.player;
         let members = &self.cx.context().members;
         let seats = usize::from(self.spec.settings.members_max);
         if members.contains_key(&player) {
@@ -150,13 +151,13 @@ impl<R: Room> Hosted<R> {
             let refusal = Refusal::new(RefusalCode::RoomFull, text).retry_after(RETRY_FULL);
             return Ok(Outcome::Refused(refusal));
         }
-        let admitted = self.logic("admit", |state, cx| R::admit(state, player, name, cx))?;
+        let admitted = self.logic("admit", |state, cx| R::admit(state, applicant, cx))?;
         if let Err(mut refusal) = admitted {
             refusal.text = cut(refusal.text, REFUSAL_TEXT_MAX);
             return Ok(Outcome::Refused(refusal));
         }
         let member = Seated {
-            name: name.to_owned(),
+            name: applicant.name.to_owned(),
             present: true,
         };
         self.cx.context_mut().members.insert(player, member);
@@ -250,7 +251,15 @@ impl<R: Room> RoomInstance for Hosted<R> {
     ) -> Result<Outcome, RoomFault> {
         self.cx.context_mut().advance_to(at);
         let outcome = match call {
-            Call::Admit { player, name } => self.admit(*player, name),
+            Call::Admit {
+                player,
+                name,
+                claims,
+            } => self.admit(&Applicant {
+                player: *player,
+                name,
+                claims,
+            }),
             Call::Seat { player, change } => self.seat(*player, *change),
             Call::Input { player, payload } => self.input(*player, payload),
             Call::Tick => self.step(),

@@ -25,7 +25,7 @@ pub use effect::{Audience, Effect};
 pub use fault::RoomFault;
 pub use hosted::RoomInstance;
 pub use kinds::{Kind, Kinds};
-pub use room::{Cx, Room};
+pub use room::{Applicant, Cx, Room};
 pub use spec::RoomSpec;
 pub use test_room::TestRoom;
 

@@ -61,8 +61,7 @@ pub trait Room: Sized + Send + 'static {
     /// The refusal is told to the player.
     fn admit(
         _state: &mut Self::State,
-        _player: PlayerId,
-        _name: &str,
+        _applicant: &Applicant<'_>,
         _cx: &mut Cx<Self>,
     ) -> Result<(), Refusal> {
         Ok(())
@@ -94,6 +93,19 @@ pub trait Room: Sized + Send + 'static {
             Self::KIND
         ))
     }
+}
+
+/// Who asks for a seat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Applicant<'a> {
+    /// The player.
+    pub player: PlayerId,
+    /// The player's name, 1 to 32 bytes without control characters.
+    pub name: &'a str,
+    /// The claims of the player's permit, at most 128 bytes in the backend's own form: a team, a rank,
+    /// an account. Empty under `dev` auth.
+    pub claims: &'a [u8],
 }
 
 /// What room logic may use besides its state. All of it is checkpointed with the state.

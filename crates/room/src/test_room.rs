@@ -139,11 +139,16 @@ impl<R: Room> TestRoom<R> {
 
     /// The next player asks to enter under `name`.
     pub fn join_as(&mut self, name: &str) -> &mut Self {
+        self.join_with(name, &[])
+    }
+
+    /// The next player asks to enter under `name`, with a permit's `claims`.
+    pub fn join_with(&mut self, name: &str, claims: &[u8]) -> &mut Self {
         self.joined += 1;
-        let player = PlayerId(self.joined);
         self.call(Call::Admit {
-            player,
+            player: PlayerId(self.joined),
             name: name.to_owned(),
+            claims: claims.to_owned(),
         })
     }
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use rejoin_coordinator::{Auth, Config};
+use rejoin_protocol::handshake::PermitKeys;
 
 use crate::identity::Identity;
 
@@ -44,8 +45,8 @@ pub enum ConfigError {
     /// Everyone may enter, and everyone can reach it.
     #[error(
         "dev auth lets everyone in, so it does not listen on the public {0}; run `rejoin serve \
-         --bind 127.0.0.1:{port}` or `rejoin serve --bind [::1]:{port}` (auth for public \
-         addresses does not exist in this version)", port = .0.port()
+         --bind {0} --auth token`, and let players in with `rejoin token mint --player NAME | \
+         rejoin bots rejoin://KEY@HOST:{port} --permits -`", port = .0.port()
     )]
     PublicDev(SocketAddr),
     /// A number out of its bounds.
@@ -79,6 +80,16 @@ impl Default for Limits {
 }
 
 impl ServerConfig {
+    /// `token` auth at `bind` with default limits: whoever holds a permit sealed with one of `keys`
+    /// may open a session.
+    #[must_use]
+    pub fn token(bind: SocketAddr, identity: Identity, keys: PermitKeys) -> Self {
+        Self {
+            auth: Auth::Token(keys),
+            ..Self::dev(bind, identity)
+        }
+    }
+
     /// `dev` auth at `bind` with default limits.
     #[must_use]
     pub fn dev(bind: SocketAddr, identity: Identity) -> Self {

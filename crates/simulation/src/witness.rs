@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rejoin_protocol::message::SeatChange;
 use rejoin_protocol::{PlayerId, Refusal};
-use rejoin_room::{Cx, Room, RoomSpec};
+use rejoin_room::{Applicant, Cx, Room, RoomSpec};
 use serde::{Deserialize, Serialize};
 
 /// The room's logic.
@@ -87,11 +87,10 @@ impl Room for Witness {
 
     fn admit(
         book: &mut Book,
-        player: PlayerId,
-        _name: &str,
+        applicant: &Applicant<'_>,
         _cx: &mut Cx<Self>,
     ) -> Result<(), Refusal> {
-        book.rows.insert(player, Tally::default());
+        book.rows.insert(applicant.player, Tally::default());
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rejoin_client::{Core, Options as ClientOptions};
 use rejoin_protocol::connection::SendError;
-use rejoin_protocol::crypto::PublicKey;
+use rejoin_protocol::crypto::{PublicKey, Suite};
 use rejoin_protocol::handshake::Permit;
 use rejoin_protocol::limits::JOIN_TIMEOUT;
 use rejoin_protocol::message::{CallId, Comparison, Filter, Metadata, MetadataValue, RoomSettings};
@@ -25,6 +25,7 @@ pub(crate) fn start(cast: &mut Cast, scene: &mut Scene, player: usize, server: P
         server,
         identity: own.identity.clone(),
         permit: Permit::dev(own.name.clone()),
+        suites: Suite::ALL.to_vec(),
         receive_id: None,
         join_timeout: JOIN_TIMEOUT,
         moment: own.moment,

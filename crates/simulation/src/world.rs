@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rejoin_coordinator::{Config, MemoryDirectory, Shard};
-use rejoin_protocol::crypto::{PublicKey, StaticKeys};
+use rejoin_protocol::crypto::{PublicKey, StaticKeys, Suite};
 use rejoin_protocol::handshake::{HandshakeOptions, Permit};
 use rejoin_protocol::{Rng, SeatId, Timestamp};
 use rejoin_room::Kinds;
@@ -365,6 +365,7 @@ fn start_guest(guest: &Player, cast: &Cast, server: PublicKey, root: &Rng) -> Re
         server,
         identity: guest.identity.clone(),
         permit: Permit::dev(guest.name.clone()),
+        suites: Suite::ALL.to_vec(),
         receive_id: None,
         moment: 1,
     };

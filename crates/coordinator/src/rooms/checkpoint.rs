@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! format 1 | kind text | seats varint | seat* | instance, to the end
-//! seat      session 16 | incarnation varint | name text | cursor varint | events varint | presence 1
+//! seat      session 16 | incarnation varint | name text | claims bytes | cursor varint | events varint
+//!           | presence 1
 //! ```
 
 use std::collections::BTreeMap;
@@ -12,7 +13,7 @@ use rejoin_protocol::{Incarnation, Liveness, PlayerId, SessionId};
 use rejoin_room::{Kinds, RoomFault};
 
 use super::durable::{Durable, Seat};
-use super::journal::{put_bytes, small, text};
+use super::journal::{bytes, put_bytes, small, text};
 
 /// The only format so far. A reader accepts its own and the one before.
 const FORMAT: u8 = 1;
@@ -53,6 +54,7 @@ pub(crate) fn encode(room: &Durable, kind: &str, out: &mut Vec<u8>) -> Result<()
         out.extend_from_slice(&seat.session.0);
         put_varint(out, u64::from(seat.incarnation.0));
         put_bytes(out, seat.name.as_bytes());
+        put_bytes(out, &seat.claims);
         put_varint(out, seat.cursor);
         put_varint(out, seat.events);
         out.push(match seat.presence {
@@ -97,6 +99,7 @@ fn decode_seat(reader: &mut Reader<'_>) -> Result<(PlayerId, Seat), Malformed> {
         session,
         incarnation: Incarnation(small(reader)?),
         name: text(reader)?,
+        claims: bytes(reader)?.to_vec(),
         cursor: reader.varint()?,
         events: reader.varint()?,
         presence: match reader.byte()? {

@@ -37,6 +37,8 @@ pub(crate) struct Seat {
     pub(crate) incarnation: Incarnation,
     /// The player's name.
     pub(crate) name: String,
+    /// What the game's backend said about the player when the seat was taken.
+    pub(crate) claims: Vec<u8>,
     /// The newest reliable input applied.
     pub(crate) cursor: u64,
     /// Events sent so far: the newest one's number.
@@ -159,6 +161,7 @@ impl Durable {
         let call = Call::Admit {
             player,
             name: applicant.name.clone(),
+            claims: applicant.claims.clone(),
         };
         let outcome = self.instance.apply(at, &call, &mut effects)?;
         let mut applied = Applied::of(Verdict::Seated);
@@ -343,6 +346,7 @@ impl Seat {
             session: applicant.session,
             incarnation: applicant.incarnation,
             name: applicant.name.clone(),
+            claims: applicant.claims.clone(),
             cursor: 0,
             events: 0,
             presence: Liveness::Live,

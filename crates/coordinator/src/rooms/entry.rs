@@ -65,4 +65,6 @@ pub(crate) struct Applicant {
     pub(crate) incarnation: Incarnation,
     /// The player's name.
     pub(crate) name: String,
+    /// What the game's backend says about the player.
+    pub(crate) claims: Vec<u8>,
 }

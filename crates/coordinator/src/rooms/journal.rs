@@ -4,7 +4,7 @@
 //! record    room time in microseconds, varint | entries, to the end
 //! entry     kind 1 | fields
 //!   1 open    kind text | version varint | seed 32 | spec, MessagePack in a bytes field
-//!   2 admit   session 16 | incarnation varint | name text
+//!   2 admit   session 16 | incarnation varint | name text | claims bytes
 //!   3 seat    player 8 | change 1 | incarnation varint
 //!   4 input   player 8 | number varint, 0: a latest input | payload bytes
 //!   5 void    player 8 | number varint
@@ -88,6 +88,7 @@ fn encode_entry(entry: &Entry, out: &mut Vec<u8>) {
             out.extend_from_slice(&applicant.session.0);
             put_varint(out, u64::from(applicant.incarnation.0));
             put_bytes(out, applicant.name.as_bytes());
+            put_bytes(out, &applicant.claims);
         }
         Entry::Seat {
             player,
@@ -131,6 +132,7 @@ fn decode_entry(reader: &mut Reader<'_>, body: &Bytes) -> Result<Entry, Malforme
             session: SessionId(reader.array()?),
             incarnation: Incarnation(small(reader)?),
             name: text(reader)?,
+            claims: bytes(reader)?.to_vec(),
         }))),
         SEAT => Ok(Entry::Seat {
             player: player(reader)?,
@@ -243,14 +245,20 @@ mod tests {
         let change = (0_u8..5).prop_map(|number| change(number).unwrap());
         prop_oneof![
             any::<u8>().prop_map(opening),
-            (any::<[u8; 16]>(), any::<u32>(), ".{0,8}").prop_map(|(session, incarnation, name)| {
-                let (session, incarnation) = (SessionId(session), Incarnation(incarnation));
-                Entry::Admit(Box::new(Applicant {
-                    session,
-                    incarnation,
-                    name,
-                }))
-            }),
+            (
+                any::<[u8; 16]>(),
+                any::<u32>(),
+                ".{0,8}",
+                vec(any::<u8>(), 0..9)
+            )
+                .prop_map(|(session, incarnation, name, claims)| {
+                    Entry::Admit(Box::new(Applicant {
+                        session: SessionId(session),
+                        incarnation: Incarnation(incarnation),
+                        name,
+                        claims,
+                    }))
+                }),
             (player.clone(), change, any::<u32>()).prop_map(|(player, change, incarnation)| {
                 Entry::Seat {
                     player,

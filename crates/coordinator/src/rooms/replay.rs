@@ -181,7 +181,8 @@ mod tests {
             2 => (0_u8..4, 1_u32..3).prop_map(|(number, incarnation)| {
                 let (session, name) = (session(number), format!("p{number}"));
                 let incarnation = Incarnation(incarnation);
-                Entry::Admit(Box::new(Applicant { session, incarnation, name }))
+                let claims = vec![number];
+                Entry::Admit(Box::new(Applicant { session, incarnation, name, claims }))
             }),
             1 => (player.clone(), change, 1_u32..3).prop_map(|(player, change, incarnation)| {
                 Entry::Seat { player, change, incarnation: Incarnation(incarnation) }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rejoin_coordinator::{Config, MemoryDirectory, Shard};
-use rejoin_protocol::crypto::StaticKeys;
+use rejoin_protocol::crypto::{StaticKeys, Suite};
 use rejoin_protocol::handshake::{ClientHandshake, HandshakeOptions, Permit};
 use rejoin_protocol::limits::{DATAGRAM_MAX, INPUT_MAX};
 use rejoin_protocol::message::{Answer, ClientMessage, RoomSettings, Seated, ServerMessage};
@@ -49,6 +49,7 @@ fn handshake() -> ClientHandshake {
         server: StaticKeys::development().public(),
         identity: StaticKeys::generate(&mut rng),
         permit: Permit::dev("raw"),
+        suites: Suite::ALL.to_vec(),
         receive_id: None,
         moment: 1,
     };

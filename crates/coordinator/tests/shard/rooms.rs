@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rejoin_protocol::messagepack::{self, Bounds};
-use rejoin_room::{Cx, MetadataValue, PlayerId, Refusal, RefusalCode, Room, RoomSpec, SeatChange};
+use rejoin_room::{
+    Applicant, Cx, MetadataValue, PlayerId, Refusal, RefusalCode, Room, RoomSpec, SeatChange,
+};
 use serde::{Deserialize, Serialize};
 
 /// What players see.
@@ -152,11 +154,10 @@ macro_rules! room {
 
             fn admit(
                 state: &mut State,
-                _player: PlayerId,
-                name: &str,
+                applicant: &Applicant<'_>,
                 _cx: &mut Cx<Self>,
             ) -> Result<(), Refusal> {
-                admit(state, name)
+                admit(state, applicant.name)
             }
 
             fn seat(state: &mut State, player: PlayerId, change: SeatChange, _cx: &mut Cx<Self>) {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use rejoin_client::{Core, Event, Options, Permit};
 use rejoin_coordinator::{Config, MemoryDirectory, Shard};
 use rejoin_protocol::connection::SendError;
-use rejoin_protocol::crypto::StaticKeys;
+use rejoin_protocol::crypto::{StaticKeys, Suite};
 use rejoin_protocol::message::{Answer, CallId, RoomSettings, Seated};
 use rejoin_protocol::{Refusal, RequestId, Rng, RoomId, SeatId, Timestamp};
 use rejoin_room::Kinds;
@@ -108,6 +108,7 @@ impl World {
             server: self.server.public(),
             identity: StaticKeys::generate(&mut seed),
             permit: Permit::dev(name),
+            suites: Suite::ALL.to_vec(),
             receive_id: None,
             join_timeout: Duration::from_secs(10),
             moment: self.now.as_micros(),

@@ -11,7 +11,7 @@ use crate::random::Rng;
 pub struct PublicKey(pub [u8; 32]);
 
 /// A static key pair.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct StaticKeys {
     secret: [u8; 32],
     public: PublicKey,

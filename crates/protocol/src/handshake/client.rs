@@ -6,7 +6,7 @@ use snow::HandshakeState;
 
 use super::hello::{self, Body, Head, MAC1_LEN};
 use super::permit::{Permit, PermitError};
-use super::reply::{self, Answer, Offer, REPLY, VERSION_REFUSAL, Welcome};
+use super::reply::{self, Answer, COOKIE, Offer, REPLY, VERSION_REFUSAL, Welcome};
 use crate::connection::Setup;
 use crate::crypto::kdf::Shared;
 use crate::crypto::{PublicKey, StaticKeys, Suite, noise};
@@ -24,6 +24,8 @@ pub struct HandshakeOptions {
     pub identity: StaticKeys,
     /// Leave to enter.
     pub permit: Permit,
+    /// The data suites to offer, the one liked best first. A suite that is not offered is not used.
+    pub suites: Vec<Suite>,
     /// Wanted when one socket carries several sessions: the server then labels its packets with it.
     pub receive_id: Option<[u8; 4]>,
     /// Orders the hellos of one identity; larger than in any hello before. Wall clock in
@@ -70,6 +72,10 @@ pub enum HandshakeError {
     /// Not a reply to this hello: ignore it and go on waiting.
     #[error("not a reply to this hello")]
     NotForUs,
+    /// The server asks whether we receive at our address. [`ClientHandshake::hello`] now holds the
+    /// answer: send it again.
+    #[error("the server wants the hello again, with its cookie")]
+    Cookie,
     /// The server speaks none of our versions. Not authenticated, but bound to the hello.
     #[error("{}", version_text(*server_min, *server_max))]
     Version {
@@ -99,23 +105,12 @@ fn version_text(server_min: u8, server_max: u8) -> String {
 }
 
 impl ClientHandshake {
-    /// Prepares the hello, offering every suite.
+    /// Prepares the hello.
     ///
     /// # Errors
     /// The permit or the server's key cannot be used.
     pub fn new(options: &HandshakeOptions, rng: &mut Rng) -> Result<Self, StartError> {
-        Self::with_suites(options, &Suite::ALL, rng)
-    }
-
-    /// As [`ClientHandshake::new`], offering these suites alone: for processors without AES.
-    ///
-    /// # Errors
-    /// As [`ClientHandshake::new`].
-    pub fn with_suites(
-        options: &HandshakeOptions,
-        suites: &[Suite],
-        rng: &mut Rng,
-    ) -> Result<Self, StartError> {
+        let suites = &options.suites;
         let permit = options.permit.encode()?;
         let head = Head::of_this_build(options.receive_id);
         let prologue = hello::prologue(&head.encode(), &permit);
@@ -143,12 +138,12 @@ impl ClientHandshake {
             hello,
             mac1,
             labelled,
-            suites: suites.to_vec(),
+            suites: suites.clone(),
             noise: Some(noise),
         })
     }
 
-    /// The datagram to send, and to send again unchanged while no reply comes.
+    /// The datagram to send, and to send again while no reply comes.
     #[must_use]
     pub fn hello(&self) -> &[u8] {
         &self.hello
@@ -157,7 +152,7 @@ impl ClientHandshake {
     /// True if the first bytes look like an answer to a hello rather than a data packet.
     #[must_use]
     pub fn is_reply(datagram: &[u8]) -> bool {
-        matches!(datagram.first(), Some(&(REPLY | VERSION_REFUSAL)))
+        matches!(datagram.first(), Some(&(REPLY | VERSION_REFUSAL | COOKIE)))
     }
 
     /// Takes the server's answer. May be called again after [`HandshakeError::NotForUs`].
@@ -178,6 +173,12 @@ impl ClientHandshake {
                     server_min,
                     server_max,
                 })
+            }
+            // Once there are keys, nobody needs a cookie.
+            Answer::Cookie(_) if self.noise.is_none() => Err(HandshakeError::NotForUs),
+            Answer::Cookie(cookie) => {
+                hello::put_cookie(&mut self.hello, &cookie);
+                Err(HandshakeError::Cookie)
             }
             Answer::Reply(message) => self.on_reply(message),
         }

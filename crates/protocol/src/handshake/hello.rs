@@ -12,6 +12,7 @@
 
 use bytes::BufMut;
 
+use super::cookie::COOKIE_LEN;
 use crate::crypto::{PublicKey, hash};
 use crate::limits::{DATAGRAM_MAX, VERSION_MAX, VERSION_MIN};
 use crate::wire::{Malformed, Reader};
@@ -21,8 +22,9 @@ pub(super) const HELLO: u8 = 0x40;
 
 /// Bytes of MAC1.
 pub(super) const MAC1_LEN: usize = 16;
-/// The cookie's place: zero until servers under load ask for one.
-const COOKIE: [u8; 16] = [0; 16];
+/// Where the cookie stands: zeros until a server under load asks for one.
+const COOKIE_START: usize = HEAD_LEN + MAC1_LEN;
+const BODY_START: usize = COOKIE_START + COOKIE_LEN;
 const HEAD_LEN: usize = 8;
 /// Flag: the receive id is wanted. Other flags belong to later versions and are ignored.
 const RECEIVE_ID: u8 = 1;
@@ -45,6 +47,8 @@ pub(super) struct Hello<'a> {
     pub(super) head: Head,
     /// Shows that the sender knows the server's key.
     pub(super) mac1: [u8; MAC1_LEN],
+    /// Shows that the sender receives at its address, if not zero.
+    pub(super) cookie: [u8; COOKIE_LEN],
     /// The same as it came, with flags of later versions.
     pub(super) head_bytes: &'a [u8; HEAD_LEN],
     body: &'a [u8],
@@ -107,10 +111,11 @@ impl<'a> Hello<'a> {
         let (head_bytes, rest) = datagram.split_first_chunk().ok_or(Malformed)?;
         let mut reader = Reader::new(rest);
         let mac1 = reader.array()?;
-        reader.take(COOKIE.len())?;
+        let cookie = reader.array()?;
         Ok(Self {
             head: Head::decode(*head_bytes)?,
             mac1,
+            cookie,
             head_bytes,
             body: reader.rest(),
         })
@@ -148,21 +153,31 @@ pub(super) fn encode(server: &PublicKey, head: &Head, body: Body<'_>) -> Vec<u8>
         rest.put_u16(u16::try_from(part.len()).expect("each part fits a datagram"));
         rest.put_slice(part);
     }
-    let len = DATAGRAM_MAX - HEAD_LEN - MAC1_LEN - COOKIE.len();
+    let len = DATAGRAM_MAX - BODY_START;
     assert!(rest.len() <= len, "permit and noise message fit a datagram");
     rest.resize(len, 0);
-    [head.as_slice(), &mac1(server, &head, &rest), &COOKIE, &rest].concat()
+    [
+        head.as_slice(),
+        &mac1(server, &head, &rest),
+        &[0; COOKIE_LEN],
+        &rest,
+    ]
+    .concat()
+}
+
+/// Puts a cookie into a hello. MAC1 leaves its place out, so the rest stays good.
+pub(super) fn put_cookie(hello: &mut [u8], cookie: &[u8; COOKIE_LEN]) {
+    hello
+        .get_mut(COOKIE_START..BODY_START)
+        .expect("a hello is a full datagram")
+        .copy_from_slice(cookie);
 }
 
 /// Makes a changed hello pass MAC1 again, as anybody who knows the server's key could.
 #[cfg(test)]
 pub(super) fn remake_mac1(datagram: &mut [u8], server: &PublicKey) {
     let head = datagram.first_chunk().expect("a hello has a head");
-    let mac1 = mac1(
-        server,
-        head,
-        &datagram[HEAD_LEN + MAC1_LEN + COOKIE.len()..],
-    );
+    let mac1 = mac1(server, head, &datagram[BODY_START..]);
     datagram[HEAD_LEN..HEAD_LEN + MAC1_LEN].copy_from_slice(&mac1);
 }
 

@@ -8,18 +8,25 @@
 //!   first data packet under the new keys     ---->   only now does a session change
 //! ```
 //!
-//! A hello that is lost is sent again unchanged; the server answers it with the same reply.
+//! A hello that is lost is sent again unchanged; the server answers it with the same reply. A server
+//! under load answers with a cookie first, and the client sends the same hello with the cookie in it.
 //! The bytes are drawn in `hello.rs` and `reply.rs`.
 
 mod client;
+mod cookie;
+mod grant;
 mod hello;
 mod permit;
+mod permit_keys;
 mod reply;
 mod server;
 #[cfg(test)]
 mod tests;
 
 pub use client::{ClientHandshake, Established, HandshakeError, HandshakeOptions, StartError};
-pub use permit::{Permit, PermitError};
+pub use cookie::{COOKIE_PERIOD, Cookies};
+pub use grant::{Grant, GrantError, PermitId};
+pub use permit::{Permit, PermitError, SealedPermit};
+pub use permit_keys::{OpenPermitError, PermitKey, PermitKeyError, PermitKeyId, PermitKeys};
 pub use reply::Welcome;
-pub use server::{Accepted, HelloError, OpenHello, is_hello, open_hello};
+pub use server::{Accepted, HelloError, OpenHello, ReceivedHello, is_hello, open_hello};

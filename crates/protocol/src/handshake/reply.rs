@@ -1,15 +1,17 @@
-//! The server's two answers to a hello, and what is sealed inside.
+//! The server's three answers to a hello, and what is sealed inside.
 //!
 //! ```text
-//! reply    type 0x44 1 | first 8 bytes of the hello's MAC1 | noise message 2
+//! cookie   type 0x42 1 | the hello's MAC1 16 | cookie 16
 //! version  type 0x43 1 | the hello's MAC1 16 | server min 1 | server max 1
+//! reply    type 0x44 1 | first 8 bytes of the hello's MAC1 | noise message 2
 //! ```
 //!
-//! Both are shorter than the hello. The second is not authenticated, since the sides share no
-//! version to do so in; the echoed MAC1 shows that its sender saw the hello.
+//! All are shorter than the hello. The first two are not authenticated: a cookie has to be cheap, and
+//! without a common version there is no way to. The echoed MAC1 shows that their sender saw the hello.
 
 use serde::{Deserialize, Serialize};
 
+use super::cookie::COOKIE_LEN;
 use super::hello::MAC1_LEN;
 use crate::crypto::Suite;
 use crate::ids::{Epoch, Incarnation, SessionId};
@@ -18,6 +20,8 @@ use crate::messagepack::{self, Bounds};
 use crate::refusal::Refusal;
 use crate::wire::Reader;
 
+/// The first byte of an answer that asks for a cookie.
+pub(super) const COOKIE: u8 = 0x42;
 /// The first byte of a version refusal.
 pub(super) const VERSION_REFUSAL: u8 = 0x43;
 /// The first byte of a reply.
@@ -63,6 +67,8 @@ pub(super) type Verdict = Result<Welcome, Refusal>;
 pub(super) enum Answer<'a> {
     /// The second message of the Noise pattern.
     Reply(&'a [u8]),
+    /// The server wants the hello again, with this.
+    Cookie([u8; COOKIE_LEN]),
     /// The server's oldest and newest version.
     Version {
         /// Its oldest.
@@ -82,6 +88,11 @@ impl<'a> Answer<'a> {
                 mac1.starts_with(&echo)
                     .then_some(Self::Reply(reader.rest()))
             }
+            COOKIE => {
+                let echo: [u8; MAC1_LEN] = reader.array().ok()?;
+                let cookie = reader.rest().try_into().ok()?;
+                (echo == *mac1).then_some(Self::Cookie(cookie))
+            }
             VERSION_REFUSAL => {
                 let echo: [u8; MAC1_LEN] = reader.array().ok()?;
                 let [server_min, server_max] = reader.rest().try_into().ok()?;
@@ -99,6 +110,11 @@ impl<'a> Answer<'a> {
 pub(super) fn put_reply_head(out: &mut Vec<u8>, mac1: &[u8; MAC1_LEN]) {
     out.push(REPLY);
     out.extend(mac1.iter().take(ECHO_LEN));
+}
+
+/// The whole demand for a cookie, which answers the hello of this MAC1.
+pub(super) fn cookie_demand(mac1: &[u8; MAC1_LEN], cookie: &[u8; COOKIE_LEN]) -> Vec<u8> {
+    [&[COOKIE], mac1.as_slice(), cookie].concat()
 }
 
 /// The whole version refusal to the hello of this MAC1.
@@ -120,11 +136,12 @@ impl Offer {
         }
     }
 
-    /// The suite we like best of those offered, `None` if we know none of them.
+    /// The first of those offered that we know. The client's order decides: it may lack AES in
+    /// its processor, and a server has both suites at hand.
     pub(super) fn best_suite(&self) -> Option<Suite> {
-        Suite::ALL
-            .into_iter()
-            .find(|suite| self.suites.contains(&suite.number()))
+        self.suites
+            .iter()
+            .find_map(|number| Suite::from_number(*number))
     }
 }
 
@@ -180,7 +197,7 @@ mod tests {
             }
             .best_suite()
         };
-        assert_eq!(offer(&[9, 1, 0]), Some(Suite::Aes128Gcm));
+        assert_eq!(offer(&[9, 1, 0]), Some(Suite::ChaCha20Poly1305));
         assert_eq!(offer(&[1]), Some(Suite::ChaCha20Poly1305));
         assert_eq!(offer(&[9]), None);
     }

@@ -1,10 +1,12 @@
 //! The server's side of a join: the gates, and the two answers.
 
 use std::fmt;
+use std::net::SocketAddr;
 
 use snow::HandshakeState;
 
-use super::hello::{HELLO, Head, Hello, MAC1_LEN, prologue};
+use super::cookie::Cookies;
+use super::hello::{Body, HELLO, Head, Hello, MAC1_LEN, prologue};
 use super::permit::Permit;
 use super::reply::{self, Offer, Verdict, Welcome};
 use crate::connection::Setup;
@@ -14,6 +16,7 @@ use crate::messagepack::{self, Bounds};
 use crate::random::Rng;
 use crate::refusal::Refusal;
 use crate::text;
+use crate::time::Timestamp;
 
 /// A hello that passed all gates up to and including Diffie-Hellman.
 #[derive(Debug)]
@@ -28,7 +31,7 @@ pub struct OpenHello {
     pub fingerprint: [u8; 16],
     /// The highest version both sides speak.
     pub version: u8,
-    /// The suite to use: the best of those the client offers.
+    /// The suite to use: the first of those the client offers that we know.
     pub suite: Suite,
     receive_id: Option<[u8; 4]>,
     noise: HandshakeState,
@@ -79,9 +82,7 @@ pub fn is_hello(datagram: &[u8]) -> bool {
     datagram.first() == Some(&HELLO)
 }
 
-/// Takes a hello through the gates, cheapest first: length, MAC1, version, permit,
-/// Diffie-Hellman, offer. Nothing is allocated before MAC1 has passed, and chance is drawn
-/// only for Diffie-Hellman.
+/// Takes a hello through all gates at once; for callers that keep none of their own between them.
 ///
 /// # Errors
 /// See [`HelloError`].
@@ -90,41 +91,94 @@ pub fn open_hello(
     keys: &StaticKeys,
     rng: &mut Rng,
 ) -> Result<OpenHello, HelloError> {
-    let hello = Hello::decode(datagram).map_err(|_| HelloError::Malformed)?;
-    if !hello.is_for(&keys.public()) {
-        return Err(HelloError::WrongKey);
+    ReceivedHello::read(datagram, &keys.public())?.open(keys, rng)
+}
+
+/// A hello that passed the gates which need neither memory nor Diffie-Hellman: length, MAC1, version
+/// and form. Its sender is still anyone who knows the server's public key.
+#[derive(Clone, Copy, Debug)]
+pub struct ReceivedHello<'a> {
+    hello: Hello<'a>,
+    body: Body<'a>,
+    version: u8,
+}
+
+impl<'a> ReceivedHello<'a> {
+    /// Takes a datagram through the first gates, cheapest first. Nothing is allocated, unless a
+    /// version refusal is to be sent.
+    ///
+    /// # Errors
+    /// See [`HelloError`].
+    pub fn read(datagram: &'a [u8], server: &PublicKey) -> Result<Self, HelloError> {
+        let hello = Hello::decode(datagram).map_err(|_| HelloError::Malformed)?;
+        if !hello.is_for(server) {
+            return Err(HelloError::WrongKey);
+        }
+        let version = hello
+            .head
+            .common_version()
+            .ok_or_else(|| no_common_version(&hello.head, &hello.mac1))?;
+        let body = hello.body().map_err(|_| HelloError::Malformed)?;
+        Ok(Self {
+            hello,
+            body,
+            version,
+        })
     }
-    let version = hello
-        .head
-        .common_version()
-        .ok_or_else(|| no_common_version(&hello.head, &hello.mac1))?;
-    let body = hello.body().map_err(|_| HelloError::Malformed)?;
-    let permit = Permit::decode(body.permit).map_err(|_| HelloError::Permit)?;
 
-    let mut noise = noise::join_responder(keys, &prologue(hello.head_bytes, body.permit), rng);
-    let mut payload = [0; DATAGRAM_MAX];
-    let len = noise
-        .read_message(body.noise, &mut payload)
-        .map_err(|_| HelloError::NotAuthentic)?;
-    let identity = noise
-        .get_remote_static()
-        .and_then(|key| key.first_chunk().copied())
-        .map(PublicKey)
-        .ok_or(HelloError::NotAuthentic)?;
+    /// True if the sender has shown that it receives at the address it sends from.
+    #[must_use]
+    pub fn proves(&self, from: SocketAddr, cookies: &Cookies, now: Timestamp) -> bool {
+        cookies.check(from, &self.hello.cookie, now)
+    }
 
-    let (payload, _) = payload.split_at(len);
-    let offer: Offer = messagepack::decode(payload, Bounds::PEER).map_err(|_| HelloError::Offer)?;
-    let suite = offer.best_suite().ok_or(HelloError::Offer)?;
-    Ok(OpenHello {
-        identity,
-        permit,
-        moment: offer.moment,
-        fingerprint: hello.mac1,
-        version,
-        suite,
-        receive_id: hello.head.receive_id,
-        noise,
-    })
+    /// Asks the sender to show that it receives at its address: 33 bytes, for any hello.
+    #[must_use]
+    pub fn ask_cookie(&self, from: SocketAddr, cookies: &Cookies, now: Timestamp) -> Vec<u8> {
+        reply::cookie_demand(&self.hello.mac1, &cookies.make(from, now))
+    }
+
+    /// The permit as presented. The handshake authenticates it only later, by [`ReceivedHello::open`].
+    ///
+    /// # Errors
+    /// [`HelloError::Permit`].
+    pub fn permit(&self) -> Result<Permit, HelloError> {
+        Permit::decode(self.body.permit).map_err(|_| HelloError::Permit)
+    }
+
+    /// The last gates: Diffie-Hellman and the offer. Chance is drawn only here.
+    ///
+    /// # Errors
+    /// See [`HelloError`].
+    pub fn open(self, keys: &StaticKeys, rng: &mut Rng) -> Result<OpenHello, HelloError> {
+        let permit = self.permit()?;
+        let prologue = prologue(self.hello.head_bytes, self.body.permit);
+        let mut noise = noise::join_responder(keys, &prologue, rng);
+        let mut payload = [0; DATAGRAM_MAX];
+        let len = noise
+            .read_message(self.body.noise, &mut payload)
+            .map_err(|_| HelloError::NotAuthentic)?;
+        let identity = noise
+            .get_remote_static()
+            .and_then(|key| key.first_chunk().copied())
+            .map(PublicKey)
+            .ok_or(HelloError::NotAuthentic)?;
+
+        let (payload, _) = payload.split_at(len);
+        let offer: Offer =
+            messagepack::decode(payload, Bounds::PEER).map_err(|_| HelloError::Offer)?;
+        let suite = offer.best_suite().ok_or(HelloError::Offer)?;
+        Ok(OpenHello {
+            identity,
+            permit,
+            moment: offer.moment,
+            fingerprint: self.hello.mac1,
+            version: self.version,
+            suite,
+            receive_id: self.hello.head.receive_id,
+            noise,
+        })
+    }
 }
 
 fn no_common_version(head: &Head, mac1: &[u8; MAC1_LEN]) -> HelloError {

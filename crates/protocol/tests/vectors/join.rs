@@ -20,11 +20,11 @@ fn client(suites: &[Suite], receive_id: Option<[u8; 4]>) -> ClientHandshake {
         server: server_keys().public(),
         identity: StaticKeys::from_secret([2; 32]),
         permit: Permit::dev("ana"),
+        suites: suites.to_vec(),
         receive_id,
         moment: 1_700_000_000_000_000,
     };
-    ClientHandshake::with_suites(&options, suites, &mut Rng::from_number(3))
-        .expect("the options are good")
+    ClientHandshake::new(&options, &mut Rng::from_number(3)).expect("the options are good")
 }
 
 fn open(hello: &[u8]) -> OpenHello {

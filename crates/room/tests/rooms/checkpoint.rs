@@ -133,6 +133,7 @@ fn admit(player: u64) -> Call {
     Call::Admit {
         player: PlayerId(player),
         name: format!("player {player}"),
+        claims: Vec::new(),
     }
 }
 

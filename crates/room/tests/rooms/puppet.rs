@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use rejoin_protocol::{RequestId, messagepack};
 use rejoin_room::{
-    Call, Cx, Effect, Kind, Metadata, MetadataValue, Outcome, PlayerId, Refusal, RefusalCode, Room,
-    RoomFault, RoomId, RoomInstance, RoomSettings, RoomSpec, SeatChange,
+    Applicant, Call, Cx, Effect, Kind, Metadata, MetadataValue, Outcome, PlayerId, Refusal,
+    RefusalCode, Room, RoomFault, RoomId, RoomInstance, RoomSettings, RoomSpec, SeatChange,
 };
 use serde::{Deserialize, Serialize};
 
@@ -56,14 +56,14 @@ impl Room for Puppet {
 
     fn admit(
         state: &mut Notes,
-        player: PlayerId,
-        name: &str,
+        applicant: &Applicant<'_>,
         cx: &mut Cx<Self>,
     ) -> Result<(), Refusal> {
+        let Applicant { player, name, .. } = applicant;
         state.calls.push(format!("admit {} {name}", player.0));
         cx.send_all(&format!("knock {}", player.0));
         cx.set_metadata(fact("knocks", 1));
-        match name {
+        match *name {
             "bad" => Err(Refusal::new(RefusalCode::NotAdmitted, "x".repeat(300))),
             _ => Ok(()),
         }
@@ -191,6 +191,7 @@ impl Host {
         let call = Call::Admit {
             player: PlayerId(player),
             name: name.into(),
+            claims: Vec::new(),
         };
         refusal(self.call(&call).unwrap())
     }

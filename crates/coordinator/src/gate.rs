@@ -1,0 +1,78 @@
+//! The gate: which hellos deserve Diffie-Hellman and memory before their sender has shown that it
+//! receives at its address.
+//!
+//! A few a second do, so that a quiet server answers in one round trip. Beyond that a hello is
+//! answered with a cookie, which costs no memory; the same hello with its cookie passes.
+
+use std::net::SocketAddr;
+
+use rejoin_protocol::handshake::{Cookies, ReceivedHello};
+use rejoin_protocol::{Rng, Timestamp};
+
+use crate::limits::{UNPROVEN_COST, UNPROVEN_SPAN};
+
+/// The gate of one shard.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    cookies: Cookies,
+    /// Until when the handshakes of unproven senders have used up their share of the processor
+    /// (the generic cell rate algorithm, ITU-T I.371).
+    busy_until: Timestamp,
+}
+
+impl Gate {
+    pub(crate) fn new(rng: &mut Rng) -> Self {
+        Self {
+            cookies: Cookies::new(rng.bytes()),
+            busy_until: Timestamp::ZERO,
+        }
+    }
+
+    /// True if the hello comes with a cookie of its sender's address.
+    pub(crate) fn is_proven(
+        &self,
+        from: SocketAddr,
+        hello: &ReceivedHello<'_>,
+        now: Timestamp,
+    ) -> bool {
+        hello.proves(from, &self.cookies, now)
+    }
+
+    /// The answer to a hello that has to prove its sender's address first.
+    pub(crate) fn ask(
+        &self,
+        from: SocketAddr,
+        hello: &ReceivedHello<'_>,
+        now: Timestamp,
+    ) -> Vec<u8> {
+        hello.ask_cookie(from, &self.cookies, now)
+    }
+
+    /// True if there is time for a handshake that nobody has earned; it is then spent.
+    pub(crate) fn spend(&mut self, now: Timestamp) -> bool {
+        let start = self.busy_until.max(now);
+        let free = start.since(now) + UNPROVEN_COST <= UNPROVEN_SPAN;
+        if free {
+            self.busy_until = start + UNPROVEN_COST;
+        }
+        free
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn unearned_handshakes_are_bounded_at_once_and_over_time() {
+        let mut gate = Gate::new(&mut Rng::from_number(1));
+        let mut passed = |now| (0..10_000).filter(|_| gate.spend(now)).count();
+        let start = Timestamp::from_millis(5);
+        assert_eq!(passed(start), 50);
+        assert_eq!(passed(start), 0);
+        assert_eq!(passed(start + Duration::from_millis(20)), 10);
+        assert_eq!(passed(start + Duration::from_secs(9)), 50);
+    }
+}
