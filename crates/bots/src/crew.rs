@@ -8,7 +8,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
-use rejoin_client::{Core, Options as ClientOptions, Permit, suites_of_this_processor};
+use rejoin_client::{
+    Core, Credentials, Options as ClientOptions, Permit, suites_of_this_processor,
+};
 use rejoin_protocol::crypto::StaticKeys;
 use rejoin_protocol::handshake::ClientHandshake;
 use rejoin_protocol::limits::JOIN_TIMEOUT;
@@ -126,10 +128,13 @@ impl<B: Behaviour> Crew<B> {
         };
         let mut rng = self.identity.fork(&format!("bot {bot}"));
         let label = u32::try_from(bot).expect("the command line bounds the number of bots");
+        let given = self.options.credentials.get(bot).cloned();
+        let Credentials { permit, identity } =
+            given.unwrap_or_else(|| Permit::dev(names::of_bot(bot, &self.tag)).into());
         let options = ClientOptions {
             server: self.options.server_key,
-            identity: StaticKeys::generate(&mut rng),
-            permit: Permit::dev(names::of_bot(bot, &self.tag)),
+            identity: identity.unwrap_or_else(|| StaticKeys::generate(&mut rng)),
+            permit,
             suites: suites_of_this_processor(),
             receive_id: Some(label.to_be_bytes()),
             join_timeout: JOIN_TIMEOUT,

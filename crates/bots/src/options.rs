@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
+use rejoin_client::Credentials;
 use rejoin_protocol::crypto::PublicKey;
 
 use crate::impairment::Impairment;
@@ -65,6 +66,8 @@ pub struct Options {
     /// Seeds what bots do. Who they are is drawn from the operating system, so that a second run
     /// does not meet the players of the first.
     pub seed: u64,
+    /// Permits, one for each bot at least; empty: development permits.
+    pub credentials: Vec<Credentials>,
     /// The network between bots and server; `None`: as it is.
     pub net: Option<Impairment>,
 }
@@ -82,6 +85,7 @@ impl Options {
             input_hz: 30,
             play_for: Duration::from_secs(10),
             seed: 1,
+            credentials: Vec::new(),
             net: None,
         }
     }

@@ -10,6 +10,7 @@ use rejoin_store::Store;
 use tracing::{info, trace};
 
 use crate::admission;
+use crate::auth::Auth;
 use crate::config::Config;
 use crate::connections::Stage;
 use crate::directory::Directory;
@@ -153,6 +154,14 @@ impl<S: Store, D: Directory> Shard<S, D> {
             Some(self.clock)
         } else {
             self.house.schedule.next()
+        }
+    }
+
+    /// Changes who may open a session from now on: new permit keys, say. A change to `dev` auth is
+    /// passed over, because only at the start is the address looked at.
+    pub fn set_auth(&mut self, auth: Auth) {
+        if auth != Auth::Dev {
+            self.house.config.auth = auth;
         }
     }
 

@@ -1,12 +1,14 @@
 //! `bots`: players without people, against any server. Lines while they play, then a summary.
 
+use std::fmt::Display;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::Path;
 use std::time::Duration;
 
 use rejoin_bots::{
     Cause, Control, FleetError, Mode, Observer, Options, Percentiles, Progress, Report, Stage,
 };
-use rejoin_client::ServerAddress;
+use rejoin_client::{Credentials, ServerAddress};
 
 use crate::app::App;
 use crate::cli::BotsArgs;
@@ -14,6 +16,7 @@ use crate::exit::{Exit, Failure};
 use crate::figures::{bytes, counted, millis, percent, thousands};
 use crate::output;
 use crate::stop::Stop;
+use crate::token_command;
 
 /// Runs the command.
 ///
@@ -23,7 +26,15 @@ pub(crate) fn run(app: &App, args: &BotsArgs) -> Result<(), Failure> {
     let kind = args.kind.as_deref().unwrap_or_else(|| app.default_kind());
     app.behaviours().check(kind)?;
     let mut options = Options::new(resolve(&args.address)?, args.address.key);
-    options.bots = usize::try_from(args.bots).unwrap_or(usize::MAX);
+    if let Some(file) = &args.permits {
+        options.credentials = permits(file)?;
+    }
+    options.bots = match args.bots {
+        Some(bots) => usize::try_from(bots).unwrap_or(usize::MAX),
+        None if options.credentials.is_empty() => options.bots,
+        None => options.credentials.len(),
+    };
+    check_permits(&options)?;
     options.rooms = usize::try_from(args.rooms).unwrap_or(usize::MAX);
     options.mode = args.input_mode;
     options.input_hz = args.input_rate;
@@ -38,6 +49,55 @@ pub(crate) fn run(app: &App, args: &BotsArgs) -> Result<(), Failure> {
         output::line(line);
     }
     judge(&report)
+}
+
+/// The permits in a file, one a line; `-` is standard input.
+fn permits(file: &Path) -> Result<Vec<Credentials>, Failure> {
+    let text = if file == Path::new("-") {
+        token_command::standard_input()?
+    } else {
+        std::fs::read_to_string(file).map_err(|error| wrong_permits(file, error))?
+    };
+    let mut permits = Vec::new();
+    for (index, line) in text
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty())
+    {
+        let number = index + 1;
+        let credentials: Credentials = line
+            .parse()
+            .map_err(|error| wrong_permits(file, format_args!("line {number}: {error}")))?;
+        if credentials.identity.is_none() {
+            let text = format_args!("line {number}: the permit comes without its client's secret");
+            return Err(wrong_permits(file, text));
+        }
+        permits.push(credentials);
+    }
+    if permits.is_empty() {
+        return Err(wrong_permits(file, "no permit in it"));
+    }
+    Ok(permits)
+}
+
+fn wrong_permits(file: &Path, problem: impl Display) -> Failure {
+    Failure::new(
+        Exit::Usage,
+        format!("--permits {}: {problem}", file.display()),
+    )
+}
+
+/// Each bot needs a permit of its own, if any has one.
+fn check_permits(options: &Options) -> Result<(), Failure> {
+    let permits = options.credentials.len();
+    if permits == 0 || permits >= options.bots {
+        return Ok(());
+    }
+    let text = format!(
+        "{} bots need as many permits, there are {permits}",
+        options.bots
+    );
+    Err(Failure::new(Exit::Usage, text))
 }
 
 /// A run that has no time for a single input would prove nothing.

@@ -10,6 +10,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use rejoin_bots::{Impairment, Mode, parse_duration};
 use rejoin_client::ServerAddress;
+use rejoin_protocol::crypto::PublicKey;
+use rejoin_protocol::handshake::PermitId;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::exit::{Exit, Failure};
@@ -41,6 +43,9 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Show the server's public key and address; makes the key at first use
     Key(KeyArgs),
+    /// Mint permits for players, look into one, or change the key that mints
+    #[command(subcommand)]
+    Token(TokenCommand),
     /// Play seeded matches over a bad network inside one thread, and check them
     Simulate(SimulateArgs),
 }
@@ -50,7 +55,7 @@ impl Command {
     /// happened to nobody, and bots and picture speak for themselves.
     pub(crate) const fn log_level(&self) -> LevelFilter {
         match self {
-            Self::Serve(_) | Self::Key(_) => LevelFilter::INFO,
+            Self::Serve(_) | Self::Key(_) | Self::Token(_) => LevelFilter::INFO,
             Self::Bots(_) | Self::Demo(_) => LevelFilter::WARN,
             Self::Simulate(_) => LevelFilter::ERROR,
         }
@@ -63,7 +68,11 @@ pub(crate) struct ServeArgs {
     /// Address to listen on; without a port: 7777
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7777")]
     pub(crate) bind: String,
-    /// Keep the server's key in DIR and use it, in place of the well-known development key
+    /// Who may enter: dev (anyone, on loopback only) or token (whoever holds a permit)
+    #[arg(long, value_name = "MODE", default_value = "dev")]
+    pub(crate) auth: AuthMode,
+    /// Keep the server's keys in DIR [default: with --auth dev the well-known development key and
+    /// nothing on disk, else $XDG_STATE_HOME/rejoin or ~/.local/state/rejoin]
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
     /// Stop as by SIGTERM when standard input closes: for a parent that may be killed
@@ -74,16 +83,86 @@ pub(crate) struct ServeArgs {
     pub(crate) print_address: bool,
 }
 
+/// Who may open a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum AuthMode {
+    /// Anyone.
+    Dev,
+    /// Whoever holds a permit.
+    Token,
+}
+
+/// `token`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Print permits, one a line, each with the secret key of its client
+    Mint(MintArgs),
+    /// Show what a permit says and whether it is good here
+    Inspect(InspectArgs),
+    /// Put a new key before the one that mints; permits of the last two stay good
+    Rotate(RotateArgs),
+}
+
+/// `token mint`.
+#[derive(Debug, Args)]
+pub(crate) struct MintArgs {
+    /// The player's name; with --count a number is added
+    #[arg(long, value_name = "NAME")]
+    pub(crate) player: String,
+    /// How long the permit opens sessions, such as 30s or 10m
+    #[arg(long = "for", value_name = "T", default_value = "10m", value_parser = parse_duration)]
+    pub(crate) lifetime: Duration,
+    /// What room logic is told of the player, at most 128 bytes
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) claims: String,
+    /// Names the session: permits with the same id lead to the same one [default: random]
+    #[arg(long, value_name = "HEX", value_parser = parse_permit_id, conflicts_with = "count")]
+    pub(crate) id: Option<PermitId>,
+    /// The client's public key, if the client made its own; only the permit is printed then
+    #[arg(long, value_name = "KEY")]
+    pub(crate) client: Option<PublicKey>,
+    /// How many permits, each for a session of its own
+    #[arg(long, value_name = "N", default_value = "1",
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) count: u32,
+    /// Where the permit keys are [default: $XDG_STATE_HOME/rejoin or ~/.local/state/rejoin]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+}
+
+/// `token inspect`.
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// The permit, with or without its secret; - reads standard input
+    pub(crate) permit: String,
+    /// Where the permit keys are [default: $XDG_STATE_HOME/rejoin or ~/.local/state/rejoin]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+}
+
+/// `token rotate`.
+#[derive(Debug, Args)]
+pub(crate) struct RotateArgs {
+    /// Where the permit keys are [default: $XDG_STATE_HOME/rejoin or ~/.local/state/rejoin]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+}
+
+fn parse_permit_id(text: &str) -> Result<PermitId, String> {
+    let wrong = || "expected a permit id of 32 hexadecimal digits".to_owned();
+    text.parse().map_err(|_| wrong())
+}
+
 /// `bots`.
 #[derive(Debug, Args)]
 pub(crate) struct BotsArgs {
     /// The server
     #[arg(default_value = "rejoin://127.0.0.1:7777")]
     pub(crate) address: ServerAddress,
-    /// Number of bots
-    #[arg(short = 'n', long = "bots", value_name = "N", default_value = "16",
+    /// Number of bots [default: 16, or one for each permit]
+    #[arg(short = 'n', long = "bots", value_name = "N",
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub(crate) bots: u32,
+    pub(crate) bots: Option<u32>,
     /// Rooms to spread them over
     #[arg(long, value_name = "R", default_value = "1",
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -104,6 +183,10 @@ pub(crate) struct BotsArgs {
     /// Seeds what the bots do
     #[arg(long, value_name = "N", default_value = "1")]
     pub(crate) seed: u64,
+    /// Permits for a server with token auth, one a line as `token mint` prints them; - reads standard
+    /// input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) permits: Option<PathBuf>,
     /// Worsen the network, such as delay=50ms±10ms,loss=5%,duplicate=1%,reorder=2%
     #[arg(long, value_name = "NET")]
     pub(crate) net: Option<Impairment>,
@@ -337,7 +420,7 @@ mod tests {
         let Command::Bots(bots) = cli.command else {
             panic!("bots was asked for")
         };
-        assert_eq!((bots.bots, bots.rooms, bots.input_rate), (100, 8, 30));
+        assert_eq!((bots.bots, bots.rooms, bots.input_rate), (Some(100), 8, 30));
         assert_eq!(bots.duration, Duration::from_secs(30));
         assert_eq!(bots.input_mode, Mode::Latest);
     }

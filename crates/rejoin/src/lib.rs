@@ -53,6 +53,7 @@ mod run;
 mod serve_command;
 mod simulate_command;
 mod stop;
+mod token_command;
 
 pub use app::App;
 pub use run::serve;

@@ -9,7 +9,10 @@ use std::process::ExitCode;
 use crate::app::App;
 use crate::cli::{self, Cli, Command, Parsed};
 use crate::exit::{Exit, Failure};
-use crate::{bots_command, demo, key_command, logging, output, serve_command, simulate_command};
+use crate::{
+    bots_command, demo, key_command, logging, output, serve_command, simulate_command,
+    token_command,
+};
 
 /// Runs the command line with the rooms and bots that `add` adds to those that come with Rejoin.
 ///
@@ -49,6 +52,7 @@ fn execute(app: &App, cli: &Cli) -> Result<(), Failure> {
         Command::Demo(args) => demo::run(app, args),
         Command::Key(args) => key_command::run(args),
         Command::Simulate(args) => simulate_command::run(args),
+        Command::Token(command) => token_command::run(command),
     }
 }
 

@@ -2,15 +2,18 @@
 
 use std::io::{self, Read};
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
 use std::thread;
 
 use rejoin_client::ServerAddress;
 use rejoin_client::address::DEFAULT_PORT;
-use rejoin_server::{Identity, KeyFileError, Server, ServerConfig, ServerError};
-use tokio::sync::oneshot;
+use rejoin_server::{
+    Auth, Identity, KeyFileError, ReloadSignals, Server, ServerConfig, ServerError,
+};
+use tokio::sync::{oneshot, watch};
 
 use crate::app::App;
-use crate::cli::ServeArgs;
+use crate::cli::{AuthMode, ServeArgs};
 use crate::exit::{Exit, Failure};
 use crate::output;
 
@@ -20,11 +23,7 @@ use crate::output;
 /// The server cannot start, or its socket failed.
 pub(crate) fn run(app: &App, args: &ServeArgs) -> Result<(), Failure> {
     let bind = resolve(&args.bind)?;
-    let identity = match &args.data {
-        Some(folder) => rejoin_server::load_or_make(folder)?,
-        None => Identity::development().map_err(KeyFileError::from)?,
-    };
-    let server = Server::bind(ServerConfig::dev(bind, identity))?;
+    let server = Server::bind(settings(bind, args)?)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -32,17 +31,69 @@ pub(crate) fn run(app: &App, args: &ServeArgs) -> Result<(), Failure> {
     runtime.block_on(serve(server, app, args))
 }
 
+/// Whom the server lets in, with the keys for it.
+fn settings(bind: SocketAddr, args: &ServeArgs) -> Result<ServerConfig, Failure> {
+    match (args.auth, &args.data) {
+        (AuthMode::Dev, None) => {
+            let identity = Identity::development().map_err(KeyFileError::from)?;
+            Ok(ServerConfig::dev(bind, identity))
+        }
+        (AuthMode::Dev, Some(folder)) => Ok(ServerConfig::dev(
+            bind,
+            rejoin_server::load_or_make(folder)?,
+        )),
+        (AuthMode::Token, _) => {
+            let folder = permit_folder(args)?;
+            let identity = rejoin_server::load_or_make(&folder)?;
+            let keys = rejoin_server::load_or_make_permit_keys(&folder)?;
+            Ok(ServerConfig::token(bind, identity, keys))
+        }
+    }
+}
+
+fn permit_folder(args: &ServeArgs) -> Result<PathBuf, KeyFileError> {
+    match &args.data {
+        Some(folder) => Ok(folder.clone()),
+        None => rejoin_server::default_folder(),
+    }
+}
+
+/// Reads the permit keys again whenever the process is asked to. A file that cannot be used changes
+/// nothing.
+async fn reload(folder: PathBuf, mut signals: ReloadSignals, auth: watch::Sender<Auth>) {
+    loop {
+        signals.recv().await;
+        match rejoin_server::load_permit_keys(&folder) {
+            Ok(keys) => {
+                let ids: Vec<_> = keys.iter().map(|key| key.id.to_string()).collect();
+                tracing::info!(keys = ids.join(" "), "permit keys read again");
+                auth.send_replace(Auth::Token(keys));
+            }
+            Err(problem) => tracing::warn!(%problem, "permit keys stay as they were"),
+        }
+    }
+}
+
 async fn serve(server: Server, app: &App, args: &ServeArgs) -> Result<(), Failure> {
     let address = address_of(&server);
     // The listener for signals stands before anyone is told that the server does.
     let signals = rejoin_server::StopSignals::listen()
         .map_err(|error| Failure::new(Exit::Internal, format!("no signals: {error}")))?;
+    if args.auth == AuthMode::Token {
+        let signals = ReloadSignals::listen()
+            .map_err(|error| Failure::new(Exit::Internal, format!("no signals: {error}")))?;
+        drop(tokio::spawn(reload(
+            permit_folder(args)?,
+            signals,
+            server.auth(),
+        )));
+    }
     let parent = args.until_stdin_closes.then(watch_parent).transpose()?;
     if args.print_address {
         output::line(format_args!("listening on {address}"));
     }
     let rooms: Vec<_> = app.kinds().names().collect();
-    tracing::info!(%address, rooms = rooms.join(" "), "listening");
+    tracing::info!(%address, rooms = rooms.join(" "), auth = ?args.auth, "listening");
     let report = server
         .run(app.kinds().clone(), stop(signals, parent))
         .await?;

@@ -1,6 +1,6 @@
 //! The process's clock: the only place where time enters.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use rejoin_protocol::Timestamp;
 
@@ -30,6 +30,13 @@ impl Clock {
             Duration::from_nanos(moment.as_nanos()).min(LONGEST_SLEEP + self.origin.elapsed());
         self.origin + ahead
     }
+}
+
+/// The wall clock, read once at the start. One that stands before 1970 reads as 1970.
+pub(crate) fn since_1970() -> Duration {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
 }
 
 /// Longest sleep of the loop.

@@ -8,11 +8,12 @@ use std::net::UdpSocket;
 use std::pin::pin;
 use std::time::Duration;
 
-use rejoin_coordinator::{Shard, ShardStats};
+use rejoin_coordinator::{Auth, Shard, ShardStats};
 use rejoin_datagram::{RECEIVE_BATCH_MAX, ReceiveBatch, SendBatch};
 use rejoin_protocol::{CloseReason, Timestamp};
 use rejoin_store::MemoryStore;
 use tokio::io::Interest;
+use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::directory::SharedDirectory;
@@ -52,6 +53,7 @@ pub(crate) struct Driver {
     clock: Clock,
     receive: ReceiveBatch,
     send: SendBatch,
+    auth: watch::Receiver<Auth>,
     report: ServerReport,
 }
 
@@ -68,6 +70,7 @@ struct Socket {
 enum Wake {
     Readable,
     Due,
+    Auth,
     Stop,
 }
 
@@ -80,6 +83,7 @@ impl Driver {
         shard: Shard<MemoryStore, SharedDirectory>,
         socket: UdpSocket,
         clock: Clock,
+        auth: watch::Receiver<Auth>,
     ) -> io::Result<Self> {
         let readiness = tokio::net::UdpSocket::from_std(socket.try_clone()?)?;
         Ok(Self {
@@ -91,6 +95,7 @@ impl Driver {
             clock,
             receive: ReceiveBatch::new(),
             send: SendBatch::new(),
+            auth,
             report: ServerReport::default(),
         })
     }
@@ -107,6 +112,10 @@ impl Driver {
         loop {
             match self.wait(shutdown.as_mut()).await? {
                 Wake::Readable | Wake::Due => self.turn()?,
+                Wake::Auth => {
+                    let auth = self.auth.borrow_and_update().clone();
+                    self.shard.set_auth(auth);
+                }
                 Wake::Stop => break,
             }
             // A flooded loop would never wait, and the runtime would never see a signal.
@@ -117,20 +126,14 @@ impl Driver {
         Ok(self.report)
     }
 
-    async fn wait(&self, shutdown: impl Future<Output = ()>) -> io::Result<Wake> {
+    async fn wait(&mut self, shutdown: impl Future<Output = ()>) -> io::Result<Wake> {
         let due = self.shard.poll_timeout();
         tokio::select! {
             biased;
             () = shutdown => Ok(Wake::Stop),
+            () = changed(&mut self.auth) => Ok(Wake::Auth),
             ready = self.socket.readiness.readable() => ready.map(|()| Wake::Readable),
-            () = self.sleep_until(due) => Ok(Wake::Due),
-        }
-    }
-
-    async fn sleep_until(&self, due: Option<Timestamp>) {
-        match due {
-            Some(moment) => tokio::time::sleep_until(self.clock.instant(moment).into()).await,
-            None => std::future::pending().await,
+            () = sleep_until(self.clock, due) => Ok(Wake::Due),
         }
     }
 
@@ -223,6 +226,20 @@ impl Driver {
     fn failures(&self) -> u64 {
         let stats = self.shard.stats();
         stats.voids + stats.rooms_failed
+    }
+}
+
+async fn sleep_until(clock: Clock, due: Option<Timestamp>) {
+    match due {
+        Some(moment) => tokio::time::sleep_until(clock.instant(moment).into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits for a change. Once nobody can make one there is nothing to wait for.
+async fn changed(auth: &mut watch::Receiver<Auth>) {
+    if auth.changed().await.is_err() {
+        std::future::pending().await
     }
 }
 

@@ -6,7 +6,7 @@ use rejoin_protocol::Rng;
 ///
 /// # Errors
 /// The system has no entropy to give, which on the systems we run on means that it is broken.
-pub(crate) fn rng() -> Result<Rng, getrandom::Error> {
+pub fn rng() -> Result<Rng, getrandom::Error> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed)?;
     Ok(Rng::from_seed(seed))

@@ -3,9 +3,10 @@
 //! ```text
 //! DIR/server.key      secret half of the static key pair
 //! DIR/session.secret  secret behind session ids
+//! DIR/permit.keys     keys of permits, see `permit_files.rs`
 //! ```
 //!
-//! Each holds 32 bytes as 43 characters of unpadded URL-safe base64 and a newline.
+//! Each of the first two holds 32 bytes as 43 characters of unpadded URL-safe base64 and a newline.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use rejoin_protocol::crypto::StaticKeys;
+use rejoin_protocol::handshake::PermitKeyError;
 
 use crate::entropy;
 use crate::identity::Identity;
@@ -37,6 +39,16 @@ pub enum KeyFileError {
     /// The file holds something else.
     #[error("{} does not hold a key of 43 base64url characters", .0.display())]
     Damaged(PathBuf),
+    /// The file holds no usable permit keys.
+    #[error("{}: line {line}: {problem}", path.display())]
+    PermitKeys {
+        /// Which file.
+        path: PathBuf,
+        /// Counts from 1; 0 if the fault is of no single line.
+        line: usize,
+        /// What is wrong.
+        problem: PermitKeyError,
+    },
     /// Others can read the secret.
     #[error("{} is open to other users: run `chmod 600 {}`", .0.display(), .0.display())]
     Exposed(PathBuf),
@@ -46,7 +58,7 @@ pub enum KeyFileError {
 }
 
 /// Longer than any key file; the rest of a larger file is not read.
-const FILE_LEN_MAX: u64 = 256;
+const FILE_LEN_MAX: u64 = 4_096;
 
 /// Where a server keeps its files unless told otherwise: `$XDG_STATE_HOME/rejoin`, else
 /// `~/.local/state/rejoin`.
@@ -84,7 +96,7 @@ pub fn load_or_make(folder: &Path) -> Result<Identity, KeyFileError> {
 fn secret_file(path: PathBuf, fresh: &[u8; 32]) -> Result<[u8; 32], KeyFileError> {
     match read(&path) {
         Err(KeyFileError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-            make(&path, fresh)?;
+            make(&path, &text_of(fresh))?;
             read(&path)
         }
         outcome => outcome,
@@ -92,6 +104,19 @@ fn secret_file(path: PathBuf, fresh: &[u8; 32]) -> Result<[u8; 32], KeyFileError
 }
 
 fn read(path: &Path) -> Result<[u8; 32], KeyFileError> {
+    BASE64URL_NOPAD
+        .decode(read_private(path)?.trim_ascii_end())
+        .ok()
+        .and_then(|secret| secret.try_into().ok())
+        .ok_or_else(|| KeyFileError::Damaged(path.to_owned()))
+}
+
+fn text_of(secret: &[u8; 32]) -> String {
+    format!("{}\n", BASE64URL_NOPAD.encode(secret))
+}
+
+/// Reads a file that nobody else may read.
+pub(crate) fn read_private(path: &Path) -> Result<Vec<u8>, KeyFileError> {
     let file = File::open(path).map_err(|source| failed("open", path, source))?;
     if exposed(&file).map_err(|source| failed("read", path, source))? {
         return Err(KeyFileError::Exposed(path.to_owned()));
@@ -100,26 +125,35 @@ fn read(path: &Path) -> Result<[u8; 32], KeyFileError> {
     file.take(FILE_LEN_MAX)
         .read_to_end(&mut bytes)
         .map_err(|source| failed("read", path, source))?;
-    BASE64URL_NOPAD
-        .decode(bytes.trim_ascii_end())
-        .ok()
-        .and_then(|secret| secret.try_into().ok())
-        .ok_or_else(|| KeyFileError::Damaged(path.to_owned()))
+    Ok(bytes)
 }
 
 /// Writes beside `path`, then gives the whole file its name. Two processes that start at once
 /// both come here; the first name wins and both then read it.
-fn make(path: &Path, secret: &[u8; 32]) -> Result<(), KeyFileError> {
-    let label: [u8; 8] = entropy::rng()?.bytes();
-    let draft = path.with_extension(HEXLOWER.encode(&label));
-    let text = format!("{}\n", BASE64URL_NOPAD.encode(secret));
-    let outcome = write_new(&draft, &text).and_then(|()| match fs::hard_link(&draft, path) {
+pub(crate) fn make(path: &Path, text: &str) -> Result<(), KeyFileError> {
+    let draft = draft_of(path)?;
+    let outcome = write_new(&draft, text).and_then(|()| match fs::hard_link(&draft, path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         linked => linked,
     });
     // The draft has served in every case; one that cannot be removed is only untidy.
     drop(fs::remove_file(&draft));
     outcome.map_err(|source| failed("write", path, source))
+}
+
+/// Puts a new file in the place of `path`: whoever reads it sees the old one or the new one.
+pub(crate) fn replace(path: &Path, text: &str) -> Result<(), KeyFileError> {
+    let draft = draft_of(path)?;
+    let outcome = write_new(&draft, text).and_then(|()| fs::rename(&draft, path));
+    if outcome.is_err() {
+        drop(fs::remove_file(&draft));
+    }
+    outcome.map_err(|source| failed("write", path, source))
+}
+
+fn draft_of(path: &Path) -> Result<PathBuf, KeyFileError> {
+    let label: [u8; 8] = entropy::rng()?.bytes();
+    Ok(path.with_extension(HEXLOWER.encode(&label)))
 }
 
 fn write_new(path: &Path, text: &str) -> io::Result<()> {
@@ -132,7 +166,7 @@ fn write_new(path: &Path, text: &str) -> io::Result<()> {
     file.sync_all()
 }
 
-fn make_folder(folder: &Path) -> Result<(), KeyFileError> {
+pub(crate) fn make_folder(folder: &Path) -> Result<(), KeyFileError> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

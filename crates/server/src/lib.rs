@@ -16,16 +16,19 @@ mod driver;
 mod entropy;
 mod identity;
 mod key_files;
+mod permit_files;
 mod server;
 mod shutdown;
 
 pub use config::{ConfigError, Limits, ServerConfig};
 pub use directory::SharedDirectory;
 pub use driver::ServerReport;
+pub use entropy::rng as entropy;
 pub use identity::Identity;
 pub use key_files::{KeyFileError, default_folder, load_or_make};
+pub use permit_files::{load_or_make_permit_keys, load_permit_keys, rotate_permit_keys};
 pub use server::{Server, ServerError};
-pub use shutdown::StopSignals;
+pub use shutdown::{ReloadSignals, StopSignals};
 
 pub use rejoin_coordinator::{Auth, ShardStats};
 pub use rejoin_datagram::BindError;

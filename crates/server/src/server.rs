@@ -3,13 +3,14 @@
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 
-use rejoin_coordinator::{Config, Shard};
+use rejoin_coordinator::{Auth, Config, Shard};
 use rejoin_datagram::BindError;
 use rejoin_protocol::crypto::PublicKey;
 use rejoin_room::Kinds;
 use rejoin_store::MemoryStore;
+use tokio::sync::watch;
 
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::config::{ConfigError, ServerConfig};
 use crate::directory::SharedDirectory;
 use crate::driver::{Driver, ServerReport};
@@ -21,6 +22,7 @@ pub struct Server {
     config: Config,
     socket: UdpSocket,
     address: SocketAddr,
+    auth: watch::Sender<Auth>,
 }
 
 /// Why a server cannot start, or cannot go on.
@@ -54,6 +56,7 @@ impl Server {
         let buffers = rejoin_datagram::buffers(&socket);
         tracing::debug!(%address, buffers.receive, buffers.send, "socket buffers");
         Ok(Self {
+            auth: watch::Sender::new(config.auth.clone()),
             config,
             socket,
             address,
@@ -72,6 +75,14 @@ impl Server {
         self.config.keys.public()
     }
 
+    /// Changes who may open a session while the server runs: new permit keys, say. Sessions that are
+    /// open go on. What `dev` auth may not do at the start, it may not do later: a change to it is
+    /// passed over.
+    #[must_use]
+    pub fn auth(&self) -> watch::Sender<Auth> {
+        self.auth.clone()
+    }
+
     /// Serves rooms of `kinds` until `shutdown` is ready, then tells every player and ends within
     /// a second. Runs on a tokio runtime with I/O and time enabled.
     ///
@@ -83,15 +94,19 @@ impl Server {
         shutdown: impl Future<Output = ()>,
     ) -> Result<ServerReport, ServerError> {
         let clock = Clock::start();
+        let config = Config {
+            unix_start: clock::since_1970(),
+            ..self.config
+        };
         let shard = Shard::new(
-            self.config,
+            config,
             kinds,
             MemoryStore::default(),
             SharedDirectory::default(),
             entropy::rng()?,
             clock.now(),
         );
-        let driver = Driver::new(shard, self.socket, clock)?;
+        let driver = Driver::new(shard, self.socket, clock, self.auth.subscribe())?;
         Ok(driver.run(shutdown).await?)
     }
 }

@@ -1,4 +1,4 @@
-//! The signals that ask a process to stop in order.
+//! The signals that ask a process to stop in order, or to read its keys again.
 
 use std::io;
 
@@ -34,6 +34,35 @@ impl StopSignals {
             _ = self.interrupt.recv() => "SIGINT",
             _ = self.terminate.recv() => "SIGTERM",
         }
+    }
+}
+
+/// Listens for SIGHUP, which asks a server to read its permit keys again. Elsewhere nothing ever comes.
+#[derive(Debug)]
+pub struct ReloadSignals {
+    #[cfg(unix)]
+    hangup: tokio::signal::unix::Signal,
+}
+
+impl ReloadSignals {
+    /// Starts to listen. Needs a tokio runtime with I/O enabled.
+    ///
+    /// # Errors
+    /// The system does not let us.
+    pub fn listen() -> io::Result<Self> {
+        Ok(Self {
+            #[cfg(unix)]
+            hangup: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for the next request. Cancel safe.
+    pub async fn recv(&mut self) {
+        #[cfg(unix)]
+        if self.hangup.recv().await.is_some() {
+            return;
+        }
+        std::future::pending().await
     }
 }
 

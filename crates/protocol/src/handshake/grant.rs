@@ -113,6 +113,16 @@ impl Grant {
     }
 }
 
+impl std::str::FromStr for PermitId {
+    type Err = PermitError;
+
+    fn from_str(text: &str) -> Result<Self, PermitError> {
+        let bytes = HEXLOWER.decode(text.as_bytes()).ok();
+        let id = bytes.and_then(|bytes| bytes.try_into().ok());
+        id.map(Self).ok_or(PermitError::Malformed)
+    }
+}
+
 impl fmt::Display for PermitId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&HEXLOWER.encode(&self.0))
