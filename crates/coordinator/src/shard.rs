@@ -184,6 +184,7 @@ impl<S: Store, D: Directory> Shard<S, D> {
     pub fn stats(&self) -> ShardStats {
         ShardStats {
             sessions: self.house.sessions.len(),
+            joins_pending: self.house.connections.pending().all,
             rooms: self.house.rooms.len(),
             ..self.house.stats
         }

@@ -5,6 +5,8 @@
 pub struct ShardStats {
     /// Sessions now.
     pub sessions: usize,
+    /// Joins now whose keys no packet has confirmed.
+    pub joins_pending: usize,
     /// Rooms now.
     pub rooms: usize,
     /// Joins confirmed.

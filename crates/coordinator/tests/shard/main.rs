@@ -13,5 +13,6 @@ mod inputs;
 mod lobby;
 mod presence;
 mod rooms;
+mod strangers;
 mod views;
 mod world;

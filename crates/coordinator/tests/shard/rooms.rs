@@ -102,9 +102,9 @@ fn input<R: Room<Event = u32>>(state: &mut State, from: PlayerId, act: Act, cx: 
     }
 }
 
-fn admit(state: &State, name: &str) -> Result<(), Refusal> {
+fn admit(state: &State, applicant: &Applicant<'_>) -> Result<(), Refusal> {
     assert!(state.armed != Some(Bomb::Admit), "armed by a player");
-    if name == "banned" {
+    if applicant.name == "banned" || applicant.claims == b"banned" {
         return Err(Refusal::new(RefusalCode::NotAdmitted, "not you"));
     }
     Ok(())
@@ -157,7 +157,7 @@ macro_rules! room {
                 applicant: &Applicant<'_>,
                 _cx: &mut Cx<Self>,
             ) -> Result<(), Refusal> {
-                admit(state, applicant.name)
+                admit(state, applicant)
             }
 
             fn seat(state: &mut State, player: PlayerId, change: SeatChange, _cx: &mut Cx<Self>) {

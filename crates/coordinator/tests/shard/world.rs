@@ -103,11 +103,15 @@ impl World {
 
     /// A client that begins to join. The same name has the same keys, and so the same session.
     pub(crate) fn start(&mut self, name: &str) -> usize {
-        let mut seed = Rng::from_number(3).fork(name);
+        self.start_with(name, identity(name), Permit::dev(name))
+    }
+
+    /// A client that begins to join with a permit and keys of its own.
+    pub(crate) fn start_with(&mut self, name: &str, identity: StaticKeys, permit: Permit) -> usize {
         let options = Options {
             server: self.server.public(),
-            identity: StaticKeys::generate(&mut seed),
-            permit: Permit::dev(name),
+            identity,
+            permit,
             suites: Suite::ALL.to_vec(),
             receive_id: None,
             join_timeout: Duration::from_secs(10),
@@ -297,6 +301,11 @@ impl World {
             }
         }
     }
+}
+
+/// The keys that a name always has.
+pub(crate) fn identity(name: &str) -> StaticKeys {
+    StaticKeys::generate(&mut Rng::from_number(3).fork(name))
 }
 
 pub(crate) fn seated(answer: Result<Answer, Refusal>) -> Seated {
