@@ -9,7 +9,7 @@
 use std::net::SocketAddr;
 
 use rejoin_protocol::crypto::PublicKey;
-use rejoin_protocol::handshake::{HelloError, OpenHello, ReceivedHello, Welcome};
+use rejoin_protocol::handshake::{HelloError, OpenHello, Welcome};
 use rejoin_protocol::limits::{JOIN_TIMEOUT, PENDING_JOIN_LIFE};
 use rejoin_protocol::{Connection, Incarnation, Refusal, RefusalCode, Rng, Timestamp};
 use tracing::debug;
@@ -45,7 +45,7 @@ fn take(
     rng: &mut Rng,
     now: Timestamp,
 ) -> Option<Vec<u8>> {
-    let hello = match ReceivedHello::read(datagram, &house.config.keys.public()) {
+    let hello = match house.gate.read(datagram) {
         Ok(hello) => hello,
         Err(HelloError::Version { answer, .. }) => {
             house.stats.hellos_refused += 1;

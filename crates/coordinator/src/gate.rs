@@ -6,7 +6,8 @@
 
 use std::net::SocketAddr;
 
-use rejoin_protocol::handshake::{Cookies, ReceivedHello};
+use rejoin_protocol::crypto::PublicKey;
+use rejoin_protocol::handshake::{Cookies, HelloError, Mac1Key, ReceivedHello};
 use rejoin_protocol::{Rng, Timestamp};
 
 use crate::limits::{UNPROVEN_COST, UNPROVEN_SPAN};
@@ -14,6 +15,7 @@ use crate::limits::{UNPROVEN_COST, UNPROVEN_SPAN};
 /// The gate of one shard.
 #[derive(Debug)]
 pub(crate) struct Gate {
+    mac1: Mac1Key,
     cookies: Cookies,
     /// Until when the handshakes of unproven senders have used up their share of the processor
     /// (the generic cell rate algorithm, ITU-T I.371).
@@ -21,11 +23,17 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    pub(crate) fn new(rng: &mut Rng) -> Self {
+    pub(crate) fn new(server: &PublicKey, rng: &mut Rng) -> Self {
         Self {
+            mac1: Mac1Key::of(server),
             cookies: Cookies::new(rng.bytes()),
             busy_until: Timestamp::ZERO,
         }
+    }
+
+    /// Takes a datagram through the first gates.
+    pub(crate) fn read<'a>(&self, datagram: &'a [u8]) -> Result<ReceivedHello<'a>, HelloError> {
+        ReceivedHello::read(datagram, &self.mac1)
     }
 
     /// True if the hello comes with a cookie of its sender's address.
@@ -67,7 +75,7 @@ mod tests {
 
     #[test]
     fn unearned_handshakes_are_bounded_at_once_and_over_time() {
-        let mut gate = Gate::new(&mut Rng::from_number(1));
+        let mut gate = Gate::new(&PublicKey([1; 32]), &mut Rng::from_number(1));
         let mut passed = |now| (0..10_000).filter(|_| gate.spend(now)).count();
         let start = Timestamp::from_millis(5);
         assert_eq!(passed(start), 50);

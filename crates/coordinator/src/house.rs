@@ -49,7 +49,7 @@ impl House {
     pub(crate) fn new(config: Config, rng: &mut Rng) -> Self {
         let seen = config.sessions_max.saturating_add(config.pending_joins_max);
         Self {
-            gate: Gate::new(&mut rng.fork("cookies")),
+            gate: Gate::new(&config.keys.public(), &mut rng.fork("cookies")),
             hellos: Hellos::new(seen),
             connections: Connections::new(config.shard, rng),
             sessions: Sessions::new(),

@@ -36,6 +36,9 @@ impl Cookies {
     /// True if the cookie was made for this address in this period or the one before.
     #[must_use]
     pub fn check(&self, address: SocketAddr, cookie: &[u8; 16], now: Timestamp) -> bool {
+        if *cookie == [0; COOKIE_LEN] {
+            return false;
+        }
         let present = period(now);
         let earlier = present.checked_sub(1);
         [Some(present), earlier]

@@ -5,10 +5,11 @@
 //! | permit length 2 | permit | noise length 2 | noise message 1 | zeros
 //! ```
 //!
-//! Type, versions, MAC1 and the length of 1200 stay where they are in every version, so that a
-//! server can read the versions of any client and answer none who does not know its key. MAC1
-//! is over all but itself and the cookie. Noise covers what stands before it as its prologue,
-//! and the padding is zero, so nobody can make a second hello of one that was seen.
+//! Type, versions, MAC1, the two lengths and the 1200 bytes stay where they are in every version, so
+//! that a server can read the versions of any client and answer none who does not know its key. MAC1 is
+//! over the head, the permit and the noise message, which costs a flooded server as little as it can.
+//! Noise covers what stands before it as its prologue, and the padding is zero, so nobody can make a
+//! second hello of one that was seen.
 
 use bytes::BufMut;
 
@@ -51,7 +52,11 @@ pub(super) struct Hello<'a> {
     pub(super) cookie: [u8; COOKIE_LEN],
     /// The same as it came, with flags of later versions.
     pub(super) head_bytes: &'a [u8; HEAD_LEN],
-    body: &'a [u8],
+    /// The parts behind the cookie.
+    pub(super) body: Body<'a>,
+    /// The bytes of those parts.
+    body_bytes: &'a [u8],
+    padding: &'a [u8],
 }
 
 /// The parts behind the cookie.
@@ -112,31 +117,39 @@ impl<'a> Hello<'a> {
         let mut reader = Reader::new(rest);
         let mac1 = reader.array()?;
         let cookie = reader.array()?;
+        let rest = reader.rest();
+        let body = Body::read(&mut reader)?;
+        let padding = reader.rest();
+        let (body_bytes, _) = rest.split_at(rest.len() - padding.len());
         Ok(Self {
             head: Head::decode(*head_bytes)?,
             mac1,
             cookie,
             head_bytes,
-            body: reader.rest(),
+            body,
+            body_bytes,
+            padding,
         })
     }
 
     /// True if the sender knows this server's key and nothing was changed by accident.
-    pub(super) fn is_for(&self, server: &PublicKey) -> bool {
-        hash::equal(&self.mac1, &mac1(server, self.head_bytes, self.body))
+    pub(super) fn is_for(&self, key: &Mac1Key) -> bool {
+        hash::equal(&self.mac1, &key.mac1(self.head_bytes, self.body_bytes))
     }
 
-    /// The parts behind the cookie.
-    pub(super) fn body(&self) -> Result<Body<'a>, Malformed> {
-        let mut reader = Reader::new(self.body);
+    /// True if nothing follows the parts but zeros.
+    pub(super) fn is_padded(&self) -> bool {
+        self.padding.iter().all(|byte| *byte == 0)
+    }
+}
+
+impl<'a> Body<'a> {
+    fn read(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
         let permit_len = u16::from_be_bytes(reader.array()?);
         let permit = reader.take(permit_len.into())?;
         let noise_len = u16::from_be_bytes(reader.array()?);
         let noise = reader.take(noise_len.into())?;
-        if reader.rest().iter().any(|byte| *byte != 0) {
-            return Err(Malformed);
-        }
-        Ok(Body { permit, noise })
+        Ok(Self { permit, noise })
     }
 }
 
@@ -153,16 +166,11 @@ pub(super) fn encode(server: &PublicKey, head: &Head, body: Body<'_>) -> Vec<u8>
         rest.put_u16(u16::try_from(part.len()).expect("each part fits a datagram"));
         rest.put_slice(part);
     }
+    let mac1 = Mac1Key::of(server).mac1(&head, &rest);
     let len = DATAGRAM_MAX - BODY_START;
     assert!(rest.len() <= len, "permit and noise message fit a datagram");
     rest.resize(len, 0);
-    [
-        head.as_slice(),
-        &mac1(server, &head, &rest),
-        &[0; COOKIE_LEN],
-        &rest,
-    ]
-    .concat()
+    [head.as_slice(), &mac1, &[0; COOKIE_LEN], &rest].concat()
 }
 
 /// Puts a cookie into a hello. MAC1 leaves its place out, so the rest stays good.
@@ -176,14 +184,33 @@ pub(super) fn put_cookie(hello: &mut [u8], cookie: &[u8; COOKIE_LEN]) {
 /// Makes a changed hello pass MAC1 again, as anybody who knows the server's key could.
 #[cfg(test)]
 pub(super) fn remake_mac1(datagram: &mut [u8], server: &PublicKey) {
-    let head = datagram.first_chunk().expect("a hello has a head");
-    let mac1 = mac1(server, head, &datagram[BODY_START..]);
+    let Ok(hello) = Hello::decode(datagram) else {
+        return;
+    };
+    let mac1 = Mac1Key::of(server).mac1(hello.head_bytes, hello.body_bytes);
     datagram[HEAD_LEN..HEAD_LEN + MAC1_LEN].copy_from_slice(&mac1);
 }
 
-fn mac1(server: &PublicKey, head: &[u8; HEAD_LEN], body: &[u8]) -> [u8; MAC1_LEN] {
-    let key = hash::keyed(&server.0, &[b"rejoin mac1"]);
-    hash::keyed_short(&key, &[head, body])
+/// Makes and checks MAC1 for one server.
+#[derive(Clone)]
+pub struct Mac1Key([u8; 32]);
+
+impl Mac1Key {
+    /// The key that everyone can derive who knows the server's public key.
+    #[must_use]
+    pub fn of(server: &PublicKey) -> Self {
+        Self(hash::keyed(&server.0, &[b"rejoin mac1"]))
+    }
+
+    fn mac1(&self, head: &[u8; HEAD_LEN], body: &[u8]) -> [u8; MAC1_LEN] {
+        hash::keyed_short(&self.0, &[head, body])
+    }
+}
+
+impl std::fmt::Debug for Mac1Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Mac1Key")
+    }
 }
 
 const LABEL: &[u8] = b"rejoin join";
@@ -213,22 +240,24 @@ mod tests {
             assert_eq!(bytes.len(), DATAGRAM_MAX);
             let hello = Hello::decode(&bytes).unwrap();
             assert_eq!(hello.head, head);
-            assert!(hello.is_for(&SERVER) && !hello.is_for(&PublicKey([6; 32])));
-            let body = hello.body().unwrap();
+            let (ours, other) = (Mac1Key::of(&SERVER), Mac1Key::of(&PublicKey([6; 32])));
+            assert!(hello.is_for(&ours) && !hello.is_for(&other));
             assert_eq!(
-                (body.permit, body.noise),
+                (hello.body.permit, hello.body.noise),
                 (b"permit".as_slice(), b"noise".as_slice())
             );
         }
     }
 
     #[test]
-    fn the_mac_covers_all_but_itself_and_the_cookie() {
+    fn no_changed_byte_passes_but_those_of_the_cookie() {
         let bytes = sample(&Head::of_this_build(None));
+        let ours = Mac1Key::of(&SERVER);
+        let passes = |hello: Hello<'_>| hello.is_for(&ours) && hello.is_padded();
         for index in 0..bytes.len() {
             let mut changed = bytes.clone();
             changed[index] ^= 1;
-            let accepted = Hello::decode(&changed).is_ok_and(|hello| hello.is_for(&SERVER));
+            let accepted = Hello::decode(&changed).is_ok_and(passes);
             assert_eq!(accepted, (24..40).contains(&index), "byte {index}");
         }
     }
@@ -236,14 +265,14 @@ mod tests {
     #[test]
     fn lengths_beyond_the_datagram_and_padding_are_malformed() {
         let bytes = sample(&Head::of_this_build(None));
-        for (index, value) in [(40, 0xff), (48, 0xff), (DATAGRAM_MAX - 1, 1)] {
+        for index in [40, 48] {
             let mut changed = bytes.clone();
-            changed[index] = value;
-            assert!(
-                Hello::decode(&changed).unwrap().body().is_err(),
-                "byte {index}"
-            );
+            changed[index] = 0xff;
+            assert!(Hello::decode(&changed).is_err(), "byte {index}");
         }
+        let mut changed = bytes.clone();
+        changed[DATAGRAM_MAX - 1] = 1;
+        assert!(!Hello::decode(&changed).unwrap().is_padded());
         assert!(Hello::decode(&bytes[..DATAGRAM_MAX - 1]).is_err());
         assert!(Hello::decode(&[bytes.as_slice(), &[0]].concat()).is_err());
     }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use snow::HandshakeState;
 
 use super::cookie::Cookies;
-use super::hello::{Body, HELLO, Head, Hello, MAC1_LEN, prologue};
+use super::hello::{HELLO, Head, Hello, MAC1_LEN, Mac1Key, prologue};
 use super::permit::Permit;
 use super::reply::{self, Offer, Verdict, Welcome};
 use crate::connection::Setup;
@@ -91,7 +91,7 @@ pub fn open_hello(
     keys: &StaticKeys,
     rng: &mut Rng,
 ) -> Result<OpenHello, HelloError> {
-    ReceivedHello::read(datagram, &keys.public())?.open(keys, rng)
+    ReceivedHello::read(datagram, &Mac1Key::of(&keys.public()))?.open(keys, rng)
 }
 
 /// A hello that passed the gates which need neither memory nor Diffie-Hellman: length, MAC1, version
@@ -99,7 +99,6 @@ pub fn open_hello(
 #[derive(Clone, Copy, Debug)]
 pub struct ReceivedHello<'a> {
     hello: Hello<'a>,
-    body: Body<'a>,
     version: u8,
 }
 
@@ -109,7 +108,7 @@ impl<'a> ReceivedHello<'a> {
     ///
     /// # Errors
     /// See [`HelloError`].
-    pub fn read(datagram: &'a [u8], server: &PublicKey) -> Result<Self, HelloError> {
+    pub fn read(datagram: &'a [u8], server: &Mac1Key) -> Result<Self, HelloError> {
         let hello = Hello::decode(datagram).map_err(|_| HelloError::Malformed)?;
         if !hello.is_for(server) {
             return Err(HelloError::WrongKey);
@@ -118,12 +117,10 @@ impl<'a> ReceivedHello<'a> {
             .head
             .common_version()
             .ok_or_else(|| no_common_version(&hello.head, &hello.mac1))?;
-        let body = hello.body().map_err(|_| HelloError::Malformed)?;
-        Ok(Self {
-            hello,
-            body,
-            version,
-        })
+        if !hello.is_padded() {
+            return Err(HelloError::Malformed);
+        }
+        Ok(Self { hello, version })
     }
 
     /// True if the sender has shown that it receives at the address it sends from.
@@ -143,7 +140,7 @@ impl<'a> ReceivedHello<'a> {
     /// # Errors
     /// [`HelloError::Permit`].
     pub fn permit(&self) -> Result<Permit, HelloError> {
-        Permit::decode(self.body.permit).map_err(|_| HelloError::Permit)
+        Permit::decode(self.hello.body.permit).map_err(|_| HelloError::Permit)
     }
 
     /// The last gates: Diffie-Hellman and the offer. Chance is drawn only here.
@@ -152,11 +149,11 @@ impl<'a> ReceivedHello<'a> {
     /// See [`HelloError`].
     pub fn open(self, keys: &StaticKeys, rng: &mut Rng) -> Result<OpenHello, HelloError> {
         let permit = self.permit()?;
-        let prologue = prologue(self.hello.head_bytes, self.body.permit);
+        let prologue = prologue(self.hello.head_bytes, self.hello.body.permit);
         let mut noise = noise::join_responder(keys, &prologue, rng);
         let mut payload = [0; DATAGRAM_MAX];
         let len = noise
-            .read_message(self.body.noise, &mut payload)
+            .read_message(self.hello.body.noise, &mut payload)
             .map_err(|_| HelloError::NotAuthentic)?;
         let identity = noise
             .get_remote_static()

@@ -107,7 +107,10 @@ fn a_version_refusal_keeps_its_bytes() {
     let mut hello = client(&Suite::ALL, None).hello().to_vec();
     (hello[1], hello[2]) = (250, 251);
     let key = hash::keyed(&server_keys().public().0, &[b"rejoin mac1"]);
-    let mac1 = hash::keyed_short(&key, &[&hello[..8], &hello[40..]]);
+    let len_at = |at: usize| usize::from(u16::from_be_bytes([hello[at], hello[at + 1]]));
+    let noise_at = 42 + len_at(40);
+    let end = noise_at + 2 + len_at(noise_at);
+    let mac1 = hash::keyed_short(&key, &[&hello[..8], &hello[40..end]]);
     hello[8..24].copy_from_slice(&mac1);
     let refused = open_hello(&hello, &server_keys(), &mut Rng::from_number(4));
     let Err(HelloError::Version { answer, .. }) = refused else {
