@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rejoin_protocol::connection::Setup;
-use rejoin_protocol::crypto::{StaticKeys, Suite, TrafficKey};
+use rejoin_protocol::crypto::{StaticKeys, Suite, TrafficKey, TrafficSecret};
 use rejoin_protocol::handshake::{ClientHandshake, HandshakeOptions, Permit, Welcome, open_hello};
 use rejoin_protocol::{Connection, Epoch, Incarnation, Rng, SessionId, Timestamp, snapshot};
 
@@ -46,18 +46,18 @@ fn sealing(c: &mut Criterion) {
 
 /// The two ends of a connection with fixed keys.
 fn pair() -> (Connection, Connection) {
-    let key = |byte| TrafficKey::new(Suite::Aes128Gcm, &[byte; 32], [byte; 12]);
+    let secret = |byte| TrafficSecret::new(Suite::Aes128Gcm, [byte; 32]);
     let label = Some([0, 1, 2, 3]);
     let client = Setup {
-        seal: key(1),
-        open: key(2),
+        seal: secret(1),
+        open: secret(2),
         send_id: label,
         labelled: false,
         epoch: Epoch(1),
     };
     let server = Setup {
-        seal: key(2),
-        open: key(1),
+        seal: secret(2),
+        open: secret(1),
         send_id: None,
         labelled: true,
         epoch: Epoch(1),

@@ -54,8 +54,19 @@ pub const ACK_DELAY_MAX: Duration = Duration::from_millis(40);
 /// Packets that wait for an acknowledgement after which it leaves at once, so that a burst of
 /// reliable data is not held up by the delay. In play a tick brings fewer.
 pub const ACK_EVERY: u32 = 8;
-/// Authentication failures after which a connection closes (far below the AEAD's own limit).
+/// Authentication failures of datagrams on the path in use after which a connection closes (far
+/// below the AEAD's own limit).
 pub const AEAD_FAILURES_MAX: u64 = 1 << 20;
+/// Packets under one key after which its sender changes it: AES-128-GCM is trusted with 2^24.5
+/// of full size (RFC 9001, section 6.6).
+pub const REKEY_AFTER_PACKETS: u64 = 1 << 24;
+/// Age of a key after which its sender changes it: what leaks later opens an hour at most.
+pub const REKEY_AFTER: Duration = Duration::from_secs(3_600);
+/// Packets under one key that no acknowledgement lets change: the sender closes.
+pub const KEY_PACKETS_MAX: u64 = (1 << 24) + (1 << 23);
+/// Longest time that a receiver keeps the old key after a change; else three probe timeouts.
+/// Until then it follows no further change.
+pub const OLD_KEY_HELD_MAX: Duration = Duration::from_secs(60);
 
 /// Longest silence a side may announce and keep while it has a seat in an awake room.
 pub const HEARTBEAT_SEATED: Duration = Duration::from_millis(500);
@@ -189,6 +200,8 @@ const _: () = assert!(
     "one seat's inputs fit the send queue"
 );
 const _: () = assert!(INPUTS_KEPT_BYTES_MAX < SEND_QUEUE_BYTES_MAX);
+const _: () = assert!(REKEY_AFTER_PACKETS < KEY_PACKETS_MAX);
+const _: () = assert!(OLD_KEY_HELD_MAX.as_secs() * 10 < REKEY_AFTER.as_secs());
 const _: () = assert!(EARLY_BYTES_MAX >= RELIABLE_MAX);
 const _: () = assert!(
     PERMIT_MAX + TICKET_MAX + 256 < DATAGRAM_MAX,

@@ -8,18 +8,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use golden::{Vectors, golden, vectors};
 use rejoin_protocol::connection::{Connection, ConnectionEvent, Setup};
-use rejoin_protocol::crypto::{Suite, TrafficKey};
+use rejoin_protocol::crypto::{Suite, TrafficSecret};
 use rejoin_protocol::limits::FRAGMENT_MAX;
 use rejoin_protocol::{CloseReason, Epoch, Timestamp};
 
 const START: Timestamp = Timestamp::from_millis(1_000);
 
-fn up(suite: Suite) -> TrafficKey {
-    TrafficKey::new(suite, &[1; 32], [2; 12])
+fn up(suite: Suite) -> TrafficSecret {
+    TrafficSecret::new(suite, [1; 32])
 }
 
-fn down(suite: Suite) -> TrafficKey {
-    TrafficKey::new(suite, &[3; 32], [4; 12])
+fn down(suite: Suite) -> TrafficSecret {
+    TrafficSecret::new(suite, [3; 32])
 }
 
 fn client(suite: Suite) -> Connection {

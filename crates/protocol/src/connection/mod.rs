@@ -25,6 +25,7 @@ mod event;
 mod frame;
 mod heartbeat;
 mod incoming;
+mod keys;
 mod ladder;
 mod latest_receive;
 mod latest_send;
@@ -100,7 +101,7 @@ impl Connection {
     pub fn new(setup: Setup, rtt: Option<Duration>, now: Timestamp) -> Self {
         Self {
             state: State::Unconfirmed,
-            protection: Protection::new(setup),
+            protection: Protection::new(setup, now),
             outgoing: Outgoing::new(),
             incoming: Incoming::default(),
             acks: Acks::default(),
@@ -126,7 +127,8 @@ impl Connection {
         }
         self.clock = self.clock.max(now);
         let len = datagram.len();
-        let (number, frames) = match self.protection.open(datagram) {
+        let probe_wait = self.recovery.rtt.probe_wait(0);
+        let (number, frames) = match self.protection.open(datagram, probe_wait, now) {
             Ok(opened) => opened,
             Err(error) => {
                 self.counters.dropped += 1;
@@ -151,6 +153,7 @@ impl Connection {
             return;
         }
         self.clock = self.clock.max(now);
+        self.protection.on_timeout(now);
         let patience = self.recovery.rtt.patience();
         while let Some(liveness) = self.ladder.on_timeout(now, patience) {
             self.events.push_back(ConnectionEvent::Liveness(liveness));
@@ -241,6 +244,8 @@ impl Connection {
                 }
             }
         }
+        let acked = self.recovery.largest_acked();
+        self.protection.change_key_if_due(acked, now);
         if self.protection.is_spent() {
             self.end(CloseReason::Overloaded);
             return false;

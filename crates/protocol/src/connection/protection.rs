@@ -1,16 +1,22 @@
 //! Packet numbers and keys: sealing what leaves, admitting what comes.
 
+use std::time::Duration;
+
 use super::error::PacketError;
+use super::keys::{OpenFailure, OpenKeys, SealKeys, Sealed};
 use super::setup::Setup;
-use crate::crypto::TrafficKey;
 use crate::limits::AEAD_FAILURES_MAX;
 use crate::packet::{Header, NUMBER_MAX, ReplayWindow, TruncatedNumber};
+use crate::time::Timestamp;
+
+/// Probe timeouts for which the old key outlives a change: packets under way still open.
+const OLD_KEY_PROBES: u32 = 3;
 
 /// Both directions of a connection's packets.
 #[derive(Debug)]
 pub(crate) struct Protection {
-    seal: TrafficKey,
-    open: TrafficKey,
+    seal: SealKeys,
+    open: OpenKeys,
     send_id: Option<[u8; 4]>,
     labelled: bool,
     epoch_bits: u8,
@@ -27,7 +33,7 @@ pub(crate) struct Started {
 }
 
 impl Protection {
-    pub(crate) fn new(setup: Setup) -> Self {
+    pub(crate) fn new(setup: Setup, now: Timestamp) -> Self {
         let Setup {
             seal,
             open,
@@ -37,8 +43,8 @@ impl Protection {
         } = setup;
         let replay = ReplayWindow::default();
         Self {
-            seal,
-            open,
+            seal: SealKeys::new(seal, now),
+            open: OpenKeys::new(open),
             send_id,
             labelled,
             epoch_bits: epoch.bits(),
@@ -53,9 +59,19 @@ impl Protection {
         self.next
     }
 
-    /// True if no packet number is left: none may be used twice.
+    /// Changes our key if it is due; `acked` is the largest of our packets that the peer has.
+    pub(crate) fn change_key_if_due(&mut self, acked: Option<u64>, now: Timestamp) {
+        self.seal.change_if_due(self.next, acked, now);
+    }
+
+    /// Forgets the peer's old key if its time is over.
+    pub(crate) fn on_timeout(&mut self, now: Timestamp) {
+        self.open.forget_old(now);
+    }
+
+    /// True if no packet number is left, since none may be used twice, or none under our key.
     pub(crate) fn is_spent(&self) -> bool {
-        self.next > NUMBER_MAX
+        self.next > NUMBER_MAX || self.seal.is_spent(self.next)
     }
 
     /// True if the peer's key was tried so often that a forgery may soon succeed.
@@ -69,7 +85,7 @@ impl Protection {
         let label = self.send_id;
         let header = Header {
             epoch_bits: self.epoch_bits,
-            key_phase: false,
+            key_phase: self.seal.phase(),
             label,
             number,
         };
@@ -87,6 +103,7 @@ impl Protection {
         );
         self.next += 1;
         self.seal
+            .key()
             .seal(number, out, started.start, started.header_len);
         out.len() - started.start
     }
@@ -97,54 +114,75 @@ impl Protection {
     }
 
     /// Opens a datagram in place; gives its number and frames. Changes nothing unless the
-    /// packet is authentic, except the count of failures.
+    /// packet is authentic, except the count of failures. `probe_wait` is the probe timeout.
     pub(crate) fn open<'a>(
         &mut self,
         datagram: &'a mut [u8],
+        probe_wait: Duration,
+        now: Timestamp,
     ) -> Result<(u64, &'a [u8]), PacketError> {
         let (header, header_len) = Header::decode(datagram).map_err(|_| PacketError::Header)?;
         if header.label.is_some() != self.labelled {
             return Err(PacketError::Header);
         }
-        if header.epoch_bits != self.epoch_bits || header.key_phase {
+        if header.epoch_bits != self.epoch_bits {
             return Err(PacketError::NotAuthentic);
         }
-        let number = header
-            .number
-            .expand(self.replay.expected())
-            .ok_or(PacketError::Header)?;
+        let (phase, expected) = (header.key_phase, self.replay.expected());
+        let number = header.number.expand(expected).ok_or(PacketError::Header)?;
         if !self.replay.admits(number) {
             return Err(PacketError::Replayed);
         }
         let (header, body) = datagram.split_at_mut(header_len);
-        let Ok(frames) = self.open.open(number, header, body) else {
-            self.failures += 1;
-            return Err(PacketError::NotAuthentic);
+        let sealed = Sealed {
+            phase,
+            number,
+            expected,
+            header,
         };
-        self.replay.insert(number);
-        Ok((number, frames))
+        let hold = probe_wait.saturating_mul(OLD_KEY_PROBES);
+        match self.open.open(&sealed, body, hold, now) {
+            Ok(frames) => {
+                self.replay.insert(number);
+                Ok((number, frames))
+            }
+            Err(failure) => {
+                self.failures += u64::from(failure == OpenFailure::NotAuthentic);
+                Err(PacketError::NotAuthentic)
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::Suite;
+    use crate::crypto::{Suite, TrafficSecret};
     use crate::ids::Epoch;
+    use crate::limits::REKEY_AFTER_PACKETS;
 
-    fn key() -> TrafficKey {
-        TrafficKey::new(Suite::Aes128Gcm, &[7; 32], [1; 12])
+    const NOW: Timestamp = Timestamp::from_millis(5);
+
+    fn secret() -> TrafficSecret {
+        TrafficSecret::new(Suite::Aes128Gcm, [7; 32])
+    }
+
+    fn open(protection: &mut Protection, datagram: &mut [u8]) -> Result<u64, PacketError> {
+        let (number, frames) = protection.open(datagram, Duration::from_millis(100), NOW)?;
+        assert_eq!(frames, b"frames");
+        Ok(number)
     }
 
     fn looped(epoch: u64) -> Protection {
         let (send_id, labelled) = (Some([1, 2, 3, 4]), true);
-        Protection::new(Setup {
-            seal: key(),
-            open: key(),
+        let setup = Setup {
+            seal: secret(),
+            open: secret(),
             send_id,
             labelled,
             epoch: Epoch(epoch),
-        })
+        };
+        Protection::new(setup, NOW)
     }
 
     fn packet(protection: &mut Protection) -> Vec<u8> {
@@ -160,8 +198,11 @@ mod tests {
         let mut protection = looped(5);
         let mut sealed = packet(&mut protection);
         let mut again = sealed.clone();
-        assert_eq!(protection.open(&mut sealed), Ok((0, b"frames".as_slice())));
-        assert_eq!(protection.open(&mut again), Err(PacketError::Replayed));
+        assert_eq!(open(&mut protection, &mut sealed), Ok(0));
+        assert_eq!(
+            open(&mut protection, &mut again),
+            Err(PacketError::Replayed)
+        );
     }
 
     #[test]
@@ -171,19 +212,19 @@ mod tests {
         for bit in 0..sealed.len() * 8 {
             let mut changed = sealed.clone();
             changed[bit / 8] ^= 1 << (bit % 8);
-            assert!(protection.open(&mut changed).is_err(), "bit {bit}");
+            assert!(open(&mut protection, &mut changed).is_err(), "bit {bit}");
             assert_eq!(protection.replay.expected(), 0);
         }
-        assert!(protection.open(&mut sealed).is_ok());
+        assert!(open(&mut protection, &mut sealed).is_ok());
     }
 
     #[test]
     fn packets_of_other_processes_are_foreign() {
         let mut sealed = packet(&mut looped(5));
-        let result = looped(6).open(&mut sealed).map(|_| ());
+        let result = open(&mut looped(6), &mut sealed);
         assert_eq!(result, Err(PacketError::NotAuthentic));
         assert!(
-            looped(9).open(&mut sealed).is_ok(),
+            open(&mut looped(9), &mut sealed).is_ok(),
             "two bits tell four epochs apart"
         );
     }
@@ -195,14 +236,46 @@ mod tests {
         assert!(!protection.is_worn());
         let mut sealed = packet(&mut protection);
         sealed[9] ^= 1;
-        assert_eq!(protection.open(&mut sealed), Err(PacketError::NotAuthentic));
+        assert_eq!(
+            open(&mut protection, &mut sealed),
+            Err(PacketError::NotAuthentic)
+        );
         assert!(protection.is_worn());
+    }
+
+    #[test]
+    fn a_change_of_key_shows_in_the_header_and_opens_by_number() {
+        let mut protection = looped(5);
+        // Both ends have come to the last packet under the first key.
+        protection.next = REKEY_AFTER_PACKETS - 1;
+        protection.replay.insert(REKEY_AFTER_PACKETS - 2);
+        let acked = Some(REKEY_AFTER_PACKETS - 2);
+        let mut packets = Vec::new();
+        for _ in 0..3 {
+            protection.change_key_if_due(acked, NOW);
+            let mut out = Vec::new();
+            let started = protection.start(&mut out, acked);
+            out.extend_from_slice(b"frames");
+            protection.finish(&mut out, started);
+            packets.push(out);
+        }
+        let phases: Vec<_> = packets
+            .iter()
+            .map(|packet| Header::decode(packet).unwrap().0.key_phase)
+            .collect();
+        assert_eq!(phases, [false, true, true]);
+        for (packet, number) in [(2, 1), (0, -1), (1, 0)] {
+            let number = REKEY_AFTER_PACKETS.checked_add_signed(number).unwrap();
+            assert_eq!(open(&mut protection, &mut packets[packet]), Ok(number));
+        }
+        assert_eq!(protection.failures, 0);
     }
 
     #[test]
     fn the_last_number_is_the_last_packet() {
         let mut protection = looped(0);
         protection.next = NUMBER_MAX;
+        protection.change_key_if_due(Some(NUMBER_MAX - 1), NOW);
         assert!(!protection.is_spent());
         packet(&mut protection);
         assert!(protection.is_spent());

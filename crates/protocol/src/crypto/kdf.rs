@@ -1,9 +1,49 @@
-//! From a finished handshake to traffic keys.
+//! From a finished handshake to traffic secrets, and from each to its key and its successor.
 
 use super::aead::TrafficKey;
 use super::backend::NONCE_LEN;
 use super::hash;
 use super::suite::Suite;
+
+/// What one direction's present key is made from, and all keys after it; none before it, so that
+/// a secret that leaks opens nothing that was sent under older keys.
+#[derive(Clone)]
+pub struct TrafficSecret {
+    suite: Suite,
+    secret: [u8; 32],
+}
+
+impl std::fmt::Debug for TrafficSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TrafficSecret")
+    }
+}
+
+impl TrafficSecret {
+    /// The secret that both ends of one direction begin with.
+    #[must_use]
+    pub const fn new(suite: Suite, secret: [u8; 32]) -> Self {
+        Self { suite, secret }
+    }
+
+    /// The key and IV of this secret.
+    #[must_use]
+    pub fn key(&self) -> TrafficKey {
+        let iv = self.expand("key iv");
+        let iv: &[u8; NONCE_LEN] = iv.first_chunk().expect("12 bytes are a part of 32");
+        TrafficKey::new(self.suite, &self.expand("key"), *iv)
+    }
+
+    /// The secret after this one.
+    #[must_use]
+    pub fn next(&self) -> Self {
+        Self::new(self.suite, self.expand("next secret"))
+    }
+
+    fn expand(&self, label: &str) -> [u8; 32] {
+        hash::keyed(&self.secret, &[label.as_bytes(), &[self.suite.number()]])
+    }
+}
 
 /// What both ends of a finished handshake share and nobody else knows.
 pub(crate) struct Shared {
@@ -13,12 +53,12 @@ pub(crate) struct Shared {
     pub(crate) transcript: [u8; 32],
 }
 
-/// The keys of a connection, and the seed of the next one.
+/// The secrets of a connection, and the seed of the next one.
 pub(crate) struct Keys {
-    /// Seals what the client sends.
-    pub(crate) to_server: TrafficKey,
-    /// Seals what the server sends.
-    pub(crate) to_client: TrafficKey,
+    /// For what the client sends.
+    pub(crate) to_server: TrafficSecret,
+    /// For what the server sends.
+    pub(crate) to_client: TrafficSecret,
     /// Authenticates a later resume.
     pub(crate) resume_psk: [u8; 32],
 }
@@ -31,14 +71,9 @@ impl Shared {
         let parts: [&[u8]; 3] = [b"rejoin traffic", second, &self.transcript];
         let root = hash::keyed(first, &parts);
         let expand = |label: &str| hash::keyed(&root, &[label.as_bytes(), &[suite.number()]]);
-        let direction = |key: &str, iv: &str| {
-            let iv: [u8; 32] = expand(iv);
-            let iv: &[u8; NONCE_LEN] = iv.first_chunk().expect("12 bytes are a part of 32");
-            TrafficKey::new(suite, &expand(key), *iv)
-        };
         Keys {
-            to_server: direction("to server key", "to server iv"),
-            to_client: direction("to client key", "to client iv"),
+            to_server: TrafficSecret::new(suite, expand("to server")),
+            to_client: TrafficSecret::new(suite, expand("to client")),
             resume_psk: expand("resume psk"),
         }
     }
@@ -48,10 +83,26 @@ impl Shared {
 mod tests {
     use super::*;
 
-    fn first_packet(key: &TrafficKey) -> Vec<u8> {
+    fn first_packet(secret: &TrafficSecret) -> Vec<u8> {
         let mut packet = vec![0; 32];
-        key.seal(0, &mut packet, 0, 0);
+        secret.key().seal(0, &mut packet, 0, 0);
         packet
+    }
+
+    #[test]
+    fn a_chain_of_secrets_never_repeats_and_is_the_same_at_both_ends() {
+        for suite in Suite::ALL {
+            let (mut one, mut other) = (
+                TrafficSecret::new(suite, [7; 32]),
+                TrafficSecret::new(suite, [7; 32]),
+            );
+            let mut seen = std::collections::BTreeSet::new();
+            for _ in 0..50 {
+                assert_eq!(first_packet(&one), first_packet(&other));
+                assert!(seen.insert(first_packet(&one)));
+                (one, other) = (one.next(), other.next());
+            }
+        }
     }
 
     #[test]

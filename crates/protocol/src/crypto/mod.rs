@@ -13,4 +13,5 @@ mod suite;
 
 pub use aead::TrafficKey;
 pub use identity::{PublicKey, StaticKeys};
+pub use kdf::TrafficSecret;
 pub use suite::Suite;

@@ -70,9 +70,10 @@ impl World {
 /// Seals with one end and opens with the other.
 fn crosses(from: &Setup, to: &Setup) -> bool {
     let mut packet = b"head text".to_vec();
-    from.seal.seal(7, &mut packet, 0, 5);
+    from.seal.key().seal(7, &mut packet, 0, 5);
     let (header, body) = packet.split_at_mut(5);
     to.open
+        .key()
         .open(7, header, body)
         .is_ok_and(|text| text == b"text")
 }

@@ -22,7 +22,7 @@ const NUMBER_LEN_MASK: u8 = 0b0000_0011;
 pub struct Header {
     /// The server process, modulo 4.
     pub epoch_bits: u8,
-    /// Which of two keys; always the first until keys are changed on the way.
+    /// Turns over with each change of the sender's key.
     pub key_phase: bool,
     /// The connection id, if the receiver asked for one.
     pub label: Option<[u8; 4]>,

@@ -10,7 +10,7 @@ use rejoin_protocol::limits::{AEAD_FAILURES_MAX, FRAGMENT_MAX, STREAM_WINDOW};
 use rejoin_protocol::packet::{Header, TruncatedNumber};
 use rejoin_protocol::wire::put_varint;
 
-use crate::world::{Link, Side, World, key};
+use crate::world::{Link, Side, World, secret};
 
 /// A packet to the server, sealed with the client's key.
 fn forged(number: u64, frames: &[u8]) -> Vec<u8> {
@@ -23,7 +23,9 @@ fn forged(number: u64, frames: &[u8]) -> Vec<u8> {
     };
     let header_len = header.encode(&mut packet);
     packet.extend_from_slice(frames);
-    key(Side::Client).seal(number, &mut packet, 0, header_len);
+    secret(Side::Client)
+        .key()
+        .seal(number, &mut packet, 0, header_len);
     packet
 }
 

@@ -13,5 +13,6 @@ mod ladder;
 #[cfg(feature = "planted-bugs")]
 mod planted;
 mod quiet;
+mod rekey;
 mod sizes;
 mod world;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rejoin_protocol::connection::{Connection, ConnectionEvent, Setup};
-use rejoin_protocol::crypto::{Suite, TrafficKey};
+use rejoin_protocol::crypto::{Suite, TrafficSecret};
 use rejoin_protocol::limits::DATAGRAM_MAX;
 use rejoin_protocol::{Epoch, Rng, Timestamp};
 
@@ -79,15 +79,16 @@ pub(crate) struct World {
     count: u64,
 }
 
-pub(crate) fn key(side: Side) -> TrafficKey {
-    TrafficKey::new(Suite::Aes128Gcm, &[side as u8; 32], [7; 12])
+/// What the packets of `side` are sealed with.
+pub(crate) fn secret(side: Side) -> TrafficSecret {
+    TrafficSecret::new(Suite::Aes128Gcm, [side as u8; 32])
 }
 
 /// What the handshake would hand to `side`: the client's packets are labelled.
 pub(crate) fn setup(side: Side) -> Setup {
     Setup {
-        seal: key(side),
-        open: key(side.other()),
+        seal: secret(side),
+        open: secret(side.other()),
         send_id: (side == Side::Client).then_some([1, 2, 3, 4]),
         labelled: side == Side::Server,
         epoch: Epoch(6),

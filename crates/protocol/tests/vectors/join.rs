@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rejoin_protocol::crypto::{StaticKeys, Suite, TrafficKey, hash};
+use rejoin_protocol::crypto::{StaticKeys, Suite, TrafficSecret, hash};
 use rejoin_protocol::handshake::{
     ClientHandshake, HandshakeError, HandshakeOptions, HelloError, OpenHello, Permit, Welcome,
     open_hello,
@@ -48,9 +48,9 @@ fn refusal() -> Refusal {
 }
 
 /// A packet of our own choice: header `head`, text `text`, number 258.
-fn sealed(key: &TrafficKey) -> Vec<u8> {
+fn sealed(secret: &TrafficSecret) -> Vec<u8> {
     let mut packet = b"headtext".to_vec();
-    key.seal(258, &mut packet, 0, 4);
+    secret.key().seal(258, &mut packet, 0, 4);
     packet
 }
 
@@ -95,6 +95,7 @@ fn a_join_keeps_its_bytes() {
         let opened = joined
             .setup
             .open
+            .key()
             .open(258, header, body)
             .map(|text| text.to_vec());
         assert_eq!(opened, Ok(b"text".to_vec()));
