@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use rejoin_protocol::connection::Tag;
+use rejoin_protocol::connection::{Origin as PacketOrigin, Tag};
 use rejoin_protocol::limits::{INPUT_MAX, STREAM_WINDOW};
 use rejoin_protocol::message::ClientMessage;
 use rejoin_protocol::messagepack::{self, Bounds};
@@ -45,7 +45,12 @@ impl House {
             return false;
         };
         let expected = peer.connection.next_expected();
-        let taken = peer.connection.handle_datagram(datagram, now);
+        let origin = if peer.path == from {
+            PacketOrigin::Path
+        } else {
+            PacketOrigin::Elsewhere
+        };
+        let taken = peer.connection.handle_datagram_from(origin, datagram, now);
         match taken {
             // The place for path validation: until then replies follow whoever holds the keys.
             Ok(()) if peer.connection.next_expected() > expected => peer.path = from,

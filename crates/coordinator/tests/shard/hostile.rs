@@ -7,7 +7,7 @@ use bytes::Bytes;
 use rejoin_coordinator::{Config, MemoryDirectory, Shard};
 use rejoin_protocol::crypto::{StaticKeys, Suite};
 use rejoin_protocol::handshake::{ClientHandshake, HandshakeOptions, Permit};
-use rejoin_protocol::limits::{DATAGRAM_MAX, INPUT_MAX};
+use rejoin_protocol::limits::{AEAD_FAILURES_MAX, DATAGRAM_MAX, INPUT_MAX};
 use rejoin_protocol::message::{Answer, ClientMessage, RoomSettings, Seated, ServerMessage};
 use rejoin_protocol::messagepack::{self, Bounds};
 use rejoin_protocol::room_message::RoomMessage;
@@ -306,4 +306,34 @@ fn a_packet_that_was_overtaken_does_not_move_the_peer() {
     raw.shard.turn(raw.now);
     let mut answer = Vec::new();
     assert_eq!(raw.shard.poll_transmit(&mut answer, raw.now), Some(new));
+}
+
+#[test]
+fn forgeries_from_elsewhere_neither_move_the_peer_nor_end_it() {
+    let mut raw = Raw::join();
+    raw.ask(&ClientMessage::List {
+        call: 0,
+        kind: None,
+        filters: vec![],
+        max: 1,
+    });
+    let mut genuine = Vec::new();
+    assert!(raw.connection.poll_transmit(&mut genuine, raw.now));
+    let elsewhere = SocketAddr::from(([127, 0, 0, 1], 10));
+    let mut attempt = genuine.clone();
+    let bits = u64::try_from(genuine.len() * 8).unwrap();
+    for round in 0..AEAD_FAILURES_MAX + 1_000 {
+        attempt.copy_from_slice(&genuine);
+        // Every bit once, those of the label too; then the tag, as often as would wear the key.
+        let bit = usize::try_from(round.min(bits - 1)).unwrap();
+        attempt[bit / 8] ^= 1 << (bit % 8);
+        raw.shard.handle_datagram(elsewhere, &mut attempt, raw.now);
+    }
+    let home = SocketAddr::from(ADDRESS);
+    raw.shard.turn(raw.now);
+    raw.shard.handle_datagram(home, &mut genuine, raw.now);
+    raw.shard.turn(raw.now);
+    let mut answer = Vec::new();
+    assert_eq!(raw.shard.poll_transmit(&mut answer, raw.now), Some(home));
+    assert_eq!(raw.shard.stats().sessions, 1);
 }

@@ -30,6 +30,7 @@ mod ladder;
 mod latest_receive;
 mod latest_send;
 mod loss;
+mod origin;
 mod outgoing;
 mod protection;
 mod ranges;
@@ -43,6 +44,7 @@ mod stream_send;
 
 pub use error::{PacketError, SendError};
 pub use event::{ConnectionEvent, Tag};
+pub use origin::Origin;
 pub use setup::Setup;
 
 use std::collections::VecDeque;
@@ -62,7 +64,7 @@ use incoming::Incoming;
 use ladder::Ladder;
 use latest_send::Offer;
 use outgoing::{Occasion, Outgoing};
-use protection::Protection;
+use protection::{Arrival, Protection};
 use recovery::Recovery;
 use sent::SentPacket;
 
@@ -113,7 +115,7 @@ impl Connection {
         }
     }
 
-    /// Takes a datagram of this connection; decrypts in place.
+    /// Takes a datagram that came over the path in use; decrypts in place.
     ///
     /// # Errors
     /// See [`PacketError`]; none of them is a defect of ours.
@@ -122,13 +124,30 @@ impl Connection {
         datagram: &mut [u8],
         now: Timestamp,
     ) -> Result<(), PacketError> {
+        self.handle_datagram_from(Origin::Path, datagram, now)
+    }
+
+    /// Takes a datagram of this connection, wherever it came from; decrypts in place.
+    ///
+    /// # Errors
+    /// See [`PacketError`]; none of them is a defect of ours.
+    pub fn handle_datagram_from(
+        &mut self,
+        origin: Origin,
+        datagram: &mut [u8],
+        now: Timestamp,
+    ) -> Result<(), PacketError> {
         if self.is_over() {
             return Err(PacketError::Closed);
         }
         self.clock = self.clock.max(now);
         let len = datagram.len();
-        let probe_wait = self.recovery.rtt.probe_wait(0);
-        let (number, frames) = match self.protection.open(datagram, probe_wait, now) {
+        let arrival = Arrival {
+            origin,
+            probe_wait: self.recovery.rtt.probe_wait(0),
+            now,
+        };
+        let (number, frames) = match self.protection.open(datagram, &arrival) {
             Ok(opened) => opened,
             Err(error) => {
                 self.counters.dropped += 1;

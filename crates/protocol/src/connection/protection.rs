@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::error::PacketError;
 use super::keys::{OpenFailure, OpenKeys, SealKeys, Sealed};
+use super::origin::Origin;
 use super::setup::Setup;
 use crate::limits::AEAD_FAILURES_MAX;
 use crate::packet::{Header, NUMBER_MAX, ReplayWindow, TruncatedNumber};
@@ -22,7 +23,17 @@ pub(crate) struct Protection {
     epoch_bits: u8,
     next: u64,
     replay: ReplayWindow,
+    /// Forgeries that came over the path in use.
     failures: u64,
+}
+
+/// What a datagram does not say about itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrival {
+    pub(crate) origin: Origin,
+    /// The probe timeout.
+    pub(crate) probe_wait: Duration,
+    pub(crate) now: Timestamp,
 }
 
 /// A packet under construction at the end of a buffer.
@@ -114,12 +125,11 @@ impl Protection {
     }
 
     /// Opens a datagram in place; gives its number and frames. Changes nothing unless the
-    /// packet is authentic, except the count of failures. `probe_wait` is the probe timeout.
+    /// packet is authentic, except the count of failures.
     pub(crate) fn open<'a>(
         &mut self,
         datagram: &'a mut [u8],
-        probe_wait: Duration,
-        now: Timestamp,
+        arrival: &Arrival,
     ) -> Result<(u64, &'a [u8]), PacketError> {
         let (header, header_len) = Header::decode(datagram).map_err(|_| PacketError::Header)?;
         if header.label.is_some() != self.labelled {
@@ -140,14 +150,15 @@ impl Protection {
             expected,
             header,
         };
-        let hold = probe_wait.saturating_mul(OLD_KEY_PROBES);
-        match self.open.open(&sealed, body, hold, now) {
+        let hold = arrival.probe_wait.saturating_mul(OLD_KEY_PROBES);
+        match self.open.open(&sealed, body, hold, arrival.now) {
             Ok(frames) => {
                 self.replay.insert(number);
                 Ok((number, frames))
             }
             Err(failure) => {
-                self.failures += u64::from(failure == OpenFailure::NotAuthentic);
+                let tried = failure == OpenFailure::NotAuthentic;
+                self.failures += u64::from(tried && arrival.origin == Origin::Path);
                 Err(PacketError::NotAuthentic)
             }
         }
@@ -168,7 +179,20 @@ mod tests {
     }
 
     fn open(protection: &mut Protection, datagram: &mut [u8]) -> Result<u64, PacketError> {
-        let (number, frames) = protection.open(datagram, Duration::from_millis(100), NOW)?;
+        open_from(Origin::Path, protection, datagram)
+    }
+
+    fn open_from(
+        origin: Origin,
+        protection: &mut Protection,
+        datagram: &mut [u8],
+    ) -> Result<u64, PacketError> {
+        let arrival = Arrival {
+            origin,
+            probe_wait: Duration::from_millis(100),
+            now: NOW,
+        };
+        let (number, frames) = protection.open(datagram, &arrival)?;
         assert_eq!(frames, b"frames");
         Ok(number)
     }
@@ -236,11 +260,11 @@ mod tests {
         assert!(!protection.is_worn());
         let mut sealed = packet(&mut protection);
         sealed[9] ^= 1;
-        assert_eq!(
-            open(&mut protection, &mut sealed),
-            Err(PacketError::NotAuthentic)
-        );
-        assert!(protection.is_worn());
+        for (origin, worn) in [(Origin::Elsewhere, false), (Origin::Path, true)] {
+            let result = open_from(origin, &mut protection, &mut sealed.clone());
+            assert_eq!(result, Err(PacketError::NotAuthentic));
+            assert_eq!(protection.is_worn(), worn, "{origin:?}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::{BufMut, Bytes};
 use proptest::prelude::*;
 use rejoin_protocol::CloseReason;
-use rejoin_protocol::connection::{Connection, ConnectionEvent, PacketError};
+use rejoin_protocol::connection::{Connection, ConnectionEvent, Origin, PacketError};
 use rejoin_protocol::limits::{AEAD_FAILURES_MAX, FRAGMENT_MAX, STREAM_WINDOW};
 use rejoin_protocol::packet::{Header, TruncatedNumber};
 use rejoin_protocol::wire::put_varint;
@@ -223,6 +223,14 @@ fn a_key_tried_too_often_ends_the_connection() {
     let mut forgery = genuine.clone();
     forgery[7] ^= 1;
     let mut attempt = forgery.clone();
+    for _ in 0..2 * AEAD_FAILURES_MAX {
+        attempt.copy_from_slice(&forgery);
+        assert_eq!(
+            server.handle_datagram_from(Origin::Elsewhere, &mut attempt, now),
+            Err(PacketError::NotAuthentic)
+        );
+    }
+    assert!(!server.is_closed(), "a stranger elsewhere ends nothing");
     for _ in 1..AEAD_FAILURES_MAX {
         attempt.copy_from_slice(&forgery);
         assert_eq!(
