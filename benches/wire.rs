@@ -6,13 +6,16 @@
 )]
 
 use std::hint::black_box;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rejoin_protocol::connection::Setup;
 use rejoin_protocol::crypto::{StaticKeys, Suite, TrafficKey, TrafficSecret};
-use rejoin_protocol::handshake::{ClientHandshake, HandshakeOptions, Permit, Welcome, open_hello};
+use rejoin_protocol::handshake::{
+    ClientHandshake, Cookies, HandshakeOptions, Mac1Key, Permit, ReceivedHello, Welcome, open_hello,
+};
 use rejoin_protocol::{Connection, Epoch, Incarnation, Rng, SessionId, Timestamp, snapshot};
 
 const SUITES: [(Suite, &str); 2] = [
@@ -130,6 +133,15 @@ fn join(c: &mut Criterion) {
         ticket: Vec::new(),
     };
     let hello = ClientHandshake::new(&options, &mut rng).expect("a sound name and key");
+    let (mac1, cookies) = (Mac1Key::of(&server.public()), Cookies::new([1; 32]));
+    let (from, now) = (SocketAddr::from(([10, 0, 0, 1], 9)), Timestamp::ZERO);
+    c.bench_function("hello under load, asked for a cookie", |b| {
+        b.iter(|| {
+            let hello = ReceivedHello::read(black_box(hello.hello()), &mac1).expect("a good hello");
+            assert!(!hello.proves(from, &cookies, now));
+            hello.ask_cookie(from, &cookies, now)
+        });
+    });
     let mut reply = Vec::new();
     c.bench_function("join, the server's part", |b| {
         b.iter(|| {

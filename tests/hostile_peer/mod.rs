@@ -74,8 +74,8 @@ impl Peer {
                     return Some(Self {
                         socket,
                         label: setup.send_id.expect("the server labels"),
-                        seal: setup.seal,
-                        open: setup.open,
+                        seal: setup.seal.key(),
+                        open: setup.open.key(),
                         epoch_bits: setup.epoch.bits(),
                         next: 0,
                         controls: 0,
