@@ -195,9 +195,11 @@ impl Active {
                 }
             }
             ConnectionEvent::Closed(reason) => Err(End::Closed(reason)),
-            ConnectionEvent::Confirmed | ConnectionEvent::Acked(_) | ConnectionEvent::Lost(_) => {
-                Ok(())
-            }
+            // A client's server stays where it is, so nothing here asks it to prove a path.
+            ConnectionEvent::Confirmed
+            | ConnectionEvent::Acked(_)
+            | ConnectionEvent::Lost(_)
+            | ConnectionEvent::PathAnswered(_) => Ok(()),
             // Told by a newer protocol crate to those who know of it.
             _ => Ok(()),
         }

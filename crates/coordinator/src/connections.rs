@@ -44,8 +44,20 @@ pub(crate) struct Peer {
     pub(crate) stage: Stage,
     /// Where its datagrams go.
     pub(crate) path: SocketAddr,
+    /// Where it may have moved to.
+    pub(crate) candidate: Option<Candidate>,
     /// True while it waits in the queue of those who may have something to send.
     ready: bool,
+}
+
+/// An address that a connection's newest packet came from, and that has not shown yet that its client
+/// receives there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Candidate {
+    pub(crate) address: SocketAddr,
+    pub(crate) since: Timestamp,
+    /// False until the challenge has left.
+    pub(crate) challenged: bool,
 }
 
 /// How far a connection has come.
@@ -137,6 +149,7 @@ impl Connections {
             connection,
             stage,
             path,
+            candidate: None,
             ready: false,
         }));
         if let Some(slot) = self.free.pop_front() {

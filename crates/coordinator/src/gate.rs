@@ -56,6 +56,16 @@ impl Gate {
         hello.ask_cookie(from, &self.cookies, now)
     }
 
+    /// What a challenge to an address holds: its cookie's first half.
+    pub(crate) fn path_token(&self, address: SocketAddr, now: Timestamp) -> [u8; 8] {
+        self.cookies.path_token(address, now)
+    }
+
+    /// True if the answer to a challenge shows that the address received it.
+    pub(crate) fn proves_path(&self, address: SocketAddr, token: [u8; 8], now: Timestamp) -> bool {
+        self.cookies.proves_path(address, token, now)
+    }
+
     /// True if there is time for a handshake that nobody has earned; it is then spent.
     pub(crate) fn spend(&mut self, now: Timestamp) -> bool {
         let start = self.busy_until.max(now);

@@ -52,9 +52,12 @@ impl House {
         };
         let taken = peer.connection.handle_datagram_from(origin, datagram, now);
         match taken {
-            // The place for path validation: until then replies follow whoever holds the keys.
-            Ok(()) if peer.connection.next_expected() > expected => peer.path = from,
-            // It was overtaken: the peer may have moved on since.
+            Ok(()) if origin == PacketOrigin::Elsewhere => {
+                // One that was overtaken says nothing: the peer may have moved on since.
+                if peer.connection.next_expected() > expected {
+                    self.on_moved(slot, from, now);
+                }
+            }
             Ok(()) => {}
             Err(problem) => trace!(?slot, %from, %problem, "datagram dropped"),
         }
@@ -98,6 +101,9 @@ impl House {
             }
             ConnectionEvent::Acked(tag) => self.on_acked(source, tag),
             ConnectionEvent::Lost(tag) => self.on_lost(source, tag),
+            ConnectionEvent::PathAnswered(token) => {
+                self.on_path_answered(source.slot, token, now);
+            }
             ConnectionEvent::Liveness(liveness) => {
                 self.on_liveness(source.slot, source.session, liveness, now);
             }

@@ -27,6 +27,7 @@ mod limits;
 mod listing;
 mod lobby;
 mod outbox;
+mod paths;
 mod presence;
 mod rooms;
 mod schedule;

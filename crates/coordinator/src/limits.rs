@@ -56,6 +56,9 @@ pub(crate) const CHECKPOINT_AFTER: Duration = Duration::from_secs(5);
 
 /// How long a connection that was closed may take to say so.
 pub(crate) const CLOSING_LIFE: Duration = Duration::from_secs(1);
+/// Shortest time between two challenges to the new addresses of one connection, so that whoever relays
+/// its packets makes us send little.
+pub(crate) const CHALLENGE_INTERVAL: Duration = Duration::from_millis(100);
 /// Joins whose keys no packet has confirmed and whose sender has shown no cookie; with as many, more
 /// hellos are asked for one. About 2 KiB each: all the memory that unproven addresses can hold.
 pub(crate) const UNPROVEN_JOINS_MAX: usize = 64;

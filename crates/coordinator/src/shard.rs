@@ -128,6 +128,10 @@ impl<S: Store, D: Directory> Shard<S, D> {
             return Some(to);
         }
         while let Some(slot) = self.house.connections.first_ready() {
+            if let Some(to) = self.house.challenge(slot, out, now) {
+                self.house.stats.sent += 1;
+                return Some(to);
+            }
             if let Some(peer) = self.house.connections.get_mut(slot)
                 && !matches!(peer.stage, Stage::Pending(_))
                 && peer.connection.poll_transmit(out, now)

@@ -15,6 +15,7 @@ mod cast;
 mod checkers;
 mod content;
 mod coverage;
+mod eavesdropper;
 mod faults;
 mod model;
 mod network;

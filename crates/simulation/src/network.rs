@@ -160,6 +160,19 @@ impl Network {
         }
     }
 
+    /// A copy of a datagram under way. At most one of both is taken.
+    pub(crate) fn copy(&mut self, datagram: &mut Datagram) -> Datagram {
+        let twin = *datagram.twin.get_or_insert_with(|| {
+            self.twins.push(false);
+            self.twins.len() - 1
+        });
+        Datagram {
+            bytes: datagram.bytes.clone(),
+            changed: datagram.changed,
+            twin: Some(twin),
+        }
+    }
+
     /// Gets a delivered datagram's buffer back.
     pub(crate) fn recycle(&mut self, datagram: Datagram) {
         if self.spare.len() < SPARE_MAX {
@@ -222,7 +235,7 @@ impl Network {
 }
 
 /// Flips a bit, changes a few bytes, or cuts the end off. The result always differs.
-fn corrupt(bytes: &mut Vec<u8>, rng: &mut Rng) {
+pub(crate) fn corrupt(bytes: &mut Vec<u8>, rng: &mut Rng) {
     let mut below = |bound: usize| {
         let bound = u64::try_from(bound).expect("a length in memory fits 64 bits");
         usize::try_from(rng.below(bound)).expect("an index below a length fits")

@@ -53,6 +53,8 @@ pub(crate) struct Options {
     pub(crate) stalls: Option<Outages>,
     /// True if a peer takes part that sends its inputs again and again.
     pub(crate) repeater: bool,
+    /// True if somebody on the path sends copies from an address of its own.
+    pub(crate) eavesdropper: bool,
     /// Chance that a client repeats a request for a seat at once.
     pub(crate) retries: f64,
     /// How long the server holds a seat.
@@ -144,6 +146,7 @@ impl Options {
                 longest: millis(rng, 200, 1_500),
             }),
             repeater: rng.chance(0.3),
+            eavesdropper: rng.fork("eavesdropper").chance(0.4),
             retries: maybe(rng, 0.5, |rng| rng.unit() * 0.8).unwrap_or(0.0),
             seat_hold: maybe(rng, 0.3, |rng| millis(rng, 6_000, 20_000))
                 .unwrap_or(Duration::from_secs(120)),
@@ -157,6 +160,7 @@ impl Options {
             options.second_group = 0.0;
             options.input_hz = 20;
             options.repeater = false;
+            options.eavesdropper = false;
         }
         options
     }
@@ -256,6 +260,8 @@ impl fmt::Display for Options {
         write!(f, "closes {}; ", Shown(self.closes.map(Every)))?;
         write!(f, "stalls {}; ", Shown(self.stalls))?;
         write!(f, "repeater {}; ", if self.repeater { "yes" } else { "no" })?;
+        let listens = if self.eavesdropper { "yes" } else { "no" };
+        write!(f, "eavesdropper {listens}; ")?;
         write!(f, "retries {:.2}; ", self.retries)?;
         write!(
             f,
@@ -346,7 +352,7 @@ mod tests {
     #[test]
     fn each_class_of_faults_is_on_in_some_runs_and_off_in_others() {
         let runs: Vec<_> = (0..200).map(drawn).collect();
-        let classes: [fn(&Options) -> bool; 12] = [
+        let classes: [fn(&Options) -> bool; 13] = [
             |o| o.up.loss > 0.0,
             |o| o.up.duplication > 0.0,
             |o| o.up.reorder > 0.0,
@@ -359,6 +365,7 @@ mod tests {
             |o| o.stalls.is_some(),
             |o| o.moves.is_some(),
             |o| o.repeater,
+            |o| o.eavesdropper,
         ];
         for class in classes {
             let on = runs.iter().filter(|options| class(options)).count();

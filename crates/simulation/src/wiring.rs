@@ -8,6 +8,7 @@ use rejoin_store::MemoryStore;
 use crate::cast::{Body, Cast, FIRST_PORT, address, client_at};
 use crate::checkers;
 use crate::coverage::{Coverage, Stage};
+use crate::eavesdropper::{self, Eavesdropper};
 use crate::faults::Act;
 use crate::model::Witnessed;
 use crate::network::{Datagram, Direction, Network};
@@ -31,6 +32,7 @@ pub(crate) struct Wiring {
     /// Until when the server does not run.
     stalled: Timestamp,
     repeater: Option<Repeater>,
+    eavesdropper: Option<Eavesdropper>,
     /// The buffer that datagrams are polled into.
     out: Vec<u8>,
 }
@@ -67,6 +69,8 @@ pub(crate) enum Happening {
     },
     /// The guest's turn.
     PlayGuest,
+    /// The eavesdropper's turn.
+    Strike,
     /// Something that was planned from the start.
     Act(Act),
 }
@@ -76,7 +80,7 @@ impl Wiring {
         scene: Scene,
         cast: Cast,
         network: Network,
-        (shard, repeater): (Server, Option<Repeater>),
+        (shard, repeater, eavesdropper): (Server, Option<Repeater>, Option<Eavesdropper>),
     ) -> Self {
         Self {
             scene,
@@ -88,6 +92,7 @@ impl Wiring {
             turn: None,
             stalled: Timestamp::ZERO,
             repeater,
+            eavesdropper,
             out: Vec::new(),
         }
     }
@@ -350,7 +355,8 @@ impl Wiring {
             Direction::Down => &mut self.scene.counters.to_client,
         };
         *sent += 1;
-        for (at, datagram) in arrivals.into_iter().flatten() {
+        for (at, mut datagram) in arrivals.into_iter().flatten() {
+            self.overhear((client, direction), &mut datagram);
             let arrival = match direction {
                 Direction::Up => Happening::ToServer {
                     client,
@@ -364,6 +370,30 @@ impl Wiring {
                 },
             };
             self.queue.push(at, arrival);
+        }
+    }
+
+    /// Somebody on the path may copy what a client sends. The copies that it makes are not copied.
+    fn overhear(&mut self, (client, direction): (usize, Direction), datagram: &mut Datagram) {
+        if direction == Direction::Up
+            && let Some(eavesdropper) = &mut self.eavesdropper
+            && eavesdropper.listens()
+        {
+            let copy = self.network.copy(datagram);
+            eavesdropper.hear(client, copy);
+        }
+    }
+
+    /// The eavesdropper's turn: what it sends arrives at once.
+    pub(crate) fn strike(&mut self) {
+        let struck = self.eavesdropper.as_mut().and_then(Eavesdropper::strike);
+        if let Some((client, datagram)) = struck {
+            let arrival = Happening::ToServer {
+                client,
+                port: eavesdropper::PORT,
+                datagram,
+            };
+            self.queue.push(self.scene.now, arrival);
         }
     }
 
@@ -401,6 +431,12 @@ impl Wiring {
             let client = client.ok_or_else(|| {
                 Violation::new("the server answers whom it heard", to.to_string())
             })?;
+            if to.port() == eavesdropper::PORT
+                && let Some(eavesdropper) = &mut self.eavesdropper
+            {
+                eavesdropper.on_answer(self.out.len())?;
+                continue;
+            }
             let stage = match client {
                 GUEST => self.repeater.as_ref().and_then(Repeater::stage),
                 _ => self.cast.client(client).stage(),

@@ -14,6 +14,7 @@ use rejoin_store::MemoryStore;
 use crate::cast::{Body, Cast, Client, Contact, Group, Player, Wish};
 use crate::checkers;
 use crate::coverage::Coverage;
+use crate::eavesdropper::Eavesdropper;
 use crate::faults::{Act, plan};
 use crate::model::{Lives, Rooms};
 use crate::network::{Direction, Network};
@@ -71,7 +72,10 @@ impl World {
         };
         let repeater = cast.guest.as_ref();
         let repeater = repeater.map(|(guest, _)| start_guest(guest, &cast, keys.public(), &root));
-        let mut wiring = Wiring::new(scene, cast, network, (shard, repeater));
+        let eavesdropper = scene.options.eavesdropper;
+        let eavesdropper = eavesdropper.then(|| Eavesdropper::new(root.fork("eavesdropper")));
+        let mut wiring = Wiring::new(scene, cast, network, (shard, repeater, eavesdropper));
+        wiring.queue.push(Timestamp::ZERO, Happening::Strike);
         wiring.queue.push(Timestamp::ZERO, Happening::PlayGuest);
         for (at, act) in plan(
             &wiring.scene.options,
@@ -143,6 +147,7 @@ impl World {
             Happening::Rouse { client } => self.rouse(client),
             Happening::Play { player } => self.play(player),
             Happening::PlayGuest => self.play_guest(),
+            Happening::Strike => self.strike(),
             Happening::Mend { players, ways } => {
                 // Healing mends all at once; what was planned before then has no effect.
                 for (player, way) in pairs(&players, &ways) {
@@ -324,6 +329,15 @@ impl World {
         Ok(())
     }
 
+    fn strike(&mut self) -> Result<(), Violation> {
+        if self.wiring.scene.phase != Phase::Stopping {
+            self.wiring.strike();
+            let next = self.wiring.scene.now + STRIKE_PERIOD;
+            self.wiring.queue.push(next, Happening::Strike);
+        }
+        Ok(())
+    }
+
     fn play_guest(&mut self) -> Result<(), Violation> {
         if self.wiring.scene.phase == Phase::Faults {
             self.wiring.play_guest()?;
@@ -359,6 +373,9 @@ impl World {
         Ok(())
     }
 }
+
+/// The pace of the eavesdropper.
+const STRIKE_PERIOD: Duration = Duration::from_millis(20);
 
 fn start_guest(guest: &Player, cast: &Cast, server: PublicKey, root: &Rng) -> Repeater {
     let options = HandshakeOptions {

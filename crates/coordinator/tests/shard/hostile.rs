@@ -337,3 +337,90 @@ fn forgeries_from_elsewhere_neither_move_the_peer_nor_end_it() {
     assert_eq!(raw.shard.poll_transmit(&mut answer, raw.now), Some(home));
     assert_eq!(raw.shard.stats().sessions, 1);
 }
+
+impl Raw {
+    /// Everything that the shard sends now, by where it goes.
+    fn sent(&mut self) -> Vec<(SocketAddr, usize)> {
+        self.shard.turn(self.now);
+        self.shard.check_invariants();
+        let (mut sent, mut bytes) = (Vec::new(), Vec::new());
+        while let Some(to) = self.shard.poll_transmit(&mut bytes, self.now) {
+            sent.push((to, bytes.len()));
+            let _ = self.connection.handle_datagram(&mut bytes, self.now);
+            bytes.clear();
+        }
+        sent
+    }
+
+    /// Sends what the connection has to say from somewhere.
+    fn speak(&mut self, from: SocketAddr) {
+        let mut bytes = Vec::new();
+        self.connection.handle_timeout(self.now);
+        while self.connection.poll_transmit(&mut bytes, self.now) {
+            self.shard.handle_datagram(from, &mut bytes, self.now);
+            bytes.clear();
+        }
+    }
+}
+
+#[test]
+fn a_session_moves_only_once_its_client_has_answered_from_the_new_address() {
+    let mut raw = Raw::join();
+    raw.create();
+    let home = SocketAddr::from(ADDRESS);
+    let away = SocketAddr::from(([127, 0, 0, 77], 7));
+    raw.connection.set_heartbeat(Duration::from_millis(500));
+    raw.run();
+    raw.now += Duration::from_millis(600);
+    raw.speak(away);
+    let first = raw.sent();
+    let challenges = first.iter().filter(|(to, _)| *to == away);
+    assert_eq!(challenges.count(), 1, "{first:?}");
+    assert!(first.iter().all(|(to, len)| *to == home || *len <= 40));
+
+    // The answer is on its way; until it arrives everything goes on to the path in use.
+    raw.now += Duration::from_millis(600);
+    assert!(raw.sent().iter().all(|(to, _)| *to == home));
+    raw.speak(away);
+    raw.now += Duration::from_millis(600);
+    let after = raw.sent();
+    assert!(
+        !after.is_empty() && after.iter().all(|(to, _)| *to == away),
+        "{after:?}"
+    );
+}
+
+#[test]
+fn a_relay_that_never_answers_makes_the_shard_send_it_little() {
+    let mut raw = Raw::join();
+    raw.create();
+    raw.connection.set_heartbeat(Duration::from_millis(100));
+    raw.run();
+    let relay = SocketAddr::from(([127, 0, 0, 66], 6));
+    let (mut up, mut down) = (0, 0);
+    for _ in 0..400 {
+        raw.now += Duration::from_millis(25);
+        let mut bytes = Vec::new();
+        raw.connection.handle_timeout(raw.now);
+        while raw.connection.poll_transmit(&mut bytes, raw.now) {
+            up += bytes.len();
+            raw.shard.handle_datagram(relay, &mut bytes, raw.now);
+            bytes.clear();
+        }
+        raw.shard.turn(raw.now);
+        while let Some(to) = raw.shard.poll_transmit(&mut bytes, raw.now) {
+            // What goes to the relay never reaches the client.
+            if to == relay {
+                down += bytes.len();
+            } else {
+                let _ = raw.connection.handle_datagram(&mut bytes, raw.now);
+            }
+            bytes.clear();
+        }
+    }
+    assert!(
+        up > 0 && down > 0 && down <= 3 * up,
+        "{down} bytes for {up}"
+    );
+    assert_eq!(raw.shard.stats().sessions, 1);
+}

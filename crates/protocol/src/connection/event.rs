@@ -29,6 +29,9 @@ pub enum ConnectionEvent {
     Acked(Tag),
     /// An unreliable message sent under this tag is (partly) lost, or was replaced unsent.
     Lost(Tag),
+    /// The peer received what [`Connection::challenge`](crate::Connection::challenge) sent under this
+    /// token.
+    PathAnswered([u8; 8]),
     /// The peer's liveness changed.
     Liveness(Liveness),
     /// The connection is over: the last event. Tags without a fate never get one.

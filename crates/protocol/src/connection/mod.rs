@@ -59,7 +59,7 @@ use crate::time::Timestamp;
 use crate::wire::Reader;
 use acks::Acks;
 use error::Violation;
-use frame::{CloseFrame, Frame, FrameWriter};
+use frame::{CloseFrame, Frame, FrameWriter, PathAnswerFrame, PathChallengeFrame};
 use incoming::Incoming;
 use ladder::Ladder;
 use latest_send::Offer;
@@ -277,6 +277,27 @@ impl Connection {
         true
     }
 
+    /// Appends a datagram for another path than the one in use, which asks whether the peer receives
+    /// there: `PathAnswered(token)` follows if it does. False if the connection is over. A lost one is not
+    /// sent again.
+    pub fn challenge(&mut self, token: [u8; 8], out: &mut Vec<u8>, now: Timestamp) -> bool {
+        if self.is_over() || self.protection.is_spent() {
+            return false;
+        }
+        let started = self.protection.start(out, self.recovery.largest_acked());
+        let mut writer = FrameWriter::new(out);
+        PathChallengeFrame(token).write(&mut writer);
+        writer.finish();
+        self.seal(out, started);
+        self.on_sent(SentPacket {
+            sent_at: now,
+            eliciting: false,
+            ordered_bytes: 0,
+            acked_up_to: None,
+        });
+        true
+    }
+
     /// When [`Connection::handle_timeout`] is due, or (equal to "now" or past) when
     /// [`Connection::poll_transmit`] or [`Connection::poll_event`] has something that must
     /// not wait.
@@ -404,6 +425,10 @@ impl Connection {
             }
             Frame::Heartbeat(heartbeat) => self.ladder.on_announced(number, heartbeat.interval()),
             Frame::Close(CloseFrame(reason)) => self.end(reason),
+            Frame::PathChallenge(PathChallengeFrame(token)) => outgoing.path_asked = Some(token),
+            Frame::PathAnswer(PathAnswerFrame(token)) => {
+                events.push_back(ConnectionEvent::PathAnswered(token));
+            }
             Frame::Stream(frame) => incoming.on_stream(&frame, events)?,
             Frame::Latest(frame) => incoming.on_latest(number, &frame, events)?,
         }

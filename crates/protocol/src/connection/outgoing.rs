@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::carried::{Carried, Fate};
 use super::congestion::Congestion;
 use super::event::ConnectionEvent;
-use super::frame::{FrameWriter, PingFrame, StreamName};
+use super::frame::{FrameWriter, PathAnswerFrame, PathToken, PingFrame, StreamName};
 use super::heartbeat::Heartbeat;
 use super::latest_send::LatestSend;
 use super::stream_send::StreamSend;
@@ -14,6 +14,8 @@ use super::stream_send::StreamSend;
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     pub(crate) heartbeat: Heartbeat,
+    /// The newest challenge of the peer's that waits for its answer.
+    pub(crate) path_asked: Option<PathToken>,
     pub(crate) control: StreamSend,
     pub(crate) latest: LatestSend,
     pub(crate) ordered: StreamSend,
@@ -37,6 +39,7 @@ impl Outgoing {
     pub(crate) fn new() -> Self {
         Self {
             heartbeat: Heartbeat::default(),
+            path_asked: None,
             control: StreamSend::new(StreamName::Control),
             latest: LatestSend::default(),
             ordered: StreamSend::new(StreamName::Ordered),
@@ -46,7 +49,8 @@ impl Outgoing {
 
     /// True if something waits that nothing holds back.
     pub(crate) fn has_pending(&self, congestion: &Congestion) -> bool {
-        self.heartbeat.is_pending()
+        self.path_asked.is_some()
+            || self.heartbeat.is_pending()
             || self.control.has_pending()
             || self.latest.has_pending()
             || self.ordered.has_pending() && congestion.is_open(0)
@@ -58,6 +62,11 @@ impl Outgoing {
             self.heartbeat.on_probe();
             self.control.retry_oldest();
             self.ordered.retry_oldest();
+        }
+        if let Some(token) = self.path_asked
+            && PathAnswerFrame(token).write(writer)
+        {
+            self.path_asked = None;
         }
         self.heartbeat
             .fill(occasion.heartbeat_due, writer, &mut self.carried);

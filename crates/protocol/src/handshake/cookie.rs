@@ -47,6 +47,29 @@ impl Cookies {
             .any(|period| hash::equal(cookie, &self.of_period(address, period)))
     }
 
+    /// What a challenge to an address holds (see [`Connection::challenge`](crate::Connection::challenge)).
+    /// It is another than the address's cookie, so that neither stands in for the other.
+    #[must_use]
+    pub fn path_token(&self, address: SocketAddr, now: Timestamp) -> [u8; 8] {
+        self.token_of_period(address, period(now))
+    }
+
+    /// True if the token was made for this address in this period or the one before.
+    #[must_use]
+    pub fn proves_path(&self, address: SocketAddr, token: [u8; 8], now: Timestamp) -> bool {
+        let present = period(now);
+        [Some(present), present.checked_sub(1)]
+            .into_iter()
+            .flatten()
+            .any(|period| token == self.token_of_period(address, period))
+    }
+
+    fn token_of_period(&self, address: SocketAddr, period: u64) -> [u8; 8] {
+        let cookie = self.of_period(address, period);
+        let token = hash::keyed_short(&self.secret, &[b"path", &cookie]);
+        *token.first_chunk().expect("8 bytes are a part of 16")
+    }
+
     fn of_period(&self, address: SocketAddr, period: u64) -> [u8; COOKIE_LEN] {
         let ip = match address.ip().to_canonical() {
             IpAddr::V4(ip) => ip.to_ipv6_mapped(),

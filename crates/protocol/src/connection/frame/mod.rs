@@ -5,16 +5,18 @@
 //! 02        ack         ranges of received packet numbers
 //! 03        heartbeat   how long we may be silent
 //! 04        close       the connection is over, and why
+//! 06, 07    path        does the peer receive there? it does
 //! 10..17    stream      bit 2: ordered (else control)    } bit 1: one of several fragments
 //! 20..23    latest                                       } bit 0: a length precedes the data
 //! ```
 //!
-//! Data without a length reaches to the end of the packet. Every frame but ack and close
+//! Data without a length reaches to the end of the packet. Every frame but ack, close and path challenge
 //! asks for an acknowledgement of its packet.
 
 mod ack;
 mod fragment;
 mod latest;
+mod path;
 mod reader;
 mod signal;
 mod stream;
@@ -23,6 +25,7 @@ mod writer;
 pub(crate) use ack::AckFrame;
 pub(crate) use fragment::Fragment;
 pub(crate) use latest::LatestFrame;
+pub(crate) use path::{PathAnswerFrame, PathChallengeFrame, PathToken};
 pub(crate) use signal::{CloseFrame, HeartbeatFrame, PingFrame};
 pub(crate) use stream::{StreamFrame, StreamName};
 pub(crate) use writer::FrameWriter;
@@ -38,6 +41,8 @@ pub(crate) enum Frame<'a> {
     Ack(AckFrame<'a>),
     Heartbeat(HeartbeatFrame),
     Close(CloseFrame),
+    PathChallenge(PathChallengeFrame),
+    PathAnswer(PathAnswerFrame),
     Stream(StreamFrame<'a>),
     Latest(LatestFrame<'a>),
 }
@@ -51,6 +56,8 @@ impl<'a> Frame<'a> {
             AckFrame::KIND => AckFrame::read(reader).map(Self::Ack),
             HeartbeatFrame::KIND => HeartbeatFrame::read(reader).map(Self::Heartbeat),
             CloseFrame::KIND => CloseFrame::read(reader).map(Self::Close),
+            PathChallengeFrame::KIND => PathChallengeFrame::read(reader).map(Self::PathChallenge),
+            PathAnswerFrame::KIND => PathAnswerFrame::read(reader).map(Self::PathAnswer),
             StreamFrame::KIND_FIRST..=StreamFrame::KIND_LAST => {
                 StreamFrame::read(kind, reader).map(Self::Stream)
             }
@@ -64,8 +71,12 @@ impl<'a> Frame<'a> {
     /// True if the packet that holds this must be acknowledged.
     pub(crate) const fn is_eliciting(&self) -> bool {
         match self {
-            Self::Ack(_) | Self::Close(_) => false,
-            Self::Ping | Self::Heartbeat(_) | Self::Stream(_) | Self::Latest(_) => true,
+            Self::Ack(_) | Self::Close(_) | Self::PathChallenge(_) => false,
+            Self::Ping
+            | Self::Heartbeat(_)
+            | Self::PathAnswer(_)
+            | Self::Stream(_)
+            | Self::Latest(_) => true,
         }
     }
 }

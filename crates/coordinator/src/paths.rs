@@ -1,0 +1,67 @@
+//! Where a connection's datagrams go: to the address that its client has shown to receive at.
+//!
+//! A packet from elsewhere that is the newest and authentic only makes its address a candidate: it is
+//! sent one small challenge, and everything else goes on to the path in use until the client answers.
+//! So nobody can turn a server on others by relaying packets, or by writing their address on its own.
+
+use std::net::SocketAddr;
+
+use rejoin_protocol::Timestamp;
+use tracing::debug;
+
+use crate::connections::{Candidate, Stage};
+use crate::house::House;
+use crate::keys::Slot;
+use crate::limits::CHALLENGE_INTERVAL;
+
+impl House {
+    /// The newest packet of an active connection came from an address that is not its path.
+    pub(crate) fn on_moved(&mut self, slot: Slot, from: SocketAddr, now: Timestamp) {
+        let Some(peer) = self.connections.get_mut(slot) else {
+            return;
+        };
+        let early = peer
+            .candidate
+            .is_some_and(|candidate| now.since(candidate.since) < CHALLENGE_INTERVAL);
+        if early || !matches!(peer.stage, Stage::Active(_)) {
+            return;
+        }
+        peer.candidate = Some(Candidate {
+            address: from,
+            since: now,
+            challenged: false,
+        });
+        self.connections.mark_ready(slot);
+    }
+
+    /// Appends the challenge that a connection's candidate is owed. Tells where it goes.
+    pub(crate) fn challenge(
+        &mut self,
+        slot: Slot,
+        out: &mut Vec<u8>,
+        now: Timestamp,
+    ) -> Option<SocketAddr> {
+        let peer = self.connections.get_mut(slot)?;
+        let candidate = peer.candidate.as_mut().filter(|it| !it.challenged)?;
+        candidate.challenged = true;
+        let address = candidate.address;
+        let token = self.gate.path_token(address, now);
+        peer.connection
+            .challenge(token, out, now)
+            .then_some(address)
+    }
+
+    /// The client received a challenge: its datagrams go there from now on.
+    pub(crate) fn on_path_answered(&mut self, slot: Slot, token: [u8; 8], now: Timestamp) {
+        let Some(peer) = self.connections.get_mut(slot) else {
+            return;
+        };
+        if let Some(Candidate { address, .. }) = peer.candidate
+            && self.gate.proves_path(address, token, now)
+        {
+            debug!(?slot, from = %peer.path, to = %address, "client has moved");
+            peer.path = address;
+            peer.candidate = None;
+        }
+    }
+}
