@@ -1,5 +1,11 @@
 //! Attacks on a live server: each leaves strangers without an answer, and the honest player at play.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may stop at the first surprise"
+)]
+
 mod hostile_peer;
 #[cfg(unix)]
 mod signal;

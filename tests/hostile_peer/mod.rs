@@ -2,6 +2,8 @@
 //!
 //! It speaks by hand what [`rejoin::protocol::Connection`] would refuse to say, so it has no connection.
 
+#![allow(clippy::indexing_slicing, reason = "lengths are what the system told")]
+
 use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
