@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use rejoin_protocol::connection::Setup;
+use rejoin_protocol::connection::{Role, Setup};
 use rejoin_protocol::crypto::{StaticKeys, Suite, TrafficKey, TrafficSecret};
 use rejoin_protocol::handshake::{
     ClientHandshake, Cookies, HandshakeOptions, Mac1Key, Permit, ReceivedHello, Welcome, open_hello,
@@ -52,6 +52,7 @@ fn pair() -> (Connection, Connection) {
     let secret = |byte| TrafficSecret::new(Suite::Aes128Gcm, [byte; 32]);
     let label = Some([0, 1, 2, 3]);
     let client = Setup {
+        role: Role::Client,
         seal: secret(1),
         open: secret(2),
         send_id: label,
@@ -59,6 +60,7 @@ fn pair() -> (Connection, Connection) {
         epoch: Epoch(1),
     };
     let server = Setup {
+        role: Role::Server,
         seal: secret(2),
         open: secret(1),
         send_id: None,

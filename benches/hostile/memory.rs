@@ -5,18 +5,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use rejoin::protocol::Rng;
-use rejoin::protocol::limits::{
-    FRAGMENT_MAX, LATEST_MAX, LATEST_PARTIALS_MAX, STREAM_WINDOW_BYTES,
-};
+use rejoin::protocol::limits::{FRAGMENT_MAX, HELD_BY_SERVER_MAX};
 
 use crate::flood::Flood;
 use crate::hostile_peer::Peer;
 use crate::pace::Pace;
 use crate::server::{Server, mib};
 use crate::{Arguments, claim};
-
-/// What a session can make the server hold.
-const HELD_MAX: usize = 2 * STREAM_WINDOW_BYTES + LATEST_PARTIALS_MAX * LATEST_MAX;
 
 /// Runs the scenario.
 pub(crate) fn run(arguments: &Arguments) -> bool {
@@ -95,7 +90,7 @@ fn fragments(arguments: &Arguments) -> bool {
     }
     let closed = peers.iter().filter(|peer| peer.closed.is_some()).count();
     let held = server.resident().saturating_sub(idle);
-    let formula = count * HELD_MAX as u64;
+    let formula = count * HELD_BY_SERVER_MAX as u64;
     let good = claim(
         held <= formula,
         format_args!(

@@ -25,6 +25,9 @@ pub const LATEST_MAX: usize = FRAGMENT_MAX * LATEST_FRAGMENTS_MAX;
 /// Fragmented unreliable messages a receiver keeps incomplete; the oldest is given up for a new
 /// one. Two for each seat, so that reordering alone loses none.
 pub const LATEST_PARTIALS_MAX: usize = 32;
+/// How long a receiver keeps an unreliable message incomplete: a sender sends all of it in one
+/// burst, so what is missing then is lost.
+pub const LATEST_PARTIAL_LIFE: Duration = Duration::from_secs(2);
 /// Longest reliable message; a longer one is refused to the sender, and closes from a peer.
 pub const RELIABLE_MAX: usize = 64 * 1024;
 /// Keys on the latest lane of a connection that may wait at once; one more is refused to the
@@ -33,8 +36,31 @@ pub const LATEST_KEYS_MAX: usize = 64;
 /// Reliable messages a sender may have unacknowledged per stream, and a receiver buffers;
 /// beyond it messages wait in the send queue, and from a peer close the connection.
 pub const STREAM_WINDOW: u64 = 256;
-/// Reliable bytes a sender may have in flight per stream; the rest waits in the send queue.
-pub const STREAM_WINDOW_BYTES: usize = 256 * 1024;
+/// What a held message costs its receiver besides its bytes: its place, and rounding by the
+/// allocator.
+pub const MESSAGE_COST: usize = 128;
+/// What each held fragment costs besides, alike.
+pub const FRAGMENT_COST: usize = 64;
+/// Longest request of a client, in bytes: options, metadata and filters at their bounds.
+pub const CONTROL_TO_SERVER_MAX: usize = 12 * 1024;
+/// Longest reliable message of a client in a room: an input with its head.
+pub const RELIABLE_TO_SERVER_MAX: usize = INPUT_MAX + 16;
+/// What a server holds of a client's control stream, costs included. As with all windows, a sender
+/// keeps to it and the rest waits in its queue; more from a peer closes the connection.
+pub const WINDOW_CONTROL_TO_SERVER: usize = 16 * 1024;
+/// The same of its ordered stream.
+pub const WINDOW_ORDERED_TO_SERVER: usize = 40 * 1024;
+/// The same of its incomplete latest inputs; beyond it the oldest is given up.
+pub const WINDOW_LATEST_TO_SERVER: usize = 8 * 1024;
+/// All that a client can make a server hold before it can be delivered. Besides it a connection has
+/// tables of fixed size: the replay window, acknowledgement ranges, latest keys.
+pub const HELD_BY_SERVER_MAX: usize =
+    WINDOW_CONTROL_TO_SERVER + WINDOW_ORDERED_TO_SERVER + WINDOW_LATEST_TO_SERVER;
+/// What a client holds of each stream of its server: three messages of the longest kind.
+pub const WINDOW_STREAM_TO_CLIENT: usize = 256 * 1024;
+/// What a client holds of incomplete latest messages: as many as it may of the longest kind.
+pub const WINDOW_LATEST_TO_CLIENT: usize =
+    LATEST_PARTIALS_MAX * (MESSAGE_COST + LATEST_FRAGMENTS_MAX * FRAGMENT_COST + LATEST_MAX);
 /// Reliable messages that may wait in a send queue, unacknowledged ones included; more are refused
 /// to the caller. One hiccup of a full room tells each member twice of every other: they fall
 /// silent and they return.
@@ -177,8 +203,8 @@ const _: () = assert!(
 );
 const _: () = assert!(LATEST_MAX < VIEW_MAX && VIEW_MAX < RELIABLE_MAX);
 const _: () = assert!(
-    RELIABLE_MAX <= STREAM_WINDOW_BYTES,
-    "the longest message must fit the window"
+    HELD_BY_SERVER_MAX <= 64 * 1024,
+    "a hundred thousand clients fit 6.4 GiB"
 );
 const _: () = assert!(
     INPUT_MAX <= LATEST_MAX,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use golden::{Vectors, golden, vectors};
-use rejoin_protocol::connection::{Connection, ConnectionEvent, Setup};
+use rejoin_protocol::connection::{Connection, ConnectionEvent, Role, Setup};
 use rejoin_protocol::crypto::{Suite, TrafficSecret};
 use rejoin_protocol::limits::FRAGMENT_MAX;
 use rejoin_protocol::{CloseReason, Epoch, Timestamp};
@@ -25,6 +25,7 @@ fn down(suite: Suite) -> TrafficSecret {
 fn client(suite: Suite) -> Connection {
     let (seal, open) = (up(suite), down(suite));
     let setup = Setup {
+        role: Role::Client,
         seal,
         open,
         send_id: Some([9, 8, 7, 6]),
@@ -37,6 +38,7 @@ fn client(suite: Suite) -> Connection {
 fn server(suite: Suite) -> Connection {
     let (seal, open) = (down(suite), up(suite));
     let setup = Setup {
+        role: Role::Server,
         seal,
         open,
         send_id: None,

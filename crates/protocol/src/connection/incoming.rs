@@ -7,9 +7,11 @@ use super::event::ConnectionEvent;
 use super::frame::{LatestFrame, StreamFrame, StreamName};
 use super::latest_receive::LatestReceive;
 use super::stream_receive::StreamReceive;
+use super::window::Windows;
+use crate::time::Timestamp;
 
 /// The receiving halves of the lanes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Incoming {
     control: StreamReceive,
     ordered: StreamReceive,
@@ -17,6 +19,29 @@ pub(crate) struct Incoming {
 }
 
 impl Incoming {
+    pub(crate) fn new(windows: Windows) -> Self {
+        Self {
+            control: StreamReceive::new(windows.control),
+            ordered: StreamReceive::new(windows.ordered),
+            latest: LatestReceive::new(windows.latest),
+        }
+    }
+
+    /// Bytes held for the peer, with what holding them costs.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.control.held_bytes() + self.ordered.held_bytes() + self.latest.held_bytes()
+    }
+
+    /// Gives up what has been incomplete for too long.
+    pub(crate) fn on_timeout(&mut self, now: Timestamp) {
+        self.latest.on_timeout(now);
+    }
+
+    /// When [`Incoming::on_timeout`] has something to do.
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        self.latest.deadline()
+    }
+
     pub(crate) fn on_stream(
         &mut self,
         frame: &StreamFrame<'_>,
@@ -37,8 +62,9 @@ impl Incoming {
         number: u64,
         frame: &LatestFrame<'_>,
         events: &mut VecDeque<ConnectionEvent>,
+        now: Timestamp,
     ) -> Result<(), Violation> {
-        if let Some(message) = self.latest.on_frame(number, frame)? {
+        if let Some(message) = self.latest.on_frame(number, frame, now)? {
             events.push_back(ConnectionEvent::Latest {
                 key: frame.key,
                 message,

@@ -7,16 +7,21 @@ use bytes::Bytes;
 use super::error::Violation;
 use super::frame::LatestFrame;
 use super::reassembly::Reassembly;
-use crate::limits::{LATEST_KEYS_MAX, LATEST_PARTIALS_MAX};
+use super::window::Window;
+use crate::limits::{
+    FRAGMENT_COST, LATEST_KEYS_MAX, LATEST_PARTIAL_LIFE, LATEST_PARTIALS_MAX, MESSAGE_COST,
+};
 use crate::planted::{self, Bug};
+use crate::time::Timestamp;
 
 /// What was delivered per key, and what is under way.
 ///
 /// A message's order is the number of the packet it began in. One under way is given up only
-/// when a newer one of its key was delivered, or to make room: since all its packets are
-/// acknowledged, the sender would take it for delivered.
-#[derive(Debug, Default)]
+/// when a newer one of its key was delivered, to make room, or when its time is over: since all
+/// its packets are acknowledged, the sender would take it for delivered.
+#[derive(Debug)]
 pub(crate) struct LatestReceive {
+    window: Window,
     keys: BTreeMap<u16, Newest>,
     /// The newest order among forgotten keys: under a new key nothing older is delivered.
     forgotten: Option<u64>,
@@ -35,30 +40,46 @@ struct Newest {
 struct Partial {
     key: u16,
     order: u64,
+    /// When it is given up.
+    until: Timestamp,
     message: Reassembly,
 }
 
 impl LatestReceive {
+    pub(crate) fn new(window: Window) -> Self {
+        Self {
+            window,
+            keys: BTreeMap::new(),
+            forgotten: None,
+            partials: Vec::new(),
+        }
+    }
+
     /// Takes a fragment from packet `number`; gives its message if it is complete and newer
     /// than all before it.
     pub(crate) fn on_frame(
         &mut self,
         number: u64,
         frame: &LatestFrame<'_>,
+        now: Timestamp,
     ) -> Result<Option<Bytes>, Violation> {
         let Some(order) = number.checked_sub(frame.back) else {
             return Err(Violation("fragment points before the first packet"));
         };
+        let [data, _] = frame.data;
+        if !self.window.takes(frame.fragment, data.len()) {
+            return Err(Violation("message longer than its lane takes"));
+        }
+        self.on_timeout(now);
         let newest = self.touch(frame.key, number);
         let stale = newest.delivered.is_some_and(|delivered| order <= delivered);
         if stale && !planted::is(Bug::LatestGoesBack) {
             return Ok(None);
         }
-        let [data, _] = frame.data;
         let message = if frame.fragment.is_whole() {
             Some(Bytes::copy_from_slice(data))
         } else {
-            self.partial(frame, order).insert(frame.fragment, data)?
+            self.hold(frame, order, now)?
         };
         if message.is_some() {
             self.on_delivered(frame.key, order);
@@ -74,38 +95,56 @@ impl LatestReceive {
             .retain(|partial| partial.key != key || partial.order > order);
     }
 
-    /// The message under way that a fragment belongs to.
-    fn partial(&mut self, frame: &LatestFrame<'_>, order: u64) -> &mut Reassembly {
-        let known = |partial: &Partial| partial.key == frame.key && partial.order == order;
-        let index = self.partials.iter().position(known).unwrap_or_else(|| {
-            self.make_room();
-            let message = Reassembly::new(frame.fragment.count);
+    /// Adds a fragment to its message under way, the oldest others making room.
+    fn hold(
+        &mut self,
+        frame: &LatestFrame<'_>,
+        order: u64,
+        now: Timestamp,
+    ) -> Result<Option<Bytes>, Violation> {
+        let [data, _] = frame.data;
+        let is_this = |partial: &Partial| partial.key == frame.key && partial.order == order;
+        let price = match self.partials.iter().find(|partial| is_this(partial)) {
+            Some(partial) => partial.message.price(frame.fragment, data)?,
+            None => MESSAGE_COST + FRAGMENT_COST + data.len(),
+        };
+        while self.held_bytes() + price > self.window.bytes
+            || self.partials.len() >= LATEST_PARTIALS_MAX && !self.partials.iter().any(is_this)
+        {
+            let others = self.partials.iter().enumerate();
+            let oldest = others
+                .filter(|(_, partial)| !is_this(partial))
+                .min_by_key(|(_, partial)| partial.order);
+            let Some((oldest, _)) = oldest else { break };
+            self.partials.swap_remove(oldest);
+        }
+        let index = self.partials.iter().position(is_this).unwrap_or_else(|| {
             self.partials.push(Partial {
                 key: frame.key,
                 order,
-                message,
+                until: now + LATEST_PARTIAL_LIFE,
+                message: Reassembly::new(frame.fragment.count),
             });
             self.partials.len() - 1
         });
-        &mut self
-            .partials
-            .get_mut(index)
-            .expect("found or pushed above")
-            .message
+        let partial = self.partials.get_mut(index).expect("found or pushed above");
+        Ok(partial.message.insert(frame.fragment, data))
     }
 
-    fn make_room(&mut self) {
-        if self.partials.len() < LATEST_PARTIALS_MAX {
-            return;
-        }
-        let by_age = self
-            .partials
-            .iter()
-            .enumerate()
-            .min_by_key(|(_, partial)| partial.order);
-        if let Some((oldest, _)) = by_age {
-            self.partials.swap_remove(oldest);
-        }
+    /// Gives up what has been incomplete for too long.
+    pub(crate) fn on_timeout(&mut self, now: Timestamp) {
+        self.partials.retain(|partial| partial.until > now);
+    }
+
+    /// When [`LatestReceive::on_timeout`] has something to do.
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        self.partials.iter().map(|partial| partial.until).min()
+    }
+
+    /// Bytes of messages under way, with what holding them costs: never more than the window.
+    pub(crate) fn held_bytes(&self) -> usize {
+        let costs = self.partials.iter().map(|partial| partial.message.cost());
+        costs.sum()
     }
 
     fn touch(&mut self, key: u16, number: u64) -> &Newest {
@@ -136,9 +175,13 @@ impl LatestReceive {
 #[cfg(test)]
 mod tests {
     use super::super::frame::Fragment;
+    use super::super::setup::Role;
+    use super::super::window::Windows;
     use super::*;
     use crate::limits::FRAGMENT_MAX;
 
+    const WINDOW: Window = Windows::of(Role::Client).latest;
+    const NOW: Timestamp = Timestamp::from_millis(9);
     const FULL: [u8; FRAGMENT_MAX] = [1; FRAGMENT_MAX];
 
     fn whole(key: u16, data: &[u8]) -> LatestFrame<'_> {
@@ -160,14 +203,14 @@ mod tests {
     }
 
     fn delivers(lane: &mut LatestReceive, number: u64, frame: LatestFrame<'_>) -> bool {
-        lane.on_frame(number, &frame).unwrap().is_some()
+        lane.on_frame(number, &frame, NOW).unwrap().is_some()
     }
 
     #[test]
     fn an_older_message_is_dropped_per_key() {
-        let mut lane = LatestReceive::default();
+        let mut lane = LatestReceive::new(WINDOW);
         assert_eq!(
-            lane.on_frame(5, &whole(1, b"new")),
+            lane.on_frame(5, &whole(1, b"new"), NOW),
             Ok(Some(Bytes::from_static(b"new")))
         );
         assert!(!delivers(&mut lane, 4, whole(1, b"old")));
@@ -178,17 +221,17 @@ mod tests {
 
     #[test]
     fn fragments_join_in_any_order() {
-        let mut lane = LatestReceive::default();
+        let mut lane = LatestReceive::new(WINDOW);
         assert!(!delivers(&mut lane, 12, part(2, 2)));
         assert!(!delivers(&mut lane, 10, part(0, 0)));
-        let message = lane.on_frame(11, &part(1, 1)).unwrap();
+        let message = lane.on_frame(11, &part(1, 1), NOW).unwrap();
         assert_eq!(message.map(|message| message.len()), Some(3 * FRAGMENT_MAX));
         assert!(!delivers(&mut lane, 10, part(0, 0)));
     }
 
     #[test]
     fn only_a_delivered_message_ends_an_older_one_under_way() {
-        let mut lane = LatestReceive::default();
+        let mut lane = LatestReceive::new(WINDOW);
         assert!(!delivers(&mut lane, 10, part(0, 0)));
         assert!(!delivers(&mut lane, 11, part(1, 1)));
         assert!(!delivers(&mut lane, 20, part(0, 0)), "a newer one begins");
@@ -203,7 +246,7 @@ mod tests {
 
     #[test]
     fn what_is_under_way_is_bounded_and_the_oldest_given_up() {
-        let mut lane = LatestReceive::default();
+        let mut lane = LatestReceive::new(WINDOW);
         for order in 0..=u64::try_from(LATEST_PARTIALS_MAX).unwrap() {
             assert!(!delivers(&mut lane, 10 * order, part(0, 0)));
         }
@@ -213,7 +256,7 @@ mod tests {
 
     #[test]
     fn an_older_whole_message_does_not_end_a_newer_one_under_way() {
-        let mut lane = LatestReceive::default();
+        let mut lane = LatestReceive::new(WINDOW);
         assert!(!delivers(&mut lane, 10, part(0, 0)));
         assert!(delivers(
             &mut lane,
@@ -226,7 +269,7 @@ mod tests {
 
     #[test]
     fn a_forgotten_key_does_not_go_back() {
-        let mut lane = LatestReceive::default();
+        let mut lane = LatestReceive::new(WINDOW);
         let keys = u16::try_from(LATEST_KEYS_MAX).unwrap();
         for key in 0..=keys {
             assert!(delivers(&mut lane, 100 + u64::from(key), whole(key, b"x")));
@@ -242,11 +285,71 @@ mod tests {
 
     #[test]
     fn a_fragment_from_before_time_is_a_violation() {
-        let mut lane = LatestReceive::default();
-        let result = lane.on_frame(1, &part(1, 2));
+        let mut lane = LatestReceive::new(WINDOW);
+        let result = lane.on_frame(1, &part(1, 2), NOW);
         assert_eq!(
             result,
             Err(Violation("fragment points before the first packet"))
         );
+    }
+
+    #[test]
+    fn what_stays_incomplete_is_given_up_in_time() {
+        let mut lane = LatestReceive::new(WINDOW);
+        assert_eq!(lane.deadline(), None);
+        assert!(!delivers(&mut lane, 10, part(0, 0)));
+        let until = NOW + LATEST_PARTIAL_LIFE;
+        assert_eq!(lane.deadline(), Some(until));
+        lane.on_timeout(until - std::time::Duration::from_nanos(1));
+        assert!(lane.held_bytes() > 0);
+        lane.on_timeout(until);
+        assert_eq!((lane.held_bytes(), lane.deadline()), (0, None));
+        // Without a timer it goes with the next fragment of anything.
+        assert!(!delivers(&mut lane, 20, part(0, 0)));
+        lane.on_frame(21, &whole(2, b"x"), until).unwrap();
+        assert_eq!(lane.held_bytes(), 0);
+    }
+
+    #[test]
+    fn however_it_is_filled_no_more_is_held_than_the_window() {
+        for role in [Role::Server, Role::Client] {
+            let window = Windows::of(role).latest;
+            let count = Fragment::count_of(window.message_max);
+            for missing in [0, count - 1] {
+                let mut lane = LatestReceive::new(window);
+                let mut number = 0;
+                for key in 0..200 {
+                    for index in (0..count).filter(|index| *index != missing) {
+                        let len = if index + 1 == count { 1 } else { FRAGMENT_MAX };
+                        let frame = LatestFrame {
+                            key,
+                            fragment: Fragment { index, count },
+                            back: u64::from(index),
+                            data: [&FULL[..len], &[]],
+                        };
+                        assert!(!delivers(&mut lane, number + u64::from(index), frame));
+                        assert!(lane.held_bytes() <= window.bytes);
+                        assert!(lane.partials.len() <= LATEST_PARTIALS_MAX);
+                    }
+                    number += 10;
+                }
+                assert!(lane.held_bytes() > window.bytes / 2, "it was filled");
+            }
+        }
+    }
+
+    #[test]
+    fn a_fragment_that_changes_is_a_violation_and_an_equal_one_is_not() {
+        let mut lane = LatestReceive::new(WINDOW);
+        assert!(!delivers(&mut lane, 10, part(0, 0)));
+        assert!(!delivers(&mut lane, 11, part(0, 0)), "of another message");
+        assert!(!delivers(&mut lane, 12, part(1, 2)));
+        assert!(!delivers(&mut lane, 13, part(1, 3)), "the same again");
+        let changed = LatestFrame {
+            data: [&[2; FRAGMENT_MAX], &[]],
+            ..part(1, 4)
+        };
+        let result = lane.on_frame(14, &changed, NOW);
+        assert_eq!(result, Err(Violation("fragment changed")));
     }
 }

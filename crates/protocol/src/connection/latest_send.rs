@@ -8,11 +8,13 @@ use super::carried::Carried;
 use super::error::SendError;
 use super::event::Tag;
 use super::frame::{Fragment, FrameWriter, LatestFrame};
-use crate::limits::{FRAGMENT_MAX, LATEST_KEYS_MAX, LATEST_MAX};
+use crate::limits::{FRAGMENT_MAX, LATEST_KEYS_MAX};
 
 /// Messages that have not left, and fragmented ones whose fate is open.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct LatestSend {
+    /// The longest message that the peer takes.
+    message_max: usize,
     queue: VecDeque<Outgoing>,
     flights: Flights,
     /// Emptied buffers for heads to come.
@@ -59,13 +61,22 @@ pub(crate) struct Offer<'a> {
 }
 
 impl LatestSend {
+    pub(crate) fn new(message_max: usize) -> Self {
+        Self {
+            message_max,
+            queue: VecDeque::new(),
+            flights: Flights::default(),
+            spare: Vec::new(),
+        }
+    }
+
     /// Queues a message. Gives the tag of the one it replaces.
     pub(crate) fn offer(&mut self, offer: Offer<'_>) -> Result<Option<Tag>, SendError> {
         let len = offer.head.len() + offer.body.len();
-        if len > LATEST_MAX {
+        if len > self.message_max {
             return Err(SendError::TooLong {
                 len,
-                max: LATEST_MAX,
+                max: self.message_max,
             });
         }
         let fragment = Fragment {
@@ -211,6 +222,7 @@ impl Outgoing {
 mod tests {
     use super::super::frame::Frame;
     use super::*;
+    use crate::limits::LATEST_MAX;
     use crate::wire::Reader;
 
     fn offer(
@@ -248,7 +260,7 @@ mod tests {
 
     #[test]
     fn an_unsent_message_is_replaced_and_its_tag_told() {
-        let mut lane = LatestSend::default();
+        let mut lane = LatestSend::new(LATEST_MAX);
         assert_eq!(offer(&mut lane, 1, 10, 100), Ok(None));
         assert_eq!(offer(&mut lane, 2, 10, 200), Ok(None));
         assert_eq!(offer(&mut lane, 1, 20, 101), Ok(Some(100)));
@@ -260,7 +272,7 @@ mod tests {
 
     #[test]
     fn fragments_name_the_packet_of_the_first_and_share_one_fate() {
-        let mut lane = LatestSend::default();
+        let mut lane = LatestSend::new(LATEST_MAX);
         offer(&mut lane, 1, 2 * FRAGMENT_MAX + 40, 100).unwrap();
         assert_eq!(packet(&mut lane, 7).0, [(1, 0, 0)]);
         assert_eq!(
@@ -284,7 +296,7 @@ mod tests {
 
     #[test]
     fn one_lost_fragment_loses_the_message_once() {
-        let mut lane = LatestSend::default();
+        let mut lane = LatestSend::new(LATEST_MAX);
         offer(&mut lane, 1, 2 * FRAGMENT_MAX, 100).unwrap();
         packet(&mut lane, 0);
         packet(&mut lane, 1);
@@ -299,7 +311,7 @@ mod tests {
         let body: Bytes = (0..=255_u8).cycle().take(2_000).collect();
         for head_len in [0, 1, FRAGMENT_MAX - 1, FRAGMENT_MAX, FRAGMENT_MAX + 7] {
             let head = vec![0xaa; head_len];
-            let mut lane = LatestSend::default();
+            let mut lane = LatestSend::new(LATEST_MAX);
             lane.offer(Offer {
                 key: 0,
                 head: &head,
@@ -330,7 +342,7 @@ mod tests {
 
     #[test]
     fn length_and_keys_are_bounded() {
-        let mut lane = LatestSend::default();
+        let mut lane = LatestSend::new(LATEST_MAX);
         let error = SendError::TooLong {
             len: LATEST_MAX + 1,
             max: LATEST_MAX,

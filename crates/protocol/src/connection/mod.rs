@@ -41,11 +41,13 @@ mod sent;
 mod setup;
 mod stream_receive;
 mod stream_send;
+mod transmit;
+mod window;
 
 pub use error::{PacketError, SendError};
 pub use event::{ConnectionEvent, Tag};
 pub use origin::Origin;
-pub use setup::Setup;
+pub use setup::{Role, Setup};
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -59,14 +61,14 @@ use crate::time::Timestamp;
 use crate::wire::Reader;
 use acks::Acks;
 use error::Violation;
-use frame::{CloseFrame, Frame, FrameWriter, PathAnswerFrame, PathChallengeFrame};
+use frame::{CloseFrame, Frame, PathAnswerFrame, PathChallengeFrame};
 use incoming::Incoming;
 use ladder::Ladder;
 use latest_send::Offer;
-use outgoing::{Occasion, Outgoing};
+use outgoing::Outgoing;
 use protection::{Arrival, Protection};
 use recovery::Recovery;
-use sent::SentPacket;
+use window::Windows;
 
 /// A connection. See the module page for the order of calls.
 #[derive(Debug)]
@@ -103,9 +105,9 @@ impl Connection {
     pub fn new(setup: Setup, rtt: Option<Duration>, now: Timestamp) -> Self {
         Self {
             state: State::Unconfirmed,
+            outgoing: Outgoing::new(Windows::of(setup.role.peer())),
+            incoming: Incoming::new(Windows::of(setup.role)),
             protection: Protection::new(setup, now),
-            outgoing: Outgoing::new(),
-            incoming: Incoming::default(),
             acks: Acks::default(),
             recovery: Recovery::new(rtt, now),
             ladder: Ladder::new(now),
@@ -173,6 +175,7 @@ impl Connection {
         }
         self.clock = self.clock.max(now);
         self.protection.on_timeout(now);
+        self.incoming.on_timeout(now);
         let patience = self.recovery.rtt.patience();
         while let Some(liveness) = self.ladder.on_timeout(now, patience) {
             self.events.push_back(ConnectionEvent::Liveness(liveness));
@@ -277,27 +280,6 @@ impl Connection {
         true
     }
 
-    /// Appends a datagram for another path than the one in use, which asks whether the peer receives
-    /// there: `PathAnswered(token)` follows if it does. False if the connection is over. A lost one is not
-    /// sent again.
-    pub fn challenge(&mut self, token: [u8; 8], out: &mut Vec<u8>, now: Timestamp) -> bool {
-        if self.is_over() || self.protection.is_spent() {
-            return false;
-        }
-        let started = self.protection.start(out, self.recovery.largest_acked());
-        let mut writer = FrameWriter::new(out);
-        PathChallengeFrame(token).write(&mut writer);
-        writer.finish();
-        self.seal(out, started);
-        self.on_sent(SentPacket {
-            sent_at: now,
-            eliciting: false,
-            ordered_bytes: 0,
-            acked_up_to: None,
-        });
-        true
-    }
-
     /// When [`Connection::handle_timeout`] is due, or (equal to "now" or past) when
     /// [`Connection::poll_transmit`] or [`Connection::poll_event`] has something that must
     /// not wait.
@@ -312,7 +294,8 @@ impl Connection {
             State::Unconfirmed | State::Open if self.sends_at_once() => Some(self.clock),
             State::Unconfirmed | State::Open => {
                 let ladder = self.ladder.deadline(self.recovery.rtt.patience());
-                [self.send_deadline(), self.recovery.deadline(), ladder]
+                let (recovery, incoming) = (self.recovery.deadline(), self.incoming.deadline());
+                [self.send_deadline(), recovery, ladder, incoming]
                     .into_iter()
                     .flatten()
                     .min()
@@ -329,6 +312,13 @@ impl Connection {
     #[must_use]
     pub fn next_expected(&self) -> u64 {
         self.protection.expected()
+    }
+
+    /// Bytes held for the peer until they can be delivered, with what holding them costs. At a
+    /// server never more than [`HELD_BY_SERVER_MAX`](crate::limits::HELD_BY_SERVER_MAX).
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.incoming.held_bytes()
     }
 
     /// Link estimates and counters.
@@ -430,89 +420,8 @@ impl Connection {
                 events.push_back(ConnectionEvent::PathAnswered(token));
             }
             Frame::Stream(frame) => incoming.on_stream(&frame, events)?,
-            Frame::Latest(frame) => incoming.on_latest(number, &frame, events)?,
+            Frame::Latest(frame) => incoming.on_latest(number, &frame, events, now)?,
         }
         Ok(())
-    }
-
-    /// True if something waits that no timer holds back.
-    fn sends_at_once(&self) -> bool {
-        self.recovery.probe_wanted() || self.outgoing.has_pending(&self.recovery.congestion)
-    }
-
-    /// When a packet must leave although nothing waits.
-    fn send_deadline(&self) -> Option<Timestamp> {
-        let last = self.recovery.last_eliciting();
-        let heartbeat = self.outgoing.heartbeat.deadline(last);
-        let probe = self.ladder.probe_deadline(last);
-        [self.acks.deadline(), Some(heartbeat), probe]
-            .into_iter()
-            .flatten()
-            .min()
-    }
-
-    fn transmit(&mut self, out: &mut Vec<u8>, now: Timestamp) {
-        let last = self.recovery.last_eliciting();
-        if self
-            .ladder
-            .probe_deadline(last)
-            .is_some_and(|deadline| deadline <= now)
-        {
-            self.recovery.want_probe();
-        }
-        let number = self.protection.next();
-        let started = self.protection.start(out, self.recovery.largest_acked());
-        let mut writer = FrameWriter::new(out);
-        let acked_up_to = self.acks.fill(&mut writer, now);
-        let ordered_bytes = self.outgoing.fill(
-            &mut writer,
-            &Occasion {
-                number,
-                heartbeat_due: self.outgoing.heartbeat.deadline(last) <= now,
-                probe: self.recovery.probe_wanted(),
-                congestion: &self.recovery.congestion,
-            },
-        );
-        let eliciting = writer.is_eliciting();
-        debug_assert!(
-            eliciting || acked_up_to.is_some(),
-            "a packet without frames"
-        );
-        writer.finish();
-        self.seal(out, started);
-        let packet = SentPacket {
-            sent_at: now,
-            eliciting,
-            ordered_bytes,
-            acked_up_to,
-        };
-        self.on_sent(packet);
-    }
-
-    fn on_sent(&mut self, packet: SentPacket) {
-        let Self {
-            recovery,
-            outgoing,
-            events,
-            ..
-        } = self;
-        let mut carried = std::mem::take(&mut outgoing.carried);
-        recovery.on_sent(packet, carried.drain(..), &mut |carried, fate| {
-            outgoing.on_settled(carried, fate, events);
-        });
-        outgoing.carried = carried;
-    }
-
-    fn transmit_close(&mut self, reason: CloseReason, out: &mut Vec<u8>) {
-        let started = self.protection.start(out, self.recovery.largest_acked());
-        CloseFrame(reason).write(&mut FrameWriter::new(out));
-        self.seal(out, started);
-        self.end(reason);
-    }
-
-    fn seal(&mut self, out: &mut Vec<u8>, started: protection::Started) {
-        let len = self.protection.finish(out, started);
-        self.counters.sent += 1;
-        self.counters.sent_bytes += u64::try_from(len).unwrap_or(u64::MAX);
     }
 }

@@ -9,6 +9,7 @@ use super::frame::{FrameWriter, PathAnswerFrame, PathToken, PingFrame, StreamNam
 use super::heartbeat::Heartbeat;
 use super::latest_send::LatestSend;
 use super::stream_send::StreamSend;
+use super::window::Windows;
 
 /// The sending halves of the lanes, and our own heartbeat.
 #[derive(Debug)]
@@ -36,13 +37,14 @@ pub(crate) struct Occasion<'a> {
 }
 
 impl Outgoing {
-    pub(crate) fn new() -> Self {
+    /// `windows` are the peer's.
+    pub(crate) fn new(windows: Windows) -> Self {
         Self {
             heartbeat: Heartbeat::default(),
             path_asked: None,
-            control: StreamSend::new(StreamName::Control),
-            latest: LatestSend::default(),
-            ordered: StreamSend::new(StreamName::Ordered),
+            control: StreamSend::new(StreamName::Control, windows.control),
+            latest: LatestSend::new(windows.latest.message_max),
+            ordered: StreamSend::new(StreamName::Ordered, windows.ordered),
             carried: Vec::new(),
         }
     }

@@ -51,6 +51,7 @@ impl Protection {
             send_id,
             labelled,
             epoch,
+            role: _,
         } = setup;
         let replay = ReplayWindow::default();
         Self {
@@ -167,6 +168,7 @@ impl Protection {
 
 #[cfg(test)]
 mod tests {
+    use super::super::setup::Role;
     use super::*;
     use crate::crypto::{Suite, TrafficSecret};
     use crate::ids::Epoch;
@@ -200,6 +202,7 @@ mod tests {
     fn looped(epoch: u64) -> Protection {
         let (send_id, labelled) = (Some([1, 2, 3, 4]), true);
         let setup = Setup {
+            role: Role::Server,
             seal: secret(),
             open: secret(),
             send_id,

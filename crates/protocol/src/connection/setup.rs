@@ -3,9 +3,31 @@
 use crate::crypto::TrafficSecret;
 use crate::ids::Epoch;
 
+/// Which end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// The one that asked to join.
+    Client,
+    /// The one that lets in.
+    Server,
+}
+
+impl Role {
+    /// The other end.
+    #[must_use]
+    pub const fn peer(self) -> Self {
+        match self {
+            Self::Client => Self::Server,
+            Self::Server => Self::Client,
+        }
+    }
+}
+
 /// What a finished handshake hands to a connection.
 #[derive(Debug)]
 pub struct Setup {
+    /// Our end: how much we hold for the peer, and it for us.
+    pub role: Role,
     /// For what we send.
     pub seal: TrafficSecret,
     /// For what we receive.

@@ -8,22 +8,24 @@ use super::carried::Carried;
 use super::error::SendError;
 use super::event::Tag;
 use super::frame::{Fragment, FrameWriter, StreamFrame, StreamName};
-use crate::limits::{
-    RELIABLE_MAX, SEND_QUEUE_BYTES_MAX, SEND_QUEUE_MAX, STREAM_WINDOW, STREAM_WINDOW_BYTES,
-};
+use super::window::{Window, cost};
+use crate::limits::{SEND_QUEUE_BYTES_MAX, SEND_QUEUE_MAX, STREAM_WINDOW};
 use crate::planted::{self, Bug};
 
 /// Messages that are queued or not yet acknowledged.
 #[derive(Debug)]
 pub(crate) struct StreamSend {
     stream: StreamName,
+    /// What the peer holds.
+    window: Window,
     /// Number of the front message.
     base: u64,
     messages: VecDeque<Message>,
     bytes: usize,
     /// Messages from the front on that are within the peer's window.
     admitted: usize,
-    admitted_bytes: usize,
+    /// What the peer holds of them at most.
+    admitted_cost: usize,
     /// The first admitted message with something to send, or `admitted`.
     cursor: usize,
 }
@@ -39,24 +41,25 @@ struct Message {
 }
 
 impl StreamSend {
-    pub(crate) fn new(stream: StreamName) -> Self {
+    pub(crate) fn new(stream: StreamName, window: Window) -> Self {
         Self {
             stream,
+            window,
             base: 0,
             messages: VecDeque::new(),
             bytes: 0,
             admitted: 0,
-            admitted_bytes: 0,
+            admitted_cost: 0,
             cursor: 0,
         }
     }
 
     /// Queues a message; when the queue is full the caller keeps it.
     pub(crate) fn push(&mut self, bytes: Bytes, tag: Option<Tag>) -> Result<(), SendError> {
-        if bytes.len() > RELIABLE_MAX {
+        if bytes.len() > self.window.message_max {
             return Err(SendError::TooLong {
                 len: bytes.len(),
-                max: RELIABLE_MAX,
+                max: self.window.message_max,
             });
         }
         let total = self.bytes + bytes.len();
@@ -133,7 +136,7 @@ impl StreamSend {
             self.base += 1;
             self.bytes -= len;
             self.admitted -= 1;
-            self.admitted_bytes -= len;
+            self.admitted_cost -= cost(len);
             self.cursor = self.cursor.saturating_sub(1);
             done.tag.into_iter().for_each(&mut told);
         }
@@ -191,12 +194,12 @@ impl StreamSend {
     /// Lets messages into the window as long as they fit.
     fn admit(&mut self) {
         while let Some(next) = self.messages.get(self.admitted) {
-            let bytes = self.admitted_bytes + next.bytes.len();
-            if wide(self.admitted) >= STREAM_WINDOW || bytes > STREAM_WINDOW_BYTES {
+            let total = self.admitted_cost + cost(next.bytes.len());
+            if wide(self.admitted) >= STREAM_WINDOW || total > self.window.bytes {
                 return;
             }
             self.admitted += 1;
-            self.admitted_bytes = bytes;
+            self.admitted_cost = total;
         }
     }
 
@@ -222,11 +225,13 @@ fn lowest_bit(bits: u64) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::setup::Role;
+    use super::super::window::Windows;
     use super::*;
-    use crate::limits::FRAGMENT_MAX;
+    use crate::limits::{FRAGMENT_MAX, RELIABLE_MAX};
 
     fn stream() -> StreamSend {
-        StreamSend::new(StreamName::Ordered)
+        StreamSend::new(StreamName::Ordered, Windows::of(Role::Client).ordered)
     }
 
     /// Sends one packet's worth; gives message and fragment numbers.
@@ -285,7 +290,7 @@ mod tests {
         assert!(!stream.has_pending(), "what is acknowledged cannot be lost");
         assert_eq!(acked(&mut stream, 0, 1), [7, 8]);
         assert_eq!(stream.base, 2);
-        assert_eq!((stream.bytes, stream.admitted_bytes), (1, 1));
+        assert_eq!((stream.bytes, stream.admitted_cost), (1, cost(1)));
         assert_eq!(acked(&mut stream, 0, 1), []);
         assert_eq!(acked(&mut stream, 2, 0), [9]);
         assert_eq!(acked(&mut stream, 9, 0), []);
@@ -335,7 +340,7 @@ mod tests {
         );
         assert_eq!(stream.push(Bytes::new(), None), Ok(()));
 
-        let mut many = StreamSend::new(StreamName::Control);
+        let mut many = StreamSend::new(StreamName::Control, Windows::of(Role::Client).control);
         for _ in 0..SEND_QUEUE_MAX {
             many.push(Bytes::new(), None).unwrap();
         }

@@ -7,7 +7,7 @@ use snow::HandshakeState;
 use super::hello::{self, Body, Head, MAC1_LEN};
 use super::permit::{Permit, PermitError};
 use super::reply::{self, Answer, COOKIE, Offer, REPLY, VERSION_REFUSAL, Welcome};
-use crate::connection::Setup;
+use crate::connection::{Role, Setup};
 use crate::crypto::kdf::Shared;
 use crate::crypto::{PublicKey, StaticKeys, Suite, noise};
 use crate::limits::{DATAGRAM_MAX, VERSION_MAX, VERSION_MIN};
@@ -208,6 +208,7 @@ impl ClientHandshake {
         }
         let keys = shared.expand(suite);
         let setup = Setup {
+            role: Role::Client,
             seal: keys.to_server,
             open: keys.to_client,
             send_id: Some(welcome.connection),

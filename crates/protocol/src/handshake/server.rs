@@ -9,7 +9,7 @@ use super::cookie::Cookies;
 use super::hello::{HELLO, Head, Hello, MAC1_LEN, Mac1Key, prologue};
 use super::permit::Permit;
 use super::reply::{self, Offer, Verdict, Welcome};
-use crate::connection::Setup;
+use crate::connection::{Role, Setup};
 use crate::crypto::{PublicKey, StaticKeys, Suite, noise};
 use crate::limits::{DATAGRAM_MAX, REFUSAL_TEXT_MAX};
 use crate::messagepack::{self, Bounds};
@@ -206,6 +206,7 @@ impl OpenHello {
         self.put_reply(&Ok(welcome.clone()), out);
         let keys = noise::finish(self.noise).expand(self.suite);
         let setup = Setup {
+            role: Role::Server,
             seal: keys.to_client,
             open: keys.to_server,
             send_id: self.receive_id,

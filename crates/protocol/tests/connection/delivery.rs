@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use proptest::prelude::*;
 use rejoin_protocol::connection::ConnectionEvent;
-use rejoin_protocol::limits::{FRAGMENT_MAX, LATEST_MAX, RELIABLE_MAX};
+use rejoin_protocol::limits::{FRAGMENT_MAX, LATEST_MAX, RELIABLE_MAX, RELIABLE_TO_SERVER_MAX};
 
 use crate::world::{Link, Side, World};
 
@@ -51,12 +51,16 @@ fn lost(event: &ConnectionEvent) -> Option<u64> {
 }
 
 /// A message of a random length, mostly short, whose bytes tell where they belong.
-fn message(world: &mut World, number: u64) -> Bytes {
+fn message(world: &mut World, from: Side, number: u64) -> Bytes {
+    let longest = match from {
+        Side::Client => RELIABLE_TO_SERVER_MAX,
+        Side::Server => RELIABLE_MAX,
+    };
     let len_max = match world.rng.below(4) {
         0 => 0,
         1 => 40,
         2 => 3 * FRAGMENT_MAX,
-        _ => RELIABLE_MAX,
+        _ => longest,
     };
     let len = world.rng.below(u64::try_from(len_max).unwrap() + 1);
     (0..len).map(|at| (at ^ number).to_le_bytes()[0]).collect()
@@ -70,7 +74,7 @@ fn reliable_messages_arrive_once_and_in_order_through_heavy_loss() {
         let count: usize = 40;
         for number in 0..u64::try_from(count).unwrap() {
             for (side, streams) in Side::BOTH.into_iter().zip([["c0", "c1"], ["s0", "s1"]]) {
-                let [first, second] = [message(&mut world, number), message(&mut world, number)];
+                let [first, second] = [0, 1].map(|_| message(&mut world, side, number));
                 let connection = world.connection(side);
                 connection.send_control(first.clone()).unwrap();
                 connection
@@ -283,7 +287,7 @@ proptest! {
         let mut world = World::new(seed, Link { delay, jitter, loss, duplication, corruption });
         let mut offered = Vec::new();
         for (number, pause) in (0_u64..).zip(pauses) {
-            let message = message(&mut world, number);
+            let message = message(&mut world, Side::Client, number);
             if world.connection(Side::Client).send_ordered(message.clone(), None).is_ok() {
                 offered.push(message);
             }

@@ -6,9 +6,9 @@ use bytes::{BufMut, Bytes};
 use proptest::prelude::*;
 use rejoin_protocol::CloseReason;
 use rejoin_protocol::connection::{Connection, ConnectionEvent, Origin, PacketError};
-use rejoin_protocol::limits::{AEAD_FAILURES_MAX, FRAGMENT_MAX, STREAM_WINDOW};
+use rejoin_protocol::limits::{AEAD_FAILURES_MAX, FRAGMENT_MAX, HELD_BY_SERVER_MAX, STREAM_WINDOW};
 use rejoin_protocol::packet::{Header, TruncatedNumber};
-use rejoin_protocol::wire::put_varint;
+use rejoin_protocol::wire::{VARINT_MAX, put_varint};
 
 use crate::world::{Link, Side, World, secret};
 
@@ -146,6 +146,26 @@ proptest! {
 }
 
 #[test]
+fn a_fragment_that_comes_again_with_other_bytes_closes_the_connection() {
+    let fragment = |byte| {
+        let mut frames = vec![0x12, 5, 0, 3];
+        frames.put_bytes(byte, FRAGMENT_MAX);
+        frames
+    };
+    let mut world = World::settled(1, Link::CLEAN);
+    let now = world.now;
+    let server = world.connection(Side::Server);
+    for (number, byte, result) in [
+        (1_000, 1, Ok(())),
+        (1_001, 1, Ok(())),
+        (1_002, 2, Err(PacketError::Violation("fragment changed"))),
+    ] {
+        let taken = server.handle_datagram(&mut forged(number, &fragment(byte)), now);
+        assert_eq!(taken, result);
+    }
+}
+
+#[test]
 fn each_violation_closes_the_connection_and_says_so() {
     let mut beyond_window = vec![0x10];
     put_varint(&mut beyond_window, STREAM_WINDOW);
@@ -159,7 +179,18 @@ fn each_violation_closes_the_connection_and_says_so() {
     let mut points_back = vec![0x22, 0, 0x13];
     put_varint(&mut points_back, 1 << 61);
     points_back.put_bytes(0, FRAGMENT_MAX);
+    let mut endless = vec![0x11, 0];
+    put_varint(&mut endless, VARINT_MAX);
+    let mut too_long = vec![0x16, 0, 0, 57];
+    too_long.put_bytes(0, FRAGMENT_MAX);
     let cases = [
+        (endless, "frame cut short"),
+        (vec![0x12, 0, 3, 3, 1], "fragment beyond its message"),
+        (vec![0x12, 0, 0, 0, 1], "fragment beyond its message"),
+        (vec![0x12, 0, 0, 3, 1], "fragment of wrong size"),
+        (vec![0x22, 0, 0x09, 0], "fragment beyond its message"),
+        (vec![0x22, 0, 0x22, 0], "fragment beyond its message"),
+        (too_long, "message longer than its lane takes"),
         (vec![], "packet without frames"),
         (vec![0x3f], "unknown frame"),
         (vec![0x11, 0, 9, 0], "frame cut short"),
@@ -188,6 +219,64 @@ fn each_violation_closes_the_connection_and_says_so() {
             );
         }
     }
+}
+
+/// The `step`th frame with which a hostile client fills a lane of kind `kind`: the front message of
+/// a stream never comes, and a latest message lacks its last fragment.
+fn filler(kind: u8, step: u64, (index, count, len): (u8, u8, usize)) -> Vec<u8> {
+    let mut frames = vec![kind | if count > 1 { 2 } else { 0 }];
+    if kind == 0x20 {
+        let key = u8::try_from(step % 60).unwrap();
+        frames = vec![0x22, key, 0x04, 0];
+    } else {
+        put_varint(&mut frames, 1 + step);
+        if count > 1 {
+            frames.extend([index, count]);
+        }
+    }
+    let len = if kind == 0x20 { FRAGMENT_MAX } else { len };
+    frames.put_bytes(0, len);
+    frames
+}
+
+/// How many such frames a fresh server takes before it closes, of at most 300.
+fn capacity(kind: u8, shape: (u8, u8, usize)) -> u64 {
+    let mut world = World::settled(1, Link::CLEAN);
+    let now = world.now;
+    let server = world.connection(Side::Server);
+    (0..300)
+        .find(|step| {
+            let mut packet = forged(1_000 + step, &filler(kind, *step, shape));
+            server.handle_datagram(&mut packet, now).is_err()
+        })
+        .unwrap_or(300)
+}
+
+#[test]
+fn no_peer_makes_a_server_hold_more_than_the_formula_says() {
+    let mut worst = 0;
+    for shape in [
+        (0, 1, 1),
+        (0, 1, FRAGMENT_MAX),
+        (0, 4, FRAGMENT_MAX),
+        (1, 2, 1),
+    ] {
+        let mut world = World::settled(1, Link::CLEAN);
+        let now = world.now;
+        let server = world.connection(Side::Server);
+        let mut number = 1_000;
+        for kind in [0x10, 0x14, 0x20] {
+            for step in 0..capacity(kind, shape) {
+                let mut packet = forged(number, &filler(kind, step, shape));
+                assert_eq!(server.handle_datagram(&mut packet, now), Ok(()));
+                assert!(server.held_bytes() <= HELD_BY_SERVER_MAX);
+                number += 1;
+            }
+        }
+        worst = worst.max(server.held_bytes());
+    }
+    // All lanes are full but for the rest that no further message fits.
+    assert!(worst > HELD_BY_SERVER_MAX * 9 / 10, "{worst} bytes");
 }
 
 #[test]

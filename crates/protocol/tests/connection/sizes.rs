@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use rejoin_protocol::limits::{DATAGRAM_MAX, LATEST_FRAGMENTS_MAX, LATEST_MAX};
+use rejoin_protocol::connection::SendError;
+use rejoin_protocol::limits::{
+    CONTROL_TO_SERVER_MAX, DATAGRAM_MAX, INPUT_MAX, LATEST_FRAGMENTS_MAX, LATEST_MAX,
+    RELIABLE_TO_SERVER_MAX,
+};
 
 use crate::world::{Link, Side, World};
 
@@ -33,7 +37,27 @@ fn a_datagram_costs_23_bytes_up_and_19_down_and_a_small_message_two_more() {
 #[test]
 fn the_longest_unreliable_message_takes_as_many_datagrams_as_fragments() {
     let mut world = World::settled(1, Link::CLEAN);
-    let lens = lens(&mut world, Side::Client, LATEST_MAX);
+    let lens = lens(&mut world, Side::Server, LATEST_MAX);
     assert_eq!(lens.len(), LATEST_FRAGMENTS_MAX);
     assert!(lens.into_iter().all(|len| len <= DATAGRAM_MAX));
+}
+
+#[test]
+fn a_client_is_refused_what_its_server_would_not_take() {
+    let mut world = World::settled(1, Link::CLEAN);
+    let client = world.connection(Side::Client);
+    let long = |max| Bytes::from(vec![0; max + 1]);
+    for (result, max) in [
+        (
+            client.send_control(long(CONTROL_TO_SERVER_MAX)),
+            CONTROL_TO_SERVER_MAX,
+        ),
+        (
+            client.send_ordered(long(RELIABLE_TO_SERVER_MAX), None),
+            RELIABLE_TO_SERVER_MAX,
+        ),
+        (client.send_latest(1, b"", long(INPUT_MAX), None), INPUT_MAX),
+    ] {
+        assert_eq!(result, Err(SendError::TooLong { len: max + 1, max }));
+    }
 }

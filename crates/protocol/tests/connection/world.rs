@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rejoin_protocol::connection::{Connection, ConnectionEvent, Setup};
+use rejoin_protocol::connection::{Connection, ConnectionEvent, Role, Setup};
 use rejoin_protocol::crypto::{Suite, TrafficSecret};
 use rejoin_protocol::limits::DATAGRAM_MAX;
 use rejoin_protocol::{Epoch, Rng, Timestamp};
@@ -87,6 +87,10 @@ pub(crate) fn secret(side: Side) -> TrafficSecret {
 /// What the handshake would hand to `side`: the client's packets are labelled.
 pub(crate) fn setup(side: Side) -> Setup {
     Setup {
+        role: match side {
+            Side::Client => Role::Client,
+            Side::Server => Role::Server,
+        },
         seal: secret(side),
         open: secret(side.other()),
         send_id: (side == Side::Client).then_some([1, 2, 3, 4]),

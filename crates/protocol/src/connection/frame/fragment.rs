@@ -38,6 +38,16 @@ impl Fragment {
         start.min(len)..(start + FRAGMENT_MAX).min(len)
     }
 
+    /// The least length of the message that this fragment with `len` bytes is part of.
+    pub(crate) fn least(self, len: usize) -> usize {
+        let before = usize::from(self.count.saturating_sub(1)) * FRAGMENT_MAX;
+        if self.index + 1 == self.count {
+            before + len
+        } else {
+            before + 1
+        }
+    }
+
     pub(crate) const fn is_whole(self) -> bool {
         self.count == 1
     }
