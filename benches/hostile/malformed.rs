@@ -218,7 +218,7 @@ impl Attack {
                 filters: Vec::new(),
                 max: 3,
             }),
-            2 => [&[0x22, 0, 0x02, 0], payload.as_slice()].concat(),
+            2 => [&[0x30, 0], payload.as_slice()].concat(),
             3 => [&[0x02, 0x05, 0x01, 0x00, 0x05, 0x01], payload.as_slice()].concat(),
             _ => payload.to_vec(),
         };

@@ -110,7 +110,7 @@ fn fragment(round: u64) -> Vec<u8> {
         // Ordered, message `round / 2 + 1`: message 0 never comes.
         0 => vec![0x16, (round / 2 + 1) as u8 & 0x3f, 0, 2],
         // Latest, a key of its own.
-        _ => vec![0x22, (round / 2) as u8 & 0x1f, 0x02, 0],
+        _ => vec![0x32, (round / 2) as u8 & 0x1f, 0x02, 0],
     };
     frame.resize(frame.len() + FRAGMENT_MAX, 7);
     frame

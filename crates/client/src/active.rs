@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use rejoin_protocol::connection::{PacketError, SendError, Setup};
+use rejoin_protocol::connection::{OrderedStream, PacketError, SendError, Setup};
 use rejoin_protocol::limits::{HEARTBEAT_IDLE, HEARTBEAT_SEATED, SEATS_MAX};
 use rejoin_protocol::message::{Answer, CallId, ClientMessage, Seated, ServerMessage};
 use rejoin_protocol::room_message::{RoomMessage, SnapshotHead};
@@ -127,7 +127,9 @@ impl Active {
             number,
             payload: payload.clone(),
         };
-        self.connection.send_ordered(message.encode(), None)?;
+        let stream = OrderedStream::of_seat(seat_id);
+        self.connection
+            .send_ordered_on(stream, message.encode(), None)?;
         seat.inputs.keep(number, payload);
         Ok(number)
     }
@@ -439,7 +441,7 @@ fn hand_over(connection: &mut Connection, id: SeatId, seat: &mut Seat) -> Result
             number,
             payload: kept.payload.clone(),
         };
-        connection.send_ordered(message.encode(), None)?;
+        connection.send_ordered_on(OrderedStream::of_seat(id), message.encode(), None)?;
         seat.inputs.handed(number);
     }
     Ok(())

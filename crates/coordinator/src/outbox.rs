@@ -1,7 +1,7 @@
 //! Sending to a connection: what a member must not miss and cannot be queued ends it.
 
 use bytes::Bytes;
-use rejoin_protocol::connection::{SendError, Tag};
+use rejoin_protocol::connection::{OrderedStream, SendError, Tag};
 use rejoin_protocol::message::ServerMessage;
 use rejoin_protocol::{CloseReason, SeatId, messagepack};
 use tracing::{debug, error};
@@ -20,12 +20,19 @@ impl Connections {
         self.settle(slot, sent);
     }
 
-    /// Queues a message on the ordered stream.
-    pub(crate) fn send_ordered(&mut self, slot: Slot, message: Bytes, tag: Option<Tag>) {
+    /// Queues a message on the ordered stream of a seat.
+    pub(crate) fn send_ordered(
+        &mut self,
+        slot: Slot,
+        seat: SeatId,
+        message: Bytes,
+        tag: Option<Tag>,
+    ) {
+        let stream = OrderedStream::of_seat(seat);
         let Some(peer) = self.get_mut(slot) else {
             return;
         };
-        let sent = peer.connection.send_ordered(message, tag);
+        let sent = peer.connection.send_ordered_on(stream, message, tag);
         self.settle(slot, sent);
     }
 

@@ -173,7 +173,8 @@ impl House {
                         number,
                         payload,
                     };
-                    self.connections.send_ordered(slot, message.encode(), None);
+                    self.connections
+                        .send_ordered(slot, seat, message.encode(), None);
                 }
             }
             Happening::Metadata => {

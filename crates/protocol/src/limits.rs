@@ -33,6 +33,9 @@ pub const RELIABLE_MAX: usize = 64 * 1024;
 /// Keys on the latest lane of a connection that may wait at once; one more is refused to the
 /// sender. A receiver remembers as many and forgets the one unused for longest.
 pub const LATEST_KEYS_MAX: usize = 64;
+/// Ordered streams of a connection. A seat has one of them, so that what one room's packet lost, or
+/// its long view, does not hold up another room.
+pub const ORDERED_STREAMS: usize = 4;
 /// Reliable messages a sender may have unacknowledged per stream, and a receiver buffers;
 /// beyond it messages wait in the send queue, and from a peer close the connection.
 pub const STREAM_WINDOW: u64 = 256;
@@ -48,21 +51,22 @@ pub const RELIABLE_TO_SERVER_MAX: usize = INPUT_MAX + 16;
 /// What a server holds of a client's control stream, costs included. As with all windows, a sender
 /// keeps to it and the rest waits in its queue; more from a peer closes the connection.
 pub const WINDOW_CONTROL_TO_SERVER: usize = 16 * 1024;
-/// The same of its ordered stream.
-pub const WINDOW_ORDERED_TO_SERVER: usize = 40 * 1024;
+/// The same of each of its ordered streams.
+pub const WINDOW_ORDERED_TO_SERVER: usize = 10 * 1024;
 /// The same of its incomplete latest inputs; beyond it the oldest is given up.
 pub const WINDOW_LATEST_TO_SERVER: usize = 8 * 1024;
 /// All that a client can make a server hold before it can be delivered. Besides it a connection has
 /// tables of fixed size: the replay window, acknowledgement ranges, latest keys.
 pub const HELD_BY_SERVER_MAX: usize =
-    WINDOW_CONTROL_TO_SERVER + WINDOW_ORDERED_TO_SERVER + WINDOW_LATEST_TO_SERVER;
-/// What a client holds of each stream of its server: three messages of the longest kind.
-pub const WINDOW_STREAM_TO_CLIENT: usize = 256 * 1024;
+    WINDOW_CONTROL_TO_SERVER + ORDERED_STREAMS * WINDOW_ORDERED_TO_SERVER + WINDOW_LATEST_TO_SERVER;
+/// What a client holds of each stream of its server: two messages of the longest kind, so that
+/// the next is under way while one is acknowledged.
+pub const WINDOW_STREAM_TO_CLIENT: usize = 144 * 1024;
 /// What a client holds of incomplete latest messages: as many as it may of the longest kind.
 pub const WINDOW_LATEST_TO_CLIENT: usize =
     LATEST_PARTIALS_MAX * (MESSAGE_COST + LATEST_FRAGMENTS_MAX * FRAGMENT_COST + LATEST_MAX);
 /// Reliable messages that may wait in a send queue, unacknowledged ones included; more are refused
-/// to the caller. One hiccup of a full room tells each member twice of every other: they fall
+/// to the caller. The ordered streams share one such queue. One hiccup of a full room tells each member twice of every other: they fall
 /// silent and they return.
 pub const SEND_QUEUE_MAX: usize = 4096;
 /// Bytes that may wait in a send queue, counted alike; more are refused to the caller.

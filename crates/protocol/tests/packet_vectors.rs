@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use golden::{Vectors, golden, vectors};
-use rejoin_protocol::connection::{Connection, ConnectionEvent, Role, Setup};
+use rejoin_protocol::connection::{Connection, ConnectionEvent, OrderedStream, Role, Setup};
 use rejoin_protocol::crypto::{Suite, TrafficSecret};
 use rejoin_protocol::limits::FRAGMENT_MAX;
 use rejoin_protocol::{CloseReason, Epoch, Timestamp};
@@ -95,6 +95,9 @@ fn upward(suite: Suite) -> Vectors {
     client
         .send_ordered(Bytes::from_static(b"shot"), None)
         .expect("the queue is empty");
+    client
+        .send_ordered_on(OrderedStream::ALL[3], Bytes::from_static(b"beside"), None)
+        .expect("the queue is empty");
     sent("all-lanes", &mut client, START, &mut out);
     client.close(CloseReason::Left);
     sent("close", &mut client, START, &mut out);
@@ -162,6 +165,7 @@ fn packets_keep_their_bytes() {
                 latest(300, [b"head", &long(2 * FRAGMENT_MAX)[..]].concat().into()),
                 ConnectionEvent::Control(Bytes::from_static(b"control")),
                 latest(5, Bytes::from_static(b"move")),
+                ConnectionEvent::Ordered(Bytes::from_static(b"beside")),
                 ConnectionEvent::Ordered(Bytes::from_static(b"shot")),
                 ConnectionEvent::Closed(CloseReason::Left),
             ]

@@ -136,7 +136,7 @@ fn send_to(
             seat: member.seat,
             payload,
         };
-        connections.send_ordered(slot, message.encode(), tag);
+        connections.send_ordered(slot, member.seat, message.encode(), tag);
         member.delivery.on_sent(wanted, Lane::Ordered);
     }
 }

@@ -14,5 +14,6 @@ mod lobby;
 mod presence;
 mod rooms;
 mod strangers;
+mod streams;
 mod views;
 mod world;

@@ -3,15 +3,15 @@
 //! Only ordered data is counted and held back. Control, latest and acknowledgements are
 //! small, needed now, and bounded by their own limits.
 
-use crate::limits::{DATAGRAM_MAX, WINDOW_STREAM_TO_CLIENT};
+use crate::limits::{DATAGRAM_MAX, RELIABLE_MAX};
 use crate::time::Timestamp;
 
 /// Ten datagrams to begin with, as RFC 9002 recommends.
 const WINDOW_INITIAL: usize = 10 * DATAGRAM_MAX;
 /// The floor: even a link that loses at random moves a few datagrams per round trip.
 const WINDOW_MIN: usize = 4 * DATAGRAM_MAX;
-/// More than the stream's own window is of no use.
-const WINDOW_MAX: usize = WINDOW_STREAM_TO_CLIENT;
+/// The longest views of four rooms at once: more under way is of no use to a game.
+const WINDOW_MAX: usize = 4 * RELIABLE_MAX;
 
 /// What ordered data may be in flight.
 #[derive(Debug)]

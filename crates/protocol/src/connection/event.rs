@@ -16,7 +16,7 @@ pub enum ConnectionEvent {
     Confirmed,
     /// A control message.
     Control(Bytes),
-    /// A message of the ordered stream.
+    /// A message of an ordered stream.
     Ordered(Bytes),
     /// A message of the latest lane, newer than all before it under the same key.
     Latest {

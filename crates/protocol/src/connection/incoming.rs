@@ -1,4 +1,4 @@
-//! What arrives: both reliable streams and the latest lane.
+//! What arrives: the reliable streams and the latest lane.
 
 use std::collections::VecDeque;
 
@@ -8,13 +8,14 @@ use super::frame::{LatestFrame, StreamFrame, StreamName};
 use super::latest_receive::LatestReceive;
 use super::stream_receive::StreamReceive;
 use super::window::Windows;
+use crate::limits::ORDERED_STREAMS;
 use crate::time::Timestamp;
 
 /// The receiving halves of the lanes.
 #[derive(Debug)]
 pub(crate) struct Incoming {
     control: StreamReceive,
-    ordered: StreamReceive,
+    ordered: [StreamReceive; ORDERED_STREAMS],
     latest: LatestReceive,
 }
 
@@ -22,14 +23,15 @@ impl Incoming {
     pub(crate) fn new(windows: Windows) -> Self {
         Self {
             control: StreamReceive::new(windows.control),
-            ordered: StreamReceive::new(windows.ordered),
+            ordered: std::array::from_fn(|_| StreamReceive::new(windows.ordered)),
             latest: LatestReceive::new(windows.latest),
         }
     }
 
     /// Bytes held for the peer, with what holding them costs.
     pub(crate) fn held_bytes(&self) -> usize {
-        self.control.held_bytes() + self.ordered.held_bytes() + self.latest.held_bytes()
+        let ordered = self.ordered.iter().map(StreamReceive::held_bytes);
+        self.control.held_bytes() + ordered.sum::<usize>() + self.latest.held_bytes()
     }
 
     /// Gives up what has been incomplete for too long.
@@ -51,9 +53,13 @@ impl Incoming {
             StreamName::Control => self.control.on_frame(frame, |message| {
                 events.push_back(ConnectionEvent::Control(message));
             }),
-            StreamName::Ordered => self.ordered.on_frame(frame, |message| {
-                events.push_back(ConnectionEvent::Ordered(message));
-            }),
+            StreamName::Ordered(stream) => self
+                .ordered
+                .get_mut(stream.index())
+                .expect("there are as many halves as streams")
+                .on_frame(frame, |message| {
+                    events.push_back(ConnectionEvent::Ordered(message));
+                }),
         }
     }
 

@@ -30,6 +30,8 @@ mod ladder;
 mod latest_receive;
 mod latest_send;
 mod loss;
+mod ordered_send;
+mod ordered_stream;
 mod origin;
 mod outgoing;
 mod protection;
@@ -46,6 +48,7 @@ mod window;
 
 pub use error::{PacketError, SendError};
 pub use event::{ConnectionEvent, Tag};
+pub use ordered_stream::OrderedStream;
 pub use origin::Origin;
 pub use setup::{Role, Setup};
 
@@ -200,14 +203,28 @@ impl Connection {
         self.outgoing.control.push(message, None)
     }
 
-    /// Queues a message on the ordered stream. `Acked(tag)` follows when the peer has all of it and of
-    /// those before it.
+    /// Queues a message on the first ordered stream: see [`Connection::send_ordered_on`].
     ///
     /// # Errors
     /// See [`SendError`].
     pub fn send_ordered(&mut self, message: Bytes, tag: Option<Tag>) -> Result<(), SendError> {
+        let [first, ..] = OrderedStream::ALL;
+        self.send_ordered_on(first, message, tag)
+    }
+
+    /// Queues a message on an ordered stream. `Acked(tag)` follows when the peer has all of it and of
+    /// those before it on that stream.
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    pub fn send_ordered_on(
+        &mut self,
+        stream: OrderedStream,
+        message: Bytes,
+        tag: Option<Tag>,
+    ) -> Result<(), SendError> {
         self.check_open()?;
-        self.outgoing.ordered.push(message, tag)
+        self.outgoing.ordered.push(stream, message, tag)
     }
 
     /// Offers an unreliable message; it replaces one of the same key that has not left yet.

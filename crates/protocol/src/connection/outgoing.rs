@@ -8,6 +8,7 @@ use super::event::ConnectionEvent;
 use super::frame::{FrameWriter, PathAnswerFrame, PathToken, PingFrame, StreamName};
 use super::heartbeat::Heartbeat;
 use super::latest_send::LatestSend;
+use super::ordered_send::OrderedSend;
 use super::stream_send::StreamSend;
 use super::window::Windows;
 
@@ -19,7 +20,7 @@ pub(crate) struct Outgoing {
     pub(crate) path_asked: Option<PathToken>,
     pub(crate) control: StreamSend,
     pub(crate) latest: LatestSend,
-    pub(crate) ordered: StreamSend,
+    pub(crate) ordered: OrderedSend,
     /// What the packet under construction carries; empty between packets.
     pub(crate) carried: Vec<Carried>,
 }
@@ -44,7 +45,7 @@ impl Outgoing {
             path_asked: None,
             control: StreamSend::new(StreamName::Control, windows.control),
             latest: LatestSend::new(windows.latest.message_max),
-            ordered: StreamSend::new(StreamName::Ordered, windows.ordered),
+            ordered: OrderedSend::new(windows.ordered),
             carried: Vec::new(),
         }
     }
@@ -106,7 +107,7 @@ impl Outgoing {
             (Carried::Stream { stream, id, index }, fate) => {
                 let stream = match stream {
                     StreamName::Control => &mut self.control,
-                    StreamName::Ordered => &mut self.ordered,
+                    StreamName::Ordered(stream) => self.ordered.get_mut(stream),
                 };
                 match fate {
                     Fate::Acked => stream.on_acked(id, index, |tag| {

@@ -135,6 +135,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::frame::StreamName;
+    use super::super::ordered_stream::OrderedStream;
     use super::super::setup::Role;
     use super::super::window::{Windows, cost};
     use super::*;
@@ -144,7 +145,7 @@ mod tests {
 
     fn frame(id: u64, fragment: Fragment, data: &[u8]) -> StreamFrame<'_> {
         StreamFrame {
-            stream: StreamName::Ordered,
+            stream: StreamName::Ordered(OrderedStream::ALL[0]),
             id,
             fragment,
             data,

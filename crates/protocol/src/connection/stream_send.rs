@@ -56,12 +56,7 @@ impl StreamSend {
 
     /// Queues a message; when the queue is full the caller keeps it.
     pub(crate) fn push(&mut self, bytes: Bytes, tag: Option<Tag>) -> Result<(), SendError> {
-        if bytes.len() > self.window.message_max {
-            return Err(SendError::TooLong {
-                len: bytes.len(),
-                max: self.window.message_max,
-            });
-        }
+        self.check(bytes.len())?;
         let total = self.bytes + bytes.len();
         if self.messages.len() >= SEND_QUEUE_MAX || total > SEND_QUEUE_BYTES_MAX {
             return Err(SendError::QueueFull);
@@ -78,6 +73,25 @@ impl StreamSend {
         });
         self.admit();
         Ok(())
+    }
+
+    /// Refuses a message that the peer does not take.
+    pub(crate) fn check(&self, len: usize) -> Result<(), SendError> {
+        let max = self.window.message_max;
+        if len > max {
+            return Err(SendError::TooLong { len, max });
+        }
+        Ok(())
+    }
+
+    /// Messages in the queue.
+    pub(crate) fn len(&self) -> usize {
+        self.messages.len()
+    }
+
+    /// Their bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// True if a fragment may be sent.
@@ -225,13 +239,17 @@ fn lowest_bit(bits: u64) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ordered_stream::OrderedStream;
     use super::super::setup::Role;
     use super::super::window::Windows;
     use super::*;
     use crate::limits::{FRAGMENT_MAX, RELIABLE_MAX};
 
     fn stream() -> StreamSend {
-        StreamSend::new(StreamName::Ordered, Windows::of(Role::Client).ordered)
+        StreamSend::new(
+            StreamName::Ordered(OrderedStream::ALL[0]),
+            Windows::of(Role::Client).ordered,
+        )
     }
 
     /// Sends one packet's worth; gives message and fragment numbers.

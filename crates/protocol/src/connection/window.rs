@@ -25,6 +25,7 @@ pub(crate) struct Window {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Windows {
     pub(crate) control: Window,
+    /// Of each ordered stream.
     pub(crate) ordered: Window,
     pub(crate) latest: Window,
 }

@@ -127,7 +127,7 @@ proptest! {
     #[test]
     fn a_peer_with_keys_may_send_any_frames_and_break_only_its_own_connection(
         packets in prop::collection::vec(prop::collection::vec(
-            prop_oneof![Just(1_u8), Just(2), Just(3), 0x10..0x18_u8, 0x20..0x24_u8, any::<u8>()],
+            prop_oneof![Just(1_u8), Just(2), Just(3), 0x10..0x24_u8, 0x30..0x34_u8, any::<u8>()],
             0..60,
         ), 1..30),
     ) {
@@ -176,7 +176,7 @@ fn each_violation_closes_the_connection_and_says_so() {
     let mut never_sent = vec![0x02];
     put_varint(&mut never_sent, 1 << 40);
     never_sent.extend([0, 0, 0]);
-    let mut points_back = vec![0x22, 0, 0x13];
+    let mut points_back = vec![0x32, 0, 0x13];
     put_varint(&mut points_back, 1 << 61);
     points_back.put_bytes(0, FRAGMENT_MAX);
     let mut endless = vec![0x11, 0];
@@ -188,8 +188,8 @@ fn each_violation_closes_the_connection_and_says_so() {
         (vec![0x12, 0, 3, 3, 1], "fragment beyond its message"),
         (vec![0x12, 0, 0, 0, 1], "fragment beyond its message"),
         (vec![0x12, 0, 0, 3, 1], "fragment of wrong size"),
-        (vec![0x22, 0, 0x09, 0], "fragment beyond its message"),
-        (vec![0x22, 0, 0x22, 0], "fragment beyond its message"),
+        (vec![0x32, 0, 0x09, 0], "fragment beyond its message"),
+        (vec![0x32, 0, 0x22, 0], "fragment beyond its message"),
         (too_long, "message longer than its lane takes"),
         (vec![], "packet without frames"),
         (vec![0x3f], "unknown frame"),
@@ -225,16 +225,16 @@ fn each_violation_closes_the_connection_and_says_so() {
 /// a stream never comes, and a latest message lacks its last fragment.
 fn filler(kind: u8, step: u64, (index, count, len): (u8, u8, usize)) -> Vec<u8> {
     let mut frames = vec![kind | if count > 1 { 2 } else { 0 }];
-    if kind == 0x20 {
+    if kind == 0x30 {
         let key = u8::try_from(step % 60).unwrap();
-        frames = vec![0x22, key, 0x04, 0];
+        frames = vec![0x32, key, 0x04, 0];
     } else {
         put_varint(&mut frames, 1 + step);
         if count > 1 {
             frames.extend([index, count]);
         }
     }
-    let len = if kind == 0x20 { FRAGMENT_MAX } else { len };
+    let len = if kind == 0x30 { FRAGMENT_MAX } else { len };
     frames.put_bytes(0, len);
     frames
 }
@@ -265,7 +265,7 @@ fn no_peer_makes_a_server_hold_more_than_the_formula_says() {
         let now = world.now;
         let server = world.connection(Side::Server);
         let mut number = 1_000;
-        for kind in [0x10, 0x14, 0x20] {
+        for kind in [0x10, 0x14, 0x18, 0x1c, 0x20, 0x30] {
             for step in 0..capacity(kind, shape) {
                 let mut packet = forged(number, &filler(kind, step, shape));
                 assert_eq!(server.handle_datagram(&mut packet, now), Ok(()));
@@ -276,7 +276,7 @@ fn no_peer_makes_a_server_hold_more_than_the_formula_says() {
         worst = worst.max(server.held_bytes());
     }
     // All lanes are full but for the rest that no further message fits.
-    assert!(worst > HELD_BY_SERVER_MAX * 9 / 10, "{worst} bytes");
+    assert!(worst > HELD_BY_SERVER_MAX * 8 / 10, "{worst} bytes");
 }
 
 #[test]

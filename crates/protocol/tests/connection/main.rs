@@ -16,4 +16,5 @@ mod planted;
 mod quiet;
 mod rekey;
 mod sizes;
+mod streams;
 mod world;

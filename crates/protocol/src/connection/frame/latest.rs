@@ -26,8 +26,8 @@ pub(crate) struct LatestFrame<'a> {
 }
 
 impl<'a> LatestFrame<'a> {
-    pub(super) const KIND_FIRST: u8 = 0x20;
-    pub(super) const KIND_LAST: u8 = 0x23;
+    pub(super) const KIND_FIRST: u8 = 0x30;
+    pub(super) const KIND_LAST: u8 = 0x33;
 
     /// Writes the frame if it fits.
     pub(crate) fn write(&self, writer: &mut FrameWriter<'_>) -> bool {
@@ -101,7 +101,7 @@ mod tests {
             back: 0,
             data: [b"mo", b"ve"],
         };
-        assert_eq!(written(&frame), [0x20, 63, b'm', b'o', b'v', b'e']);
+        assert_eq!(written(&frame), [0x30, 63, b'm', b'o', b'v', b'e']);
     }
 
     proptest! {
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_first_fragment_that_points_back_is_a_violation() {
-        let mut bytes = vec![0x22, 0, 0x02, 1];
+        let mut bytes = vec![0x32, 0, 0x02, 1];
         bytes.resize(4 + FRAGMENT_MAX, 0);
         let result = Frame::read(&mut Reader::new(&bytes));
         assert_eq!(result.unwrap_err(), Violation("first fragment points back"));

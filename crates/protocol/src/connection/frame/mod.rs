@@ -6,8 +6,9 @@
 //! 03        heartbeat   how long we may be silent
 //! 04        close       the connection is over, and why
 //! 06, 07    path        does the peer receive there? it does
-//! 10..17    stream      bit 2: ordered (else control)    } bit 1: one of several fragments
-//! 20..23    latest                                       } bit 0: a length precedes the data
+//! 10..13    stream      control                          }
+//! 14..23                four ordered ones, four types each } bit 1: one of several fragments
+//! 30..33    latest                                       } bit 0: a length precedes the data
 //! ```
 //!
 //! Data without a length reaches to the end of the packet. Every frame but ack, close and path challenge
@@ -104,7 +105,7 @@ mod tests {
 
     #[test]
     fn unknown_frames_are_a_violation() {
-        for kind in [0x00, 0x05, 0x0f, 0x18, 0x1f, 0x24, 0xff] {
+        for kind in [0x00, 0x05, 0x0f, 0x24, 0x2f, 0x34, 0xff] {
             let bytes = [kind, 0, 0, 0, 0];
             let result = Frame::read(&mut Reader::new(&bytes));
             assert_eq!(

@@ -8,10 +8,16 @@ use super::fragment::{FRAGMENTS_MAX, Fragment};
 use super::reader::{cut, read_data};
 use super::writer::{DataFrame, FRAGMENTED, FrameWriter, HAS_LENGTH};
 use crate::connection::error::Violation;
-use crate::limits::RELIABLE_MAX;
+use crate::connection::ordered_stream::OrderedStream;
+use crate::limits::{ORDERED_STREAMS, RELIABLE_MAX};
 use crate::wire::{Reader, put_varint};
 
-const ORDERED: u8 = 0b100;
+const _: () = assert!(
+    StreamFrame::KIND_FIRST as usize + KINDS as usize * (1 + ORDERED_STREAMS)
+        == StreamFrame::KIND_LAST as usize + 1
+);
+/// Types of one stream: with and without a length, whole or not.
+const KINDS: u8 = 4;
 
 /// The reliable streams of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +25,24 @@ pub(crate) enum StreamName {
     /// Before everything else, never held back.
     Control,
     /// After everything else, within the congestion window.
-    Ordered,
+    Ordered(OrderedStream),
+}
+
+impl StreamName {
+    /// The first of its types: the name costs no byte.
+    fn kind(self) -> u8 {
+        match self {
+            Self::Control => StreamFrame::KIND_FIRST,
+            Self::Ordered(stream) => StreamFrame::KIND_FIRST + KINDS * (1 + stream.number()),
+        }
+    }
+
+    fn from_kind(kind: u8) -> Option<Self> {
+        match kind.checked_sub(StreamFrame::KIND_FIRST)? / KINDS {
+            0 => Some(Self::Control),
+            number => OrderedStream::from_number(number - 1).map(Self::Ordered),
+        }
+    }
 }
 
 /// One fragment of a reliable message.
@@ -34,14 +57,11 @@ pub(crate) struct StreamFrame<'a> {
 
 impl<'a> StreamFrame<'a> {
     pub(super) const KIND_FIRST: u8 = 0x10;
-    pub(super) const KIND_LAST: u8 = 0x17;
+    pub(super) const KIND_LAST: u8 = 0x23;
 
     /// Writes the frame if it fits.
     pub(crate) fn write(&self, writer: &mut FrameWriter<'_>) -> bool {
-        let mut kind = match self.stream {
-            StreamName::Control => Self::KIND_FIRST,
-            StreamName::Ordered => Self::KIND_FIRST | ORDERED,
-        };
+        let mut kind = self.stream.kind();
         let mut buffer = [0; 10];
         let mut free = buffer.as_mut_slice();
         put_varint(&mut free, self.id);
@@ -59,11 +79,7 @@ impl<'a> StreamFrame<'a> {
     }
 
     pub(super) fn read(kind: u8, reader: &mut Reader<'a>) -> Result<Self, Violation> {
-        let stream = if kind & ORDERED == 0 {
-            StreamName::Control
-        } else {
-            StreamName::Ordered
-        };
+        let stream = StreamName::from_kind(kind).ok_or(Violation("unknown stream"))?;
         let id = reader.varint().map_err(cut)?;
         let fragment = if kind & FRAGMENTED == 0 {
             Fragment::WHOLE
@@ -110,10 +126,10 @@ mod tests {
         #[test]
         fn several_frames_share_a_packet_and_read_back(
             frames in prop::collection::vec(
-                (any::<bool>(), 0..=VARINT_MAX, prop::collection::vec(any::<u8>(), 0..100)), 1..6),
+                (0..=4_u8, 0..=VARINT_MAX, prop::collection::vec(any::<u8>(), 0..100)), 1..6),
         ) {
-            let frames: Vec<_> = frames.iter().map(|(control, id, data)| StreamFrame {
-                stream: if *control { StreamName::Control } else { StreamName::Ordered },
+            let frames: Vec<_> = frames.iter().map(|(stream, id, data)| StreamFrame {
+                stream: StreamName::from_kind(StreamFrame::KIND_FIRST + KINDS * stream).unwrap(),
                 id: *id,
                 fragment: Fragment::WHOLE,
                 data,
@@ -136,7 +152,7 @@ mod tests {
         };
         let data = [7; FRAGMENT_MAX];
         let frame = StreamFrame {
-            stream: StreamName::Ordered,
+            stream: StreamName::Ordered(OrderedStream::ALL[3]),
             id: VARINT_MAX,
             fragment,
             data: &data,

@@ -1,0 +1,146 @@
+//! The sending halves of the ordered streams: each in its own order, all in turn, one queue bound.
+
+use bytes::Bytes;
+
+use super::carried::Carried;
+use super::error::SendError;
+use super::event::Tag;
+use super::frame::{FrameWriter, StreamName};
+use super::ordered_stream::OrderedStream;
+use super::stream_send::StreamSend;
+use super::window::Window;
+use crate::limits::{ORDERED_STREAMS, SEND_QUEUE_BYTES_MAX, SEND_QUEUE_MAX};
+
+/// Messages of all ordered streams that are queued or not yet acknowledged.
+#[derive(Debug)]
+pub(crate) struct OrderedSend {
+    streams: [StreamSend; ORDERED_STREAMS],
+    /// Whose turn it is to fill a packet.
+    turn: usize,
+}
+
+impl OrderedSend {
+    /// `window` is the peer's, of each stream.
+    pub(crate) fn new(window: Window) -> Self {
+        let stream = |stream| StreamSend::new(StreamName::Ordered(stream), window);
+        Self {
+            streams: OrderedStream::ALL.map(stream),
+            turn: 0,
+        }
+    }
+
+    /// Queues a message; the queue's bounds hold for all streams together.
+    pub(crate) fn push(
+        &mut self,
+        stream: OrderedStream,
+        message: Bytes,
+        tag: Option<Tag>,
+    ) -> Result<(), SendError> {
+        let messages: usize = self.streams.iter().map(StreamSend::len).sum();
+        let bytes: usize = self.streams.iter().map(StreamSend::bytes).sum();
+        let is_full = messages >= SEND_QUEUE_MAX || bytes + message.len() > SEND_QUEUE_BYTES_MAX;
+        let stream = self.get_mut(stream);
+        stream.check(message.len())?;
+        if is_full {
+            return Err(SendError::QueueFull);
+        }
+        stream.push(message, tag)
+    }
+
+    /// True if a fragment may be sent.
+    pub(crate) fn has_pending(&self) -> bool {
+        self.streams.iter().any(StreamSend::has_pending)
+    }
+
+    /// Writes the next fragment of the stream whose turn it is, if it fits; gives the bytes of
+    /// its data. The others are next, so that a long message does not hold them up.
+    pub(crate) fn fill_one(
+        &mut self,
+        writer: &mut FrameWriter<'_>,
+        carried: &mut Vec<Carried>,
+    ) -> Option<usize> {
+        for step in 0..ORDERED_STREAMS {
+            let index = (self.turn + step) % ORDERED_STREAMS;
+            let stream = self.streams.get_mut(index)?;
+            if let Some(sent) = stream.fill_one(writer, carried) {
+                self.turn = (index + 1) % ORDERED_STREAMS;
+                return Some(sent);
+            }
+        }
+        None
+    }
+
+    /// Offers the oldest unacknowledged fragment of each stream again.
+    pub(crate) fn retry_oldest(&mut self) {
+        self.streams.iter_mut().for_each(StreamSend::retry_oldest);
+    }
+
+    pub(crate) fn get_mut(&mut self, stream: OrderedStream) -> &mut StreamSend {
+        self.streams
+            .get_mut(stream.index())
+            .expect("there are as many queues as streams")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::setup::Role;
+    use super::super::window::Windows;
+    use super::*;
+    use crate::limits::{FRAGMENT_MAX, RELIABLE_MAX};
+
+    fn packet(lane: &mut OrderedSend) -> Vec<(StreamName, u64, u8)> {
+        let (mut out, mut carried) = (Vec::new(), Vec::new());
+        let mut writer = FrameWriter::new(&mut out);
+        while lane.fill_one(&mut writer, &mut carried).is_some() {}
+        carried
+            .into_iter()
+            .map(|carried| {
+                let Carried::Stream { stream, id, index } = carried else {
+                    panic!("stream data")
+                };
+                (stream, id, index)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_long_message_shares_the_way_with_other_streams() {
+        let mut lane = OrderedSend::new(Windows::of(Role::Client).ordered);
+        let [one, other, ..] = OrderedStream::ALL;
+        lane.push(one, vec![0; 3 * FRAGMENT_MAX].into(), None)
+            .unwrap();
+        // Too long for what a full fragment leaves of a packet.
+        for _ in 0..2 {
+            lane.push(other, vec![1; 200].into(), None).unwrap();
+        }
+        let (one, other) = (StreamName::Ordered(one), StreamName::Ordered(other));
+        assert_eq!(packet(&mut lane), [(one, 0, 0)]);
+        assert_eq!(packet(&mut lane), [(other, 0, 0), (other, 1, 0)]);
+        assert_eq!(packet(&mut lane), [(one, 0, 1)]);
+        assert_eq!(packet(&mut lane), [(one, 0, 2)]);
+    }
+
+    #[test]
+    fn the_queue_is_bounded_for_all_streams_together() {
+        let mut lane = OrderedSend::new(Windows::of(Role::Client).ordered);
+        let streams = OrderedStream::ALL.iter().cycle();
+        for stream in streams.take(SEND_QUEUE_BYTES_MAX / RELIABLE_MAX) {
+            lane.push(*stream, vec![0; RELIABLE_MAX].into(), None)
+                .unwrap();
+        }
+        for stream in OrderedStream::ALL {
+            let one = lane.push(stream, Bytes::from_static(b"1"), None);
+            assert_eq!(one, Err(SendError::QueueFull));
+        }
+        let mut lane = OrderedSend::new(Windows::of(Role::Client).ordered);
+        for stream in OrderedStream::ALL.iter().cycle().take(SEND_QUEUE_MAX) {
+            lane.push(*stream, Bytes::new(), None).unwrap();
+        }
+        let [first, ..] = OrderedStream::ALL;
+        assert_eq!(
+            lane.push(first, Bytes::new(), None),
+            Err(SendError::QueueFull)
+        );
+    }
+}
