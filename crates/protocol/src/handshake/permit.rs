@@ -13,7 +13,6 @@ use std::str::FromStr;
 
 use data_encoding::BASE64URL_NOPAD;
 
-use super::permit_keys::SEALED_HEAD_LEN;
 use crate::limits::{CLAIMS_MAX, NAME_MAX, PERMIT_MAX, TAG_LEN};
 
 /// Leave to open a session, in the form that the server's auth mode demands.
@@ -56,6 +55,10 @@ pub enum PermitError {
 
 pub(super) const DEV: u8 = 0;
 pub(super) const SEALED: u8 = 1;
+pub(super) const KEY_ID_LEN: usize = 4;
+pub(super) const NONCE_LEN: usize = 12;
+/// Bytes before the sealed grant: type, key id, nonce.
+pub(super) const SEALED_HEAD_LEN: usize = 1 + KEY_ID_LEN + NONCE_LEN;
 
 impl Permit {
     /// A permit for `dev` auth.

@@ -10,15 +10,12 @@ use std::str::FromStr;
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 
 use super::grant::Grant;
-use super::permit::{Permit, PermitError, SEALED, SealedPermit};
+use super::permit::{
+    KEY_ID_LEN, NONCE_LEN, Permit, PermitError, SEALED, SEALED_HEAD_LEN, SealedPermit,
+};
 use crate::crypto::{Suite, TrafficKey};
 use crate::limits::PERMIT_KEYS_MAX;
 use crate::random::Rng;
-
-const KEY_ID_LEN: usize = 4;
-const NONCE_LEN: usize = 12;
-/// Bytes before the sealed grant: type, key id, nonce.
-pub(super) const SEALED_HEAD_LEN: usize = 1 + KEY_ID_LEN + NONCE_LEN;
 
 /// Tells the keys of one backend apart; travels in clear.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
