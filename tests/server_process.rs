@@ -152,7 +152,12 @@ fn a_data_folder_that_cannot_be_made_is_named() {
 fn dev_auth_on_a_public_address_is_refused_with_the_commands_that_work() {
     let refused = run(&["serve", "--bind", "0.0.0.0:0"]);
     let line = failed_with(&refused, 2);
-    assert!(line.contains("rejoin serve --bind 127.0.0.1:"), "{line}");
+    for command in [
+        "`rejoin serve --bind 0.0.0.0:0 --auth token`",
+        "`rejoin token mint --player NAME | rejoin bots rejoin://KEY@HOST:0 --permits -`",
+    ] {
+        assert!(line.contains(command), "{line}");
+    }
 }
 
 #[test]
