@@ -289,12 +289,14 @@ mod tests {
     }
 
     #[test]
-    fn names_are_printable_and_bounded() {
+    fn names_are_bounded_and_not_blank() {
         let mut house = house(4);
         let longest = "x".repeat(NAME_MAX);
-        for name in ["ana", &longest] {
-            take(&mut house, &hello(name, 1), Timestamp::ZERO).unwrap();
+        // A blank one is told so; those that no permit may hold are refused when it is read.
+        for name in ["ana", &longest, "  "] {
+            assert!(take(&mut house, &hello(name, 1), Timestamp::ZERO).is_some());
         }
         assert_eq!(pending_names(&house), ["ana", &longest]);
+        assert_eq!(house.stats.hellos_refused, 1);
     }
 }

@@ -150,12 +150,27 @@ mod tests {
     #[test]
     fn a_permit_reads_back_from_bytes_and_text() {
         for permit in [
-            Permit::dev("ana"),
+            Permit::dev("a"),
+            Permit::dev("Zoë"),
+            Permit::dev("x".repeat(NAME_MAX)),
             Permit::Sealed(SealedPermit([&[SEALED], [7; 60].as_slice()].concat())),
         ] {
             let bytes = permit.encode().unwrap();
             assert_eq!(Permit::decode(&bytes), Ok(permit.clone()));
             assert_eq!(permit.to_string().parse(), Ok(permit));
+        }
+    }
+
+    #[test]
+    fn names_out_of_bounds_are_refused_on_both_sides() {
+        for (name, error) in [
+            (String::new(), PermitError::NameLength),
+            ("x".repeat(NAME_MAX + 1), PermitError::NameLength),
+            ("\u{1b}[2J".into(), PermitError::NameControl),
+        ] {
+            let bytes = [&[DEV], name.as_bytes()].concat();
+            assert_eq!(Permit::decode(&bytes), Err(error));
+            assert_eq!(Permit::dev(name).encode(), Err(error));
         }
     }
 
