@@ -59,9 +59,7 @@ impl Config {
             idle_session_hold: Duration::from_secs(600),
         }
     }
-}
 
-impl Config {
     /// Seconds since 1970 at `now`.
     pub(crate) fn unix_s(&self, now: Timestamp) -> u64 {
         (self.unix_start + Duration::from_nanos(now.as_nanos())).as_secs()

@@ -56,7 +56,7 @@ impl Gate {
         hello.ask_cookie(from, &self.cookies, now)
     }
 
-    /// What a challenge to an address holds: its cookie's first half.
+    /// What a challenge to an address holds.
     pub(crate) fn path_token(&self, address: SocketAddr, now: Timestamp) -> [u8; 8] {
         self.cookies.path_token(address, now)
     }

@@ -66,8 +66,8 @@ pub const WINDOW_STREAM_TO_CLIENT: usize = 144 * 1024;
 pub const WINDOW_LATEST_TO_CLIENT: usize =
     LATEST_PARTIALS_MAX * (MESSAGE_COST + LATEST_FRAGMENTS_MAX * FRAGMENT_COST + LATEST_MAX);
 /// Reliable messages that may wait in a send queue, unacknowledged ones included; more are refused
-/// to the caller. The ordered streams share one such queue. One hiccup of a full room tells each member twice of every other: they fall
-/// silent and they return.
+/// to the caller. The ordered streams share one such queue. One hiccup of a full room tells each
+/// member twice of every other: they fall silent and they return.
 pub const SEND_QUEUE_MAX: usize = 4096;
 /// Bytes that may wait in a send queue, counted alike; more are refused to the caller.
 pub const SEND_QUEUE_BYTES_MAX: usize = 512 * 1024;

@@ -27,9 +27,10 @@ pub(crate) const PORT: u16 = 666;
 const HEARD_MAX: usize = 64;
 /// Share of the clients' datagrams that it copies.
 const COPIED: f64 = 0.2;
-const AMPLIFICATION_MAX: usize = 3;
 /// Share of its own that it changes.
 const CHANGED: f64 = 0.3;
+/// Bytes that the server may send it for each byte it sent.
+const AMPLIFICATION_MAX: usize = 3;
 
 impl Eavesdropper {
     pub(crate) fn new(rng: Rng) -> Self {

@@ -39,12 +39,7 @@ impl Cookies {
         if *cookie == [0; COOKIE_LEN] {
             return false;
         }
-        let present = period(now);
-        let earlier = present.checked_sub(1);
-        [Some(present), earlier]
-            .into_iter()
-            .flatten()
-            .any(|period| hash::equal(cookie, &self.of_period(address, period)))
+        accepted_periods(now).any(|period| hash::equal(cookie, &self.of_period(address, period)))
     }
 
     /// What a challenge to an address holds (see [`Connection::challenge`](crate::Connection::challenge)).
@@ -57,11 +52,7 @@ impl Cookies {
     /// True if the token was made for this address in this period or the one before.
     #[must_use]
     pub fn proves_path(&self, address: SocketAddr, token: [u8; 8], now: Timestamp) -> bool {
-        let present = period(now);
-        [Some(present), present.checked_sub(1)]
-            .into_iter()
-            .flatten()
-            .any(|period| token == self.token_of_period(address, period))
+        accepted_periods(now).any(|period| token == self.token_of_period(address, period))
     }
 
     fn token_of_period(&self, address: SocketAddr, period: u64) -> [u8; 8] {
@@ -79,6 +70,12 @@ impl Cookies {
         let parts: [&[u8]; 4] = [b"cookie", &period.to_be_bytes(), &ip.octets(), &port];
         hash::keyed_short(&self.secret, &parts)
     }
+}
+
+/// The present period and the one before it.
+fn accepted_periods(now: Timestamp) -> impl Iterator<Item = u64> {
+    let present = period(now);
+    (present.saturating_sub(1)..=present).rev()
 }
 
 fn period(now: Timestamp) -> u64 {
