@@ -14,7 +14,7 @@ use rejoin::protocol::{Rng, Timestamp};
 use crate::pace::Pace;
 use crate::players::{self, Players};
 use crate::raw_socket::{RawSocket, spoofed};
-use crate::server::{Server, mib};
+use crate::server::{self, Server};
 use crate::{Arguments, claim};
 
 /// Hellos made beforehand, each of an identity of its own, since making one takes longer than
@@ -55,14 +55,7 @@ pub(crate) fn run(arguments: &Arguments) -> bool {
         cpu * 100.0
     );
     let mut good = players::unharmed(&report);
-    good &= claim(
-        after <= before + (1 << 20),
-        format_args!(
-            "resident {:.2} MiB after, {:.2} MiB warmed before",
-            mib(after),
-            mib(before)
-        ),
-    );
+    good &= server::stays(before, after);
     good &= claim(
         served >= 0.999,
         format_args!("{:.3} % of the bots' datagrams served", served * 100.0),

@@ -10,7 +10,7 @@ use rejoin::protocol::packet::{Header, TruncatedNumber};
 use crate::hostile_peer::Peer;
 use crate::pace::Pace;
 use crate::players::{self, Players};
-use crate::server::{Server, mib};
+use crate::server::{self, Server};
 use crate::{Arguments, claim};
 
 /// Hostile sessions at a time. Each lives until the server closes it for what it said.
@@ -57,14 +57,7 @@ pub(crate) fn run(arguments: &Arguments) -> bool {
     );
 
     let mut good = players::unharmed(&report);
-    good &= claim(
-        after <= before + (1 << 20),
-        format_args!(
-            "resident {:.2} MiB after, {:.2} MiB warmed before",
-            mib(after),
-            mib(before)
-        ),
-    );
+    good &= server::stays(before, after);
     good &= claim(
         report.input.p99_ms <= 2.0 * quiet.input.p99_ms
             && report.rtt.p99_ms <= 2.0 * quiet.rtt.p99_ms,

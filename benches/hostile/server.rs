@@ -107,3 +107,15 @@ impl Drop for Server {
 pub(crate) fn mib(bytes: u64) -> f64 {
     bytes as f64 / (1 << 20) as f64
 }
+
+/// The claim that an attack left the server's resident bytes within 1 MiB of its warmed plateau.
+pub(crate) fn stays(before: u64, after: u64) -> bool {
+    crate::claim(
+        after <= before + (1 << 20),
+        format_args!(
+            "resident {:.2} MiB after, {:.2} MiB warmed before",
+            mib(after),
+            mib(before)
+        ),
+    )
+}
