@@ -65,7 +65,7 @@ pub enum OpenPermitError {
     #[error("the permit is not sealed with permit key {0}")]
     NotAuthentic(PermitKeyId),
     /// Authentic, but the backend wrote something else than a grant.
-    #[error("the backend's {0}")]
+    #[error("what the backend sealed is of no use: {0}")]
     Grant(PermitError),
 }
 
