@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::steps::capture;
+use crate::capture::capture;
 
 /// Direct dependencies of the shipped crates, at most.
 const DIRECT_MAX: usize = 25;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::steps::capture;
+use crate::capture::capture;
 
 /// A core and the features it is shipped with.
 struct Core {

@@ -1,23 +1,31 @@
 //! Checks of this repository: `cargo xtask check` is what a change must pass.
 
+mod capture;
 mod circles;
 mod dependencies;
+mod documents;
 mod layers;
+mod product;
 mod sources;
 mod steps;
+mod two_machines;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: cargo xtask check | tidy
-  check   format, clippy, docs, tidy, portable builds, tests, planted bugs, seeds
-  tidy    only: file sizes, words, module circles, layers, dependencies";
+const USAGE: &str = "usage: cargo xtask check | tidy | two-machines
+  check         format, clippy, docs, tidy, portable builds, tests, planted bugs, seeds, all below
+  tidy          only: file sizes, words, module circles, layers, dependencies
+  two-machines  only: the README's way to open a server to strangers, between two network
+                namespaces (Linux, root)";
 
 fn main() -> ExitCode {
     let command = std::env::args().nth(1);
     let outcome = match command.as_deref() {
         Some("check") => steps::check(&root()),
         Some("tidy") => tidy(&root()),
+        Some("two-machines") => two_machines::check(&root()),
+        Some("scan") => two_machines::scan(std::env::args().nth(2).as_deref()),
         _ => {
             say(USAGE);
             return ExitCode::from(2);

@@ -51,7 +51,7 @@ pub(crate) fn check(root: &Path) -> Result<Vec<String>, String> {
 
 /// All files that git knows, or would add.
 pub(crate) fn files(root: &Path) -> Result<Vec<PathBuf>, String> {
-    let list = crate::steps::capture(
+    let list = crate::capture::capture(
         root,
         "git",
         &["ls-files", "--cached", "--others", "--exclude-standard"],

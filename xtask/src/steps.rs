@@ -1,7 +1,9 @@
 //! The steps of `cargo xtask check`, each a command that anyone can run alone.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
+
+use crate::capture::cargo_path;
 
 /// Seeds that every change runs.
 const SEEDS: &str = "0..200";
@@ -31,6 +33,7 @@ pub(crate) fn check(root: &Path) -> Result<(), String> {
     }
     cargo(root, &["test", "--locked"])?;
     cargo(root, &["test", "--locked", "--package", "xtask"])?;
+    crate::two_machines::check_if_possible(root)?;
     cargo(
         root,
         &[
@@ -100,29 +103,4 @@ fn run(mut command: Command, name: &str) -> Result<(), String> {
     } else {
         Err(format!("{name}: {status}"))
     }
-}
-
-/// What a command prints; its own errors pass through.
-pub(crate) fn capture(root: &Path, program: &str, arguments: &[&str]) -> Result<String, String> {
-    let name = format!("{program} {}", arguments.join(" "));
-    let program = if program == "cargo" {
-        cargo_path()
-    } else {
-        program.to_owned()
-    };
-    let output = Command::new(program)
-        .current_dir(root)
-        .args(arguments)
-        .stderr(Stdio::inherit())
-        .output()
-        .map_err(|error| format!("{name}: {error}"))?;
-    if !output.status.success() {
-        return Err(format!("{name}: {}", output.status));
-    }
-    String::from_utf8(output.stdout).map_err(|error| format!("{name}: {error}"))
-}
-
-/// The cargo that runs us, so that a chosen toolchain stays chosen.
-fn cargo_path() -> String {
-    std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())
 }
