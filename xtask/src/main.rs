@@ -4,6 +4,7 @@ mod capture;
 mod circles;
 mod dependencies;
 mod documents;
+mod examples;
 mod layers;
 mod product;
 mod sources;
@@ -13,9 +14,10 @@ mod two_machines;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: cargo xtask check | tidy | two-machines
+const USAGE: &str = "usage: cargo xtask check | tidy | examples | two-machines
   check         format, clippy, docs, tidy, portable builds, tests, planted bugs, seeds, all below
   tidy          only: file sizes, words, module circles, layers, dependencies
+  examples      only: the programs of docs/permits.md mint, and a server takes their permits
   two-machines  only: the README's way to open a server to strangers, between two network
                 namespaces (Linux, root)";
 
@@ -24,6 +26,7 @@ fn main() -> ExitCode {
     let outcome = match command.as_deref() {
         Some("check") => steps::check(&root()),
         Some("tidy") => tidy(&root()),
+        Some("examples") => examples::check(&root()),
         Some("two-machines") => two_machines::check(&root()),
         Some("scan") => two_machines::scan(std::env::args().nth(2).as_deref()),
         _ => {

@@ -175,6 +175,12 @@ impl Folder {
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
+
+    /// Writes a file in it.
+    pub(crate) fn write(&self, name: &str, text: &str) -> Result<(), String> {
+        let path = self.path(name);
+        std::fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))
+    }
 }
 
 impl Drop for Folder {

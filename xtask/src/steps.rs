@@ -33,6 +33,7 @@ pub(crate) fn check(root: &Path) -> Result<(), String> {
     }
     cargo(root, &["test", "--locked"])?;
     cargo(root, &["test", "--locked", "--package", "xtask"])?;
+    crate::examples::check(root)?;
     crate::two_machines::check_if_possible(root)?;
     cargo(
         root,
