@@ -34,10 +34,13 @@ pub(crate) struct Ended {
 }
 
 impl Process {
-    /// Starts a binary that has the command line of `rejoin`, logging errors alone.
+    /// Starts a binary that has the command line of `rejoin`, logging errors alone unless told
+    /// otherwise.
     pub(crate) fn of(program: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> Self {
+        let quiet = ["--log", "error"];
+        let chosen = arguments.contains(&"--log");
         let mut child = Command::new(program)
-            .args(["--log", "error"])
+            .args(if chosen { &[][..] } else { &quiet })
             .args(arguments)
             .envs(variables.iter().copied())
             .env_remove("RUST_LOG")
@@ -59,6 +62,13 @@ impl Process {
     pub(crate) fn line(&mut self) -> String {
         let next = self.stdout.next();
         let line = next.unwrap_or_else(|| panic!("it ended early: {:?}", self.stderr.rest()));
+        line.trim_end().to_owned()
+    }
+
+    /// The next line that it logs.
+    #[allow(dead_code, reason = "not every test reads a log")]
+    pub(crate) fn log_line(&mut self) -> String {
+        let line = self.stderr.next().expect("it goes on");
         line.trim_end().to_owned()
     }
 
