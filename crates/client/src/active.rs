@@ -143,6 +143,14 @@ impl Active {
         self.connection.send_latest(seat.0, &[], payload, None)
     }
 
+    pub(crate) fn loading(&mut self, span: Duration) {
+        self.connection.loading(span);
+    }
+
+    pub(crate) fn loaded(&mut self) {
+        self.connection.loaded();
+    }
+
     pub(crate) fn cursor(&self, seat: SeatId) -> Option<u64> {
         self.seats.get(&seat).map(|seat| seat.inputs.cursor())
     }

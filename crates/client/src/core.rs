@@ -254,6 +254,26 @@ impl Core {
         self.active()?.latest(seat, payload)
     }
 
+    /// Tells the server that this client loads and may be silent for `span`, so that it is not
+    /// taken for gone. At most [`LOADING_MAX`](rejoin_protocol::limits::LOADING_MAX) is granted, and as
+    /// long a time of ordinary play must pass before it is granted again.
+    ///
+    /// # Errors
+    /// The session is not open.
+    pub fn loading(&mut self, span: Duration) -> Result<(), SendError> {
+        self.active()?.loading(span);
+        Ok(())
+    }
+
+    /// Tells the server that loading is over.
+    ///
+    /// # Errors
+    /// As [`Core::loading`].
+    pub fn loaded(&mut self) -> Result<(), SendError> {
+        self.active()?.loaded();
+        Ok(())
+    }
+
     /// The newest of this client's reliable inputs that the room of `seat` has applied.
     #[must_use]
     pub fn cursor(&self, seat: SeatId) -> Option<u64> {

@@ -1,7 +1,9 @@
 //! The async form: a tokio task owns the socket and drives the core.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use rejoin_protocol::connection::SendError;
 use rejoin_protocol::limits::LIST_MAX;
 use rejoin_protocol::message::{Answer, Filter, RoomCard};
 use rejoin_protocol::{LinkStats, PlayerId, RoomId, SessionId};
@@ -139,6 +141,29 @@ impl Client {
     #[must_use]
     pub fn player(&self) -> PlayerId {
         self.session().player()
+    }
+
+    /// Tells the server that this client loads and may be silent for `span`: see
+    /// [`Core::loading`](crate::Core::loading). Only needed if its task may not run meanwhile.
+    ///
+    /// # Errors
+    /// The session is over.
+    pub fn loading(&self, span: Duration) -> Result<(), SendError> {
+        let shared = &self.owner.shared;
+        let told = shared.lock().core.loading(span);
+        shared.wake();
+        told
+    }
+
+    /// Tells the server that loading is over.
+    ///
+    /// # Errors
+    /// As [`Client::loading`].
+    pub fn loaded(&self) -> Result<(), SendError> {
+        let shared = &self.owner.shared;
+        let told = shared.lock().core.loaded();
+        shared.wake();
+        told
     }
 
     /// Waits until the session is over.

@@ -85,7 +85,10 @@ impl Inbox {
             SeatChange::Left => {
                 self.lock().members.remove(&player);
             }
-            SeatChange::Suspect | SeatChange::Detached | SeatChange::Returned => {}
+            SeatChange::Loading
+            | SeatChange::Suspect
+            | SeatChange::Detached
+            | SeatChange::Returned => {}
         }
         self.push(Item::Seat(player, change))
     }

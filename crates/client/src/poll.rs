@@ -23,6 +23,7 @@
 
 use std::io::ErrorKind;
 use std::net::{ToSocketAddrs, UdpSocket};
+use std::time::Duration;
 
 use rejoin_protocol::connection::SendError;
 use rejoin_protocol::message::CallId;
@@ -107,6 +108,25 @@ impl PollClient {
         }
         self.core.handle_timeout(self.clock.now());
         self.transmit();
+    }
+
+    /// Tells the server at once that the game loads and will not call [`PollClient::poll`] for up to
+    /// `span`: see [`Core::loading`].
+    ///
+    /// # Errors
+    /// The session is not open.
+    pub fn loading(&mut self, span: Duration) -> Result<(), SendError> {
+        self.core.loading(span)?;
+        self.transmit();
+        Ok(())
+    }
+
+    /// Tells the server that loading is over; leaves with the next [`PollClient::poll`].
+    ///
+    /// # Errors
+    /// As [`PollClient::loading`].
+    pub fn loaded(&mut self) -> Result<(), SendError> {
+        self.core.loaded()
     }
 
     /// What happened. Take all of it after each [`PollClient::poll`].

@@ -77,6 +77,7 @@ impl House {
                 self.schedule.clear(Due::Gone(slot));
                 SeatChange::Returned
             }
+            Liveness::Loading => SeatChange::Loading,
             Liveness::Suspect => SeatChange::Suspect,
             Liveness::Detached => {
                 self.schedule
@@ -98,6 +99,9 @@ impl House {
         };
         self.schedule.clear(Due::Hold(key, player));
         self.push_change(key, session, SeatChange::Returned);
+        if self.liveness(session) == Some(Liveness::Loading) {
+            self.push_change(key, session, SeatChange::Loading);
+        }
     }
 
     /// True if the session's client knows of its seat in the room.
@@ -188,10 +192,15 @@ impl House {
 
     /// True if a connection carries the session and its peer is there.
     fn is_connected(&self, session: SessionKey) -> bool {
-        let session = self.sessions.get(session);
-        let slot = session.and_then(|session| session.connection);
-        let peer = slot.and_then(|slot| self.connections.get(slot));
-        peer.is_some_and(|peer| peer.connection.liveness() != Liveness::Detached)
+        self.liveness(session)
+            .is_some_and(|liveness| liveness != Liveness::Detached)
+    }
+
+    /// Where the client of a session stands on the ladder, if there is one.
+    fn liveness(&self, session: SessionKey) -> Option<Liveness> {
+        let slot = self.sessions.get(session)?.connection?;
+        let peer = self.connections.get(slot)?;
+        Some(peer.connection.liveness())
     }
 
     /// Queues a change of a session's seat in a room.

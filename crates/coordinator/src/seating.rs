@@ -204,7 +204,7 @@ impl House {
             SeatChange::Joined | SeatChange::Returned => {
                 self.schedule.clear(Due::Hold(key, player));
             }
-            SeatChange::Suspect | SeatChange::Left => {}
+            SeatChange::Loading | SeatChange::Suspect | SeatChange::Left => {}
         }
         let name = room
             .seat(player)

@@ -112,6 +112,9 @@ pub const SUSPECT_AFTER_MIN: Duration = Duration::from_millis(750);
 pub const SUSPECT_AFTER_MAX: Duration = Duration::from_millis(1_500);
 /// Silence beyond the announced interval that detaches a peer.
 pub const DETACH_AFTER: Duration = Duration::from_secs(5);
+/// Longest silence that a loading peer is granted, counted from its first notice. After it ended as
+/// much time must pass as it took before another notice counts anew.
+pub const LOADING_MAX: Duration = Duration::from_secs(60);
 /// Time between probes of a suspect peer.
 pub const PROBE_INTERVAL: Duration = Duration::from_millis(200);
 /// Time between probes of a detached peer.

@@ -173,11 +173,13 @@ pub struct Member {
 pub enum SeatChange {
     /// Taken.
     Joined,
+    /// Its player loads and said so: silence means nothing for a while.
+    Loading,
     /// Its player is late; maybe only a bad link.
     Suspect,
     /// Its player is gone; the seat is held for a while.
     Detached,
-    /// Its player is back, from suspicion or detachment.
+    /// Its player is back, from loading, suspicion or detachment.
     Returned,
     /// Given up: the player left, was removed, or did not return in time.
     Left,

@@ -10,7 +10,7 @@ use golden::{Vectors, golden, vectors};
 use rejoin_protocol::connection::{Connection, ConnectionEvent, OrderedStream, Role, Setup};
 use rejoin_protocol::crypto::{Suite, TrafficSecret};
 use rejoin_protocol::limits::FRAGMENT_MAX;
-use rejoin_protocol::{CloseReason, Epoch, Timestamp};
+use rejoin_protocol::{CloseReason, Epoch, Liveness, Timestamp};
 
 const START: Timestamp = Timestamp::from_millis(1_000);
 
@@ -99,6 +99,10 @@ fn upward(suite: Suite) -> Vectors {
         .send_ordered_on(OrderedStream::ALL[3], Bytes::from_static(b"beside"), None)
         .expect("the queue is empty");
     sent("all-lanes", &mut client, START, &mut out);
+    client.loading(Duration::from_secs(20));
+    sent("loading", &mut client, START, &mut out);
+    client.loaded();
+    sent("loaded", &mut client, START, &mut out);
     client.close(CloseReason::Left);
     sent("close", &mut client, START, &mut out);
     out
@@ -167,6 +171,8 @@ fn packets_keep_their_bytes() {
                 latest(5, Bytes::from_static(b"move")),
                 ConnectionEvent::Ordered(Bytes::from_static(b"beside")),
                 ConnectionEvent::Ordered(Bytes::from_static(b"shot")),
+                ConnectionEvent::Liveness(Liveness::Loading),
+                ConnectionEvent::Liveness(Liveness::Live),
                 ConnectionEvent::Closed(CloseReason::Left),
             ]
         );

@@ -174,7 +174,7 @@ impl<R: Room> Hosted<R> {
         match change {
             SeatChange::Joined | SeatChange::Returned => member.present = true,
             SeatChange::Detached | SeatChange::Left => member.present = false,
-            SeatChange::Suspect => {}
+            SeatChange::Loading | SeatChange::Suspect => {}
         }
         self.logic("seat", |state, cx| R::seat(state, player, change, cx))?;
         if change == SeatChange::Left {

@@ -178,6 +178,11 @@ impl<R: Room> TestRoom<R> {
         self.seat(index, SeatChange::Left)
     }
 
+    /// The player loads and said so.
+    pub fn loading(&mut self, index: usize) -> &mut Self {
+        self.seat(index, SeatChange::Loading)
+    }
+
     /// The player's link gets bad.
     pub fn suspect(&mut self, index: usize) -> &mut Self {
         self.seat(index, SeatChange::Suspect)

@@ -100,6 +100,7 @@ impl Room for Witness {
                 book.rows.remove(&player);
             }
             SeatChange::Joined
+            | SeatChange::Loading
             | SeatChange::Suspect
             | SeatChange::Detached
             | SeatChange::Returned => {}

@@ -87,6 +87,20 @@ fn a_server_that_speaks_again_is_believed() {
 }
 
 #[test]
+fn a_client_that_loads_says_so_and_says_when_it_is_done() {
+    let mut duet = Duet::seated();
+    duet.core.loading(Duration::from_secs(9)).unwrap();
+    duet.exchange();
+    assert_eq!(duet.server().liveness(), Liveness::Loading);
+    duet.core.loaded().unwrap();
+    duet.exchange();
+    assert_eq!(duet.server().liveness(), Liveness::Live);
+    duet.core.disconnect();
+    let late = duet.core.loading(Duration::from_secs(9));
+    assert_eq!(late, Err(SendError::Closed));
+}
+
+#[test]
 fn the_link_is_still_told_after_the_end() {
     let mut duet = Duet::seated();
     duet.advance(Duration::from_secs(1));

@@ -61,6 +61,7 @@ pub(crate) fn encode(room: &Durable, kind: &str, out: &mut Vec<u8>) -> Result<()
             Liveness::Live => 0,
             Liveness::Suspect => 1,
             Liveness::Detached => 2,
+            Liveness::Loading => 3,
         });
     }
     room.instance.checkpoint(out)
@@ -106,6 +107,7 @@ fn decode_seat(reader: &mut Reader<'_>) -> Result<(PlayerId, Seat), Malformed> {
             0 => Liveness::Live,
             1 => Liveness::Suspect,
             2 => Liveness::Detached,
+            3 => Liveness::Loading,
             _ => return Err(Malformed),
         },
     };

@@ -371,8 +371,10 @@ impl Applied {
 /// The presence after a change; `None` if the change says nothing new.
 fn step(presence: Liveness, change: SeatChange) -> Option<Liveness> {
     let next = match change {
-        SeatChange::Suspect if presence == Liveness::Live => Liveness::Suspect,
-        SeatChange::Suspect => presence,
+        SeatChange::Suspect => presence.max(Liveness::Suspect),
+        // A detached player has to return first.
+        SeatChange::Loading if presence == Liveness::Detached => presence,
+        SeatChange::Loading => Liveness::Loading,
         SeatChange::Detached => Liveness::Detached,
         SeatChange::Returned | SeatChange::Joined => Liveness::Live,
         SeatChange::Left => presence,
@@ -386,7 +388,7 @@ mod tests {
 
     #[test]
     fn presence_moves_only_when_there_is_news() {
-        use Liveness::{Detached, Live, Suspect};
+        use Liveness::{Detached, Live, Loading, Suspect};
         let table = [
             (Live, SeatChange::Suspect, Some(Suspect)),
             (Suspect, SeatChange::Suspect, None),
@@ -394,6 +396,13 @@ mod tests {
             (Live, SeatChange::Detached, Some(Detached)),
             (Suspect, SeatChange::Detached, Some(Detached)),
             (Detached, SeatChange::Detached, None),
+            (Live, SeatChange::Loading, Some(Loading)),
+            (Loading, SeatChange::Loading, None),
+            (Suspect, SeatChange::Loading, Some(Loading)),
+            (Detached, SeatChange::Loading, None),
+            (Loading, SeatChange::Suspect, Some(Suspect)),
+            (Loading, SeatChange::Detached, Some(Detached)),
+            (Loading, SeatChange::Returned, Some(Live)),
             (Live, SeatChange::Returned, None),
             (Suspect, SeatChange::Returned, Some(Live)),
             (Detached, SeatChange::Returned, Some(Live)),

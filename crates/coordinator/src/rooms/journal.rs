@@ -196,6 +196,7 @@ const fn change_number(change: SeatChange) -> u8 {
         SeatChange::Detached => 2,
         SeatChange::Returned => 3,
         SeatChange::Left => 4,
+        SeatChange::Loading => 5,
     }
 }
 
@@ -206,6 +207,7 @@ const fn change(number: u8) -> Result<SeatChange, Malformed> {
         2 => Ok(SeatChange::Detached),
         3 => Ok(SeatChange::Returned),
         4 => Ok(SeatChange::Left),
+        5 => Ok(SeatChange::Loading),
         _ => Err(Malformed),
     }
 }

@@ -172,6 +172,7 @@ mod tests {
     fn any_call() -> impl Strategy<Value = Entry> {
         let player = (0_u8..4).prop_map(|number| session(number).player());
         let change = prop_oneof![
+            Just(SeatChange::Loading),
             Just(SeatChange::Suspect),
             Just(SeatChange::Detached),
             Just(SeatChange::Returned),

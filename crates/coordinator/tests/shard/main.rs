@@ -10,6 +10,7 @@
 mod faults;
 mod hostile;
 mod inputs;
+mod ladder;
 mod lobby;
 mod presence;
 mod rooms;

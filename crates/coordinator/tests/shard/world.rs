@@ -18,7 +18,7 @@ use crate::rooms::{Act, Board, Mill, Yard, board};
 
 const STEP: Duration = Duration::from_millis(1);
 /// One way.
-const DELAY: Duration = Duration::from_millis(10);
+pub(crate) const DELAY: Duration = Duration::from_millis(10);
 
 /// See the module page.
 pub(crate) struct World {

@@ -18,6 +18,8 @@ pub(crate) enum Carried {
     LatestFragment(u64),
     /// An announcement of this interval in milliseconds.
     Heartbeat(u32),
+    /// A notice that we load, by its name.
+    Loading(u32),
 }
 
 /// What became of a packet.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::limits::{
-    DETACH_AFTER, HEARTBEAT_ANNOUNCED_MAX, HEARTBEAT_MIN, HEARTBEAT_SEATED, PROBE_INTERVAL,
-    PROBE_INTERVAL_DETACHED, SUSPECT_AFTER_MAX, SUSPECT_AFTER_MIN,
+    DETACH_AFTER, HEARTBEAT_ANNOUNCED_MAX, HEARTBEAT_MIN, HEARTBEAT_SEATED, LOADING_MAX,
+    PROBE_INTERVAL, PROBE_INTERVAL_DETACHED, SUSPECT_AFTER_MAX, SUSPECT_AFTER_MIN,
 };
 use crate::liveness::Liveness;
 use crate::time::Timestamp;
@@ -18,6 +18,24 @@ pub(crate) struct Ladder {
     interval: Duration,
     /// Packet of the newest announcement; an older one that comes late is void.
     announced_in: Option<u64>,
+    loading: Option<Loading>,
+    /// Packet of the newest notice, alike.
+    noticed_in: Option<u64>,
+}
+
+/// A time in which the peer may be silent, or the last one.
+#[derive(Clone, Copy, Debug)]
+struct Loading {
+    /// When the first notice came.
+    first: Timestamp,
+    until: Timestamp,
+}
+
+impl Loading {
+    /// When a notice begins a new time: as long after this one as it took.
+    fn rested_at(self) -> Timestamp {
+        self.until + self.until.since(self.first)
+    }
 }
 
 impl Ladder {
@@ -29,6 +47,8 @@ impl Ladder {
             // packets were lost until the server forgot it must not look alive for long.
             interval: HEARTBEAT_SEATED,
             announced_in: None,
+            loading: None,
+            noticed_in: None,
         }
     }
 
@@ -39,7 +59,38 @@ impl Ladder {
     /// An authentic packet came. Gives the liveness if it changed.
     pub(crate) fn on_heard(&mut self, now: Timestamp) -> Option<Liveness> {
         self.last_heard = self.last_heard.max(now);
+        let loads = self.loading.is_some_and(|loading| loading.until > now);
+        if loads && self.liveness == Liveness::Loading {
+            return None;
+        }
         self.change(Liveness::Live)
+    }
+
+    /// The peer says in packet `number` that it loads for `span`, or is done. Notices in a row
+    /// grant [`LOADING_MAX`] in all.
+    pub(crate) fn on_loading(
+        &mut self,
+        number: u64,
+        span: Duration,
+        now: Timestamp,
+    ) -> Option<Liveness> {
+        if self.noticed_in.is_some_and(|newest| number <= newest) {
+            return None;
+        }
+        self.noticed_in = Some(number);
+        if span.is_zero() {
+            let loading = self.loading.as_mut()?;
+            loading.until = loading.until.min(now);
+            return self.change(Liveness::Live);
+        }
+        let before = self.loading.filter(|before| now < before.rested_at());
+        let first = before.map_or(now, |before| before.first);
+        let until = (now + span).min(first + LOADING_MAX);
+        if until <= now {
+            return None;
+        }
+        self.loading = Some(Loading { first, until });
+        self.change(Liveness::Loading)
     }
 
     /// The peer announces its interval in packet `number`.
@@ -55,7 +106,7 @@ impl Ladder {
         self.deadline(patience)
             .filter(|deadline| *deadline <= now)?;
         match self.liveness {
-            Liveness::Live => self.change(Liveness::Suspect),
+            Liveness::Live | Liveness::Loading => self.change(Liveness::Suspect),
             Liveness::Suspect => self.change(Liveness::Detached),
             Liveness::Detached => None,
         }
@@ -63,9 +114,14 @@ impl Ladder {
 
     /// When the next step down is due; `patience` is what a slow link may need.
     pub(crate) fn deadline(&self, patience: Duration) -> Option<Timestamp> {
-        let expected = self.last_heard + self.interval;
+        let granted = self
+            .loading
+            .map_or(self.last_heard, |loading| loading.until);
+        let expected = self.last_heard.max(granted) + self.interval;
         match self.liveness {
-            Liveness::Live => Some(expected + patience.clamp(SUSPECT_AFTER_MIN, SUSPECT_AFTER_MAX)),
+            Liveness::Live | Liveness::Loading => {
+                Some(expected + patience.clamp(SUSPECT_AFTER_MIN, SUSPECT_AFTER_MAX))
+            }
             Liveness::Suspect => Some(expected + DETACH_AFTER),
             Liveness::Detached => None,
         }
@@ -74,7 +130,7 @@ impl Ladder {
     /// When the next probe is due; `last` is when something left that asks for an answer.
     pub(crate) fn probe_deadline(&self, last: Timestamp) -> Option<Timestamp> {
         match self.liveness {
-            Liveness::Live => None,
+            Liveness::Live | Liveness::Loading => None,
             Liveness::Suspect => Some(last + PROBE_INTERVAL),
             Liveness::Detached => Some(last + PROBE_INTERVAL_DETACHED),
         }
@@ -149,5 +205,91 @@ mod tests {
         assert_eq!(ladder.interval, HEARTBEAT_ANNOUNCED_MAX);
         ladder.on_announced(11, Duration::ZERO);
         assert_eq!(ladder.interval, HEARTBEAT_MIN);
+    }
+
+    const PATIENCE: Duration = Duration::ZERO;
+
+    fn secs(secs: u64) -> Duration {
+        Duration::from_secs(secs)
+    }
+
+    #[test]
+    fn a_loading_peer_is_suspected_only_after_its_time() {
+        let mut ladder = Ladder::new(at(0));
+        let told = ladder.on_loading(1, secs(20), at(1_000));
+        assert_eq!(told, Some(Liveness::Loading));
+        assert_eq!(ladder.on_heard(at(5_000)), None, "heard, and still loading");
+        assert_eq!(ladder.probe_deadline(at(0)), None);
+        assert_eq!(ladder.on_timeout(at(22_249), PATIENCE), None);
+        let suspect = ladder.on_timeout(at(22_250), PATIENCE);
+        assert_eq!(suspect, Some(Liveness::Suspect));
+        let detached = ladder.on_timeout(at(26_500), PATIENCE);
+        assert_eq!(detached, Some(Liveness::Detached));
+        assert_eq!(ladder.on_heard(at(30_000)), Some(Liveness::Live));
+    }
+
+    #[test]
+    fn loading_ends_with_a_word_or_with_the_first_packet_after_its_time() {
+        let mut ladder = Ladder::new(at(0));
+        ladder.on_loading(1, secs(20), at(0));
+        let told = ladder.on_loading(2, Duration::ZERO, at(4_000));
+        assert_eq!(told, Some(Liveness::Live));
+        let deadline = ladder.deadline(PATIENCE);
+        assert_eq!(
+            deadline,
+            Some(at(4_000 + 1_250)),
+            "ordinary suspicion counts"
+        );
+
+        let mut ladder = Ladder::new(at(0));
+        ladder.on_loading(1, secs(20), at(0));
+        assert_eq!(ladder.on_heard(at(19_999)), None);
+        assert_eq!(ladder.on_heard(at(20_000)), Some(Liveness::Live));
+    }
+
+    #[test]
+    fn a_notice_that_was_overtaken_is_void() {
+        let mut ladder = Ladder::new(at(0));
+        ladder.on_loading(5, secs(20), at(0));
+        ladder.on_loading(7, Duration::ZERO, at(10));
+        assert_eq!(ladder.on_loading(6, secs(20), at(20)), None);
+        assert_eq!(ladder.liveness(), Liveness::Live);
+        let mut ladder = Ladder::new(at(0));
+        assert_eq!(
+            ladder.on_loading(1, Duration::ZERO, at(0)),
+            None,
+            "no load ends"
+        );
+    }
+
+    #[test]
+    fn notices_in_a_row_grant_one_bounded_time() {
+        let mut ladder = Ladder::new(at(0));
+        let mut number = 0;
+        let mut notice = |ladder: &mut Ladder, span, millis| {
+            number += 1;
+            ladder.on_loading(number, span, at(millis));
+            ladder.loading.map(|loading| loading.until)
+        };
+        assert_eq!(
+            notice(&mut ladder, Duration::MAX / 4, 1_000),
+            Some(at(61_000))
+        );
+        assert_eq!(notice(&mut ladder, secs(30), 60_000), Some(at(61_000)));
+        // It was granted 60 s: another begins only 60 s after they ended.
+        assert_eq!(notice(&mut ladder, secs(30), 61_000), Some(at(61_000)));
+        assert_eq!(notice(&mut ladder, secs(30), 120_999), Some(at(61_000)));
+        assert_eq!(notice(&mut ladder, secs(30), 121_000), Some(at(151_000)));
+        // Given up early, it may go on, but what passes meanwhile counts.
+        assert_eq!(
+            notice(&mut ladder, Duration::ZERO, 141_000),
+            Some(at(141_000))
+        );
+        assert_eq!(
+            notice(&mut ladder, Duration::MAX / 4, 150_000),
+            Some(at(181_000))
+        );
+        // Silence until the very end, then suspicion as ever.
+        assert_eq!(ladder.deadline(PATIENCE), Some(at(181_000 + 1_250)));
     }
 }

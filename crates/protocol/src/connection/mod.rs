@@ -29,6 +29,7 @@ mod keys;
 mod ladder;
 mod latest_receive;
 mod latest_send;
+mod loading;
 mod loss;
 mod ordered_send;
 mod ordered_stream;
@@ -257,6 +258,17 @@ impl Connection {
         self.outgoing.heartbeat.set(interval);
     }
 
+    /// Tells the peer that this side may be silent for `span`, because it loads, and is not gone. The
+    /// peer bears it for [`LOADING_MAX`](crate::limits::LOADING_MAX) at most.
+    pub fn loading(&mut self, span: Duration) {
+        self.outgoing.loading.begin(span);
+    }
+
+    /// Tells the peer that loading is over, if it was told of one.
+    pub fn loaded(&mut self) {
+        self.outgoing.loading.end();
+    }
+
     /// Ends the connection. `poll_transmit` still gives the close packet; then `Closed` follows.
     /// [`CloseReason::TimedOut`] is never sent: `Closed` follows at once.
     pub fn close(&mut self, reason: CloseReason) {
@@ -431,6 +443,10 @@ impl Connection {
                     .for_each(|largest| self.acks.on_acked(largest));
             }
             Frame::Heartbeat(heartbeat) => self.ladder.on_announced(number, heartbeat.interval()),
+            Frame::Loading(loading) => {
+                let told = self.ladder.on_loading(number, loading.span(), now);
+                events.extend(told.map(ConnectionEvent::Liveness));
+            }
             Frame::Close(CloseFrame(reason)) => self.end(reason),
             Frame::PathChallenge(PathChallengeFrame(token)) => outgoing.path_asked = Some(token),
             Frame::PathAnswer(PathAnswerFrame(token)) => {

@@ -1,4 +1,4 @@
-//! What leaves: heartbeat and lanes, in their strict order.
+//! What leaves: heartbeat, notices and lanes, in their strict order.
 
 use std::collections::VecDeque;
 
@@ -8,9 +8,11 @@ use super::event::ConnectionEvent;
 use super::frame::{FrameWriter, PathAnswerFrame, PathToken, PingFrame, StreamName};
 use super::heartbeat::Heartbeat;
 use super::latest_send::LatestSend;
+use super::loading::Loading;
 use super::ordered_send::OrderedSend;
 use super::stream_send::StreamSend;
 use super::window::Windows;
+use crate::time::Timestamp;
 
 /// The sending halves of the lanes, and our own heartbeat.
 #[derive(Debug)]
@@ -18,6 +20,7 @@ pub(crate) struct Outgoing {
     pub(crate) heartbeat: Heartbeat,
     /// The newest challenge of the peer's that waits for its answer.
     pub(crate) path_asked: Option<PathToken>,
+    pub(crate) loading: Loading,
     pub(crate) control: StreamSend,
     pub(crate) latest: LatestSend,
     pub(crate) ordered: OrderedSend,
@@ -34,6 +37,7 @@ pub(crate) struct Occasion<'a> {
     pub(crate) heartbeat_due: bool,
     /// The packet must ask for an acknowledgement.
     pub(crate) probe: bool,
+    pub(crate) now: Timestamp,
     pub(crate) congestion: &'a Congestion,
 }
 
@@ -43,6 +47,7 @@ impl Outgoing {
         Self {
             heartbeat: Heartbeat::default(),
             path_asked: None,
+            loading: Loading::default(),
             control: StreamSend::new(StreamName::Control, windows.control),
             latest: LatestSend::new(windows.latest.message_max),
             ordered: OrderedSend::new(windows.ordered),
@@ -54,6 +59,7 @@ impl Outgoing {
     pub(crate) fn has_pending(&self, congestion: &Congestion) -> bool {
         self.path_asked.is_some()
             || self.heartbeat.is_pending()
+            || self.loading.is_pending()
             || self.control.has_pending()
             || self.latest.has_pending()
             || self.ordered.has_pending() && congestion.is_open(0)
@@ -63,6 +69,7 @@ impl Outgoing {
     pub(crate) fn fill(&mut self, writer: &mut FrameWriter<'_>, occasion: &Occasion<'_>) -> usize {
         if occasion.probe {
             self.heartbeat.on_probe();
+            self.loading.on_probe();
             self.control.retry_oldest();
             self.ordered.retry_oldest();
         }
@@ -73,6 +80,7 @@ impl Outgoing {
         }
         self.heartbeat
             .fill(occasion.heartbeat_due, writer, &mut self.carried);
+        self.loading.fill(writer, &mut self.carried, occasion.now);
         while self.control.fill_one(writer, &mut self.carried).is_some() {}
         self.latest.fill(occasion.number, writer, &mut self.carried);
         let ordered_bytes = self.fill_ordered(writer, occasion);
@@ -127,6 +135,10 @@ impl Outgoing {
             }
             (Carried::Heartbeat(interval_ms), fate) => {
                 self.heartbeat.on_settled(interval_ms, fate);
+                None
+            }
+            (Carried::Loading(name), fate) => {
+                self.loading.on_settled(name, fate);
                 None
             }
         };

@@ -44,6 +44,7 @@ impl Connection {
                 number,
                 heartbeat_due: self.outgoing.heartbeat.deadline(last) <= now,
                 probe: self.recovery.probe_wanted(),
+                now,
                 congestion: &self.recovery.congestion,
             },
         );

@@ -174,6 +174,7 @@ fn server_messages_keep_their_bytes() {
         ("reply closed", reply(Ok(Answer::Closed))),
         ("reply refused", reply(Err(refusal()))),
         ("seat joined", change(SeatChange::Joined)),
+        ("seat loading", change(SeatChange::Loading)),
         ("seat suspect", change(SeatChange::Suspect)),
         ("seat detached", change(SeatChange::Detached)),
         ("seat returned", change(SeatChange::Returned)),

@@ -128,7 +128,7 @@ impl Room for Arena {
             SeatChange::Joined => state.enter(player, cx.rng()),
             SeatChange::Left => state.leave(player),
             // Nobody steers: the player stands still until the next input.
-            SeatChange::Detached => state.steer(player, Heading::default()),
+            SeatChange::Loading | SeatChange::Detached => state.steer(player, Heading::default()),
             SeatChange::Suspect | SeatChange::Returned => {}
         }
     }

@@ -75,7 +75,10 @@ impl Room for Chat {
             SeatChange::Left => {
                 state.members.remove(&player);
             }
-            SeatChange::Suspect | SeatChange::Detached | SeatChange::Returned => {}
+            SeatChange::Loading
+            | SeatChange::Suspect
+            | SeatChange::Detached
+            | SeatChange::Returned => {}
         }
     }
 

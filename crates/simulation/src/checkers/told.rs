@@ -305,6 +305,8 @@ fn seat_changed(
     let may_be_lost = room.is_some_and(|room| scene.lives.may_have_ended(room, player));
     let fits = match change {
         SeatChange::Joined | SeatChange::Returned => true,
+        // No client of a run announces it.
+        SeatChange::Loading => false,
         SeatChange::Suspect => silent >= SUSPECT_AFTER_MIN,
         SeatChange::Detached => silent >= DETACH_AFTER || starved(cast, scene, player),
         SeatChange::Left => {
@@ -350,6 +352,8 @@ fn link(
     let silent = cast.client(client).heard.present(scene.now);
     let fits = match liveness {
         Liveness::Live => true,
+        // Servers do not load.
+        Liveness::Loading => false,
         Liveness::Suspect => silent >= SUSPECT_AFTER_MIN,
         Liveness::Detached => {
             scene.counters.detached += 1;

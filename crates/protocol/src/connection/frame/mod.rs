@@ -5,6 +5,7 @@
 //! 02        ack         ranges of received packet numbers
 //! 03        heartbeat   how long we may be silent
 //! 04        close       the connection is over, and why
+//! 05        loading     we load and may be silent for this long; zero: done
 //! 06, 07    path        does the peer receive there? it does
 //! 10..13    stream      control                          }
 //! 14..23                four ordered ones, four types each } bit 1: one of several fragments
@@ -27,7 +28,7 @@ pub(crate) use ack::AckFrame;
 pub(crate) use fragment::Fragment;
 pub(crate) use latest::LatestFrame;
 pub(crate) use path::{PathAnswerFrame, PathChallengeFrame, PathToken};
-pub(crate) use signal::{CloseFrame, HeartbeatFrame, PingFrame};
+pub(crate) use signal::{CloseFrame, HeartbeatFrame, LoadingFrame, PingFrame};
 pub(crate) use stream::{StreamFrame, StreamName};
 pub(crate) use writer::FrameWriter;
 
@@ -42,6 +43,7 @@ pub(crate) enum Frame<'a> {
     Ack(AckFrame<'a>),
     Heartbeat(HeartbeatFrame),
     Close(CloseFrame),
+    Loading(LoadingFrame),
     PathChallenge(PathChallengeFrame),
     PathAnswer(PathAnswerFrame),
     Stream(StreamFrame<'a>),
@@ -57,6 +59,7 @@ impl<'a> Frame<'a> {
             AckFrame::KIND => AckFrame::read(reader).map(Self::Ack),
             HeartbeatFrame::KIND => HeartbeatFrame::read(reader).map(Self::Heartbeat),
             CloseFrame::KIND => CloseFrame::read(reader).map(Self::Close),
+            LoadingFrame::KIND => LoadingFrame::read(reader).map(Self::Loading),
             PathChallengeFrame::KIND => PathChallengeFrame::read(reader).map(Self::PathChallenge),
             PathAnswerFrame::KIND => PathAnswerFrame::read(reader).map(Self::PathAnswer),
             StreamFrame::KIND_FIRST..=StreamFrame::KIND_LAST => {
@@ -76,6 +79,7 @@ impl<'a> Frame<'a> {
             Self::Ping
             | Self::Heartbeat(_)
             | Self::PathAnswer(_)
+            | Self::Loading(_)
             | Self::Stream(_)
             | Self::Latest(_) => true,
         }
@@ -105,7 +109,7 @@ mod tests {
 
     #[test]
     fn unknown_frames_are_a_violation() {
-        for kind in [0x00, 0x05, 0x0f, 0x24, 0x2f, 0x34, 0xff] {
+        for kind in [0x00, 0x08, 0x0f, 0x24, 0x2f, 0x34, 0xff] {
             let bytes = [kind, 0, 0, 0, 0];
             let result = Frame::read(&mut Reader::new(&bytes));
             assert_eq!(

@@ -1,4 +1,4 @@
-//! The frames without data: ping, heartbeat, close.
+//! The frames without data: ping, heartbeat, close, loading.
 
 use std::time::Duration;
 
@@ -73,6 +73,42 @@ impl CloseFrame {
             .byte()
             .map(|number| Self(CloseReason::from_number(number)))
             .map_err(cut)
+    }
+}
+
+/// Says that the sender loads and may be silent; zero says that it is done. `05 | milliseconds varint`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LoadingFrame {
+    span_ms: u32,
+}
+
+impl LoadingFrame {
+    pub(super) const KIND: u8 = 0x05;
+
+    pub(crate) fn new(span: Duration) -> Self {
+        let span_ms = u32::try_from(span.as_millis()).unwrap_or(u32::MAX);
+        Self { span_ms }
+    }
+
+    pub(crate) fn write(self, writer: &mut FrameWriter<'_>) -> bool {
+        let span = u64::from(self.span_ms);
+        if 1 + varint_len(span) > writer.space() {
+            return false;
+        }
+        put_varint(writer.put(Self::KIND, true), span);
+        true
+    }
+
+    /// A span beyond 32 bits reads as the largest: the ladder bounds it anyway.
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, Violation> {
+        let span = reader.varint().map_err(cut)?;
+        Ok(Self {
+            span_ms: u32::try_from(span).unwrap_or(u32::MAX),
+        })
+    }
+
+    pub(crate) fn span(self) -> Duration {
+        Duration::from_millis(u64::from(self.span_ms))
     }
 }
 
