@@ -299,6 +299,38 @@ mod tests {
     }
 
     #[test]
+    fn numbers_at_the_very_end_open_once_and_nothing_lies_beyond() {
+        let mut protection = looped(5);
+        protection.next = NUMBER_MAX - 2;
+        protection.replay.insert(NUMBER_MAX - 3);
+        protection.change_key_if_due(Some(NUMBER_MAX - 3), NOW);
+        let mut packets = Vec::new();
+        for _ in 0..3 {
+            let mut out = Vec::new();
+            let started = protection.start(&mut out, Some(NUMBER_MAX - 3));
+            out.extend_from_slice(b"frames");
+            protection.finish(&mut out, started);
+            packets.push(out);
+        }
+        for index in [2, 0, 1] {
+            let number = NUMBER_MAX - 2 + u64::try_from(index).unwrap();
+            let mut again = packets[index].clone();
+            assert_eq!(open(&mut protection, &mut packets[index]), Ok(number));
+            let replayed = open(&mut protection, &mut again);
+            assert_eq!(replayed, Err(PacketError::Replayed));
+        }
+        // Low bytes that would mean a number past the end.
+        for low in [0_u16, 1, 0x7fff] {
+            let mut beyond = packets[2].clone();
+            beyond[5..7].copy_from_slice(&low.to_be_bytes());
+            let refused = open(&mut protection, &mut beyond);
+            assert!(refused.is_err(), "{low}");
+        }
+        assert_eq!(protection.expected(), NUMBER_MAX + 1);
+        assert!(protection.is_spent());
+    }
+
+    #[test]
     fn the_last_number_is_the_last_packet() {
         let mut protection = looped(0);
         protection.next = NUMBER_MAX;

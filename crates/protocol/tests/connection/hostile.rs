@@ -13,7 +13,7 @@ use rejoin_protocol::wire::{VARINT_MAX, put_varint};
 use crate::world::{Link, Side, World, secret};
 
 /// A packet to the server, sealed with the client's key.
-fn forged(number: u64, frames: &[u8]) -> Vec<u8> {
+pub(crate) fn forged(number: u64, frames: &[u8]) -> Vec<u8> {
     let mut packet = Vec::new();
     let header = Header {
         epoch_bits: 2,

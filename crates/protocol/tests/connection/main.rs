@@ -10,6 +10,7 @@ mod close;
 mod delivery;
 mod hostile;
 mod ladder;
+mod lies;
 mod path;
 #[cfg(feature = "planted-bugs")]
 mod planted;

@@ -349,6 +349,17 @@ mod tests {
     }
 
     #[test]
+    fn a_loading_player_stands_still_until_its_next_input() {
+        let mut room = TestRoom::<Arena>::new();
+        room.join(1).input(0, Move(0.1, 0.1, 1, true)).loading(0);
+        let before = room.view().players[0];
+        room.ticks(10).returns(0).ticks(10);
+        assert_eq!(room.view().players[0], before);
+        room.input(0, Move(0.1, 0.1, 1, true)).ticks(1);
+        assert_ne!(room.view().players[0], before);
+    }
+
+    #[test]
     fn a_detached_player_stands_still_and_one_who_left_is_off_the_field() {
         let mut room = TestRoom::<Arena>::new();
         room.join(2).input(0, Move(0.1, 0.1, 1, true)).detach(0);
