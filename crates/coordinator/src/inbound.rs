@@ -11,7 +11,7 @@ use rejoin_protocol::messagepack::{self, Bounds};
 use rejoin_protocol::packet;
 use rejoin_protocol::planted::{self, Bug};
 use rejoin_protocol::room_message::RoomMessage;
-use rejoin_protocol::{CloseReason, ConnectionEvent, PlayerId, SeatId, Timestamp};
+use rejoin_protocol::{CloseReason, ConnectionEvent, Limit, PlayerId, SeatId, Timestamp};
 use tracing::{debug, trace};
 
 use crate::connections::Stage;
@@ -129,7 +129,7 @@ impl House {
         session.requests += 1;
         if session.requests > REQUESTS_MAX {
             debug!(slot = ?source.slot, "more than {REQUESTS_MAX} requests in one turn");
-            return self.close(source.slot, CloseReason::Overloaded, now);
+            return self.close(source.slot, CloseReason::OverLimit(Limit::Requests), now);
         }
         self.requests.push_back(Request {
             session: source.session,
@@ -181,7 +181,7 @@ impl House {
         // its window cannot have more in one turn: acknowledgements leave only after it.
         if number.saturating_sub(cursor) > STREAM_WINDOW {
             debug!(slot = ?source.slot, number, cursor, "more than {STREAM_WINDOW} inputs wait");
-            return self.close(source.slot, CloseReason::Overloaded, now);
+            return self.close(source.slot, CloseReason::OverLimit(Limit::Inputs), now);
         }
         member.queued_to = member.queued_to.max(number);
         let entry = Entry::Input {

@@ -10,12 +10,12 @@ use rejoin_protocol::limits::{
 
 /// Calls that wait for one room in one turn; one more request for a seat is refused. Inputs are
 /// bounded by sender, so that nobody pays for another: one with more than a stream's window of
-/// them in one turn is closed as overloaded.
+/// them in one turn is closed as over its limit.
 pub(crate) const ROOM_CALLS_MAX: usize = 4_096;
 /// Calls in one record of a journal; a record with more is not ours. Room for the inputs of all
 /// members of the largest room; seat changes come on top and cannot be refused.
 pub(crate) const ROOM_ENTRIES_MAX: usize = 1 << 19;
-/// Requests of one session in one turn; one more closes it as overloaded.
+/// Requests of one session in one turn; one more closes it as over its limit.
 pub(crate) const REQUESTS_MAX: u16 = 64;
 /// Longest options of a room's kind, in bytes; longer ones are refused.
 pub(crate) const OPTIONS_MAX: usize = INPUT_MAX;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use rejoin_protocol::connection::{OrderedStream, SendError, Tag};
 use rejoin_protocol::message::ServerMessage;
-use rejoin_protocol::{CloseReason, SeatId, messagepack};
+use rejoin_protocol::{CloseReason, Limit, SeatId, messagepack};
 use tracing::{debug, error};
 
 use crate::connections::Connections;
@@ -57,8 +57,8 @@ impl Connections {
             // Its end is on the way.
             Err(SendError::Closed) => {}
             Err(SendError::QueueFull) => {
-                debug!(?slot, "member reads too slowly");
-                self.doom(slot, CloseReason::Overloaded);
+                debug!(?slot, "peer reads too slowly");
+                self.doom(slot, CloseReason::OverLimit(Limit::SendQueue));
             }
             Err(problem @ SendError::TooLong { .. }) => {
                 error!(?slot, %problem, "message was not bounded before it was sent");

@@ -131,7 +131,8 @@ impl House {
             | CloseReason::ProtocolViolation
             | CloseReason::Kicked
             | CloseReason::Overloaded
-            | CloseReason::InternalError => SeatChange::Detached,
+            | CloseReason::InternalError
+            | CloseReason::OverLimit(_) => SeatChange::Detached,
             // A reason of a newer protocol crate.
             _ => SeatChange::Detached,
         };

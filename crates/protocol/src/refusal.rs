@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::limit::Limit;
 use crate::limits::REFUSAL_TEXT_MAX;
 use crate::text;
 
@@ -26,7 +27,7 @@ pub enum RefusalCode {
     AlreadySeated,
     /// Only the player who created the room may do this.
     NotOwner,
-    /// A limit of the server or session was reached; the text names it.
+    /// A limit of the server or session was reached; [`Refusal::limit`] or the text names it.
     LimitReached,
     /// The request itself makes no sense.
     BadRequest,
@@ -50,6 +51,9 @@ pub struct Refusal {
     pub text: String,
     /// Milliseconds after which trying again may succeed; `None`: it will not.
     pub retry_after_ms: Option<u32>,
+    /// The limit that was reached, if it is one that a peer's own doing reaches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<Limit>,
 }
 
 impl Refusal {
@@ -60,6 +64,16 @@ impl Refusal {
             code,
             text: text::cut(text.into(), REFUSAL_TEXT_MAX),
             retry_after_ms: None,
+            limit: None,
+        }
+    }
+
+    /// The refusal of somebody who went over `limit`; `text` names the bound and its setting.
+    #[must_use]
+    pub fn over(limit: Limit, text: impl Into<String>, wait: Duration) -> Self {
+        Self {
+            limit: Some(limit),
+            ..Self::new(RefusalCode::LimitReached, text).retry_after(wait)
         }
     }
 

@@ -12,7 +12,7 @@ use rejoin_protocol::message::{Answer, ClientMessage, RoomSettings, Seated, Serv
 use rejoin_protocol::messagepack::{self, Bounds};
 use rejoin_protocol::room_message::RoomMessage;
 use rejoin_protocol::{
-    CloseReason, Connection, ConnectionEvent, RequestId, Rng, SeatId, Timestamp,
+    CloseReason, Connection, ConnectionEvent, Limit, RequestId, Rng, SeatId, Timestamp,
 };
 use rejoin_room::Kinds;
 use rejoin_store::MemoryStore;
@@ -229,7 +229,7 @@ fn a_flood_of_requests_ends_the_connection() {
         });
     }
     raw.run();
-    assert_eq!(raw.closed(), Some(CloseReason::Overloaded));
+    assert_eq!(raw.closed(), Some(CloseReason::OverLimit(Limit::Requests)));
 }
 
 #[test]

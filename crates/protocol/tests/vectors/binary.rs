@@ -4,7 +4,7 @@ use bytes::Bytes;
 use rejoin_protocol::crypto::StaticKeys;
 use rejoin_protocol::room_message::{RoomMessage, SnapshotHead};
 use rejoin_protocol::wire::{Reader, VARINT_MAX, put_varint};
-use rejoin_protocol::{RequestId, Rng, RoomId, SeatId, snapshot};
+use rejoin_protocol::{CloseReason, Limit, RequestId, Rng, RoomId, SeatId, snapshot};
 
 use crate::golden::{Vectors, golden, vectors};
 
@@ -50,6 +50,26 @@ fn room_messages_keep_their_bytes() {
             Ok(message),
             "{name}"
         );
+    }
+}
+
+#[test]
+fn close_reasons_keep_their_bytes() {
+    let limits = Limit::ALL.map(CloseReason::OverLimit);
+    let reasons: Vec<_> = CloseReason::PLAIN.into_iter().chain(limits).collect();
+    let bytes = |reason: &CloseReason| {
+        let mut bytes = Vec::new();
+        reason.write(&mut bytes);
+        (reason.to_string(), bytes)
+    };
+    let stored = golden(
+        "close-reasons",
+        "Why a connection ends, as its close frame tells it.",
+        reasons.iter().map(bytes).collect(),
+    );
+    for reason in reasons {
+        let bytes = &stored[&reason.to_string()];
+        assert_eq!(CloseReason::read(&mut Reader::new(bytes)), Ok(reason));
     }
 }
 

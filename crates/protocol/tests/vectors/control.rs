@@ -9,7 +9,7 @@ use rejoin_protocol::message::{
     RoomSettings, SeatChange, Seated, ServerMessage,
 };
 use rejoin_protocol::messagepack::{self, Bounds};
-use rejoin_protocol::{PlayerId, Refusal, RefusalCode, RequestId, RoomId, SeatId};
+use rejoin_protocol::{Limit, PlayerId, Refusal, RefusalCode, RequestId, RoomId, SeatId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -224,6 +224,20 @@ fn refusal_codes_keep_their_names() {
         ("other", RefusalCode::Other),
     ];
     messages_keep_their_bytes("refusal-codes", "Codes of a refusal.", &codes);
+}
+
+#[test]
+fn a_refusal_that_names_a_limit_keeps_its_bytes() {
+    let of = |limit| Refusal::over(limit, "too much", Duration::from_secs(2));
+    let refusals = Limit::ALL.map(|limit| (limit.to_string(), of(limit)));
+    let named = refusals
+        .iter()
+        .map(|(name, refusal)| (name.as_str(), refusal.clone()));
+    messages_keep_their_bytes(
+        "limit-refusals",
+        "Refusals of those who went over a limit.",
+        &named.collect::<Vec<_>>(),
+    );
 }
 
 #[test]

@@ -6,7 +6,7 @@ use rejoin_client::{Ended, Event};
 use rejoin_protocol::limits::{DETACH_AFTER, SUSPECT_AFTER_MIN};
 use rejoin_protocol::message::{Answer, CallId, Member, RoomCloseReason, SeatChange, Seated};
 use rejoin_protocol::{
-    CloseReason, Liveness, PlayerId, Refusal, RefusalCode, RoomId, SeatId, SessionId,
+    CloseReason, Limit, Liveness, PlayerId, Refusal, RefusalCode, RoomId, SeatId, SessionId,
 };
 
 use super::lookup::{known_seat, player_of, seat_mut};
@@ -383,7 +383,7 @@ fn over(cast: &mut Cast, scene: &mut Scene, number: usize, ended: Ended) -> Resu
         }
         Ended::Closed(CloseReason::TimedOut) => silent >= DETACH_AFTER,
         // Its queue at the server overflowed while nothing got through.
-        Ended::Closed(CloseReason::Overloaded) => starved >= OVERFLOWS_AFTER,
+        Ended::Closed(CloseReason::OverLimit(Limit::SendQueue)) => starved >= OVERFLOWS_AFTER,
         Ended::Closed(CloseReason::ServerStopping) => scene.phase == Phase::Stopping,
         Ended::Refused(refusal) => {
             scene.phase == Phase::Stopping && refusal.code == RefusalCode::Stopping
@@ -392,7 +392,9 @@ fn over(cast: &mut Cast, scene: &mut Scene, number: usize, ended: Ended) -> Resu
             CloseReason::Left
             | CloseReason::ProtocolViolation
             | CloseReason::Kicked
+            | CloseReason::Overloaded
             | CloseReason::InternalError
+            | CloseReason::OverLimit(_)
             | _,
         )
         | Ended::Version(_)

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use bytes::BufMut;
-
 use super::reader::cut;
 use super::writer::FrameWriter;
 use crate::close::CloseReason;
@@ -57,7 +55,7 @@ impl HeartbeatFrame {
     }
 }
 
-/// Ends the connection. `04 | reason 1`
+/// Ends the connection. `04 | reason 1 | the limit's number 1, if the reason is one`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CloseFrame(pub(crate) CloseReason);
 
@@ -65,14 +63,11 @@ impl CloseFrame {
     pub(super) const KIND: u8 = 0x04;
 
     pub(crate) fn write(self, writer: &mut FrameWriter<'_>) {
-        writer.put(Self::KIND, false).put_u8(self.0.number());
+        self.0.write(writer.put(Self::KIND, false));
     }
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, Violation> {
-        reader
-            .byte()
-            .map(|number| Self(CloseReason::from_number(number)))
-            .map_err(cut)
+        CloseReason::read(reader).map(Self).map_err(cut)
     }
 }
 
