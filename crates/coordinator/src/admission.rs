@@ -188,6 +188,9 @@ fn decide(
         let wait = house.config.seat_hold;
         return Err(Refusal::new(RefusalCode::LimitReached, text).retry_after(wait));
     }
+    if known.is_none() {
+        house.addresses.check_session(applicant.from)?;
+    }
     let incarnation = known
         .map_or(Incarnation::default(), |session| session.incarnation)
         .next();

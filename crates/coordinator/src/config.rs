@@ -7,6 +7,7 @@ use rejoin_protocol::crypto::StaticKeys;
 use rejoin_protocol::{Epoch, Timestamp};
 
 use crate::auth::Auth;
+use crate::budgets::Budgets;
 
 /// Settings of a shard, checked by the shell that made them.
 #[derive(Clone)]
@@ -38,6 +39,8 @@ pub struct Config {
     pub empty_room_hold: Duration,
     /// How long a session without a seat may stay. Default 10 min.
     pub idle_session_hold: Duration,
+    /// How much one connection, session, room or address may do.
+    pub budgets: Budgets,
 }
 
 impl Config {
@@ -57,6 +60,7 @@ impl Config {
             seat_hold: rejoin_protocol::limits::SEAT_HOLD,
             empty_room_hold: Duration::from_secs(10),
             idle_session_hold: Duration::from_secs(600),
+            budgets: Budgets::default(),
         }
     }
 
@@ -80,6 +84,7 @@ impl fmt::Debug for Config {
             .field("seat_hold", &self.seat_hold)
             .field("empty_room_hold", &self.empty_room_hold)
             .field("idle_session_hold", &self.idle_session_hold)
+            .field("budgets", &self.budgets)
             .finish_non_exhaustive()
     }
 }

@@ -9,6 +9,8 @@ use std::collections::VecDeque;
 use rejoin_protocol::message::{Answer, CallId, ClientMessage, ServerMessage};
 use rejoin_protocol::{CloseReason, Refusal, RefusalCode, Rng, Timestamp};
 
+use crate::addresses::Addresses;
+use crate::auth::Auth;
 use crate::config::Config;
 use crate::connections::{Connections, Stage};
 use crate::gate::Gate;
@@ -25,6 +27,7 @@ use crate::stats::ShardStats;
 pub(crate) struct House {
     pub(crate) config: Config,
     pub(crate) gate: Gate,
+    pub(crate) addresses: Addresses,
     pub(crate) hellos: Hellos,
     pub(crate) connections: Connections,
     pub(crate) sessions: Sessions,
@@ -50,6 +53,10 @@ impl House {
         let seen = config.sessions_max.saturating_add(config.pending_joins_max);
         Self {
             gate: Gate::new(&config.keys.public(), &mut rng.fork("cookies")),
+            addresses: Addresses::new(
+                config.budgets.address_sessions_max,
+                matches!(config.auth, Auth::Dev),
+            ),
             hellos: Hellos::new(seen),
             connections: Connections::new(config.shard, rng),
             sessions: Sessions::new(),
@@ -129,8 +136,9 @@ impl House {
     }
 
     /// Drops sessions that nothing keeps.
-    pub(crate) fn sweep(&mut self) {
-        for session in self.sessions.sweep() {
+    pub(crate) fn sweep(&mut self, now: Timestamp) {
+        for (session, address) in self.sessions.sweep() {
+            self.addresses.release(address, now);
             self.schedule.clear(Due::Idle(session));
         }
     }

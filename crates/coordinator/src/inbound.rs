@@ -20,6 +20,7 @@ use crate::keys::{RoomKey, SessionKey, Slot};
 use crate::limits::REQUESTS_MAX;
 use crate::rooms::entry::Entry;
 use crate::rooms::room::{Origin, SnapshotTag};
+use crate::spending::Overspent;
 
 /// An event of a connection that carries a session.
 #[derive(Clone, Copy)]
@@ -123,13 +124,25 @@ impl House {
                 return self.close(source.slot, VIOLATION, now);
             }
         };
-        let Some(session) = self.sessions.get_mut(source.session) else {
+        let Some(session) = self.sessions.get(source.session) else {
             return;
         };
-        session.requests += 1;
-        if session.requests > REQUESTS_MAX {
+        if session.requests >= REQUESTS_MAX {
             debug!(slot = ?source.slot, "more than {REQUESTS_MAX} requests in one turn");
             return self.close(source.slot, CloseReason::OverLimit(Limit::Requests), now);
+        }
+        match self.spend_request(source.session, now) {
+            Ok(()) => {}
+            Err(Overspent::Closed(reason)) => return self.close(source.slot, reason, now),
+            Err(Overspent::Refused(refusal)) => {
+                if let Some(call) = message.call() {
+                    self.reply(source.session, call, Err(refusal));
+                }
+                return;
+            }
+        }
+        if let Some(session) = self.sessions.get_mut(source.session) {
+            session.requests += 1;
         }
         self.requests.push_back(Request {
             session: source.session,
@@ -166,7 +179,7 @@ impl House {
             return;
         };
         let cursor = room.seat(player).map_or(0, |seat| seat.cursor);
-        let Some(member) = room.members.get_mut(&player) else {
+        let Some(member) = room.members.get(&player) else {
             return;
         };
         let expected = member.queued_to.saturating_add(1);
@@ -183,12 +196,24 @@ impl House {
             debug!(slot = ?source.slot, number, cursor, "more than {STREAM_WINDOW} inputs wait");
             return self.close(source.slot, CloseReason::OverLimit(Limit::Inputs), now);
         }
-        member.queued_to = member.queued_to.max(number);
-        let entry = Entry::Input {
+        let mut entry = Entry::Input {
             player,
             number: Some(number),
             payload,
         };
+        match self.spend_input(source.session, key, now) {
+            Ok(()) => {}
+            Err(Overspent::Closed(reason)) => return self.close(source.slot, reason, now),
+            Err(Overspent::Refused(refusal)) => {
+                self.refuse_input(key, &entry, refusal);
+                // The number stays, so that the cursor passes it and order holds.
+                entry = Entry::Void { player, number };
+            }
+        }
+        let room = self.rooms.get_mut(key);
+        if let Some(member) = room.and_then(|room| room.members.get_mut(&player)) {
+            member.queued_to = member.queued_to.max(number);
+        }
         self.rooms.push(key, entry, Origin::None);
     }
 
@@ -199,6 +224,14 @@ impl House {
         };
         if payload.len() > INPUT_MAX {
             return self.close(source.slot, VIOLATION, now);
+        }
+        // One that takes the place of another costs the room nothing.
+        let waits = self
+            .rooms
+            .get(key)
+            .is_some_and(|room| room.queue.has_latest(player));
+        if !waits && self.spend_room_input(key, now).is_err() {
+            return;
         }
         // Bounded by the seats of the room: a newer one takes the place of an older one.
         self.rooms.push(

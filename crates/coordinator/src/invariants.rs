@@ -20,6 +20,7 @@ pub(crate) fn check<D: Directory>(house: &House, directory: &D) {
     house.rooms.check();
     house.schedule.check();
     house.hellos.check();
+    house.addresses.check(house.sessions.len());
     check_bounds(house);
     check_connections(house);
     check_sessions(house);

@@ -10,8 +10,10 @@
 //!
 //! Nothing leaves a shard before step 2 of its turn is done.
 
+mod addresses;
 mod admission;
 mod auth;
+pub mod budgets;
 pub mod config;
 mod connection_ids;
 mod connections;
@@ -35,10 +37,12 @@ mod seating;
 mod sessions;
 pub mod shard;
 mod slab;
+mod spending;
 pub mod stats;
 mod turn;
 
 pub use auth::Auth;
+pub use budgets::Budgets;
 pub use config::Config;
 pub use directory::{Directory, MemoryDirectory};
 pub use shard::Shard;

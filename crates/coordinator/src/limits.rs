@@ -32,6 +32,9 @@ pub(crate) const LIST_VALUES_MAX: usize = 3_500;
 pub(crate) const TOMBSTONES_MAX: usize = 1_024;
 /// Requests remembered that were placed in an open room; the oldest is forgotten.
 pub(crate) const PLACED_MAX: usize = 4_096;
+/// Addresses without a session that are remembered until their wrong guesses have come back; the one
+/// closest to that is forgotten first. Some 100 bytes each.
+pub(crate) const IDLE_ADDRESSES_MAX: usize = 4_096;
 /// How long a closed room is remembered.
 pub(crate) const TOMBSTONE_LIFE: Duration = Duration::from_secs(600);
 

@@ -79,7 +79,7 @@ impl<D: Directory> Lobby<'_, D> {
                     ),
                 )
             }
-            ClientMessage::Join { call, room } => (call, self.join(caller(call), room)),
+            ClientMessage::Join { call, room } => (call, self.join(caller(call), room, now)),
             ClientMessage::JoinOrCreate {
                 call,
                 request,
@@ -123,8 +123,35 @@ impl<D: Directory> Lobby<'_, D> {
         }
     }
 
-    fn join(&mut self, caller: Caller, room: RoomId) -> Result<(), Refusal> {
-        let key = self.house.rooms.find(room).ok_or_else(unknown_room)?;
+    fn join(&mut self, caller: Caller, room: RoomId, now: Timestamp) -> Result<(), Refusal> {
+        let holds = |key: &RoomKey| {
+            let session = self.house.sessions.get(caller.session);
+            session.is_some_and(|session| session.seat_in(*key).is_some())
+        };
+        if let Some(key) = self.house.rooms.find(room).filter(holds) {
+            return self.admit(caller, key, false);
+        }
+        self.house.check_guess(caller.session, now)?;
+        let found = self.house.rooms.find(room);
+        self.enter(caller, found, now)
+    }
+
+    /// Asks the room that was guessed for a seat. One that is closing is as unknown as one that
+    /// never was.
+    fn enter(
+        &mut self,
+        caller: Caller,
+        found: Option<RoomKey>,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let open = found.filter(|key| {
+            let room = self.house.rooms.get(*key);
+            room.is_some_and(|room| room.closing.is_none())
+        });
+        let Some(key) = open else {
+            self.house.on_wrong_guess(caller.session, now);
+            return Err(unknown_room());
+        };
         self.admit(caller, key, false)
     }
 
@@ -202,6 +229,7 @@ impl<D: Directory> Lobby<'_, D> {
             return Err(limit_reached(text).retry_after(wait));
         }
         self.check_seats(caller.session)?;
+        self.house.spend_create(caller.session, now)?;
         let Some(session) = self.house.sessions.get(caller.session) else {
             return Ok(());
         };

@@ -4,9 +4,10 @@
 use rejoin_protocol::crypto::PublicKey;
 use rejoin_protocol::limits::{HEARTBEAT_IDLE, HEARTBEAT_SEATED};
 use rejoin_protocol::message::SeatChange;
-use rejoin_protocol::{CloseReason, Liveness, PlayerId, Timestamp};
+use rejoin_protocol::{CloseReason, Limit, Liveness, PlayerId, Timestamp};
 use tracing::debug;
 
+use crate::addresses::AddressKey;
 use crate::connections::Stage;
 use crate::house::House;
 use crate::keys::{RoomKey, SessionKey, Slot};
@@ -28,8 +29,12 @@ impl House {
             None if self.sessions.len() >= self.config.sessions_max => {
                 return self.close(slot, CloseReason::Overloaded, now);
             }
-            None => self.sessions.insert(&join),
+            None => match self.admit_address(slot) {
+                Ok(address) => self.sessions.insert(&join, address),
+                Err(limit) => return self.close(slot, CloseReason::OverLimit(limit), now),
+            },
         };
+        self.hold_to_budget(slot);
         let Some(known) = self.sessions.get_mut(session) else {
             return;
         };
@@ -61,6 +66,21 @@ impl House {
                 .set(Due::Idle(session), now + self.config.idle_session_hold);
         }
         self.announce_heartbeat(session);
+    }
+
+    /// Counts a new session at the address its join was confirmed from.
+    fn admit_address(&mut self, slot: Slot) -> Result<AddressKey, Limit> {
+        let Some(peer) = self.connections.get(slot) else {
+            return Ok(None);
+        };
+        let admitted = self.addresses.admit_session(peer.path);
+        admitted.map_err(|refusal| refusal.limit.unwrap_or(Limit::Other))
+    }
+
+    fn hold_to_budget(&mut self, slot: Slot) {
+        if let Some(peer) = self.connections.get_mut(slot) {
+            peer.connection.set_budget(self.config.budgets.connection());
+        }
     }
 
     /// The peer moved on the ladder.

@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use rejoin_protocol::limits::LATEST_KEYS_MAX;
 use rejoin_protocol::{Incarnation, PlayerId, SeatId, SessionId};
 
+use crate::addresses::AddressKey;
 use crate::connections::PendingJoin;
 use crate::keys::{RoomKey, SessionKey, Slot};
 use crate::slab::Slab;
+use crate::spending::Purse;
 
 /// All sessions of a shard.
 #[derive(Debug)]
@@ -32,6 +34,10 @@ pub(crate) struct Session {
     pub(crate) seats: BTreeMap<SeatId, RoomKey>,
     /// Seats it asked for in this turn.
     pub(crate) admits: usize,
+    /// Where it was opened from, as far as that counts.
+    pub(crate) address: AddressKey,
+    /// What it may still do.
+    pub(crate) purse: Purse,
     /// Requests it made in this turn.
     pub(crate) requests: u16,
     /// Where the search for the next seat's name begins.
@@ -102,7 +108,7 @@ impl Sessions {
     }
 
     /// Adds the session of a confirmed join.
-    pub(crate) fn insert(&mut self, join: &PendingJoin) -> SessionKey {
+    pub(crate) fn insert(&mut self, join: &PendingJoin, address: AddressKey) -> SessionKey {
         let key = self.slab.insert(Session {
             id: join.visitor.session,
             name: join.visitor.name.clone(),
@@ -111,6 +117,8 @@ impl Sessions {
             connection: None,
             seats: BTreeMap::new(),
             admits: 0,
+            address,
+            purse: Purse::default(),
             requests: 0,
             next_seat: 0,
         });
@@ -124,8 +132,8 @@ impl Sessions {
         self.loose.insert(key);
     }
 
-    /// Drops sessions without connection and seats. Tells which.
-    pub(crate) fn sweep(&mut self) -> Vec<SessionKey> {
+    /// Drops sessions without connection and seats. Tells which, and where they were opened from.
+    pub(crate) fn sweep(&mut self) -> Vec<(SessionKey, AddressKey)> {
         let mut gone = Vec::new();
         for key in std::mem::take(&mut self.loose) {
             let kept = self.slab.get(key).is_none_or(|session| {
@@ -133,7 +141,7 @@ impl Sessions {
             });
             if !kept && let Some(session) = self.slab.remove(key) {
                 self.by_id.remove(&session.id);
-                gone.push(key);
+                gone.push((key, session.address));
             }
         }
         gone

@@ -117,7 +117,7 @@ impl<S: Store, D: Directory> Shard<S, D> {
             self.end_all(reason, now);
         }
         self.house.close_doomed(now);
-        self.house.sweep();
+        self.house.sweep(now);
     }
 
     /// Appends the next datagram to `out` and tells where it goes.

@@ -36,6 +36,9 @@ pub struct ShardStats {
     /// Whole views asked for by clients who lost what a delta builds on. On a sound server
     /// almost never: deltas build on what a client is known to have.
     pub resyncs: u64,
+    /// Inputs and requests refused or dropped because their sender, room or address went over its
+    /// budget.
+    pub over_budget: u64,
     /// Calls taken out because room logic panicked in them.
     pub voids: u64,
     /// Rooms closed because their logic failed.

@@ -16,6 +16,7 @@
 //! flags 1 | connection id 0 or 4 | packet number 2..4 | sealed frames | tag 16
 //! ```
 
+pub mod bucket;
 pub mod close;
 pub mod connection;
 pub mod crypto;
@@ -37,6 +38,7 @@ pub mod text;
 pub mod time;
 pub mod wire;
 
+pub use bucket::{Bucket, Rate, Spending};
 pub use close::CloseReason;
 pub use connection::{Connection, ConnectionEvent};
 pub use ids::{ConnectionId, Epoch, Incarnation, PlayerId, RequestId, RoomId, SeatId, SessionId};

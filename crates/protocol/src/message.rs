@@ -269,6 +269,22 @@ pub struct RoomCard {
     pub metadata: Metadata,
 }
 
+impl ClientMessage {
+    /// The number under which the answer goes back; `None` if there is none.
+    #[must_use]
+    pub const fn call(&self) -> Option<CallId> {
+        match self {
+            Self::Create { call, .. }
+            | Self::Join { call, .. }
+            | Self::JoinOrCreate { call, .. }
+            | Self::Leave { call, .. }
+            | Self::List { call, .. }
+            | Self::Close { call, .. } => Some(*call),
+            Self::Resync { .. } => None,
+        }
+    }
+}
+
 impl Filter {
     /// True if `metadata` meets the demand.
     #[must_use]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rejoin_protocol::connection::Tag;
 use rejoin_protocol::limits::{RESYNC_INTERVAL, SNAPSHOT_RING};
 use rejoin_protocol::message::{CallId, Metadata, RoomCard, RoomCloseReason};
-use rejoin_protocol::{PlayerId, RoomId, SeatId, Timestamp};
+use rejoin_protocol::{Bucket, PlayerId, RoomId, SeatId, Timestamp};
 use rejoin_room::{Kind, RoomSpec};
 
 use super::clock::Clock;
@@ -141,6 +141,8 @@ pub(crate) struct Upkeep {
     pub(crate) card_stale: bool,
     /// A checkpoint was refused: the next try is not before.
     pub(crate) checkpoint_after: Timestamp,
+    /// What its members may still send.
+    pub(crate) inputs: Bucket,
     voids: VecDeque<Timestamp>,
 }
 
@@ -298,6 +300,12 @@ impl Queue {
     /// Calls that wait.
     pub(crate) fn len(&self) -> usize {
         self.calls.len()
+    }
+
+    /// True if a latest input of the player waits.
+    pub(crate) fn has_latest(&self, player: PlayerId) -> bool {
+        let latest = &self.latest;
+        latest.binary_search_by_key(&player, |(of, _)| *of).is_ok()
     }
 
     /// True if nothing waits.

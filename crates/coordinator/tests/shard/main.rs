@@ -7,9 +7,11 @@
     reason = "a test that meets the unexpected fails"
 )]
 
+mod budgets;
 mod faults;
 mod hostile;
 mod inputs;
+mod intruder;
 mod ladder;
 mod lobby;
 mod presence;

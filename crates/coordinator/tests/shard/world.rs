@@ -26,6 +26,8 @@ pub(crate) struct World {
     pub(crate) players: Vec<Player>,
     pub(crate) now: Timestamp,
     pub(crate) network: Network,
+    /// What the shard sent in the newest step to addresses where no player is.
+    pub(crate) strays: Vec<(SocketAddr, Vec<u8>)>,
     server: StaticKeys,
     wire: BTreeMap<(Timestamp, u64), Packet>,
     packets: u64,
@@ -78,6 +80,7 @@ impl World {
             players: Vec::new(),
             now,
             network: Network::default(),
+            strays: Vec::new(),
             server,
             wire: BTreeMap::new(),
             packets: 0,
@@ -273,12 +276,15 @@ impl World {
                 sent.push((index, true, std::mem::take(&mut bytes)));
             }
         }
+        self.strays.clear();
         let mut bytes = Vec::new();
         while let Some(to) = self.shard.poll_transmit(&mut bytes, self.now) {
             let bytes = std::mem::take(&mut bytes);
-            // What goes to an address that a player has left is lost.
-            let player = self.players.iter().position(|player| player.address == to);
-            sent.extend(player.map(|player| (player, false, bytes)));
+            match self.players.iter().position(|player| player.address == to) {
+                Some(player) => sent.push((player, false, bytes)),
+                // What goes to an address that a player has left is lost.
+                None => self.strays.push((to, bytes)),
+            }
         }
         for (player, to_server, bytes) in sent {
             if !self.players[player].online || self.rng.chance(self.network.loss) {

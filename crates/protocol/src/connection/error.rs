@@ -1,5 +1,7 @@
 //! Why a datagram was not taken, or a message not queued.
 
+use crate::limit::Limit;
+
 /// Why a datagram was not taken. The connection goes on, unless a `Closed` event follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -13,6 +15,10 @@ pub enum PacketError {
     /// Changed on the way, or of other keys.
     #[error("packet does not authenticate")]
     NotAuthentic,
+    /// Authentic, but the peer sends more than it may: dropped unread. The connection closes if it
+    /// goes on.
+    #[error("over the limit of {0}")]
+    OverBudget(Limit),
     /// Authentic but senseless: the peer is broken. The connection closes.
     #[error("protocol violation: {0}")]
     Violation(&'static str),

@@ -18,6 +18,7 @@
 //! ```
 
 mod acks;
+mod budget;
 mod carried;
 mod congestion;
 mod error;
@@ -47,6 +48,7 @@ mod stream_send;
 mod transmit;
 mod window;
 
+pub use budget::Budget;
 pub use error::{PacketError, SendError};
 pub use event::{ConnectionEvent, Tag};
 pub use ordered_stream::OrderedStream;
@@ -84,6 +86,7 @@ pub struct Connection {
     acks: Acks,
     recovery: Recovery,
     ladder: Ladder,
+    budget: Option<Budget>,
     /// Counters only; estimates are added when asked for.
     counters: LinkStats,
     /// Bounded by what one datagram can complete, if the owner drains after each.
@@ -115,6 +118,7 @@ impl Connection {
             acks: Acks::default(),
             recovery: Recovery::new(rtt, now),
             ladder: Ladder::new(now),
+            budget: None,
             counters: LinkStats::default(),
             events: VecDeque::new(),
             clock: now,
@@ -166,6 +170,7 @@ impl Connection {
         self.counters.received += 1;
         self.counters.received_bytes += u64::try_from(len).unwrap_or(u64::MAX);
         self.on_authentic(now);
+        self.charge(len, now)?;
         self.on_frames(number, frames, now).map_err(|violation| {
             self.close(CloseReason::ProtocolViolation);
             violation.into()

@@ -6,6 +6,7 @@
     reason = "a panic in a test is its failure"
 )]
 
+mod budget;
 mod close;
 mod delivery;
 mod hostile;

@@ -1,0 +1,235 @@
+//! Addresses: how many sessions each has opened, and how many wrong room codes it tried.
+//!
+//! A session counts at the address that opened it until it is over, wherever it goes meanwhile, so a
+//! player who moves is never refused. An IPv6 address is its /64: one subscriber has all of it.
+//!
+//! Bounded: an address with a session is one of at most `sessions_max`. One without is kept
+//! only until its guesses have come back, and of those at most [`IDLE_ADDRESSES_MAX`]: the
+//! one closest to a whole budget is forgotten first.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use rejoin_protocol::bucket::{Bucket, Rate};
+use rejoin_protocol::{Limit, Refusal, Timestamp};
+
+use crate::limits::IDLE_ADDRESSES_MAX;
+
+/// One subscriber's address. `None`: not counted.
+pub(crate) type AddressKey = Option<[u8; 16]>;
+
+/// See the module page.
+#[derive(Debug)]
+pub(crate) struct Addresses {
+    known: BTreeMap<[u8; 16], Known>,
+    /// Those without a session, by when they may be forgotten.
+    idle: BTreeSet<(Timestamp, [u8; 16])>,
+    sessions_max: u32,
+    exempt_loopback: bool,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    sessions: u32,
+    guesses: Bucket,
+}
+
+impl Addresses {
+    /// None yet.
+    pub(crate) const fn new(sessions_max: u32, exempt_loopback: bool) -> Self {
+        Self {
+            known: BTreeMap::new(),
+            idle: BTreeSet::new(),
+            sessions_max,
+            exempt_loopback,
+        }
+    }
+
+    /// Whether one more session of the address would be admitted.
+    ///
+    /// # Errors
+    /// The refusal that names the limit and its setting.
+    pub(crate) fn check_session(&self, address: SocketAddr) -> Result<(), Refusal> {
+        let known = self.key(address).and_then(|key| self.known.get(&key));
+        if known.is_some_and(|known| known.sessions >= self.sessions_max) {
+            let most = self.sessions_max;
+            let text = format!("one address has at most {most} sessions (address_sessions_max)");
+            return Err(Refusal::over(Limit::AddressSessions, text, RETRY_SESSION));
+        }
+        Ok(())
+    }
+
+    /// Counts one more session. Give what it returns to [`Addresses::release`] when it is over.
+    ///
+    /// # Errors
+    /// As for [`Addresses::check_session`].
+    pub(crate) fn admit_session(&mut self, address: SocketAddr) -> Result<AddressKey, Refusal> {
+        self.check_session(address)?;
+        let key = self.key(address);
+        if let Some(key) = key {
+            let known = self.known.entry(key).or_default();
+            if known.sessions == 0 {
+                self.idle.remove(&(known.guesses.whole_at(), key));
+            }
+            known.sessions += 1;
+        }
+        Ok(key)
+    }
+
+    /// A session that was admitted is over.
+    pub(crate) fn release(&mut self, key: AddressKey, now: Timestamp) {
+        if let Some(key) = key
+            && let Some(known) = self.known.get_mut(&key)
+        {
+            known.sessions = known.sessions.saturating_sub(1);
+            if known.sessions == 0 {
+                self.idle.insert((known.guesses.whole_at(), key));
+            }
+        }
+        while let Some((whole_at, oldest)) = self.idle.first().copied()
+            && (whole_at <= now || self.idle.len() > IDLE_ADDRESSES_MAX)
+        {
+            self.idle.pop_first();
+            self.known.remove(&oldest);
+        }
+    }
+
+    /// Whether a session of the address may try another room code or id.
+    ///
+    /// # Errors
+    /// After so long it may.
+    pub(crate) fn check_guess(
+        &self,
+        key: AddressKey,
+        rate: Rate,
+        now: Timestamp,
+    ) -> Result<(), Duration> {
+        let known = key.and_then(|key| self.known.get(&key));
+        known.map_or(Ok(()), |known| known.guesses.check(rate, now))
+    }
+
+    /// A session of the address tried a wrong room code or id.
+    pub(crate) fn on_wrong_guess(&mut self, key: AddressKey, rate: Rate, now: Timestamp) {
+        if let Some(known) = key.and_then(|key| self.known.get_mut(&key)) {
+            known.guesses.charge(1, rate, now);
+        }
+    }
+
+    fn key(&self, address: SocketAddr) -> AddressKey {
+        let ip = address.ip().to_canonical();
+        if ip.is_loopback() && self.exempt_loopback {
+            return None;
+        }
+        let mut key = match ip {
+            IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
+            IpAddr::V6(ip) => ip.octets(),
+        };
+        if ip.is_ipv6() {
+            key.iter_mut().skip(8).for_each(|byte| *byte = 0);
+        }
+        Some(key)
+    }
+
+    /// Checks that the bounds hold and the indexes agree.
+    pub(crate) fn check(&self, sessions: usize) {
+        let counted: u64 = self.known.values().map(|k| u64::from(k.sessions)).sum();
+        let sessions = u64::try_from(sessions).unwrap_or(u64::MAX);
+        assert!(counted <= sessions, "only sessions there are count");
+        let idle = self.known.values().filter(|known| known.sessions == 0);
+        assert_eq!(idle.count(), self.idle.len(), "idle addresses are listed");
+        assert!(
+            self.idle.len() <= IDLE_ADDRESSES_MAX,
+            "idle addresses are bounded"
+        );
+    }
+}
+
+/// When somebody whose address is full may ask again: a session may end any time.
+const RETRY_SESSION: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RATE: Rate = Rate::per_minute(60, 2);
+
+    fn from(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    fn addresses() -> Addresses {
+        Addresses::new(2, true)
+    }
+
+    #[test]
+    fn an_address_has_only_so_many_sessions_and_the_refusal_names_the_setting() {
+        let mut addresses = addresses();
+        let now = Timestamp::ZERO;
+        let first = addresses.admit_session(from("203.0.113.1:1")).unwrap();
+        addresses
+            .admit_session(from("[::ffff:203.0.113.1]:2"))
+            .unwrap();
+        let refusal = addresses.admit_session(from("203.0.113.1:3")).unwrap_err();
+        assert_eq!(refusal.limit, Some(Limit::AddressSessions));
+        assert!(refusal.retry_after_ms.is_some() && refusal.text.contains("address_sessions_max"));
+        assert!(addresses.admit_session(from("203.0.113.2:1")).is_ok());
+        addresses.release(first, now);
+        assert!(addresses.admit_session(from("203.0.113.1:3")).is_ok());
+        addresses.check(3);
+    }
+
+    #[test]
+    fn an_ipv6_subscriber_is_one_address() {
+        let mut addresses = addresses();
+        addresses.admit_session(from("[2001:db8::1]:1")).unwrap();
+        addresses.admit_session(from("[2001:db8::2]:1")).unwrap();
+        assert!(addresses.admit_session(from("[2001:db8::3]:1")).is_err());
+        assert!(addresses.admit_session(from("[2001:db8:0:1::1]:1")).is_ok());
+    }
+
+    #[test]
+    fn loopback_is_exempt_only_if_everyone_there_is_trusted() {
+        for (exempt, text) in [
+            (true, "127.0.0.1:1"),
+            (true, "[::1]:1"),
+            (false, "127.0.0.1:1"),
+        ] {
+            let mut addresses = Addresses::new(2, exempt);
+            let admitted = (0..9).filter(|_| addresses.admit_session(from(text)).is_ok());
+            assert_eq!(admitted.count(), if exempt { 9 } else { 2 }, "{text}");
+        }
+    }
+
+    #[test]
+    fn guesses_outlive_the_sessions_that_made_them_but_not_their_budget() {
+        let mut addresses = addresses();
+        let at = Timestamp::from_millis;
+        let key = addresses.admit_session(from("203.0.113.1:1")).unwrap();
+        for _ in 0..2 {
+            assert_eq!(addresses.check_guess(key, RATE, at(0)), Ok(()));
+            addresses.on_wrong_guess(key, RATE, at(0));
+        }
+        addresses.release(key, at(0));
+        let key = addresses.admit_session(from("203.0.113.1:1")).unwrap();
+        let wait = addresses.check_guess(key, RATE, at(400));
+        assert_eq!(wait, Err(Duration::from_millis(600)));
+        addresses.release(key, at(400));
+        assert_eq!(addresses.known.len(), 1);
+        addresses.release(None, at(2_000));
+        assert_eq!(addresses.known.len(), 0, "all came back");
+    }
+
+    #[test]
+    fn addresses_that_guess_and_go_are_bounded() {
+        let mut addresses = addresses();
+        for number in 0..2 * u32::try_from(IDLE_ADDRESSES_MAX).unwrap() {
+            let address = SocketAddr::from(((number + 0x0100_0000).to_be_bytes(), 1));
+            let key = addresses.admit_session(address).unwrap();
+            addresses.on_wrong_guess(key, RATE, Timestamp::ZERO);
+            addresses.release(key, Timestamp::ZERO);
+            addresses.check(0);
+        }
+        assert_eq!(addresses.known.len(), IDLE_ADDRESSES_MAX);
+    }
+}

@@ -1,0 +1,209 @@
+//! How much one connection, session, room or address may do. Every number is a setting with bounds;
+//! none can be switched off, but each can be raised until it does not matter.
+
+use rejoin_protocol::bucket::Rate;
+use rejoin_protocol::connection;
+
+/// What everyone may do. A budget is a rate and a burst: what may be done at once after a pause.
+///
+/// Per shard, like all of a shard's bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budgets {
+    /// Datagrams per second of one connection. A shooter at 128 Hz sends as many and its
+    /// acknowledgements ride along; bots at 1,000 inputs per second still fit. Default 2,000.
+    pub datagrams_per_s: u32,
+    /// Datagrams at once: what a radio held back for two seconds, and the 16 seats' kept inputs
+    /// after a pause. Default 4,000.
+    pub datagrams_burst: u32,
+    /// Bytes per second of one connection: 128 datagrams of 1,200 bytes, ten times over. Default
+    /// 1,500,000.
+    pub bytes_per_s: u32,
+    /// Bytes at once: all that 16 seats keep (4 MiB) and a bit. Default 6,000,000.
+    pub bytes_burst: u32,
+    /// Reliable inputs per second of one session, over all its seats; more are refused, and far more
+    /// close. Eight per frame at 128 Hz. Default 1,000.
+    pub inputs_per_s: u32,
+    /// Reliable inputs at once: four seats' kept inputs (1,024 each) after a pause. Default 4,096.
+    pub inputs_burst: u32,
+    /// Inputs per second of one room, over all members: 300 players at 128 Hz, or 1,024 at 39.
+    /// Reliable ones beyond are refused, latest ones dropped. Default 40,000.
+    pub room_inputs_per_s: u32,
+    /// Inputs of one room at once: 78 members who each send all they kept. Default 80,000.
+    pub room_inputs_burst: u32,
+    /// Requests per second of one session; more are refused, and far more close. A client
+    /// that lost every view asks five times a second for each of 16 seats. Default 100.
+    pub requests_per_s: u32,
+    /// Requests at once: two seconds of that. Default 200.
+    pub requests_burst: u32,
+    /// Rooms that one session may open per minute. A player opens one per match. Default 60.
+    pub room_creates_per_min: u32,
+    /// Rooms opened at once. Default 60.
+    pub room_creates_burst: u32,
+    /// Wrong room codes and ids of one session per minute. A player mistypes a few. Default 20.
+    pub room_guesses_per_min: u32,
+    /// Wrong codes and ids at once. Default 20.
+    pub room_guesses_burst: u32,
+    /// Wrong room codes and ids of all sessions of one address per minute. Default 100.
+    pub address_guesses_per_min: u32,
+    /// Wrong codes and ids of one address at once. Default 100.
+    pub address_guesses_burst: u32,
+    /// Sessions that one address (IPv4 /32, IPv6 /64) may have opened that are not over: a full
+    /// dormitory behind one router. Loopback is exempt under `dev` auth. Default 64.
+    pub address_sessions_max: u32,
+}
+
+/// A number out of its bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{name} must be 1 to {max}")]
+pub struct OutOfBounds {
+    /// The setting.
+    pub name: &'static str,
+    /// The most it may be; the least is 1.
+    pub max: u32,
+}
+
+impl Default for Budgets {
+    fn default() -> Self {
+        Self {
+            datagrams_per_s: 2_000,
+            datagrams_burst: 4_000,
+            bytes_per_s: 1_500_000,
+            bytes_burst: 6_000_000,
+            inputs_per_s: 1_000,
+            inputs_burst: 4_096,
+            room_inputs_per_s: 40_000,
+            room_inputs_burst: 80_000,
+            requests_per_s: 100,
+            requests_burst: 200,
+            room_creates_per_min: 60,
+            room_creates_burst: 60,
+            room_guesses_per_min: 20,
+            room_guesses_burst: 20,
+            address_guesses_per_min: 100,
+            address_guesses_burst: 100,
+            address_sessions_max: 64,
+        }
+    }
+}
+
+/// Most of anything per period or at once: more than a machine takes in.
+const COUNT_MAX: u32 = 100_000_000;
+/// Most bytes: 34 Gbit/s.
+const BYTES_MAX: u32 = u32::MAX;
+/// Most sessions of one address: as many as a server may have.
+const SESSIONS_MAX: u32 = 1_000_000;
+
+impl Budgets {
+    /// Every setting by name, with the most it may be.
+    pub fn settings(&mut self) -> [(&'static str, u32, &mut u32); 17] {
+        let Self {
+            datagrams_per_s,
+            datagrams_burst,
+            bytes_per_s,
+            bytes_burst,
+            inputs_per_s,
+            inputs_burst,
+            room_inputs_per_s,
+            room_inputs_burst,
+            requests_per_s,
+            requests_burst,
+            room_creates_per_min,
+            room_creates_burst,
+            room_guesses_per_min,
+            room_guesses_burst,
+            address_guesses_per_min,
+            address_guesses_burst,
+            address_sessions_max,
+        } = self;
+        [
+            ("datagrams_per_s", COUNT_MAX, datagrams_per_s),
+            ("datagrams_burst", COUNT_MAX, datagrams_burst),
+            ("bytes_per_s", BYTES_MAX, bytes_per_s),
+            ("bytes_burst", BYTES_MAX, bytes_burst),
+            ("inputs_per_s", COUNT_MAX, inputs_per_s),
+            ("inputs_burst", COUNT_MAX, inputs_burst),
+            ("room_inputs_per_s", COUNT_MAX, room_inputs_per_s),
+            ("room_inputs_burst", COUNT_MAX, room_inputs_burst),
+            ("requests_per_s", COUNT_MAX, requests_per_s),
+            ("requests_burst", COUNT_MAX, requests_burst),
+            ("room_creates_per_min", COUNT_MAX, room_creates_per_min),
+            ("room_creates_burst", COUNT_MAX, room_creates_burst),
+            ("room_guesses_per_min", COUNT_MAX, room_guesses_per_min),
+            ("room_guesses_burst", COUNT_MAX, room_guesses_burst),
+            (
+                "address_guesses_per_min",
+                COUNT_MAX,
+                address_guesses_per_min,
+            ),
+            ("address_guesses_burst", COUNT_MAX, address_guesses_burst),
+            ("address_sessions_max", SESSIONS_MAX, address_sessions_max),
+        ]
+    }
+
+    /// Checks every setting.
+    ///
+    /// # Errors
+    /// Names the first that is out of its bounds. Zero always is: it would mean "nobody".
+    pub fn check(mut self) -> Result<(), OutOfBounds> {
+        for (name, max, value) in self.settings() {
+            if !(1..=max).contains(value) {
+                return Err(OutOfBounds { name, max });
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn connection(&self) -> connection::Budget {
+        connection::Budget::new(
+            Rate::per_second(self.datagrams_per_s, self.datagrams_burst),
+            Rate::per_second(self.bytes_per_s, self.bytes_burst),
+        )
+    }
+
+    pub(crate) const fn inputs(&self) -> Rate {
+        Rate::per_second(self.inputs_per_s, self.inputs_burst)
+    }
+
+    pub(crate) const fn room_inputs(&self) -> Rate {
+        Rate::per_second(self.room_inputs_per_s, self.room_inputs_burst)
+    }
+
+    pub(crate) const fn requests(&self) -> Rate {
+        Rate::per_second(self.requests_per_s, self.requests_burst)
+    }
+
+    pub(crate) const fn room_creates(&self) -> Rate {
+        Rate::per_minute(self.room_creates_per_min, self.room_creates_burst)
+    }
+
+    pub(crate) const fn room_guesses(&self) -> Rate {
+        Rate::per_minute(self.room_guesses_per_min, self.room_guesses_burst)
+    }
+
+    pub(crate) const fn address_guesses(&self) -> Rate {
+        Rate::per_minute(self.address_guesses_per_min, self.address_guesses_burst)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_setting_has_bounds_on_both_sides() {
+        assert_eq!(Budgets::default().check(), Ok(()));
+        for index in 0..Budgets::default().settings().len() {
+            for beyond in [false, true] {
+                let mut budgets = Budgets::default();
+                let mut settings = budgets.settings();
+                let (name, max, value) = &mut settings[index];
+                let Some(wrong) = (if beyond { max.checked_add(1) } else { Some(0) }) else {
+                    continue;
+                };
+                **value = wrong;
+                let expected = OutOfBounds { name, max: *max };
+                assert_eq!(budgets.check(), Err(expected));
+            }
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! What sessions and rooms spend of their budgets, and what is said when nothing is left.
+
+use std::time::Duration;
+
+use rejoin_protocol::bucket::{Bucket, Spending};
+use rejoin_protocol::{CloseReason, Limit, Refusal, Timestamp};
+use tracing::debug;
+
+use crate::house::House;
+use crate::keys::{RoomKey, SessionKey};
+
+/// The budgets of one session. They outlive its connections, so that coming back renews nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Purse {
+    inputs: Bucket,
+    requests: Bucket,
+    creates: Bucket,
+    guesses: Bucket,
+}
+
+/// Why something is not done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Overspent {
+    /// It is refused; the peer may go on.
+    Refused(Refusal),
+    /// The connection ends.
+    Closed(CloseReason),
+}
+
+impl House {
+    /// A session makes a request.
+    pub(crate) fn spend_request(
+        &mut self,
+        session: SessionKey,
+        now: Timestamp,
+    ) -> Result<(), Overspent> {
+        let rate = self.config.budgets.requests();
+        let Some(session) = self.sessions.get_mut(session) else {
+            return Ok(());
+        };
+        let bucket = &mut session.purse.requests;
+        let spending = bucket.charge(1, rate, now);
+        let wait = bucket.check(rate, now).err().unwrap_or_default();
+        let count = self.config.budgets.requests_per_s;
+        let bound = format!("{count} requests per second (requests_per_s)");
+        self.outcome(spending, over_session(Limit::Requests, &bound, wait))
+    }
+
+    /// A session sends a reliable input to a room.
+    pub(crate) fn spend_input(
+        &mut self,
+        session: SessionKey,
+        room: RoomKey,
+        now: Timestamp,
+    ) -> Result<(), Overspent> {
+        let rate = self.config.budgets.inputs();
+        if let Some(session) = self.sessions.get_mut(session) {
+            let bucket = &mut session.purse.inputs;
+            let spending = bucket.charge(1, rate, now);
+            if spending != Spending::Within {
+                let wait = bucket.check(rate, now).err().unwrap_or_default();
+                let count = self.config.budgets.inputs_per_s;
+                let bound = format!("{count} reliable inputs per second (inputs_per_s)");
+                return self.outcome(spending, over_session(Limit::Inputs, &bound, wait));
+            }
+        }
+        self.spend_room_input(room, now).map_err(Overspent::Refused)
+    }
+
+    /// A room is given an input.
+    pub(crate) fn spend_room_input(
+        &mut self,
+        room: RoomKey,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let budgets = self.config.budgets;
+        let Some(room) = self.rooms.get_mut(room) else {
+            return Ok(());
+        };
+        room.upkeep
+            .inputs
+            .take(budgets.room_inputs(), now)
+            .map_err(|wait| {
+                self.stats.over_budget += 1;
+                let count = budgets.room_inputs_per_s;
+                let text = format!("a room takes {count} inputs per second (room_inputs_per_s)");
+                Refusal::over(Limit::RoomInputs, text, wait)
+            })
+    }
+
+    /// A session opens a room.
+    pub(crate) fn spend_create(
+        &mut self,
+        session: SessionKey,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let budgets = self.config.budgets;
+        let Some(session) = self.sessions.get_mut(session) else {
+            return Ok(());
+        };
+        let taken = session.purse.creates.take(budgets.room_creates(), now);
+        taken.map_err(|wait| {
+            self.stats.over_budget += 1;
+            let count = budgets.room_creates_per_min;
+            let bound = format!("{count} rooms per minute (room_creates_per_min)");
+            over_session(Limit::RoomCreates, &bound, wait)
+        })
+    }
+
+    /// Whether a session may try a room code or id that may be wrong. Asked before anything is
+    /// looked up, so that the refusal says nothing about rooms.
+    pub(crate) fn check_guess(
+        &mut self,
+        session: SessionKey,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let budgets = self.config.budgets;
+        let Some(session) = self.sessions.get(session) else {
+            return Ok(());
+        };
+        let own = session.purse.guesses.check(budgets.room_guesses(), now);
+        let shared = self
+            .addresses
+            .check_guess(session.address, budgets.address_guesses(), now);
+        let refusal = match (own, shared) {
+            (Ok(()), Ok(())) => return Ok(()),
+            (Err(wait), _) => {
+                let count = budgets.room_guesses_per_min;
+                let bound =
+                    format!("{count} wrong room codes or ids per minute (room_guesses_per_min)");
+                over_session(Limit::RoomGuesses, &bound, wait)
+            }
+            (Ok(()), Err(wait)) => {
+                let count = budgets.address_guesses_per_min;
+                let text = format!(
+                    "an address may try {count} wrong room codes or ids per minute \
+                     (address_guesses_per_min)"
+                );
+                Refusal::over(Limit::RoomGuesses, text, wait)
+            }
+        };
+        self.stats.over_budget += 1;
+        Err(refusal)
+    }
+
+    /// The code or id was wrong.
+    pub(crate) fn on_wrong_guess(&mut self, session: SessionKey, now: Timestamp) {
+        let budgets = self.config.budgets;
+        let Some(session) = self.sessions.get_mut(session) else {
+            return;
+        };
+        session.purse.guesses.charge(1, budgets.room_guesses(), now);
+        let address = session.address;
+        self.addresses
+            .on_wrong_guess(address, budgets.address_guesses(), now);
+    }
+
+    fn outcome(&mut self, spending: Spending, refusal: Refusal) -> Result<(), Overspent> {
+        let limit = refusal.limit.unwrap_or(Limit::Other);
+        match spending {
+            Spending::Within => return Ok(()),
+            Spending::Over => {}
+            Spending::Out => return Err(Overspent::Closed(CloseReason::OverLimit(limit))),
+        }
+        debug!(%limit, "session goes over its budget");
+        self.stats.over_budget += 1;
+        Err(Overspent::Refused(refusal))
+    }
+}
+
+fn over_session(limit: Limit, bound: &str, wait: Duration) -> Refusal {
+    Refusal::over(limit, format!("a session has {bound}"), wait)
+}
