@@ -12,6 +12,7 @@ use rejoin_bots::{Impairment, Mode, parse_duration};
 use rejoin_client::ServerAddress;
 use rejoin_protocol::crypto::PublicKey;
 use rejoin_protocol::handshake::PermitId;
+use rejoin_server::{Limits, SetLimitError};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::exit::{Exit, Failure};
@@ -75,6 +76,9 @@ pub(crate) struct ServeArgs {
     /// nothing on disk, else $XDG_STATE_HOME/rejoin or ~/.local/state/rejoin]
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+    /// Change a limit, such as inputs_per_s=2000; repeatable. docs/limits.md names them all
+    #[arg(long = "limit", value_name = "NAME=VALUE", value_parser = parse_limit)]
+    pub(crate) limits: Vec<String>,
     /// Stop as by SIGTERM when standard input closes: for a parent that may be killed
     #[arg(long, hide = true)]
     pub(crate) until_stdin_closes: bool,
@@ -351,6 +355,11 @@ fn first_text(value: &ContextValue) -> Option<String> {
     None
 }
 
+/// A limit and its value, checked so that a slip is a usage error.
+fn parse_limit(text: &str) -> Result<String, SetLimitError> {
+    Limits::default().set(text).map(|()| text.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -379,6 +388,9 @@ mod tests {
             ("rejoin bots -n 0", "--bots"),
             ("rejoin bots --for 30", "30s"),
             ("rejoin bots --input-mode fast", "fast"),
+            ("rejoin serve --limit input_per_s=9", "`inputs_per_s`"),
+            ("rejoin serve --limit requests_per_s=0", "must be 1 to"),
+            ("rejoin serve --limit bytes_per_s=unlimited", "unlimited"),
             ("rejoin simulate", "--seed"),
             ("rejoin simulate --seeds 5..5", "A < B"),
             ("rejoin --log loud serve", "loud"),

@@ -23,7 +23,12 @@ use crate::output;
 /// The server cannot start, or its socket failed.
 pub(crate) fn run(app: &App, args: &ServeArgs) -> Result<(), Failure> {
     let bind = resolve(&args.bind)?;
-    let server = Server::bind(settings(bind, args)?)?;
+    let mut settings = settings(bind, args)?;
+    for limit in &args.limits {
+        let set = settings.limits.set(limit);
+        set.map_err(|problem| Failure::new(Exit::Usage, problem.to_string()))?;
+    }
+    let server = Server::bind(settings)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

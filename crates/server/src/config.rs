@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use rejoin_coordinator::{Auth, Config};
+use rejoin_coordinator::budgets::OutOfBounds;
+use rejoin_coordinator::{Auth, Budgets, Config};
 use rejoin_protocol::handshake::PermitKeys;
 
 use crate::identity::Identity;
@@ -36,6 +37,8 @@ pub struct Limits {
     pub empty_room_hold: Duration,
     /// How long a session without a seat may stay, 1 s to a week. Default 10 min.
     pub idle_session_hold: Duration,
+    /// How much one connection, session, room or address may do.
+    pub budgets: Budgets,
 }
 
 /// Why settings cannot be used.
@@ -57,6 +60,9 @@ pub enum ConfigError {
         /// What it may be.
         bounds: &'static str,
     },
+    /// A budget out of its bounds.
+    #[error(transparent)]
+    Budget(#[from] OutOfBounds),
 }
 
 /// Most sessions, rooms or joins of one shard: what its 24-bit slots hold with room to spare.
@@ -75,6 +81,7 @@ impl Default for Limits {
             seat_hold: rejoin_protocol::limits::SEAT_HOLD,
             empty_room_hold: Duration::from_secs(10),
             idle_session_hold: Duration::from_secs(600),
+            budgets: Budgets::default(),
         }
     }
 }
@@ -118,12 +125,14 @@ impl ServerConfig {
         config.seat_hold = self.limits.seat_hold;
         config.empty_room_hold = self.limits.empty_room_hold;
         config.idle_session_hold = self.limits.idle_session_hold;
+        config.budgets = self.limits.budgets;
         Ok(config)
     }
 }
 
 impl Limits {
-    fn check(&self) -> Result<(), ConfigError> {
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        self.budgets.check()?;
         let counts = [
             ("sessions_max", self.sessions_max),
             ("rooms_max", self.rooms_max),

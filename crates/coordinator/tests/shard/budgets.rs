@@ -288,7 +288,7 @@ fn wrong_ids_of_one_address_are_budgeted_whoever_sends_them() {
     let mut refused = Vec::new();
     for number in 0..3 {
         let player = world.start(&format!("p{number}"));
-        world.players[player].address = SocketAddr::from(([203, 0, 113, 7], 100 + player as u16));
+        world.players[player].address = SocketAddr::from(([203, 0, 113, 7], 100 + number));
         world.run(Duration::from_millis(100));
         for _ in 0..2 {
             let refusal = world.ask(player, |core| core.join(RoomId([9; 16])));

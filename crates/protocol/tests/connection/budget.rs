@@ -85,9 +85,11 @@ fn a_sound_peer_that_comes_over_its_budget_loses_nothing() {
         let client = world.connection(Side::Client);
         client.send_ordered(message.into(), None).unwrap();
     }
-    let number = |event: &ConnectionEvent| match event {
-        ConnectionEvent::Ordered(message) => Some(u16::from_be_bytes([message[0], message[1]])),
-        _ => None,
+    let number = |event: &ConnectionEvent| {
+        let ConnectionEvent::Ordered(message) = event else {
+            return None;
+        };
+        Some(u16::from_be_bytes([message[0], message[1]]))
     };
     world.run_until(Duration::from_secs(60), |world| {
         world.picked(Side::Server, number).len() == 60
