@@ -22,5 +22,6 @@ impl House {
             }
         }
         self.sessions = Sessions::new();
+        self.addresses.clear();
     }
 }

@@ -20,7 +20,8 @@ pub(crate) fn check<D: Directory>(house: &House, directory: &D) {
     house.rooms.check();
     house.schedule.check();
     house.hellos.check();
-    house.addresses.check(house.sessions.len());
+    let counted = house.sessions.iter().filter(|(_, s)| s.address.is_some());
+    house.addresses.check(counted.count());
     check_bounds(house);
     check_connections(house);
     check_sessions(house);
