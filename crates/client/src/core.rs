@@ -16,8 +16,8 @@ use rejoin_protocol::handshake::{ClientHandshake, Established, HandshakeError, H
 use rejoin_protocol::limits::METADATA_ENTRIES_MAX;
 use rejoin_protocol::message::{CallId, ClientMessage, Filter, RoomSettings};
 use rejoin_protocol::{
-    CloseReason, Connection, LinkStats, PlayerId, RequestId, Rng, RoomId, SeatId, SessionId,
-    Timestamp,
+    CloseReason, Connection, LinkStats, PlayerId, RequestId, Rng, RoomCode, RoomId, SeatId,
+    SessionId, Timestamp,
 };
 
 use crate::active::{Active, End};
@@ -170,6 +170,18 @@ impl Core {
     pub fn join(&mut self, room: RoomId) -> Result<CallId, SendError> {
         self.active()?
             .request(Call::TakeSeat, |call| ClientMessage::Join { call, room })
+    }
+
+    /// Takes a seat in the private room of a code.
+    ///
+    /// # Errors
+    /// As [`Core::create`].
+    pub fn join_by_code(&mut self, code: RoomCode) -> Result<CallId, SendError> {
+        self.active()?
+            .request(Call::TakeSeat, |call| ClientMessage::JoinByCode {
+                call,
+                code,
+            })
     }
 
     /// Takes a seat in the room of `request`, else in one that fits, else opens it.

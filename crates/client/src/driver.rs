@@ -6,7 +6,7 @@ use std::time::Duration;
 use rejoin_protocol::connection::SendError;
 use rejoin_protocol::limits::LIST_MAX;
 use rejoin_protocol::message::{Answer, Filter, RoomCard};
-use rejoin_protocol::{LinkStats, PlayerId, RoomId, SessionId};
+use rejoin_protocol::{LinkStats, PlayerId, RoomCode, RoomId, SessionId};
 use rejoin_room::Room;
 
 use crate::address::ServerAddress;
@@ -79,6 +79,19 @@ impl Client {
     /// See [`RequestError`]; one is that the room is not of kind `R`.
     pub async fn join<R: Room>(&self, room: RoomId) -> Result<RoomHandle<R>, RequestError> {
         let granted = self.owner.shared.request(|inner| inner.core.join(room));
+        RoomHandle::new(&self.owner, granted.await?)
+    }
+
+    /// Takes a seat in the private room of a code, as a member's [`RoomHandle::code`] tells it.
+    ///
+    /// # Errors
+    /// See [`RequestError`].
+    pub async fn join_by_code<R: Room>(
+        &self,
+        code: RoomCode,
+    ) -> Result<RoomHandle<R>, RequestError> {
+        let shared = &self.owner.shared;
+        let granted = shared.request(|inner| inner.core.join_by_code(code));
         RoomHandle::new(&self.owner, granted.await?)
     }
 

@@ -192,6 +192,7 @@ mod tests {
             event: 0,
             created: true,
             members: Vec::new(),
+            code: None,
         })
     }
 

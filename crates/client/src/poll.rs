@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use rejoin_protocol::connection::SendError;
 use rejoin_protocol::message::CallId;
-use rejoin_protocol::{Rng, SeatId};
+use rejoin_protocol::{Rng, RoomCode, SeatId};
 use rejoin_room::Room;
 
 use crate::address::ServerAddress;
@@ -163,6 +163,14 @@ impl PollClient {
         let request = spec.request_id(&mut self.rng);
         self.core
             .join_or_create(request, R::KIND, spec.filters, spec.settings)
+    }
+
+    /// Takes a seat in the private room of a code.
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    pub fn join_by_code(&mut self, code: RoomCode) -> Result<CallId, SendError> {
+        self.core.join_by_code(code)
     }
 
     /// Sends a reliable input: it is applied exactly once, in order. Gives its number.

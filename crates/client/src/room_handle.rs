@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rejoin_protocol::connection::SendError;
 use rejoin_protocol::message::{Answer, Member, RoomCloseReason, SeatChange, Seated};
 use rejoin_protocol::messagepack::DecodeError;
-use rejoin_protocol::{PlayerId, Refusal, RefusalCode, RoomId, SeatId};
+use rejoin_protocol::{PlayerId, Refusal, RefusalCode, RoomCode, RoomId, SeatId};
 use rejoin_room::Room;
 
 use crate::error::{InputError, RequestError};
@@ -25,6 +25,7 @@ pub struct RoomHandle<R: Room> {
     seat: SeatId,
     player: PlayerId,
     created: bool,
+    code: Option<RoomCode>,
     _room: PhantomData<fn() -> R>,
 }
 
@@ -59,6 +60,7 @@ impl<R: Room> RoomHandle<R> {
                 player,
                 kind,
                 created,
+                code,
                 ..
             }),
             Some(inbox),
@@ -73,6 +75,7 @@ impl<R: Room> RoomHandle<R> {
             seat,
             player,
             created,
+            code,
             _room: PhantomData,
         };
         if kind != R::KIND {
@@ -83,6 +86,12 @@ impl<R: Room> RoomHandle<R> {
             });
         }
         Ok(handle)
+    }
+
+    /// The code that lets others into this room, if it is private.
+    #[must_use]
+    pub const fn code(&self) -> Option<RoomCode> {
+        self.code
     }
 
     /// Sends a reliable input: it is applied exactly once, in order. Gives its number.

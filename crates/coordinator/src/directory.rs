@@ -2,14 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use rejoin_protocol::RoomId;
 use rejoin_protocol::message::{Filter, RoomCard};
+use rejoin_protocol::{RoomCode, RoomId};
 
 /// Knows the open rooms of all shards. The server shares one among its shards; the simulator
 /// gives each its own.
 pub trait Directory {
     /// Shows a room, or its newest card.
     fn publish(&mut self, shard: u8, card: RoomCard);
+
+    /// Makes a private room known to those who have its code, and to nobody else.
+    fn publish_private(&mut self, shard: u8, room: RoomId, code: RoomCode);
+
+    /// The private room of a code.
+    fn by_code(&self, code: RoomCode) -> Option<RoomId>;
 
     /// Takes a closed room away.
     fn withdraw(&mut self, room: RoomId);
@@ -25,6 +31,7 @@ pub trait Directory {
 #[derive(Clone, Debug, Default)]
 pub struct MemoryDirectory {
     rooms: BTreeMap<RoomId, (u8, RoomCard)>,
+    private: BTreeMap<RoomCode, (u8, RoomId)>,
 }
 
 impl Directory for MemoryDirectory {
@@ -32,12 +39,23 @@ impl Directory for MemoryDirectory {
         self.rooms.insert(card.room, (shard, card));
     }
 
+    fn publish_private(&mut self, shard: u8, room: RoomId, code: RoomCode) {
+        self.private.insert(code, (shard, room));
+    }
+
+    fn by_code(&self, code: RoomCode) -> Option<RoomId> {
+        self.private.get(&code).map(|(_, room)| *room)
+    }
+
     fn withdraw(&mut self, room: RoomId) {
         self.rooms.remove(&room);
+        self.private.retain(|_, (_, private)| *private != room);
     }
 
     fn owner(&self, room: RoomId) -> Option<u8> {
-        self.rooms.get(&room).map(|(shard, _)| *shard)
+        let listed = self.rooms.get(&room).map(|(shard, _)| *shard);
+        let mut private = self.private.values();
+        listed.or_else(|| private.find(|(_, of)| *of == room).map(|(shard, _)| *shard))
     }
 
     fn find(&self, kind: Option<&str>, filters: &[Filter], max: usize) -> Vec<RoomCard> {

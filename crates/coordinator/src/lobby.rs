@@ -11,14 +11,14 @@ use rejoin_protocol::message::{
     Answer, CallId, ClientMessage, Filter, RoomCloseReason, RoomSettings, SeatChange,
 };
 use rejoin_protocol::planted::{self, Bug};
-use rejoin_protocol::{Refusal, RefusalCode, Rng, RoomId, SeatId, Timestamp};
+use rejoin_protocol::{Refusal, RefusalCode, Rng, RoomCode, RoomId, SeatId, Timestamp};
 use rejoin_room::{Kind, Kinds, RoomSpec};
 use tracing::debug;
 
 use crate::directory::Directory;
 use crate::house::{House, Request};
 use crate::keys::{RoomKey, SessionKey};
-use crate::limits::{OPTIONS_MAX, ROOM_CALLS_MAX};
+use crate::limits::{CODE_DRAWS_MAX, OPTIONS_MAX, ROOM_CALLS_MAX};
 use crate::listing;
 use crate::rooms::entry::{Applicant, Entry, Opening};
 use crate::rooms::room::{HostedRoom, Origin};
@@ -80,6 +80,9 @@ impl<D: Directory> Lobby<'_, D> {
                 )
             }
             ClientMessage::Join { call, room } => (call, self.join(caller(call), room, now)),
+            ClientMessage::JoinByCode { call, code } => {
+                (call, self.join_by_code(caller(call), code, now))
+            }
             ClientMessage::JoinOrCreate {
                 call,
                 request,
@@ -134,6 +137,32 @@ impl<D: Directory> Lobby<'_, D> {
         self.house.check_guess(caller.session, now)?;
         let found = self.house.rooms.find(room);
         self.enter(caller, found, now)
+    }
+
+    fn join_by_code(
+        &mut self,
+        caller: Caller,
+        code: RoomCode,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        self.house.check_guess(caller.session, now)?;
+        let room = self.directory.by_code(code);
+        let found = room.and_then(|room| self.house.rooms.find(room));
+        self.enter(caller, found, now)
+    }
+
+    /// A code that no open room has.
+    fn fresh_code(&mut self) -> Result<RoomCode, Refusal> {
+        for _ in 0..CODE_DRAWS_MAX {
+            let code = RoomCode::draw(self.rng);
+            let mut rooms = self.house.rooms.by_id();
+            let new = rooms.any(|(_, room)| room.code == Some(code));
+            if !new && self.directory.by_code(code).is_none() {
+                return Ok(code);
+            }
+        }
+        let text = "no room code is free";
+        Err(limit_reached(text.to_owned()).retry_after(RETRY_SOON))
     }
 
     /// Asks the room that was guessed for a seat. One that is closing is as unknown as one that
@@ -198,7 +227,7 @@ impl<D: Directory> Lobby<'_, D> {
         own.or_else(|| {
             let mut free = rooms
                 .by_id()
-                .filter(|(_, room)| room.has_free_seat() && fits(room));
+                .filter(|(_, room)| room.code.is_none() && room.has_free_seat() && fits(room));
             free.next().map(|(key, _)| key)
         })
     }
@@ -230,6 +259,7 @@ impl<D: Directory> Lobby<'_, D> {
         }
         self.check_seats(caller.session)?;
         self.house.spend_create(caller.session, now)?;
+        let code = settings.private.then(|| self.fresh_code()).transpose()?;
         let Some(session) = self.house.sessions.get(caller.session) else {
             return Ok(());
         };
@@ -237,6 +267,7 @@ impl<D: Directory> Lobby<'_, D> {
             room,
             owner: session.player(),
             settings,
+            code,
         };
         let key = self.house.rooms.insert(HostedRoom::new(kind, &spec, now));
         let opening = Opening {

@@ -299,6 +299,7 @@ fn seated(room: &HostedRoom, (player, seat): (PlayerId, SeatId), ask: Ask) -> Se
         event: held.filter(|_| !ask.fresh).map_or(0, |seat| seat.events),
         created: ask.created && ask.fresh,
         members: members(room).take(SEATED_MEMBERS_MAX).collect(),
+        code: room.code,
     }
 }
 

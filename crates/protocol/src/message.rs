@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{PlayerId, RequestId, RoomId, SeatId};
 use crate::limits::{KIND_MAX, METADATA_ENTRIES_MAX, METADATA_TEXT_MAX};
 use crate::refusal::{Refusal, RefusalCode};
+use crate::room_code::RoomCode;
 
 /// Ties an answer to its request: counted by the client, per connection.
 pub type CallId = u32;
@@ -34,6 +35,13 @@ pub enum ClientMessage {
         call: CallId,
         /// Which room.
         room: RoomId,
+    },
+    /// Take a seat in the private room of a code.
+    JoinByCode {
+        /// Ties the answer to this request.
+        call: CallId,
+        /// The code that a member told.
+        code: RoomCode,
     },
     /// Take a seat in the room that `request` names, else in any open one that fits, else open it.
     JoinOrCreate {
@@ -157,6 +165,9 @@ pub struct Seated {
     pub created: bool,
     /// The members, the caller included.
     pub members: Vec<Member>,
+    /// The code that lets others into a private room.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<RoomCode>,
 }
 
 /// A member of a room, as others see it.
@@ -214,6 +225,10 @@ pub struct RoomSettings {
     /// The kind's own options, opaque here.
     #[serde(with = "serde_bytes")]
     pub options: Vec<u8>,
+    /// True: no list shows the room and no search finds it. Its members are told a code, and
+    /// whoever has that may enter.
+    #[serde(default)]
+    pub private: bool,
 }
 
 /// Typed facts about a room, by key.
@@ -276,6 +291,7 @@ impl ClientMessage {
         match self {
             Self::Create { call, .. }
             | Self::Join { call, .. }
+            | Self::JoinByCode { call, .. }
             | Self::JoinOrCreate { call, .. }
             | Self::Leave { call, .. }
             | Self::List { call, .. }

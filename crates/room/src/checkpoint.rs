@@ -152,6 +152,7 @@ mod tests {
             room,
             owner: PlayerId(1),
             settings: RoomSettings::default(),
+            code: None,
         };
         let context = Context::new(Rng::from_number(1), Metadata::new());
         let mut bytes = Vec::new();

@@ -2,7 +2,7 @@
 
 use rejoin_protocol::message::{Metadata, RoomSettings};
 use rejoin_protocol::messagepack::{self, Bounds, DecodeError};
-use rejoin_protocol::{PlayerId, RoomId};
+use rejoin_protocol::{PlayerId, RoomCode, RoomId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,9 @@ pub struct RoomSpec {
     pub owner: PlayerId,
     /// What the creator asked for; `members_max` is filled in.
     pub settings: RoomSettings,
+    /// The code that lets others in, if the room is private. Kept with the room for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<RoomCode>,
 }
 
 impl RoomSpec {

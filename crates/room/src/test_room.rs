@@ -110,6 +110,7 @@ impl<R: Room> TestRoom<R> {
             room,
             owner: PlayerId(1),
             settings,
+            code: None,
         };
         let mut effects = Vec::new();
         let room = held(Hosted::open(&spec, SEED, &mut effects));

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use dashmap::DashMap;
 use rejoin_coordinator::Directory;
-use rejoin_protocol::RoomId;
 use rejoin_protocol::message::{Filter, RoomCard};
+use rejoin_protocol::{RoomCode, RoomId};
 
 /// The open rooms of all shards. Clones share one map.
 #[derive(Clone, Debug, Default)]
 pub struct SharedDirectory {
     rooms: Arc<DashMap<RoomId, (u8, RoomCard)>>,
+    private: Arc<DashMap<RoomCode, (u8, RoomId)>>,
 }
 
 impl Directory for SharedDirectory {
@@ -19,12 +20,23 @@ impl Directory for SharedDirectory {
         self.rooms.insert(card.room, (shard, card));
     }
 
+    fn publish_private(&mut self, shard: u8, room: RoomId, code: RoomCode) {
+        self.private.insert(code, (shard, room));
+    }
+
+    fn by_code(&self, code: RoomCode) -> Option<RoomId> {
+        self.private.get(&code).map(|entry| entry.1)
+    }
+
     fn withdraw(&mut self, room: RoomId) {
         self.rooms.remove(&room);
+        self.private.retain(|_, (_, private)| *private != room);
     }
 
     fn owner(&self, room: RoomId) -> Option<u8> {
-        self.rooms.get(&room).map(|entry| entry.0)
+        let listed = self.rooms.get(&room).map(|entry| entry.0);
+        let mut private = self.private.iter();
+        listed.or_else(|| private.find(|entry| entry.1 == room).map(|entry| entry.0))
     }
 
     fn find(&self, kind: Option<&str>, filters: &[Filter], max: usize) -> Vec<RoomCard> {

@@ -231,6 +231,7 @@ fn ask_for_seat(cast: &mut Cast, scene: &mut Scene, number: usize, group: usize)
             members_max: MEMBERS_MAX,
             metadata: Metadata::from([(LABEL.into(), value.clone())]),
             options: Vec::new(),
+            private: false,
         };
         let call = match scene.chance.below(5) {
             0 | 1 => core.create(request, kind.name(), settings),

@@ -80,6 +80,7 @@ pub(super) fn seated(seat: SeatId, room: u8) -> Seated {
         event: 0,
         created: true,
         members: Vec::new(),
+        code: None,
     }
 }
 

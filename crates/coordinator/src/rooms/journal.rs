@@ -226,12 +226,14 @@ mod tests {
             members_max: 4,
             metadata: [("map".to_owned(), MetadataValue::Text("moon".into()))].into(),
             options: vec![seed; 3],
+            private: true,
         };
         let room = RoomId::of("duel", RequestId([seed; 16]));
         let spec = RoomSpec {
             room,
             owner: PlayerId(7),
             settings,
+            code: "K7QZ4M".parse().ok(),
         };
         Entry::Open(Box::new(Opening {
             kind: "duel".into(),

@@ -159,6 +159,7 @@ mod tests {
             room: ROOM,
             owner,
             settings,
+            code: None,
         };
         let (kind, version) = (Dice::KIND.to_owned(), Dice::VERSION);
         Entry::Open(Box::new(Opening {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rejoin_protocol::connection::Tag;
 use rejoin_protocol::limits::{RESYNC_INTERVAL, SNAPSHOT_RING};
 use rejoin_protocol::message::{CallId, Metadata, RoomCard, RoomCloseReason};
-use rejoin_protocol::{Bucket, PlayerId, RoomId, SeatId, Timestamp};
+use rejoin_protocol::{Bucket, PlayerId, RoomCode, RoomId, SeatId, Timestamp};
 use rejoin_room::{Kind, RoomSpec};
 
 use super::clock::Clock;
@@ -30,6 +30,8 @@ pub(crate) struct HostedRoom {
     pub(crate) kind: Kind,
     pub(crate) owner: PlayerId,
     pub(crate) members_max: u16,
+    /// What lets others in, if the room is private.
+    pub(crate) code: Option<RoomCode>,
     /// What a rebuild gives again; `None` until the opening call was applied.
     pub(crate) durable: Option<Durable>,
     /// The live side of each seat.
@@ -154,6 +156,7 @@ impl HostedRoom {
             kind,
             owner: spec.owner,
             members_max: spec.settings.members_max,
+            code: spec.code,
             durable: None,
             members: BTreeMap::new(),
             queue: Queue::default(),

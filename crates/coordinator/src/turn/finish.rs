@@ -45,7 +45,11 @@ pub(crate) fn finish<S: Store, D: Directory>(
         room.upkeep.empty_until = Some(now + house.config.empty_room_hold);
     }
     if std::mem::take(&mut room.upkeep.card_stale) {
-        hosts.directory.publish(house.config.shard, room.card());
+        let shard = house.config.shard;
+        match room.code {
+            None => hosts.directory.publish(shard, room.card()),
+            Some(code) => hosts.directory.publish_private(shard, room.id, code),
+        }
     }
     match room.deadline() {
         Some(due) => house.schedule.set(Due::Room(key), due),
@@ -189,6 +193,7 @@ mod tests {
             room: RoomId([1; 16]),
             owner: PlayerId(1),
             settings: RoomSettings::default(),
+            code: None,
         };
         let mut room = HostedRoom::new(kind, &spec, now);
         let opening = Opening {

@@ -15,6 +15,7 @@ mod intruder;
 mod ladder;
 mod lobby;
 mod presence;
+mod private;
 mod rooms;
 mod strangers;
 mod streams;

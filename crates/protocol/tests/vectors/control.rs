@@ -53,6 +53,7 @@ fn settings() -> RoomSettings {
             ("ranked".into(), MetadataValue::Bool(true)),
         ]),
         options: vec![1, 2, 3],
+        private: true,
     }
 }
 
@@ -118,6 +119,13 @@ fn client_messages_keep_their_bytes() {
             },
         ),
         ("close", ClientMessage::Close { call: 7, seat }),
+        (
+            "join by code",
+            ClientMessage::JoinByCode {
+                call: 8,
+                code: "K7QZ4M".parse().unwrap(),
+            },
+        ),
         ("resync", ClientMessage::Resync { seat }),
     ];
     messages_keep_their_bytes(
@@ -142,7 +150,16 @@ fn seated() -> Answer {
             player: PlayerId(8),
             name: "ana".into(),
         }],
+        code: None,
     })
+}
+
+fn seated_in_private() -> Answer {
+    let Answer::Seated(seated) = seated() else {
+        unreachable!("it is a seat")
+    };
+    let code = "K7QZ4M".parse().ok();
+    Answer::Seated(Seated { code, ..seated })
 }
 
 fn rooms() -> Answer {
@@ -169,6 +186,7 @@ fn server_messages_keep_their_bytes() {
     let word = || "enough".to_owned();
     let messages = [
         ("reply seated", reply(Ok(seated()))),
+        ("seated in private", reply(Ok(seated_in_private()))),
         ("reply left", reply(Ok(Answer::Left))),
         ("reply rooms", reply(Ok(rooms()))),
         ("reply closed", reply(Ok(Answer::Closed))),

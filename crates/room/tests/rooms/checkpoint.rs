@@ -111,12 +111,14 @@ fn open() -> Box<dyn RoomInstance> {
         metadata,
         members_max: 5,
         options: vec![1, 2, 3],
+        private: true,
     };
     let room = RoomId::of("busy", RequestId([9; 16]));
     let spec = RoomSpec {
         room,
         owner: PlayerId(4),
         settings,
+        code: "K7QZ4M".parse().ok(),
     };
     Kind::of::<Busy>()
         .open(&spec, [5; 32], &mut Vec::new())
@@ -374,6 +376,7 @@ fn a_state_too_deep_to_read_is_an_error_before_it_is_needed() {
             room,
             owner: PlayerId(1),
             settings,
+            code: None,
         };
         let room = Kind::of::<Deep>()
             .open(&spec, [0; 32], &mut Vec::new())

@@ -151,6 +151,7 @@ pub(crate) fn spec(settings: RoomSettings) -> RoomSpec {
         room: RoomId::of("puppet", RequestId([1; 16])),
         owner: PlayerId(1),
         settings,
+        code: None,
     }
 }
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use rejoin_coordinator::Directory;
 use rejoin_protocol::message::{Filter, RoomCard};
-use rejoin_protocol::{PlayerId, RoomId};
+use rejoin_protocol::{PlayerId, RoomCode, RoomId};
 
 use crate::report::{Violation, ensure};
 
@@ -134,6 +134,14 @@ impl<D: Directory> Directory for Witnessed<D> {
             listing.open = true;
         }
         self.inner.publish(shard, card);
+    }
+
+    fn publish_private(&mut self, shard: u8, room: RoomId, code: RoomCode) {
+        self.inner.publish_private(shard, room, code);
+    }
+
+    fn by_code(&self, code: RoomCode) -> Option<RoomId> {
+        self.inner.by_code(code)
     }
 
     fn withdraw(&mut self, room: RoomId) {
