@@ -17,7 +17,7 @@ use crate::gate::Gate;
 use crate::hellos::Hellos;
 use crate::keys::{SessionKey, Slot};
 use crate::rooms::Rooms;
-use crate::rooms::room::Origin;
+use crate::rooms::queue::Origin;
 use crate::schedule::{Due, Schedule};
 use crate::sessions::Sessions;
 use crate::stats::ShardStats;

@@ -19,7 +19,8 @@ use crate::house::{House, Request, VIOLATION};
 use crate::keys::{RoomKey, SessionKey, Slot};
 use crate::limits::REQUESTS_MAX;
 use crate::rooms::entry::Entry;
-use crate::rooms::room::{Origin, SnapshotTag};
+use crate::rooms::queue::Origin;
+use crate::rooms::room::SnapshotTag;
 use crate::spending::Overspent;
 
 /// An event of a connection that carries a session.

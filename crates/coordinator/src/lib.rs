@@ -31,6 +31,7 @@ mod lobby;
 mod outbox;
 mod paths;
 mod presence;
+mod purse;
 mod rooms;
 mod schedule;
 mod seating;

@@ -21,7 +21,8 @@ use crate::keys::{RoomKey, SessionKey};
 use crate::limits::{CODE_DRAWS_MAX, OPTIONS_MAX, ROOM_CALLS_MAX};
 use crate::listing;
 use crate::rooms::entry::{Applicant, Entry, Opening};
-use crate::rooms::room::{HostedRoom, Origin};
+use crate::rooms::queue::Origin;
+use crate::rooms::room::HostedRoom;
 
 /// Where requests are handled. Borrowed from the shard for one turn.
 pub(crate) struct Lobby<'a, D> {

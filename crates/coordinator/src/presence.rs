@@ -13,7 +13,7 @@ use crate::house::House;
 use crate::keys::{RoomKey, SessionKey, Slot};
 use crate::limits::CLOSING_LIFE;
 use crate::rooms::entry::Entry;
-use crate::rooms::room::Origin;
+use crate::rooms::queue::Origin;
 use crate::schedule::Due;
 
 impl House {

@@ -11,7 +11,8 @@ use crate::keys::{RoomKey, SessionKey};
 use crate::limits::SEATED_MEMBERS_MAX;
 use crate::rooms::durable::{Applied, Happening, Verdict};
 use crate::rooms::entry::Entry;
-use crate::rooms::room::{HostedRoom, Member, Origin, Queued};
+use crate::rooms::queue::{Origin, Queued};
+use crate::rooms::room::{HostedRoom, Member};
 use crate::schedule::Due;
 
 /// A session that was given a seat.

@@ -8,8 +8,8 @@ use rejoin_protocol::{Incarnation, PlayerId, SeatId, SessionId};
 use crate::addresses::AddressKey;
 use crate::connections::PendingJoin;
 use crate::keys::{RoomKey, SessionKey, Slot};
+use crate::purse::Purse;
 use crate::slab::Slab;
-use crate::spending::Purse;
 
 /// All sessions of a shard.
 #[derive(Debug)]

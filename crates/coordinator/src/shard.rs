@@ -20,7 +20,7 @@ use crate::keys::{RoomKey, Slot};
 use crate::limits::REPLIES_MAX;
 use crate::lobby::Lobby;
 use crate::rooms::entry::Entry;
-use crate::rooms::room::Origin;
+use crate::rooms::queue::Origin;
 use crate::schedule::Due;
 use crate::stats::ShardStats;
 use crate::turn;

@@ -2,21 +2,12 @@
 
 use std::time::Duration;
 
-use rejoin_protocol::bucket::{Bucket, Spending};
+use rejoin_protocol::bucket::Spending;
 use rejoin_protocol::{CloseReason, Limit, Refusal, Timestamp};
 use tracing::debug;
 
 use crate::house::House;
 use crate::keys::{RoomKey, SessionKey};
-
-/// The budgets of one session. They outlive its connections, so that coming back renews nothing.
-#[derive(Debug, Default)]
-pub(crate) struct Purse {
-    inputs: Bucket,
-    requests: Bucket,
-    creates: Bucket,
-    guesses: Bucket,
-}
 
 /// Why something is not done.
 #[derive(Clone, Debug, PartialEq, Eq)]

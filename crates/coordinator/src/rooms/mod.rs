@@ -7,6 +7,7 @@ pub(crate) mod durable;
 pub(crate) mod entry;
 pub(crate) mod fanout;
 pub(crate) mod journal;
+pub(crate) mod queue;
 pub(crate) mod registry;
 pub(crate) mod replay;
 pub(crate) mod ring;

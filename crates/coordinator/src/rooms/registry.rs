@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use rejoin_protocol::{RoomId, Timestamp};
 
 use super::entry::Entry;
-use super::room::{HostedRoom, Origin};
+use super::queue::Origin;
+use super::room::HostedRoom;
 use crate::keys::RoomKey;
 use crate::limits::{PLACED_MAX, TOMBSTONE_LIFE, TOMBSTONES_MAX};
 use crate::slab::Slab;

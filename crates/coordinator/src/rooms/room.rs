@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rejoin_protocol::connection::Tag;
 use rejoin_protocol::limits::{RESYNC_INTERVAL, SNAPSHOT_RING};
-use rejoin_protocol::message::{CallId, Metadata, RoomCard, RoomCloseReason};
+use rejoin_protocol::message::{Metadata, RoomCard, RoomCloseReason};
 use rejoin_protocol::{Bucket, PlayerId, RoomCode, RoomId, SeatId, Timestamp};
 use rejoin_room::{Kind, RoomSpec};
 
@@ -16,6 +16,7 @@ use super::clock::Clock;
 use super::delivery::Delivery;
 use super::durable::{Durable, Seat};
 use super::entry::Entry;
+use super::queue::Queue;
 use super::ring::Ring;
 use crate::keys::{SessionKey, Slot};
 use crate::limits::{
@@ -81,40 +82,6 @@ pub(crate) struct SnapshotTag {
     pub(crate) seat: SeatId,
     pub(crate) generation: u8,
     pub(crate) sequence: u64,
-}
-
-/// Calls that wait for the turn, in order.
-#[derive(Debug, Default)]
-pub(crate) struct Queue {
-    calls: Vec<Queued>,
-    /// Where each player's newest latest input waits, by player. A vector keeps its memory
-    /// from turn to turn.
-    latest: Vec<(PlayerId, usize)>,
-    /// Seats asked for.
-    admits: usize,
-}
-
-/// A call that waits for the turn.
-#[derive(Debug)]
-pub(crate) struct Queued {
-    pub(crate) entry: Entry,
-    pub(crate) origin: Origin,
-}
-
-/// Who waits for the answer to a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Origin {
-    /// Nobody.
-    None,
-    /// A session that wants a seat.
-    Admit {
-        session: SessionKey,
-        call: CallId,
-        /// True if the same request opened the room.
-        created: bool,
-    },
-    /// A session that gives its seat back.
-    Leave { session: SessionKey, call: CallId },
 }
 
 /// What the room owes its members' eyes.
@@ -191,7 +158,7 @@ impl HostedRoom {
 
     /// True if a seat is free, those asked for in this turn taken off.
     pub(crate) fn has_free_seat(&self) -> bool {
-        self.taken() + self.queue.admits < usize::from(self.members_max)
+        self.taken() + self.queue.admits() < usize::from(self.members_max)
     }
 
     /// The facts that lists show and filters match.
@@ -299,63 +266,6 @@ impl Upkeep {
     }
 }
 
-impl Queue {
-    /// Calls that wait.
-    pub(crate) fn len(&self) -> usize {
-        self.calls.len()
-    }
-
-    /// True if a latest input of the player waits.
-    pub(crate) fn has_latest(&self, player: PlayerId) -> bool {
-        let latest = &self.latest;
-        latest.binary_search_by_key(&player, |(of, _)| *of).is_ok()
-    }
-
-    /// True if nothing waits.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.calls.is_empty()
-    }
-
-    /// Adds a call. A latest input takes the place of one of the same player that waits.
-    pub(crate) fn push(&mut self, entry: Entry, origin: Origin) {
-        if let Entry::Input {
-            player,
-            number: None,
-            ..
-        } = entry
-        {
-            match self.latest.binary_search_by_key(&player, |(of, _)| *of) {
-                Ok(place) => {
-                    let waiting = self.latest.get(place).map(|(_, call)| *call);
-                    let waiting = waiting.and_then(|call| self.calls.get_mut(call));
-                    waiting.expect("it waits until all calls are taken").entry = entry;
-                    return;
-                }
-                Err(place) => self.latest.insert(place, (player, self.calls.len())),
-            }
-        }
-        if matches!(entry, Entry::Admit(_)) {
-            self.admits += 1;
-        }
-        self.calls.push(Queued { entry, origin });
-    }
-
-    /// Takes all calls out.
-    pub(crate) fn take(&mut self) -> Vec<Queued> {
-        self.latest.clear();
-        self.admits = 0;
-        std::mem::take(&mut self.calls)
-    }
-
-    /// Takes the memory of applied calls back for the next ones.
-    pub(crate) fn recycle(&mut self, mut calls: Vec<Queued>) {
-        if self.calls.capacity() == 0 && calls.capacity() <= RECYCLED_MAX {
-            calls.clear();
-            self.calls = calls;
-        }
-    }
-}
-
 impl Member {
     /// A seat that was just taken.
     pub(crate) fn new(session: SessionKey, seat: SeatId) -> Self {
@@ -412,9 +322,6 @@ impl Member {
     }
 }
 
-/// Calls whose memory a queue keeps; that of a rare flood is given back.
-const RECYCLED_MAX: usize = 256;
-
 /// Bits of a snapshot's sequence in its tag: at a thousand records a second, 35 years.
 const SEQUENCE_BITS: u32 = 40;
 
@@ -437,8 +344,6 @@ impl SnapshotTag {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
     use crate::keys::Key;
 
@@ -450,35 +355,6 @@ mod tests {
             sequence: 1 << 39,
         };
         assert_eq!(SnapshotTag::unpack(tag.pack()), tag);
-    }
-
-    #[test]
-    fn of_latest_inputs_only_the_newest_per_player_waits() {
-        let mut queue = Queue::default();
-        let input = |player, number, byte: u8| Entry::Input {
-            player: PlayerId(player),
-            number,
-            payload: Bytes::from(vec![byte]),
-        };
-        for entry in [
-            input(1, None, 1),
-            input(2, None, 2),
-            input(1, Some(1), 3),
-            input(1, None, 4),
-        ] {
-            queue.push(entry, Origin::None);
-        }
-        let entries: Vec<_> = queue
-            .take()
-            .into_iter()
-            .map(|queued| queued.entry)
-            .collect();
-        assert_eq!(
-            entries,
-            [input(1, None, 4), input(2, None, 2), input(1, Some(1), 3)]
-        );
-        queue.push(input(1, None, 5), Origin::None);
-        assert_eq!(queue.len(), 1);
     }
 
     #[test]

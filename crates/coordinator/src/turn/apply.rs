@@ -12,8 +12,9 @@ use crate::house::House;
 use crate::keys::RoomKey;
 use crate::rooms::entry::Entry;
 use crate::rooms::journal;
+use crate::rooms::queue::Origin;
 use crate::rooms::replay::{self, ReplayError};
-use crate::rooms::room::{HostedRoom, Origin};
+use crate::rooms::room::HostedRoom;
 
 /// Applies one room's calls and carries out what they come to.
 pub(crate) fn apply<S: Store>(

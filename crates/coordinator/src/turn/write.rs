@@ -11,7 +11,7 @@ use super::finish::checkpoint;
 use crate::house::House;
 use crate::keys::RoomKey;
 use crate::rooms::journal;
-use crate::rooms::room::Queued;
+use crate::rooms::queue::Queued;
 
 /// The calls of one room in this turn, journalled.
 #[derive(Debug)]
