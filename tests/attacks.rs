@@ -23,6 +23,7 @@ use rejoin::prelude::*;
 use rejoin::protocol::crypto::{StaticKeys, Suite};
 use rejoin::protocol::handshake::{ClientHandshake, HandshakeOptions};
 use rejoin::protocol::message::{ClientMessage, RoomSettings};
+use rejoin::protocol::wire::Reader;
 use rejoin::protocol::{CloseReason, RequestId, Rng, RoomId, SeatId};
 use rejoin::room::builtin::arena::{self, Arena, Move};
 use support::Process;
@@ -116,7 +117,8 @@ async fn closed(peer: &mut Peer) -> CloseReason {
     loop {
         peer.listen();
         if let Some(reason) = &peer.closed {
-            return CloseReason::from_number(reason[0]);
+            return CloseReason::read(&mut Reader::new(reason))
+                .expect("the server writes whole reasons");
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

@@ -133,6 +133,7 @@ impl RoomRequest {
             members_max: self.members_max,
             metadata: self.metadata.clone(),
             options: Vec::new(),
+            private: false,
         }
     }
 }
