@@ -16,6 +16,7 @@ const REMEMBERED: usize = 128;
 const VIEW_BOUNDS: Bounds = Bounds {
     depth: MESSAGEPACK_DEPTH_MAX,
     items: VIEW_MAX,
+    ..Bounds::PEER
 };
 
 /// A view that a member saw.

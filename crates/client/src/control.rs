@@ -11,7 +11,7 @@ const KNOWN: [&str; 4] = ["Reply", "Seat", "InputRefused", "RoomClosed"];
 
 /// Reads a message; `None` if it is one that only newer builds know.
 pub(crate) fn decode(message: &[u8]) -> Result<Option<ServerMessage>, DecodeError> {
-    match messagepack::decode(message, Bounds::PEER) {
+    match messagepack::decode(message, Bounds::CONTROL) {
         Ok(message) => Ok(Some(message)),
         Err(_) if is_of_newer_server(message) => Ok(None),
         Err(error) => Err(error),
@@ -20,7 +20,7 @@ pub(crate) fn decode(message: &[u8]) -> Result<Option<ServerMessage>, DecodeErro
 
 /// True for one well-formed message of a name that this build does not know.
 fn is_of_newer_server(message: &[u8]) -> bool {
-    let name = messagepack::decode::<BTreeMap<String, IgnoredAny>>(message, Bounds::PEER)
+    let name = messagepack::decode::<BTreeMap<String, IgnoredAny>>(message, Bounds::CONTROL)
         .map(|map| {
             if map.len() == 1 {
                 map.into_keys().next()
@@ -28,7 +28,7 @@ fn is_of_newer_server(message: &[u8]) -> bool {
                 None
             }
         })
-        .or_else(|_| messagepack::decode::<String>(message, Bounds::PEER).map(Some));
+        .or_else(|_| messagepack::decode::<String>(message, Bounds::CONTROL).map(Some));
     matches!(name, Ok(Some(name)) if !KNOWN.contains(&name.as_str()))
 }
 

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 const SHOWN: Bounds = Bounds {
     depth: MESSAGEPACK_DEPTH_MAX,
     items: RELIABLE_MAX,
+    ..Bounds::PEER
 };
 
 /// Reads a view or an event.

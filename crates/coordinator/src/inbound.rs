@@ -118,7 +118,7 @@ impl House {
     }
 
     fn on_control(&mut self, source: Source, message: &Bytes, now: Timestamp) {
-        let message = match messagepack::decode::<ClientMessage>(message, Bounds::PEER) {
+        let message = match messagepack::decode::<ClientMessage>(message, Bounds::CONTROL) {
             Ok(message) => message,
             Err(problem) => {
                 debug!(slot = ?source.slot, %problem, "unreadable request");

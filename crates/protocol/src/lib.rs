@@ -16,6 +16,7 @@
 //! flags 1 | connection id 0 or 4 | packet number 2..4 | sealed frames | tag 16
 //! ```
 
+mod bounded;
 pub mod bucket;
 pub mod close;
 pub mod connection;

@@ -150,6 +150,8 @@ pub const REFUSAL_TEXT_MAX: usize = 256;
 pub const MESSAGEPACK_DEPTH_MAX: usize = 16;
 /// Values in one MessagePack message from a peer.
 pub const MESSAGEPACK_ITEMS_MAX: usize = 4096;
+/// Longest text in a control message that may be unprintable, in bytes: twice the longest refusal.
+pub const CONTROL_TEXT_MAX: usize = 2 * REFUSAL_TEXT_MAX;
 /// Seats one session may hold.
 pub const SEATS_MAX: usize = 16;
 /// Longest name of a player, in bytes.

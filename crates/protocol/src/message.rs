@@ -6,10 +6,20 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bounded;
 use crate::ids::{PlayerId, RequestId, RoomId, SeatId};
-use crate::limits::{KIND_MAX, METADATA_ENTRIES_MAX, METADATA_TEXT_MAX};
+use crate::limits::{
+    KIND_MAX, LIST_MAX, METADATA_ENTRIES_MAX, METADATA_TEXT_MAX, ROOM_MEMBERS_MAX,
+};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::room_code::RoomCode;
+
+/// Filters that are kept: one more than is accepted, so that too many are refused with a reason.
+const FILTERS_KEPT_MAX: usize = METADATA_ENTRIES_MAX + 1;
+/// Facts that are kept; as above.
+const METADATA_KEPT_MAX: usize = METADATA_ENTRIES_MAX + 1;
+/// Members that are kept: no room has more.
+const MEMBERS_KEPT_MAX: usize = ROOM_MEMBERS_MAX as usize;
 
 /// Ties an answer to its request: counted by the client, per connection.
 pub type CallId = u32;
@@ -52,6 +62,7 @@ pub enum ClientMessage {
         /// Which room logic.
         kind: String,
         /// What an open room must match. All of them.
+        #[serde(deserialize_with = "bounded::list::<FILTERS_KEPT_MAX, _, _>")]
         filters: Vec<Filter>,
         /// How a new room is set up.
         settings: RoomSettings,
@@ -70,8 +81,9 @@ pub enum ClientMessage {
         /// Only this kind; `None` for all.
         kind: Option<String>,
         /// What a room must match. All of them.
+        #[serde(deserialize_with = "bounded::list::<FILTERS_KEPT_MAX, _, _>")]
         filters: Vec<Filter>,
-        /// Rooms wanted; at most [`LIST_MAX`](crate::limits::LIST_MAX) are told.
+        /// Rooms wanted; at most [`LIST_MAX`] are told.
         max: u16,
     },
     /// Close a room. Only its owner, the player who created it, may.
@@ -136,8 +148,8 @@ pub enum Answer {
     Seated(Seated),
     /// The seat was given back.
     Left,
-    /// Open rooms, at most [`LIST_MAX`](crate::limits::LIST_MAX).
-    Rooms(Vec<RoomCard>),
+    /// Open rooms, at most [`LIST_MAX`].
+    Rooms(#[serde(deserialize_with = "bounded::list::<LIST_MAX, _, _>")] Vec<RoomCard>),
     /// The room was closed.
     Closed,
 }
@@ -164,6 +176,7 @@ pub struct Seated {
     /// True if this call opened the room.
     pub created: bool,
     /// The members, the caller included.
+    #[serde(deserialize_with = "bounded::list::<MEMBERS_KEPT_MAX, _, _>")]
     pub members: Vec<Member>,
     /// The code that lets others into a private room.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -221,6 +234,7 @@ pub struct RoomSettings {
     /// Most members; 0 leaves it to the kind.
     pub members_max: u16,
     /// What lists show and filters match.
+    #[serde(deserialize_with = "bounded::map::<METADATA_KEPT_MAX, _, _>")]
     pub metadata: Metadata,
     /// The kind's own options, opaque here.
     #[serde(with = "serde_bytes")]

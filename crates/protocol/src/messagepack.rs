@@ -12,6 +12,8 @@ pub struct Bounds {
     pub depth: usize,
     /// Values in all at most.
     pub items: usize,
+    /// Bytes of a text above which it must be UTF-8 without control characters.
+    pub text: usize,
 }
 
 impl Bounds {
@@ -19,6 +21,14 @@ impl Bounds {
     pub const PEER: Self = Self {
         depth: crate::limits::MESSAGEPACK_DEPTH_MAX,
         items: crate::limits::MESSAGEPACK_ITEMS_MAX,
+        text: usize::MAX,
+    };
+
+    /// For our own messages: as [`Bounds::PEER`], and only short texts may be unprintable. serde's
+    /// errors repeat the text that they complain about, and escape it to six times its length.
+    pub const CONTROL: Self = Self {
+        text: crate::limits::CONTROL_TEXT_MAX,
+        ..Self::PEER
     };
 }
 
@@ -38,6 +48,9 @@ pub enum DecodeError {
     /// More values than the bound.
     #[error("more than {0} values")]
     TooMany(usize),
+    /// A text longer than the bound that is no UTF-8 or holds control characters.
+    #[error("an unprintable text of more than {0} bytes")]
+    Unprintable(usize),
     /// A marker that MessagePack reserves.
     #[error("reserved marker")]
     Reserved,
@@ -57,7 +70,7 @@ pub fn guard(bytes: &[u8], bounds: Bounds) -> Result<(), DecodeError> {
     // Values still to come in each open container, innermost last.
     let mut open: Vec<u64> = Vec::new();
     for _ in 0..bounds.items {
-        match skip_value(&mut reader)? {
+        match skip_value(&mut reader, bounds.text)? {
             0 => {}
             // A value has at least one byte, so a longer promise cannot be kept.
             inside if inside > len(reader.rest()) => return Err(DecodeError::Truncated),
@@ -91,7 +104,7 @@ fn close_finished(open: &mut Vec<u64>) -> bool {
 }
 
 /// Reads one value, or the head of a container, and gives how many values are inside.
-fn skip_value(reader: &mut Reader<'_>) -> Result<u64, DecodeError> {
+fn skip_value(reader: &mut Reader<'_>, text_max: usize) -> Result<u64, DecodeError> {
     let marker = reader.byte()?;
     let low = u64::from(marker);
     let (payload, inside) = match marker {
@@ -117,8 +130,17 @@ fn skip_value(reader: &mut Reader<'_>) -> Result<u64, DecodeError> {
         0xde => (0, number::<2>(reader)? * 2),
         0xdf => (0, number::<4>(reader)? * 2),
     };
-    reader.take(usize::try_from(payload).map_err(|_| DecodeError::Truncated)?)?;
+    let payload = usize::try_from(payload).map_err(|_| DecodeError::Truncated)?;
+    let payload = reader.take(payload)?;
+    let is_text = matches!(marker, 0xa0..=0xbf | 0xd9..=0xdb);
+    if is_text && payload.len() > text_max && !is_printable(payload) {
+        return Err(DecodeError::Unprintable(text_max));
+    }
     Ok(inside)
+}
+
+fn is_printable(text: &[u8]) -> bool {
+    str::from_utf8(text).is_ok_and(|text| !text.chars().any(char::is_control))
 }
 
 /// A big-endian length of `N` bytes.
@@ -294,7 +316,11 @@ mod tests {
 
     #[test]
     fn depth_and_items_are_bounded_from_both_sides() {
-        let bounds = Bounds { depth: 3, items: 5 };
+        let bounds = Bounds {
+            depth: 3,
+            items: 5,
+            text: 3,
+        };
         assert_eq!(guard(&[0x91, 0x91, 0x91, 0xc0], bounds), Ok(()));
         let deeper = [0x91, 0x91, 0x91, 0x91, 0xc0];
         assert_eq!(guard(&deeper, bounds), Err(DecodeError::TooDeep(3)));
@@ -304,6 +330,29 @@ mod tests {
             Err(DecodeError::TooMany(5))
         );
         assert_eq!(guard(&[0x82, 0, 0, 0, 0], bounds), Ok(()));
+    }
+
+    #[test]
+    fn long_texts_must_be_printable_in_every_form_and_bytes_need_not() {
+        let bounds = Bounds {
+            text: 3,
+            ..Bounds::PEER
+        };
+        let forms: [&[u8]; 4] = [&[], &[0xd9], &[0xda, 0], &[0xdb, 0, 0, 0]];
+        for form in forms {
+            let check = |text: &[u8]| {
+                let len = u8::try_from(text.len()).unwrap();
+                let head = if form.is_empty() { 0xa0 + len } else { len };
+                guard(&[form, &[head], text].concat(), bounds)
+            };
+            assert_eq!(check(b"\x1b\xff\n"), Ok(()), "{form:?}");
+            assert_eq!(check("grün".as_bytes()), Ok(()), "{form:?}");
+            for unprintable in [b"gr\xfcn", b"a\nbc"] {
+                let outcome = check(unprintable);
+                assert_eq!(outcome, Err(DecodeError::Unprintable(3)), "{form:?}");
+            }
+        }
+        assert_eq!(guard(b"\xc4\x04\xff\xff\xff\xff", bounds), Ok(()));
     }
 
     #[test]

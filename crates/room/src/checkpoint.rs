@@ -26,12 +26,14 @@ const FORMAT: u32 = 1;
 const ENVELOPE: Bounds = Bounds {
     depth: MESSAGEPACK_DEPTH_MAX,
     items: 8 * (TIMERS_MAX + ROOM_MEMBERS_MAX as usize + METADATA_ENTRIES_MAX * 2) + 64,
+    ..Bounds::PEER
 };
 
 /// Bounds of a state. Each value takes a byte, so its length bounds their number.
 pub(crate) const STATE: Bounds = Bounds {
     depth: STATE_DEPTH_MAX,
     items: STATE_MAX,
+    ..Bounds::PEER
 };
 
 /// All that makes a room again.

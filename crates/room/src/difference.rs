@@ -50,6 +50,7 @@ enum Value {
 const BOUNDS: Bounds = Bounds {
     depth: checkpoint::STATE.depth + 1,
     items: checkpoint::STATE.items * 2,
+    ..Bounds::PEER
 };
 
 fn read(bytes: &[u8]) -> Option<Value> {

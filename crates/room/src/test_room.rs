@@ -90,6 +90,7 @@ const TURN: Duration = Duration::from_millis(1);
 const SHOWN: Bounds = Bounds {
     depth: MESSAGEPACK_DEPTH_MAX,
     items: RELIABLE_MAX,
+    ..Bounds::PEER
 };
 
 impl<R: Room> TestRoom<R> {

@@ -260,7 +260,7 @@ impl Repeater {
     }
 
     fn on_control(&mut self, message: &[u8], scene: &mut Scene) -> Result<(), Violation> {
-        let message = messagepack::decode(message, Bounds::PEER)
+        let message = messagepack::decode(message, Bounds::CONTROL)
             .map_err(|error| Violation::new("answers can be read", error.to_string()))?;
         match message {
             ServerMessage::Reply {

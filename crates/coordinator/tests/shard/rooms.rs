@@ -63,8 +63,8 @@ pub(crate) fn board(view: &[u8]) -> Board {
     messagepack::decode(
         view,
         Bounds {
-            depth: 16,
             items: 100_000,
+            ..Bounds::PEER
         },
     )
     .unwrap()

@@ -161,7 +161,7 @@ pub(super) fn encode_verdict(verdict: &Verdict) -> Vec<u8> {
 
 /// Reads what [`encode_verdict`] wrote; `None` if it makes no sense.
 pub(super) fn decode_verdict(bytes: &[u8]) -> Option<Verdict> {
-    messagepack::decode(bytes, Bounds::PEER).ok()
+    messagepack::decode(bytes, Bounds::CONTROL).ok()
 }
 
 #[cfg(test)]

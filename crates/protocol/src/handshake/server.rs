@@ -163,7 +163,7 @@ impl<'a> ReceivedHello<'a> {
 
         let (payload, _) = payload.split_at(len);
         let offer: Offer =
-            messagepack::decode(payload, Bounds::PEER).map_err(|_| HelloError::Offer)?;
+            messagepack::decode(payload, Bounds::CONTROL).map_err(|_| HelloError::Offer)?;
         let suite = offer.best_suite().ok_or(HelloError::Offer)?;
         Ok(OpenHello {
             identity,
