@@ -21,6 +21,8 @@ pub mod bucket;
 pub mod close;
 pub mod connection;
 pub mod crypto;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod handshake;
 pub mod ids;
 pub mod limit;

@@ -24,6 +24,8 @@ mod congestion;
 mod error;
 mod event;
 mod frame;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod heartbeat;
 mod incoming;
 mod keys;

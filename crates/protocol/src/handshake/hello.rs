@@ -182,13 +182,16 @@ pub(super) fn put_cookie(hello: &mut [u8], cookie: &[u8; COOKIE_LEN]) {
 }
 
 /// Makes a changed hello pass MAC1 again, as anybody who knows the server's key could.
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(super) fn remake_mac1(datagram: &mut [u8], server: &PublicKey) {
     let Ok(hello) = Hello::decode(datagram) else {
         return;
     };
     let mac1 = Mac1Key::of(server).mac1(hello.head_bytes, hello.body_bytes);
-    datagram[HEAD_LEN..HEAD_LEN + MAC1_LEN].copy_from_slice(&mac1);
+    datagram
+        .get_mut(HEAD_LEN..COOKIE_START)
+        .expect("a hello was read from it")
+        .copy_from_slice(&mac1);
 }
 
 /// Makes and checks MAC1 for one server.

@@ -14,6 +14,8 @@
 
 mod client;
 mod cookie;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod grant;
 mod hello;
 mod permit;
