@@ -19,6 +19,8 @@ mod connection_ids;
 mod connections;
 pub mod directory;
 mod ending;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod gate;
 mod hellos;
 mod house;
