@@ -7,6 +7,10 @@ use crate::capture::cargo_path;
 
 /// Seeds that every change runs.
 const SEEDS: &str = "0..200";
+/// Generated inputs for each parser, and steps of each machine: half a minute on two slow cores.
+const INPUTS: &str = "1000000";
+/// See above.
+const STEPS: &str = "200000";
 
 /// Runs all steps in order and stops at the first that fails.
 pub(crate) fn check(root: &Path) -> Result<(), String> {
@@ -47,7 +51,7 @@ pub(crate) fn check(root: &Path) -> Result<(), String> {
             "portable",
         ],
     )?;
-    for package in ["rejoin-protocol", "rejoin-simulation"] {
+    for package in ["rejoin-protocol", "rejoin-fuzzing", "rejoin-simulation"] {
         let planted = ["--features", "planted-bugs", "--test"];
         let test = if package == "rejoin-protocol" {
             "connection"
@@ -59,6 +63,7 @@ pub(crate) fn check(root: &Path) -> Result<(), String> {
         arguments.push(test);
         cargo(root, &arguments)?;
     }
+    generated(root)?;
     cargo(
         root,
         &[
@@ -71,6 +76,14 @@ pub(crate) fn check(root: &Path) -> Result<(), String> {
             SEEDS,
         ],
     )
+}
+
+/// Inputs that nobody sound would send, from a fresh number that the report names.
+fn generated(root: &Path) -> Result<(), String> {
+    let mut arguments = vec!["run", "--locked", "--release", "--package"];
+    arguments.extend(["rejoin-fuzzing", "--example", "generated", "--"]);
+    arguments.extend(["--inputs", INPUTS, "--steps", STEPS]);
+    cargo(root, &arguments)
 }
 
 fn docs(root: &Path) -> Result<(), String> {
