@@ -6,20 +6,20 @@
 
 use std::net::SocketAddr;
 
+use rejoin_protocol::bucket::Bucket;
 use rejoin_protocol::crypto::PublicKey;
 use rejoin_protocol::handshake::{Cookies, HelloError, Mac1Key, ReceivedHello};
 use rejoin_protocol::{Rng, Timestamp};
 
-use crate::limits::{UNPROVEN_COST, UNPROVEN_SPAN};
+use crate::limits::UNEARNED_RATE;
 
 /// The gate of one shard.
 #[derive(Debug)]
 pub(crate) struct Gate {
     mac1: Mac1Key,
     cookies: Cookies,
-    /// Until when the handshakes of unproven senders have used up their share of the processor
-    /// (the generic cell rate algorithm, ITU-T I.371).
-    busy_until: Timestamp,
+    /// Handshakes of unproven senders.
+    unearned: Bucket,
 }
 
 impl Gate {
@@ -27,7 +27,7 @@ impl Gate {
         Self {
             mac1: Mac1Key::of(server),
             cookies: Cookies::new(rng.bytes()),
-            busy_until: Timestamp::ZERO,
+            unearned: Bucket::default(),
         }
     }
 
@@ -68,12 +68,7 @@ impl Gate {
 
     /// True if there is time for a handshake that nobody has earned; it is then spent.
     pub(crate) fn spend(&mut self, now: Timestamp) -> bool {
-        let start = self.busy_until.max(now);
-        let free = start.since(now) + UNPROVEN_COST <= UNPROVEN_SPAN;
-        if free {
-            self.busy_until = start + UNPROVEN_COST;
-        }
-        free
+        self.unearned.take(UNEARNED_RATE, now).is_ok()
     }
 }
 

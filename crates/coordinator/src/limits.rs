@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use rejoin_protocol::bucket::Rate;
 use rejoin_protocol::limits::{
     INPUT_MAX, PENDING_JOIN_LIFE, RELIABLE_MAX, ROOM_MEMBERS_MAX, SEATS_MAX, SNAPSHOT_RING,
     STREAM_WINDOW,
@@ -68,11 +69,9 @@ pub(crate) const CHALLENGE_INTERVAL: Duration = Duration::from_millis(100);
 /// Joins whose keys no packet has confirmed and whose sender has shown no cookie; with as many, more
 /// hellos are asked for one. About 2 KiB each: all the memory that unproven addresses can hold.
 pub(crate) const UNPROVEN_JOINS_MAX: usize = 64;
-/// Processor time put down for each handshake of an unproven sender: 500 a second, about 6 % of a core
-/// at 124 us each. Beyond them hellos are asked for a cookie.
-pub(crate) const UNPROVEN_COST: Duration = Duration::from_millis(2);
-/// How far ahead that time may be spent: 50 handshakes at once.
-pub(crate) const UNPROVEN_SPAN: Duration = Duration::from_millis(100);
+/// Handshakes of unproven senders: 500 a second are about 6 % of a core at 124 us each, and 50 at once.
+/// Beyond them hellos are asked for a cookie.
+pub(crate) const UNEARNED_RATE: Rate = Rate::per_second(500, 50);
 /// Handshake replies that wait to be sent; more hellos get no answer.
 pub(crate) const REPLIES_MAX: usize = 1_024;
 
