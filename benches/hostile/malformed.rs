@@ -7,16 +7,20 @@ use std::time::{Duration, Instant};
 use rejoin::protocol::Rng;
 use rejoin::protocol::packet::{Header, TruncatedNumber};
 
-use crate::hostile_peer::Peer;
+use crate::hostile_peer::{Identity, Peer};
 use crate::pace::Pace;
 use crate::players::{self, Players};
 use crate::server::{self, Server};
 use crate::{Arguments, claim};
 
-/// Hostile sessions at a time. Each lives until the server closes it for what it said.
+/// Hostile sessions. Whenever the server closes one for what it said, the same player joins again, so
+/// that what their sessions and seats take does not grow.
 const PEERS: usize = 32;
 /// Packets a peer sends before it looks whether it was closed.
 const BURST: u64 = 8;
+/// First bytes of frames.
+const PING: u8 = 0x01;
+const CLOSE: u8 = 0x04;
 
 /// Runs the scenario.
 pub(crate) fn run(arguments: &Arguments) -> bool {
@@ -82,7 +86,7 @@ struct Attack {
     server: SocketAddr,
     key: rejoin::protocol::crypto::PublicKey,
     stranger: UdpSocket,
-    peers: Vec<Peer>,
+    peers: Vec<(Identity, Peer)>,
     sent: u64,
     opened: u64,
     closed: u64,
@@ -107,19 +111,21 @@ impl Attack {
             smallest_request: usize::MAX,
         };
         for _ in 0..PEERS {
-            let peer = attack.peer();
-            attack.peers.push(peer);
+            let mut who = Identity::generate(&mut attack.rng);
+            let mut peer = attack.join(&mut who);
+            peer.take_seat("arena", &mut attack.rng);
+            attack.peers.push((who, peer));
         }
         attack
     }
 
-    fn peer(&mut self) -> Peer {
+    fn join(&mut self, who: &mut Identity) -> Peer {
         self.opened += 1;
         let [a, b] = self.rng.bytes();
         let from = SocketAddr::from(([127, 4, a, b.max(1)], 0));
         let mut peer =
-            Peer::join(self.server, self.key, from, &mut self.rng).expect("a peer joins");
-        peer.take_seat("arena", &mut self.rng);
+            Peer::join_as(who, self.server, self.key, from, &mut self.rng).expect("a peer joins");
+        peer.send(&[PING]);
         peer
     }
 
@@ -160,7 +166,7 @@ impl Attack {
         let index = self.rng.below(PEERS as u64) as usize;
         // Labels of sessions that live, and labels as a guesser would try them.
         let label = if self.rng.chance(0.5) {
-            self.peers[index].label
+            self.peers[index].1.label
         } else {
             let [a, b, c] = self.rng.bytes();
             [0, a, b, c]
@@ -188,21 +194,22 @@ impl Attack {
     fn sealed(&mut self) {
         let index = ((self.sent / BURST) % PEERS as u64) as usize;
         if self.sent.is_multiple_of(BURST) {
-            let peer = &mut self.peers[index];
-            peer.listen();
-            if peer.closed.is_some() {
+            self.peers[index].1.listen();
+            if self.peers[index].1.closed.is_some() {
                 self.closed += 1;
-                self.peers[index] = self.peer();
+                let (mut who, _) = self.peers.swap_remove(index);
+                let peer = self.join(&mut who);
+                self.peers.push((who, peer));
             }
         }
         let frames = self.frames(index);
-        self.peers[index].send(&frames);
+        self.peers[index].1.send(&frames);
     }
 
     /// Frames that were good before a few of their bytes changed.
     fn frames(&mut self, index: usize) -> Vec<u8> {
         let payload: [u8; 24] = self.rng.bytes();
-        let peer = &mut self.peers[index];
+        let peer = &mut self.peers[index].1;
         let mut frames = match self.rng.below(5) {
             0 => peer.input(rejoin::protocol::SeatId(0), &payload),
             1 => peer.control(&rejoin::protocol::message::ClientMessage::List {
@@ -220,8 +227,8 @@ impl Attack {
             frames[at] = self.rng.below(256) as u8;
         }
         // A close frame would end it before the server can judge it.
-        if frames.first() == Some(&0x04) {
-            frames[0] = 0x05;
+        if frames.first() == Some(&CLOSE) {
+            frames[0] = PING;
         }
         frames
     }

@@ -5,7 +5,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use rejoin::protocol::Rng;
-use rejoin::protocol::limits::{FRAGMENT_MAX, HELD_BY_SERVER_MAX};
+use rejoin::protocol::limits::{
+    FRAGMENT_COST, FRAGMENT_MAX, HELD_BY_SERVER_MAX, MESSAGE_COST, ORDERED_STREAMS,
+    WINDOW_CONTROL_TO_SERVER, WINDOW_LATEST_TO_SERVER, WINDOW_ORDERED_TO_SERVER,
+};
 
 use crate::flood::Flood;
 use crate::hostile_peer::Peer;
@@ -55,48 +58,51 @@ fn half_open(arguments: &Arguments) -> bool {
 
 /// Sessions that begin messages and never end them.
 fn fragments(arguments: &Arguments) -> bool {
-    let count = arguments.number("sessions", 4_000);
+    let count = arguments.number("sessions", 5_000);
     let mut rng = Rng::from_number(arguments.number("seed", 1)).fork("fragments");
-    let server = Server::start(&[]);
+    let server = Server::start(&["--limit", &format!("sessions_max={}", count + 16)]);
     let mut peers = Vec::new();
     for number in 0..count {
         let [_, _, _, _, _, a, b, c] = number.to_be_bytes();
         let from = SocketAddr::from(([127, 16 + a, b, c.max(1)], 0));
-        peers.push(Peer::join(server.address, server.key, from, &mut rng).expect("a peer joins"));
-    }
-    for peer in &mut peers {
+        let mut peer =
+            Peer::join(server.address, server.key, from, &mut rng).expect("a peer joins");
+        // A ping confirms the join.
         peer.send(&[0x01]);
+        peers.push(peer);
     }
     std::thread::sleep(Duration::from_secs(1));
     let idle = server.resident();
     let mut pace = Pace::new(10_000);
-    let mut left = Vec::new();
-    for _ in 0..100_u64 {
-        for index in 0..peers.len() {
-            left.push(index);
+    for round in 0..FRAGMENTS {
+        let mut rest = peers.as_mut_slice();
+        while !rest.is_empty() {
+            let due = (pace.due() as usize).min(rest.len());
+            let (now, later) = rest.split_at_mut(due);
+            for peer in now {
+                peer.send(&fragment(round));
+            }
+            rest = later;
         }
     }
-    let mut step = 0_u64;
-    while step < left.len() as u64 {
-        for _ in 0..pace.due().min(left.len() as u64 - step) {
-            let round = step / count;
-            let peer = &mut peers[left[step as usize]];
-            peer.send(&fragment(round));
-            step += 1;
-        }
-    }
+    std::thread::sleep(Duration::from_secs(1));
     for peer in &mut peers {
         peer.listen();
     }
     let closed = peers.iter().filter(|peer| peer.closed.is_some()).count();
     let held = server.resident().saturating_sub(idle);
     let formula = count * HELD_BY_SERVER_MAX as u64;
-    let good = claim(
+    let mut good = claim(
+        closed == 0,
+        format_args!("{count} sessions sent {FRAGMENTS} fragments each, {closed} were closed"),
+    );
+    good &= claim(
         held <= formula,
         format_args!(
-            "{count} sessions ({closed} closed) hold {:.1} MiB of unfinished messages, at most {:.1} MiB by the formula; \
+            "they hold {:.1} MiB of unfinished messages for {:.1} MiB sent, at most {:.1} MiB by the formula; \
              idle they took {:.1} KiB each",
             mib(held),
+            mib(count * FRAGMENTS * FRAGMENT_MAX as u64),
             mib(formula),
             idle as f64 / count as f64 / 1024.0
         ),
@@ -104,13 +110,31 @@ fn fragments(arguments: &Arguments) -> bool {
     good & server.stop()
 }
 
-/// Fragment `round` of a peer's messages: each is the first of two, of another message.
+/// First fragments of two that fit a window of so many bytes.
+const fn fit(window: usize) -> u64 {
+    (window / (MESSAGE_COST + FRAGMENT_COST + FRAGMENT_MAX)) as u64
+}
+
+const CONTROL: u64 = fit(WINDOW_CONTROL_TO_SERVER);
+const ORDERED: u64 = fit(WINDOW_ORDERED_TO_SERVER);
+const LATEST: u64 = fit(WINDOW_LATEST_TO_SERVER);
+const STREAMS: u64 = ORDERED_STREAMS as u64;
+/// All that one session may send without being closed: every window full, and twice as much on the latest
+/// lane, where the oldest gives way.
+const FRAGMENTS: u64 = CONTROL + STREAMS * ORDERED + 2 * LATEST;
+
+/// Fragment `round` of a peer's messages: each is the first of two, of another message. Message 0 of a
+/// stream never comes.
 fn fragment(round: u64) -> Vec<u8> {
-    let mut frame = match round % 2 {
-        // Ordered, message `round / 2 + 1`: message 0 never comes.
-        0 => vec![0x16, (round / 2 + 1) as u8 & 0x3f, 0, 2],
-        // Latest, a key of its own.
-        _ => vec![0x32, (round / 2) as u8 & 0x1f, 0x02, 0],
+    let mut frame = if round < CONTROL {
+        vec![0x12, 1 + round as u8, 0, 2]
+    } else if let Some(latest) = round.checked_sub(CONTROL + STREAMS * ORDERED) {
+        // A key of its own; index 0 and count 2; no way back.
+        vec![0x32, latest as u8, 0x02, 0]
+    } else {
+        let round = round - CONTROL;
+        let kind = 0x16 + 4 * (round % STREAMS) as u8;
+        vec![kind, 1 + (round / STREAMS) as u8, 0, 2]
     };
     frame.resize(frame.len() + FRAGMENT_MAX, 7);
     frame

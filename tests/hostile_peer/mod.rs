@@ -40,14 +40,43 @@ pub(crate) struct Peer {
     pub(crate) heard: u64,
 }
 
+/// Who a peer says it is. One that joins again comes back to its session.
+pub(crate) struct Identity {
+    keys: StaticKeys,
+    name: String,
+    joins: u64,
+}
+
+impl Identity {
+    pub(crate) fn generate(rng: &mut Rng) -> Self {
+        Self {
+            keys: StaticKeys::generate(rng),
+            name: format!("peer {}", rng.below(u64::MAX)),
+            joins: 0,
+        }
+    }
+}
+
 impl Peer {
-    /// Joins from `from`, within five seconds.
+    /// Joins as nobody known from `from`, within five seconds.
     pub(crate) fn join(
         server: SocketAddr,
         key: PublicKey,
         from: SocketAddr,
         rng: &mut Rng,
     ) -> Option<Self> {
+        Self::join_as(&mut Identity::generate(rng), server, key, from, rng)
+    }
+
+    /// Joins from `from`, within five seconds.
+    pub(crate) fn join_as(
+        who: &mut Identity,
+        server: SocketAddr,
+        key: PublicKey,
+        from: SocketAddr,
+        rng: &mut Rng,
+    ) -> Option<Self> {
+        who.joins += 1;
         let socket = UdpSocket::bind(from).expect("a loopback address can be bound");
         socket.connect(server).expect("and connected");
         socket
@@ -55,11 +84,11 @@ impl Peer {
             .expect("with a patience");
         let options = HandshakeOptions {
             server: key,
-            identity: StaticKeys::generate(rng),
-            permit: Permit::dev(format!("peer {}", rng.below(u64::MAX))),
+            identity: who.keys.clone(),
+            permit: Permit::dev(who.name.clone()),
             suites: Suite::ALL.to_vec(),
             receive_id: None,
-            moment: 1,
+            moment: who.joins,
         };
         let mut handshake = ClientHandshake::new(&options, rng).expect("the options are good");
         let end = Instant::now() + Duration::from_secs(5);
