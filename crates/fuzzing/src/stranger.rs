@@ -177,7 +177,7 @@ fn request(script: &mut Script<'_>) -> ClientMessage {
         members_max: script.pick(&[0, 1, 2, u16::MAX]),
         metadata: [fact.clone()].into(),
         options: script.bytes().to_vec(),
-        private: script.byte() % 4 == 0,
+        private: script.byte().is_multiple_of(4),
     };
     let filters = vec![Filter {
         key: fact.0,
