@@ -4,7 +4,7 @@
 //! sent one small challenge, and everything else goes on to the path in use until the client answers.
 //! So nobody can turn a server on others by relaying packets, or by writing their address on its own.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use rejoin_protocol::Timestamp;
 use tracing::debug;
@@ -13,6 +13,16 @@ use crate::connections::{Candidate, Stage};
 use crate::house::House;
 use crate::keys::Slot;
 use crate::limits::CHALLENGE_INTERVAL;
+
+/// True if a datagram can have come from there and an answer can go back to one host. Groups, everyone,
+/// nobody and port zero are what a liar writes.
+pub(crate) fn is_answerable(from: SocketAddr) -> bool {
+    let ip = from.ip().to_canonical();
+    from.port() != 0
+        && !ip.is_unspecified()
+        && !ip.is_multicast()
+        && ip != IpAddr::V4(Ipv4Addr::BROADCAST)
+}
 
 impl House {
     /// The newest packet of an active connection came from an address that is not its path.

@@ -19,6 +19,7 @@ use crate::invariants;
 use crate::keys::{RoomKey, Slot};
 use crate::limits::REPLIES_MAX;
 use crate::lobby::Lobby;
+use crate::paths::is_answerable;
 use crate::rooms::entry::Entry;
 use crate::rooms::queue::Origin;
 use crate::schedule::Due;
@@ -90,7 +91,9 @@ impl<S: Store, D: Directory> Shard<S, D> {
     pub fn handle_datagram(&mut self, from: SocketAddr, datagram: &mut [u8], now: Timestamp) {
         self.clock = self.clock.max(now);
         self.house.stats.received += 1;
-        if handshake::is_hello(datagram) {
+        if !is_answerable(from) {
+            self.house.stats.dropped += 1;
+        } else if handshake::is_hello(datagram) {
             self.handle_hello(from, datagram, now);
         } else if !self.house.handle_packet(from, datagram, now) {
             self.house.stats.dropped += 1;

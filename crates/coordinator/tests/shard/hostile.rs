@@ -391,6 +391,34 @@ fn a_session_moves_only_once_its_client_has_answered_from_the_new_address() {
 }
 
 #[test]
+fn nothing_is_sent_to_an_address_that_is_no_single_host() {
+    let places = [
+        "224.0.0.1:9",
+        "255.255.255.255:9",
+        "0.0.0.0:9",
+        "127.0.0.9:0",
+        "[ff02::1]:9",
+        "[::]:9",
+        "[::ffff:224.0.0.1]:9",
+    ];
+    let mut raw = Raw::join();
+    raw.create();
+    raw.connection.set_heartbeat(Duration::from_millis(100));
+    raw.run();
+    for place in places {
+        let place: SocketAddr = place.parse().unwrap();
+        let mut hello = handshake().hello().to_vec();
+        raw.shard.handle_datagram(place, &mut hello, raw.now);
+        raw.now += Duration::from_millis(600);
+        raw.speak(place);
+        let sent = raw.sent();
+        assert!(sent.iter().all(|(to, _)| *to != place), "{place}: {sent:?}");
+    }
+    let stats = raw.shard.stats();
+    assert!(stats.dropped >= 2 * 7, "{stats:?}");
+}
+
+#[test]
 fn a_relay_that_never_answers_makes_the_shard_send_it_little() {
     let mut raw = Raw::join();
     raw.create();
