@@ -1,5 +1,6 @@
 //! Checks of this repository: `cargo xtask check` is what a change must pass.
 
+mod attacks;
 mod capture;
 mod circles;
 mod dependencies;
@@ -16,7 +17,7 @@ use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo xtask check | tidy | examples | two-machines
   check         format, clippy, docs, tidy, portable builds, tests, planted bugs, seeds, all below
-  tidy          only: file sizes, words, module circles, layers, dependencies
+  tidy          only: file sizes, words, module circles, layers, dependencies, the list of attacks
   examples      only: the programs of docs/permits.md mint, and a server takes their permits
   two-machines  only: the README's way to open a server to strangers, between two network
                 namespaces (Linux, root)";
@@ -50,6 +51,7 @@ fn tidy(root: &Path) -> Result<(), String> {
     complaints.extend(circles::check(root)?);
     complaints.extend(layers::check(root)?);
     complaints.extend(dependencies::check(root)?);
+    complaints.extend(attacks::check(root)?);
     if complaints.is_empty() {
         say("tidy: nothing to complain about");
         return Ok(());
