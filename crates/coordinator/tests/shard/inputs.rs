@@ -201,6 +201,29 @@ fn a_member_who_is_told_too_much_at_once_is_closed_and_keeps_the_seat() {
 }
 
 #[test]
+fn a_member_who_talks_and_never_acknowledges_is_closed_and_keeps_the_seat() {
+    let mut world = World::new();
+    let (ana, ben) = (world.player("ana"), world.player("ben"));
+    let room = world.create(ana, "yard", 1);
+    let seat = world.join(ben, room.room).seat;
+    // Ben is heard and hears nothing.
+    world.players[ben].deaf = true;
+    for _ in 0..90 {
+        for number in 0..50 {
+            world.act(ana, room.seat, Act::Say(number));
+        }
+        world.act(ben, seat, Act::Add(1));
+        world.run(Duration::from_millis(40));
+    }
+    world.run(Duration::from_millis(200));
+    assert_eq!(told(&world, ana).len(), 4_500, "nobody else is held up");
+    let board = world.view(ana, room.seat).unwrap();
+    assert!(board.totals.len() == 1, "ben was heard");
+    let newest = board.seats.last().map(|(_, change)| *change);
+    assert_eq!(newest, Some(SeatChange::Detached), "the seat is held");
+}
+
+#[test]
 fn a_crowd_that_floods_its_room_at_once_loses_nobody_and_nothing() {
     let mut world = World::new();
     let players: Vec<_> = (0..17)
