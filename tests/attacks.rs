@@ -41,7 +41,19 @@ struct Stage {
 
 impl Stage {
     async fn set() -> Self {
-        let arguments = ["serve", "--bind", "127.0.0.1:0", "--print-address"];
+        Self::logging("warn").await
+    }
+
+    /// With a server that logs at a level.
+    async fn logging(level: &str) -> Self {
+        let arguments = [
+            "--log",
+            level,
+            "serve",
+            "--bind",
+            "127.0.0.1:0",
+            "--print-address",
+        ];
         let program = Path::new(env!("CARGO_BIN_EXE_rejoin"));
         let mut server = Process::of(program, &[], &arguments);
         let line = server.line();
@@ -99,7 +111,14 @@ impl Stage {
     }
 
     /// The player leaves, and the server ends without a word of complaint.
-    async fn clear(mut self) {
+    async fn clear(self) {
+        let logged = self.end().await;
+        #[cfg(unix)]
+        assert_eq!(logged, "");
+    }
+
+    /// The player leaves, and the server ends well. What it logged, where it can be asked to end.
+    async fn end(mut self) -> String {
         self.plays_on().await;
         self.player.disconnect().await;
         #[cfg(unix)]
@@ -107,8 +126,10 @@ impl Stage {
             signal::signal(self.server.id(), "TERM");
             let ended = self.server.end();
             assert_eq!(ended.code, Some(0), "{ended:?}");
-            assert_eq!(ended.stderr, "");
+            ended.stderr
         }
+        #[cfg(not(unix))]
+        String::new()
     }
 }
 
@@ -289,6 +310,36 @@ fn messages_that_are_bombs_end_their_sender_alone() {
         }
         stage.plays_on().await;
         stage.clear().await;
+    });
+}
+
+#[test]
+fn no_text_of_a_peer_begins_a_line_of_the_log_or_acts_on_a_terminal() {
+    within_patience(async {
+        let stage = Stage::logging("debug").await;
+        let text = "x\n2026 ERROR forged \"y\"\r\u{1b}[2J";
+        let mut asked = stage.peer(50);
+        let request = ClientMessage::Create {
+            call: 2,
+            request: RequestId([2; 16]),
+            kind: text.to_owned(),
+            settings: RoomSettings::default(),
+        };
+        let frame = asked.control(&request);
+        asked.send(&frame);
+        // A message by that name, with nothing in it.
+        let mut unheard = stage.peer(51);
+        let head = [0x10, 1, 0x81, 0xa0 | u8::try_from(text.len()).unwrap()];
+        unheard.send(&[&head, text.as_bytes(), &[0x80]].concat());
+        closed(&mut unheard).await;
+        let logged = stage.end().await;
+        if cfg!(unix) {
+            assert!(logged.contains("forged"), "{logged}");
+        }
+        for line in logged.lines() {
+            assert!(line.starts_with("20") && line.contains("Z "), "{line:?}");
+            assert!(!line.contains(['\u{1b}', '\r']), "{line:?}");
+        }
     });
 }
 

@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use rejoin_protocol::crypto::PublicKey;
 use rejoin_protocol::handshake::{HelloError, OpenHello, Welcome};
 use rejoin_protocol::limits::{JOIN_TIMEOUT, PENDING_JOIN_LIFE};
+use rejoin_protocol::text::Quoted;
 use rejoin_protocol::{Connection, Incarnation, Refusal, RefusalCode, Rng, Timestamp};
 use tracing::debug;
 
@@ -115,7 +116,7 @@ fn renew(house: &mut House, slot: Slot, now: Timestamp) {
 }
 
 fn refused(house: &mut House, why: &str) -> Option<Vec<u8>> {
-    debug!(why, "hello gets no answer");
+    debug!(why = %Quoted(why), "hello gets no answer");
     house.stats.hellos_refused += 1;
     None
 }
@@ -152,7 +153,7 @@ fn answer(
             house.hellos.remember(name, slot, reply.clone());
         }
         Err(refusal) => {
-            debug!(%refusal, %from, "join is refused");
+            debug!(refusal = %Quoted(&refusal), %from, "join is refused");
             house.stats.hellos_refused += 1;
             hello.refuse(&refusal, &mut reply);
         }

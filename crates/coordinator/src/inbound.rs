@@ -11,6 +11,7 @@ use rejoin_protocol::messagepack::{self, Bounds};
 use rejoin_protocol::packet;
 use rejoin_protocol::planted::{self, Bug};
 use rejoin_protocol::room_message::RoomMessage;
+use rejoin_protocol::text::Quoted;
 use rejoin_protocol::{CloseReason, ConnectionEvent, Limit, PlayerId, SeatId, Timestamp};
 use tracing::{debug, trace};
 
@@ -121,7 +122,7 @@ impl House {
         let message = match messagepack::decode::<ClientMessage>(message, Bounds::CONTROL) {
             Ok(message) => message,
             Err(problem) => {
-                debug!(slot = ?source.slot, %problem, "unreadable request");
+                debug!(slot = ?source.slot, problem = %Quoted(problem), "unreadable request");
                 return self.close(source.slot, VIOLATION, now);
             }
         };

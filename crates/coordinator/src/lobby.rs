@@ -11,6 +11,7 @@ use rejoin_protocol::message::{
     Answer, CallId, ClientMessage, Filter, RoomCloseReason, RoomSettings, SeatChange,
 };
 use rejoin_protocol::planted::{self, Bug};
+use rejoin_protocol::text::Quoted;
 use rejoin_protocol::{Refusal, RefusalCode, Rng, RoomCode, RoomId, SeatId, Timestamp};
 use rejoin_room::{Kind, Kinds, RoomSpec};
 use tracing::debug;
@@ -115,7 +116,7 @@ impl<D: Directory> Lobby<'_, D> {
             _ => return,
         };
         if let Err(refusal) = done {
-            debug!(?session, %refusal, "request is refused");
+            debug!(?session, refusal = %Quoted(&refusal), "request is refused");
             self.house.reply(session, call, Err(refusal));
         }
     }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use rejoin_protocol::connection::{OrderedStream, SendError, Tag};
 use rejoin_protocol::message::ServerMessage;
+use rejoin_protocol::text::Quoted;
 use rejoin_protocol::{CloseReason, Limit, SeatId, messagepack};
 use tracing::{debug, error};
 
@@ -65,7 +66,7 @@ impl Connections {
                 self.doom(slot, CloseReason::InternalError);
             }
             Err(problem) => {
-                debug!(?slot, %problem, "message could not be queued");
+                debug!(?slot, problem = %Quoted(problem), "message could not be queued");
                 self.doom(slot, CloseReason::Overloaded);
             }
         }
