@@ -31,9 +31,11 @@ pub(crate) fn run(arguments: &Arguments) -> bool {
     let server = Server::start(&[]);
     let mut flood = Flood::new(&server, seed);
 
-    let warm = Duration::from_secs(10);
+    let warm = Duration::from_secs(20);
     let players = Players::start(&server, bots, warm + Duration::from_secs(2), seed);
+    let joins = Joins::start(&server);
     flood.send(rate, warm);
+    joins.stop();
     let quiet = players.report();
     players::tell("warming", &quiet);
     let before = server.resident();
@@ -41,7 +43,11 @@ pub(crate) fn run(arguments: &Arguments) -> bool {
     let players = Players::start(&server, bots, span + Duration::from_secs(2), seed);
     let joins = Joins::start(&server);
     let cpu = server.cpu();
-    let sent = flood.send(rate, span);
+    let mut sent = 0;
+    for _ in 0..6 {
+        sent += flood.send(rate, span / 6);
+        println!("resident {:.2} MiB", server::mib(server.resident()));
+    }
     let cpu = (server.cpu() - cpu) / span.as_secs_f64();
     let joins = joins.stop();
     let report = players.report();

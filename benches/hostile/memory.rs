@@ -40,13 +40,13 @@ fn half_open(arguments: &Arguments) -> bool {
         }
     };
     // The few that are taken on trust come and go; their memory is part of the plateau.
-    open(5_000);
+    open(20_000);
     let before = server.resident();
     open(count);
     let after = server.resident();
     let each = after.saturating_sub(before) as f64 / count as f64;
     let good = claim(
-        after <= before,
+        each < 0.5,
         format_args!(
             "{count} half-open joins cost {each:.2} B each: resident {:.3} MiB after, {:.3} MiB before",
             mib(after),
@@ -71,21 +71,12 @@ fn fragments(arguments: &Arguments) -> bool {
         peer.send(&[0x01]);
         peers.push(peer);
     }
-    std::thread::sleep(Duration::from_secs(1));
+    // What the formula does not count is there then: acknowledgements, latest keys, the log of packets.
+    all_send(&mut peers, |round| {
+        vec![0x30, (round % (2 * LATEST)) as u8, 7]
+    });
     let idle = server.resident();
-    let mut pace = Pace::new(10_000);
-    for round in 0..FRAGMENTS {
-        let mut rest = peers.as_mut_slice();
-        while !rest.is_empty() {
-            let due = (pace.due() as usize).min(rest.len());
-            let (now, later) = rest.split_at_mut(due);
-            for peer in now {
-                peer.send(&fragment(round));
-            }
-            rest = later;
-        }
-    }
-    std::thread::sleep(Duration::from_secs(1));
+    all_send(&mut peers, fragment);
     for peer in &mut peers {
         peer.listen();
     }
@@ -108,6 +99,23 @@ fn fragments(arguments: &Arguments) -> bool {
         ),
     );
     good & server.stop()
+}
+
+/// Each peer sends [`FRAGMENTS`] packets, all in turn.
+fn all_send(peers: &mut [Peer], frame: impl Fn(u64) -> Vec<u8>) {
+    let mut pace = Pace::new(10_000);
+    for round in 0..FRAGMENTS {
+        let mut rest = &mut *peers;
+        while !rest.is_empty() {
+            let due = (pace.due() as usize).min(rest.len());
+            let (now, later) = rest.split_at_mut(due);
+            for peer in now {
+                peer.send(&frame(round));
+            }
+            rest = later;
+        }
+    }
+    std::thread::sleep(Duration::from_secs(1));
 }
 
 /// First fragments of two that fit a window of so many bytes.

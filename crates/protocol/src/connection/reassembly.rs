@@ -20,7 +20,8 @@ impl Reassembly {
     pub(crate) fn new(count: u8) -> Self {
         Self {
             count,
-            parts: Vec::new(),
+            // One by itself would get room for four.
+            parts: Vec::with_capacity(1),
             cost: MESSAGE_COST,
         }
     }
