@@ -15,6 +15,7 @@ use rejoin_protocol::text::Quoted;
 use rejoin_protocol::{Connection, Incarnation, Refusal, RefusalCode, Rng, Timestamp};
 use tracing::debug;
 
+use crate::answers::Answer;
 use crate::auth::{OpenPermit, Proof};
 use crate::connections::{PendingJoin, Stage};
 use crate::hellos::{Hello, Judgement};
@@ -29,15 +30,15 @@ pub(crate) fn handle_hello(
     (from, datagram): (SocketAddr, &[u8]),
     rng: &mut Rng,
     now: Timestamp,
-) -> Option<Vec<u8>> {
-    let reply = take(house, (from, datagram), rng, now);
+) -> Option<Answer> {
+    let answer = take(house, (from, datagram), rng, now);
     debug_assert!(
-        reply
+        answer
             .as_ref()
-            .is_none_or(|reply| reply.len() <= datagram.len()),
-        "a reply is never larger than its hello"
+            .is_none_or(|answer| answer.bytes().len() <= datagram.len()),
+        "an answer is never larger than its hello"
     );
-    reply
+    answer
 }
 
 fn take(
@@ -45,20 +46,23 @@ fn take(
     (from, datagram): (SocketAddr, &[u8]),
     rng: &mut Rng,
     now: Timestamp,
-) -> Option<Vec<u8>> {
+) -> Option<Answer> {
     let hello = match house.gate.read(datagram) {
         Ok(hello) => hello,
         Err(HelloError::Version { answer, .. }) => {
             house.stats.hellos_refused += 1;
-            return Some(answer);
+            return Some(Answer::Demand(answer));
         }
         Err(problem) => return refused(house, &problem.to_string()),
     };
     let proven = house.gate.is_proven(from, &hello, now);
     let unproven = house.connections.pending().unproven;
     if !proven && (unproven >= UNPROVEN_JOINS_MAX || !house.gate.spend(now)) {
+        if house.stopping || house.answers.has_demands_enough() {
+            return refused(house, "no time for a cookie");
+        }
         house.stats.cookies_asked += 1;
-        return Some(house.gate.ask(from, &hello, now));
+        return Some(Answer::Demand(house.gate.ask(from, &hello, now)));
     }
     let permit = match hello.permit() {
         Ok(permit) => house.config.auth.open(permit),
@@ -86,11 +90,11 @@ fn judge(
     applicant: Applicant,
     (hello, permit): (OpenHello, Result<OpenPermit, Refusal>),
     now: Timestamp,
-) -> Option<Vec<u8>> {
+) -> Option<Answer> {
     match house.hellos.judge(&hello) {
         Judgement::Repeated { reply, slot } => {
             renew(house, slot, now);
-            Some(reply)
+            Some(Answer::Reply(reply))
         }
         Judgement::Stale => refused(house, "an older hello"),
         Judgement::New { replaces } => {
@@ -115,7 +119,7 @@ fn renew(house: &mut House, slot: Slot, now: Timestamp) {
     }
 }
 
-fn refused(house: &mut House, why: &str) -> Option<Vec<u8>> {
+fn refused(house: &mut House, why: &str) -> Option<Answer> {
     debug!(why = %Quoted(why), "hello gets no answer");
     house.stats.hellos_refused += 1;
     None
@@ -126,7 +130,7 @@ fn answer(
     applicant: Applicant,
     (hello, permit): (OpenHello, Result<OpenPermit, Refusal>),
     now: Timestamp,
-) -> Option<Vec<u8>> {
+) -> Option<Answer> {
     let name = Hello::of(&hello);
     let from = applicant.from;
     let mut reply = Vec::new();
@@ -158,7 +162,7 @@ fn answer(
             hello.refuse(&refusal, &mut reply);
         }
     }
-    Some(reply)
+    Some(Answer::Reply(reply))
 }
 
 /// What the join will do, or why it may not.
@@ -234,7 +238,7 @@ mod tests {
         handshake.hello().to_vec()
     }
 
-    fn take(house: &mut House, hello: &[u8], now: Timestamp) -> Option<Vec<u8>> {
+    fn take(house: &mut House, hello: &[u8], now: Timestamp) -> Option<Answer> {
         let from = SocketAddr::from(([127, 0, 0, 1], 9));
         handle_hello(house, (from, hello), &mut Rng::from_number(3), now)
     }

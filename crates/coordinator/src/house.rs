@@ -10,6 +10,7 @@ use rejoin_protocol::message::{Answer, CallId, ClientMessage, ServerMessage};
 use rejoin_protocol::{CloseReason, Refusal, RefusalCode, Rng, Timestamp};
 
 use crate::addresses::Addresses;
+use crate::answers::Answers;
 use crate::auth::Auth;
 use crate::config::Config;
 use crate::connections::{Connections, Stage};
@@ -29,6 +30,7 @@ pub(crate) struct House {
     pub(crate) gate: Gate,
     pub(crate) addresses: Addresses,
     pub(crate) hellos: Hellos,
+    pub(crate) answers: Answers,
     pub(crate) connections: Connections,
     pub(crate) sessions: Sessions,
     pub(crate) rooms: Rooms,
@@ -58,6 +60,7 @@ impl House {
                 matches!(config.auth, Auth::Dev),
             ),
             hellos: Hellos::new(seen),
+            answers: Answers::default(),
             connections: Connections::new(config.shard, rng),
             sessions: Sessions::new(),
             rooms: Rooms::new(),

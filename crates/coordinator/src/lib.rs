@@ -12,6 +12,7 @@
 
 mod addresses;
 mod admission;
+mod answers;
 mod auth;
 pub mod budgets;
 pub mod config;

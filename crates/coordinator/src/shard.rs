@@ -1,6 +1,5 @@
 //! One shard: a thread's sessions and rooms, and the turn that moves them.
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use rejoin_protocol::message::RoomCloseReason;
@@ -17,7 +16,6 @@ use crate::directory::Directory;
 use crate::house::House;
 use crate::invariants;
 use crate::keys::{RoomKey, Slot};
-use crate::limits::REPLIES_MAX;
 use crate::lobby::Lobby;
 use crate::paths::is_answerable;
 use crate::rooms::entry::Entry;
@@ -33,8 +31,6 @@ pub struct Shard<S, D> {
     kinds: Kinds,
     store: S,
     directory: D,
-    /// Answers to hellos, which need no room.
-    replies: VecDeque<(SocketAddr, Vec<u8>)>,
     chance: Chance,
     life: Life,
     /// The newest moment told.
@@ -76,7 +72,6 @@ impl<S: Store, D: Directory> Shard<S, D> {
             kinds,
             store,
             directory,
-            replies: VecDeque::new(),
             chance: Chance {
                 handshakes: rng.fork("handshakes"),
                 rooms: rng.fork("rooms"),
@@ -103,6 +98,7 @@ impl<S: Store, D: Directory> Shard<S, D> {
     /// The rest of the turn: due ticks and timers, journal, apply, encode, release.
     pub fn turn(&mut self, now: Timestamp) {
         self.clock = self.clock.max(now);
+        self.house.answers.on_turn();
         self.collect_requests(now);
         self.collect_due(now);
         let active = self.house.rooms.take_active();
@@ -125,8 +121,8 @@ impl<S: Store, D: Directory> Shard<S, D> {
 
     /// Appends the next datagram to `out` and tells where it goes.
     pub fn poll_transmit(&mut self, out: &mut Vec<u8>, now: Timestamp) -> Option<SocketAddr> {
-        if let Some((to, reply)) = self.replies.pop_front() {
-            out.extend_from_slice(&reply);
+        if let Some((to, answer)) = self.house.answers.pop() {
+            out.extend_from_slice(&answer);
             self.house.stats.sent += 1;
             return Some(to);
         }
@@ -154,7 +150,7 @@ impl<S: Store, D: Directory> Shard<S, D> {
     pub fn poll_timeout(&self) -> Option<Timestamp> {
         let waiting = self.house.rooms.is_active()
             || !self.house.requests.is_empty()
-            || !self.replies.is_empty()
+            || !self.house.answers.is_empty()
             || self.house.connections.first_ready().is_some()
             || matches!(self.life, Life::Stopping(_));
         if waiting {
@@ -183,7 +179,9 @@ impl<S: Store, D: Directory> Shard<S, D> {
     /// True once nothing is left to send after [`Shard::stop`].
     #[must_use]
     pub fn is_stopped(&self) -> bool {
-        self.life == Life::Stopped && self.house.connections.len() == 0 && self.replies.is_empty()
+        self.life == Life::Stopped
+            && self.house.connections.len() == 0
+            && self.house.answers.is_empty()
     }
 
     /// Counters.
@@ -206,13 +204,17 @@ impl<S: Store, D: Directory> Shard<S, D> {
     }
 
     fn handle_hello(&mut self, from: SocketAddr, datagram: &[u8], now: Timestamp) {
-        if self.replies.len() >= REPLIES_MAX {
+        let answers = &self.house.answers;
+        let no_place = answers.has_demands_enough() && !handshake::carries_cookie(datagram);
+        if answers.is_full() || no_place {
             self.house.stats.hellos_refused += 1;
             return;
         }
         let rng = &mut self.chance.handshakes;
-        let reply = admission::handle_hello(&mut self.house, (from, datagram), rng, now);
-        self.replies.extend(reply.map(|reply| (from, reply)));
+        let answer = admission::handle_hello(&mut self.house, (from, datagram), rng, now);
+        if let Some(answer) = answer {
+            self.house.answers.push(from, answer);
+        }
     }
 
     fn collect_requests(&mut self, now: Timestamp) {

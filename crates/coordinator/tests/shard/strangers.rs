@@ -57,6 +57,7 @@ fn answer(
 ) -> Option<Vec<u8>> {
     server.handle_datagram(from, &mut datagram.to_vec(), now);
     server.check_invariants();
+    server.turn(now);
     let mut reply = Vec::new();
     let to = server.poll_transmit(&mut reply, now)?;
     assert_eq!(to, from);
@@ -102,6 +103,68 @@ fn a_flood_of_good_hellos_from_spoofed_addresses_holds_no_more_memory_than_its_f
     assert_eq!(server.stats().cookies_asked, 2_000 - 64);
     server.turn(Timestamp::from_millis(20_000));
     assert_eq!(server.stats().joins_pending, 0);
+}
+
+#[test]
+fn a_turn_answers_a_few_of_a_flood_and_first_those_who_have_proven_themselves() {
+    let mut server = server(Auth::Dev);
+    let now = Timestamp::from_millis(5);
+    let (_, mallory) = stranger(0);
+    for number in 1..=10_000_u16 {
+        let from = SocketAddr::from(([127, 1, 1, 1], number));
+        server.handle_datagram(from, &mut mallory.hello().to_vec(), now);
+    }
+    assert_eq!(server.stats().cookies_asked, 4_096, "more have no place");
+    // 50 handshakes on trust, then demands.
+    server.turn(now);
+    assert_eq!(sent(&mut server, now), (50, 128));
+    assert_eq!(sent(&mut server, now), (0, 0));
+    assert_eq!(
+        server.poll_timeout(),
+        Some(now),
+        "the rest waits for a turn"
+    );
+
+    // There is a place again, so ana is asked, comes back at once and is answered before others.
+    let (from, mut ana) = stranger(1);
+    server.handle_datagram(from, &mut ana.hello().to_vec(), now);
+    let mut turns = 0;
+    let demand = loop {
+        server.turn(now);
+        turns += 1;
+        let mut all = std::iter::from_fn(|| sent_to(&mut server, now));
+        if let Some((_, demand)) = all.find(|(to, _)| *to == from) {
+            break demand;
+        }
+    };
+    assert_eq!(turns, 32);
+    assert_eq!(
+        ana.handle_reply(&demand).unwrap_err(),
+        HandshakeError::Cookie
+    );
+    for number in 1..=10_000_u16 {
+        let from = SocketAddr::from(([127, 1, 1, 1], number));
+        server.handle_datagram(from, &mut mallory.hello().to_vec(), now);
+    }
+    server.handle_datagram(from, &mut ana.hello().to_vec(), now);
+    server.turn(now);
+    let (to, reply) = sent_to(&mut server, now).unwrap();
+    assert_eq!(to, from);
+    assert!(ana.handle_reply(&reply).is_ok());
+}
+
+/// The next datagram of this turn.
+fn sent_to(server: &mut Server, now: Timestamp) -> Option<(SocketAddr, Vec<u8>)> {
+    let mut datagram = Vec::new();
+    let to = server.poll_transmit(&mut datagram, now)?;
+    Some((to, datagram))
+}
+
+/// Replies and demands of this turn.
+fn sent(server: &mut Server, now: Timestamp) -> (usize, usize) {
+    let all: Vec<_> = std::iter::from_fn(|| sent_to(server, now)).collect();
+    let demands = all.iter().filter(|(_, bytes)| bytes.len() == 33).count();
+    (all.len() - demands, demands)
 }
 
 #[test]
@@ -151,6 +214,8 @@ fn a_replayed_hello_makes_one_session_and_after_it_no_reply() {
     let established = ana.handle_reply(&reply).unwrap();
     confirm(&mut server, from, established.setup, now);
     let later = now + Duration::from_secs(1);
+    server.turn(later);
+    while sent_to(&mut server, later).is_some() {}
     for replayer in [from, elsewhere] {
         assert_eq!(answer(&mut server, replayer, &hello, later), None);
     }

@@ -153,6 +153,13 @@ impl<'a> Body<'a> {
     }
 }
 
+/// True if a hello comes with some cookie, good or not: what a server out of time looks at first.
+#[must_use]
+pub fn carries_cookie(datagram: &[u8]) -> bool {
+    let cookie = datagram.get(COOKIE_START..BODY_START);
+    cookie.is_some_and(|cookie| cookie != [0; COOKIE_LEN])
+}
+
 /// What Noise authenticates beside its own messages.
 pub(super) fn prologue(head: &[u8; HEAD_LEN], permit: &[u8]) -> Vec<u8> {
     [LABEL, head, permit].concat()
@@ -263,6 +270,18 @@ mod tests {
             let accepted = Hello::decode(&changed).is_ok_and(passes);
             assert_eq!(accepted, (24..40).contains(&index), "byte {index}");
         }
+    }
+
+    #[test]
+    fn a_cookie_is_seen_at_a_glance() {
+        let mut bytes = sample(&Head::of_this_build(None));
+        assert!(!carries_cookie(&bytes));
+        put_cookie(
+            &mut bytes,
+            &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1],
+        );
+        assert!(carries_cookie(&bytes));
+        assert!(!carries_cookie(&bytes[..BODY_START - 1]), "cut short");
     }
 
     #[test]
