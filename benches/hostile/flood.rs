@@ -31,27 +31,22 @@ pub(crate) fn run(arguments: &Arguments) -> bool {
     let server = Server::start(&[]);
     let mut flood = Flood::new(&server, seed);
 
+    // All of it goes on from the beginning, so that what is compared is the same server at work.
     let warm = Duration::from_secs(20);
-    let players = Players::start(&server, bots, warm + Duration::from_secs(2), seed);
+    let players = Players::start(&server, bots, warm + span + Duration::from_secs(2), seed);
     let joins = Joins::start(&server);
     flood.send(rate, warm);
-    joins.stop();
-    let quiet = players.report();
-    players::tell("warming", &quiet);
     let before = server.resident();
-
-    let players = Players::start(&server, bots, span + Duration::from_secs(2), seed);
-    let joins = Joins::start(&server);
     let cpu = server.cpu();
     let mut sent = 0;
     for _ in 0..6 {
         sent += flood.send(rate, span / 6);
         println!("resident {:.2} MiB", server::mib(server.resident()));
     }
+    let after = server.resident();
     let cpu = (server.cpu() - cpu) / span.as_secs_f64();
     let joins = joins.stop();
     let report = players.report();
-    let after = server.resident();
     players::tell("under flood", &report);
 
     let served = 1.0 - report.traffic.lost_up as f64 / report.traffic.datagrams_up as f64;
