@@ -1,6 +1,6 @@
-//! Answers to hellos, until they are sent.
+//! Answers to those who have no connection, until they are sent.
 //!
-//! What a handshake came to goes first. Demands, which anyone can cause from any address, leave a few a
+//! What a handshake came to goes first, and goodbyes. Demands, which anyone can cause from any address, leave a few a
 //! turn: under a flood of hellos the rest of the turn belongs to the players.
 
 use std::collections::VecDeque;
@@ -8,10 +8,10 @@ use std::net::SocketAddr;
 
 use crate::limits::{DEMANDS_MAX, DEMANDS_PER_TURN, REPLIES_MAX};
 
-/// What a hello is answered with.
+/// What a datagram without a connection is answered with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// What its handshake came to.
+    /// What its handshake came to, or the goodbye of a connection that is no more.
     Reply(Vec<u8>),
     /// No handshake: come again with this cookie, or with one of these versions.
     Demand(Vec<u8>),

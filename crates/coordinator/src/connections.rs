@@ -172,6 +172,12 @@ impl Connections {
         (place.generation == generation && place.peer.is_some()).then(|| Slot::from_index(slot))
     }
 
+    /// The id that a connection's datagrams carry.
+    pub(crate) fn id(&self, slot: Slot) -> Option<ConnectionId> {
+        let (slot, generation) = (slot.index(), self.place(slot.index())?.generation);
+        Some(self.ids.seal(Label { slot, generation }))
+    }
+
     /// A connection.
     pub(crate) fn get(&self, slot: Slot) -> Option<&Peer> {
         self.place(slot.index())?.peer.as_deref()

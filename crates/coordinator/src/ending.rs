@@ -1,13 +1,22 @@
-//! The end of all sessions of a shard.
+//! The end of connections, and of all sessions of a shard.
 
 use rejoin_protocol::{CloseReason, Timestamp};
 
 use crate::connections::Stage;
 use crate::house::House;
+use crate::keys::Slot;
 use crate::schedule::Schedule;
 use crate::sessions::Sessions;
 
 impl House {
+    /// The close packet of a connection leaves: its peer may not hear it.
+    pub(crate) fn remember_goodbye(&mut self, slot: Slot, packet: &[u8]) {
+        let path = self.connections.get(slot).map(|peer| peer.path);
+        if let (Some(id), Some(path)) = (self.connections.id(slot), path) {
+            self.goodbyes.remember(id, path, packet);
+        }
+    }
+
     /// Says goodbye on every connection and forgets all sessions. The rooms are gone already.
     pub(crate) fn end_sessions(&mut self, reason: CloseReason, now: Timestamp) {
         self.schedule = Schedule::new();

@@ -15,6 +15,7 @@ use crate::auth::Auth;
 use crate::config::Config;
 use crate::connections::{Connections, Stage};
 use crate::gate::Gate;
+use crate::goodbyes::Goodbyes;
 use crate::hellos::Hellos;
 use crate::keys::{SessionKey, Slot};
 use crate::rooms::Rooms;
@@ -32,6 +33,7 @@ pub(crate) struct House {
     pub(crate) hellos: Hellos,
     pub(crate) answers: Answers,
     pub(crate) connections: Connections,
+    pub(crate) goodbyes: Goodbyes,
     pub(crate) sessions: Sessions,
     pub(crate) rooms: Rooms,
     pub(crate) schedule: Schedule<Due>,
@@ -62,6 +64,7 @@ impl House {
             hellos: Hellos::new(seen),
             answers: Answers::default(),
             connections: Connections::new(config.shard, rng),
+            goodbyes: Goodbyes::default(),
             sessions: Sessions::new(),
             rooms: Rooms::new(),
             schedule: Schedule::new(),

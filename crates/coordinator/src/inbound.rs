@@ -15,6 +15,7 @@ use rejoin_protocol::text::Quoted;
 use rejoin_protocol::{CloseReason, ConnectionEvent, Limit, PlayerId, SeatId, Timestamp};
 use tracing::{debug, trace};
 
+use crate::answers::Answer;
 use crate::connections::Stage;
 use crate::house::{House, Request, VIOLATION};
 use crate::keys::{RoomKey, SessionKey, Slot};
@@ -39,9 +40,15 @@ impl House {
         datagram: &mut [u8],
         now: Timestamp,
     ) -> bool {
-        let slot = packet::label(datagram).and_then(|label| self.connections.find(label));
-        let Some(slot) = slot else {
+        let Some(label) = packet::label(datagram) else {
             trace!(%from, "datagram of no connection");
+            return false;
+        };
+        let Some(slot) = self.connections.find(label) else {
+            trace!(%from, "datagram of a connection that is not there");
+            if let Some(goodbye) = self.goodbyes.on_heard(label, from, datagram.len()) {
+                self.answers.push(from, Answer::Reply(goodbye));
+            }
             return false;
         };
         let Some(peer) = self.connections.get_mut(slot) else {

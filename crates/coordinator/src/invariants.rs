@@ -20,6 +20,7 @@ pub(crate) fn check<D: Directory>(house: &House, directory: &D) {
     house.rooms.check();
     house.schedule.check();
     house.hellos.check();
+    house.goodbyes.check();
     let counted = house.sessions.iter().filter(|(_, s)| s.address.is_some());
     house.addresses.check(counted.count());
     check_bounds(house);

@@ -23,6 +23,7 @@ mod ending;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod gate;
+mod goodbyes;
 mod hellos;
 mod house;
 mod inbound;

@@ -74,6 +74,8 @@ pub(crate) const UNPROVEN_JOINS_MAX: usize = 64;
 pub(crate) const UNEARNED_RATE: Rate = Rate::per_second(500, 50);
 /// Handshake replies that wait to be sent; more hellos get no answer.
 pub(crate) const REPLIES_MAX: usize = 1_024;
+/// Close packets kept for peers that did not hear them, about 200 bytes each.
+pub(crate) const GOODBYES_MAX: usize = 1_024;
 /// Demands for a cookie or another version that wait to be sent: everyone who comes within some 50 ms
 /// of a server's start. About 100 bytes each. More hellos get no answer.
 pub(crate) const DEMANDS_MAX: usize = 4_096;

@@ -126,6 +126,7 @@ impl<S: Store, D: Directory> Shard<S, D> {
             self.house.stats.sent += 1;
             return Some(to);
         }
+        let start = out.len();
         while let Some(slot) = self.house.connections.first_ready() {
             if let Some(to) = self.house.challenge(slot, out, now) {
                 self.house.stats.sent += 1;
@@ -135,8 +136,13 @@ impl<S: Store, D: Directory> Shard<S, D> {
                 && !matches!(peer.stage, Stage::Pending(_))
                 && peer.connection.poll_transmit(out, now)
             {
+                let path = peer.path;
+                if peer.connection.is_closed() {
+                    let packet = out.get(start..).unwrap_or_default();
+                    self.house.remember_goodbye(slot, packet);
+                }
                 self.house.stats.sent += 1;
-                return Some(peer.path);
+                return Some(path);
             }
             self.house.connections.pop_ready();
             self.house.drain(slot, now);

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use rejoin_client::Event;
+use rejoin_client::{Ended, Event};
 use rejoin_protocol::limits::STREAM_WINDOW;
 use rejoin_protocol::message::{RoomCloseReason, RoomSettings, SeatChange};
 use rejoin_protocol::messagepack::{self, Bounds};
-use rejoin_protocol::{RequestId, SeatId};
+use rejoin_protocol::{CloseReason, Limit, RequestId, SeatId};
 
 use crate::rooms::Act;
 use crate::world::{Network, World, seated};
@@ -201,26 +201,33 @@ fn a_member_who_is_told_too_much_at_once_is_closed_and_keeps_the_seat() {
 }
 
 #[test]
-fn a_member_who_talks_and_never_acknowledges_is_closed_and_keeps_the_seat() {
+fn a_member_who_talks_and_never_acknowledges_is_closed_by_name_and_keeps_the_seat() {
     let mut world = World::new();
     let (ana, ben) = (world.player("ana"), world.player("ben"));
     let room = world.create(ana, "yard", 1);
     let seat = world.join(ben, room.room).seat;
-    // Ben is heard and hears nothing.
+    // Ben is heard and hears nothing, not even the first goodbye.
     world.players[ben].deaf = true;
     for _ in 0..90 {
         for number in 0..50 {
             world.act(ana, room.seat, Act::Say(number));
         }
-        world.act(ben, seat, Act::Add(1));
+        if world.players[ben].deaf {
+            world.act(ben, seat, Act::Add(1));
+        }
         world.run(Duration::from_millis(40));
+        let newest = world.view(ana, room.seat).unwrap().seats.pop();
+        let held = newest.is_some_and(|(_, change)| change == SeatChange::Detached);
+        world.players[ben].deaf = !held;
     }
-    world.run(Duration::from_millis(200));
+    assert!(!world.players[ben].deaf, "the seat is held");
+    world.run(Duration::from_millis(400));
     assert_eq!(told(&world, ana).len(), 4_500, "nobody else is held up");
     let board = world.view(ana, room.seat).unwrap();
     assert!(board.totals.len() == 1, "ben was heard");
-    let newest = board.seats.last().map(|(_, change)| *change);
-    assert_eq!(newest, Some(SeatChange::Detached), "the seat is held");
+    let why = CloseReason::OverLimit(Limit::SendQueue);
+    let last = world.events(ben).last();
+    assert_eq!(last, Some(&Event::Ended(Ended::Closed(why))));
 }
 
 #[test]
