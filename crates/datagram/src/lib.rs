@@ -7,6 +7,12 @@
 mod bind;
 mod receive;
 mod send;
+#[cfg(target_os = "linux")]
+#[path = "linux.rs"]
+mod system;
+#[cfg(not(target_os = "linux"))]
+#[path = "portable.rs"]
+mod system;
 
 pub use bind::{BindError, Buffers, bind, buffers};
 pub use receive::{RECEIVE_BATCH_MAX, RECEIVE_LEN_MAX, ReceiveBatch, Received};

@@ -3,6 +3,8 @@
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, UdpSocket};
 
+use crate::system;
+
 /// Datagrams taken from a socket at a time.
 pub const RECEIVE_BATCH_MAX: usize = 64;
 /// Longest datagram that is handed on; longer ones are dropped.
@@ -74,33 +76,24 @@ impl ReceiveBatch {
     /// Fills the slots. True if the socket ran dry before they did.
     fn fill(&mut self, socket: &UdpSocket) -> io::Result<bool> {
         self.filled.clear();
-        for slot in self.slots.chunks_exact_mut(SLOT_LEN) {
-            match receive_one(socket, slot)? {
-                Some(datagram) => self.filled.push(datagram),
-                None => return Ok(true),
+        loop {
+            let taken = self.filled.len() * SLOT_LEN;
+            let Some(slots) = self.slots.get_mut(taken..).filter(|rest| !rest.is_empty()) else {
+                return Ok(false);
+            };
+            match system::receive(socket, slots, SLOT_LEN, &mut self.filled) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(true),
+                Err(error) if !is_harmless(&error) => return Err(error),
+                Ok(()) | Err(_) => {}
             }
         }
-        Ok(false)
     }
 }
 
-/// Sender and length of the next datagram; `None` if there is none now.
-fn receive_one(socket: &UdpSocket, slot: &mut [u8]) -> io::Result<Option<(SocketAddr, usize)>> {
-    loop {
-        let error = match socket.recv_from(slot) {
-            Ok((len, from)) => return Ok(Some((from, len))),
-            Err(error) => error,
-        };
-        if error.kind() == ErrorKind::WouldBlock {
-            return Ok(None);
-        }
-        let told_too_long = cfg!(windows) && error.raw_os_error() == Some(WSAEMSGSIZE);
-        let is_harmless =
-            answers_a_send(error.kind()) || error.kind() == ErrorKind::Interrupted || told_too_long;
-        if !is_harmless {
-            return Err(error);
-        }
-    }
+/// True for errors after which receiving goes on as before.
+fn is_harmless(error: &io::Error) -> bool {
+    let told_too_long = cfg!(windows) && error.raw_os_error() == Some(WSAEMSGSIZE);
+    answers_a_send(error.kind()) || error.kind() == ErrorKind::Interrupted || told_too_long
 }
 
 /// Where other systems cut a datagram to the buffer, Windows drops it and says so.

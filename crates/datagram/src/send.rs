@@ -3,6 +3,8 @@
 use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
 
+use crate::system;
+
 /// Datagrams gathered before they must leave.
 pub const SEND_BATCH_MAX: usize = 64;
 
@@ -51,41 +53,40 @@ impl SendBatch {
     /// than any retry could be, and reliable data is sent again by its owner.
     pub fn send(&mut self, socket: &UdpSocket) -> Sent {
         let mut sent = Sent::default();
-        let mut start = 0;
-        for (to, end) in self.parts.drain(..) {
-            let datagram = self.bytes.get(start..end).unwrap_or_default();
-            start = end;
-            if sent.blocked > 0 {
-                sent.blocked += 1;
-                continue;
-            }
-            match send_one(socket, to, datagram) {
-                Ok(()) => sent.sent += 1,
-                Err(ErrorKind::WouldBlock) => sent.blocked += 1,
-                Err(_) => sent.refused += 1,
+        let (mut rest, mut start) = (self.parts.as_slice(), 0);
+        while let Some((_, end)) = rest.first() {
+            match system::send(socket, &self.bytes, rest, start) {
+                Ok(count) => {
+                    sent.sent += u64::try_from(count).unwrap_or(u64::MAX);
+                    let (left, waiting) = rest.split_at(count.min(rest.len()));
+                    start = left.last().map_or(start, |(_, end)| *end);
+                    rest = waiting;
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    sent.blocked = u64::try_from(rest.len()).unwrap_or(u64::MAX);
+                    break;
+                }
+                Err(error) if answers_another(error.kind()) => {}
+                Err(_) => {
+                    sent.refused += 1;
+                    start = *end;
+                    rest = rest.get(1..).unwrap_or_default();
+                }
             }
         }
         self.bytes.clear();
+        self.parts.clear();
         sent
     }
 }
 
-fn send_one(socket: &UdpSocket, to: SocketAddr, datagram: &[u8]) -> Result<(), ErrorKind> {
-    loop {
-        match socket.send_to(datagram, to) {
-            Ok(_) => return Ok(()),
-            // A refusal here answers an earlier datagram and was told instead of sending; it is
-            // told once, so the second try is the real one.
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::Interrupted
-                        | ErrorKind::ConnectionRefused
-                        | ErrorKind::ConnectionReset
-                ) => {}
-            Err(error) => return Err(error.kind()),
-        }
-    }
+/// True for a refusal that answers an earlier datagram and was told instead of sending. It is told
+/// once, so the second try is the real one.
+const fn answers_another(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::Interrupted | ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset
+    )
 }
 
 #[cfg(test)]

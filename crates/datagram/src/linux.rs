@@ -1,0 +1,124 @@
+//! Many datagrams in one system call: recvmmsg and sendmmsg.
+//!
+//! The only unsafe code of the workspace. The system is handed arrays on this stack that point at each
+//! other and at the caller's bytes; all of them outlive the call, and nothing keeps a pointer after it.
+#![allow(
+    unsafe_code,
+    reason = "the standard library moves one datagram at a time"
+)]
+
+use std::io;
+use std::mem::zeroed;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsRawFd;
+
+use libc::{c_int, c_uint, iovec, mmsghdr};
+use socket2::{SockAddr, SockAddrStorage};
+
+use crate::{RECEIVE_BATCH_MAX, SEND_BATCH_MAX};
+
+/// Fills slots of `slot_len` bytes with what waits, and appends sender and length of each to `filled`.
+///
+/// # Errors
+/// Nothing waits ([`io::ErrorKind::WouldBlock`]), or the system's own.
+pub(crate) fn receive(
+    socket: &UdpSocket,
+    slots: &mut [u8],
+    slot_len: usize,
+    filled: &mut Vec<(SocketAddr, usize)>,
+) -> io::Result<()> {
+    let mut names: [_; RECEIVE_BATCH_MAX] = std::array::from_fn(|_| SockAddrStorage::zeroed());
+    let mut parts = [EMPTY; RECEIVE_BATCH_MAX];
+    // SAFETY: integers and pointers that may be null.
+    let mut headers: [mmsghdr; RECEIVE_BATCH_MAX] = unsafe { zeroed() };
+    let mut count = 0;
+    for (((slot, header), part), name) in slots
+        .chunks_exact_mut(slot_len)
+        .zip(&mut headers)
+        .zip(&mut parts)
+        .zip(&mut names)
+    {
+        part.iov_base = slot.as_mut_ptr().cast();
+        part.iov_len = slot.len();
+        header.msg_hdr.msg_iov = part;
+        header.msg_hdr.msg_iovlen = 1;
+        header.msg_hdr.msg_name = std::ptr::from_mut(name).cast();
+        header.msg_hdr.msg_namelen = name.size_of();
+        count += 1;
+    }
+    // SAFETY: `count` headers were filled; each points at one name and one part of its own, and each
+    // part at a slot that is borrowed mutably until this function returns.
+    let outcome = unsafe {
+        libc::recvmmsg(
+            socket.as_raw_fd(),
+            headers.as_mut_ptr(),
+            count,
+            NO_FLAGS,
+            std::ptr::null_mut(),
+        )
+    };
+    let received = told(outcome)?;
+    for (header, name) in headers.iter().zip(names).take(received) {
+        // SAFETY: the system wrote an address and its length here, for each datagram it told of.
+        let from = unsafe { SockAddr::new(name, header.msg_hdr.msg_namelen) };
+        let from = from.as_socket().ok_or(io::ErrorKind::InvalidData)?;
+        let len = usize::try_from(header.msg_len).unwrap_or(usize::MAX);
+        filled.push((from, len));
+    }
+    Ok(())
+}
+
+/// Sends the first of `parts`; each is an address and where its datagram ends in `bytes`, the first of
+/// which begins at `start`. Tells how many the system took: fewer than all if one of them cannot leave.
+///
+/// # Errors
+/// The first of them cannot leave, because the buffer is full ([`io::ErrorKind::WouldBlock`]) or for
+/// the system's own reason.
+pub(crate) fn send(
+    socket: &UdpSocket,
+    bytes: &[u8],
+    parts: &[(SocketAddr, usize)],
+    mut start: usize,
+) -> io::Result<usize> {
+    let mut names = [const { None }; SEND_BATCH_MAX];
+    let mut pieces = [EMPTY; SEND_BATCH_MAX];
+    // SAFETY: integers and pointers that may be null.
+    let mut headers: [mmsghdr; SEND_BATCH_MAX] = unsafe { zeroed() };
+    let mut count = 0;
+    for ((((to, end), header), piece), name) in parts
+        .iter()
+        .zip(&mut headers)
+        .zip(&mut pieces)
+        .zip(&mut names)
+    {
+        let datagram = bytes.get(start..*end).unwrap_or_default();
+        start = *end;
+        let name = name.insert(SockAddr::from(*to));
+        piece.iov_base = datagram.as_ptr().cast_mut().cast();
+        piece.iov_len = datagram.len();
+        header.msg_hdr.msg_iov = piece;
+        header.msg_hdr.msg_iovlen = 1;
+        header.msg_hdr.msg_name = name.as_ptr().cast_mut().cast();
+        header.msg_hdr.msg_namelen = name.len();
+        count += 1;
+    }
+    // SAFETY: `count` headers were filled; each points at one name and one piece of its own, and each
+    // piece at borrowed bytes. The system only reads what is sent, whatever the pointers' types say.
+    let outcome =
+        unsafe { libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), count, NO_FLAGS) };
+    told(outcome)
+}
+
+/// The sockets are non-blocking already.
+const NO_FLAGS: c_int = 0;
+
+const EMPTY: iovec = iovec {
+    iov_base: std::ptr::null_mut(),
+    iov_len: 0,
+};
+
+/// How many datagrams moved, or why none.
+fn told(outcome: c_int) -> io::Result<usize> {
+    let count = c_uint::try_from(outcome).map_err(|_| io::Error::last_os_error())?;
+    Ok(usize::try_from(count).unwrap_or(usize::MAX))
+}

@@ -1,0 +1,45 @@
+//! One datagram at a time, where the system has no better.
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+
+/// Fills slots of `slot_len` bytes with what waits, and appends sender and length of each to `filled`.
+///
+/// # Errors
+/// Nothing waits ([`io::ErrorKind::WouldBlock`]), or the system's own.
+pub(crate) fn receive(
+    socket: &UdpSocket,
+    slots: &mut [u8],
+    slot_len: usize,
+    filled: &mut Vec<(SocketAddr, usize)>,
+) -> io::Result<()> {
+    let before = filled.len();
+    for slot in slots.chunks_exact_mut(slot_len) {
+        match socket.recv_from(slot) {
+            Ok((len, from)) => filled.push((from, len)),
+            Err(error) if filled.len() == before => return Err(error),
+            // Told again, or no more of interest.
+            Err(_) => break,
+        }
+    }
+    Ok(())
+}
+
+/// Sends the first of `parts`; each is an address and where its datagram ends in `bytes`, the first of
+/// which begins at `start`. Tells how many the system took.
+///
+/// # Errors
+/// It cannot leave, because the buffer is full ([`io::ErrorKind::WouldBlock`]) or for the system's own
+/// reason.
+pub(crate) fn send(
+    socket: &UdpSocket,
+    bytes: &[u8],
+    parts: &[(SocketAddr, usize)],
+    start: usize,
+) -> io::Result<usize> {
+    let Some((to, end)) = parts.first() else {
+        return Ok(0);
+    };
+    let datagram = bytes.get(start..*end).unwrap_or_default();
+    socket.send_to(datagram, to).map(|_| 1)
+}
