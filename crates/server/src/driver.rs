@@ -17,6 +17,7 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::directory::SharedDirectory;
+use crate::drains::Drains;
 
 /// What a server did, told when it ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,6 +55,7 @@ pub(crate) struct Driver {
     receive: ReceiveBatch,
     send: SendBatch,
     auth: watch::Receiver<Auth>,
+    drains: Drains,
     report: ServerReport,
 }
 
@@ -96,6 +98,7 @@ impl Driver {
             receive: ReceiveBatch::new(),
             send: SendBatch::new(),
             auth,
+            drains: Drains::default(),
             report: ServerReport::default(),
         })
     }
@@ -128,11 +131,19 @@ impl Driver {
 
     async fn wait(&mut self, shutdown: impl Future<Output = ()>) -> io::Result<Wake> {
         let due = self.shard.poll_timeout();
+        let look = self.drains.next();
+        let socket = &self.socket.readiness;
+        let readable = async {
+            if look.is_some() {
+                sleep_until(self.clock, look).await;
+            }
+            socket.readable().await
+        };
         tokio::select! {
             biased;
             () = shutdown => Ok(Wake::Stop),
             () = changed(&mut self.auth) => Ok(Wake::Auth),
-            ready = self.socket.readiness.readable() => ready.map(|()| Wake::Readable),
+            ready = readable => ready.map(|()| Wake::Readable),
             () = sleep_until(self.clock, due) => Ok(Wake::Due),
         }
     }
@@ -151,8 +162,11 @@ impl Driver {
 
     fn turn(&mut self) -> io::Result<()> {
         let failures = self.failures();
-        self.collect()?;
+        let received = self.report.received;
+        let drained = self.collect()?;
         let now = self.clock.now();
+        self.drains
+            .on_look(self.report.received - received, drained, now);
         self.shard.turn(now);
         self.release(now);
         self.report.turns += 1;
@@ -167,8 +181,8 @@ impl Driver {
         Ok(())
     }
 
-    /// Step 1 of the shard's turn: what has arrived, up to the budget.
-    fn collect(&mut self) -> io::Result<()> {
+    /// Step 1 of the shard's turn: what has arrived, up to the budget. True if nothing was left.
+    fn collect(&mut self) -> io::Result<bool> {
         for _ in 0..BATCHES_PER_TURN {
             let now = self.clock.now();
             let Self {
@@ -193,7 +207,7 @@ impl Driver {
             });
             match outcome {
                 Ok(()) => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(true),
                 Err(error) => return Err(error),
             }
         }
@@ -201,7 +215,7 @@ impl Driver {
             datagrams = BATCHES_PER_TURN * RECEIVE_BATCH_MAX,
             "receive budget used up"
         );
-        Ok(())
+        Ok(false)
     }
 
     /// Step 5: everything the turn has to send.

@@ -12,6 +12,7 @@
 mod clock;
 mod config;
 mod directory;
+mod drains;
 mod driver;
 mod entropy;
 mod identity;
