@@ -154,3 +154,21 @@ fn a_seat_found_again_by_a_loading_client_is_told_as_loading() {
         .collect();
     assert_eq!(told, [SeatChange::Returned, SeatChange::Loading]);
 }
+
+#[test]
+fn a_member_who_says_it_loads_over_and_over_is_little_news_to_the_others() {
+    let mut world = World::new();
+    let (ana, ben) = (world.player("ana"), world.player("ben"));
+    let room = world.create(ana, "mill", 1);
+    world.join(ben, room.room);
+    let before = count(&world, ana);
+    for _ in 0..2_500 {
+        world.players[ben].core.loading(LOADING_MAX).unwrap();
+        world.step();
+        world.players[ben].core.loaded().unwrap();
+        world.step();
+    }
+    let told = count(&world, ana) - before;
+    // Begun and ended, once a second.
+    assert!((6..=12).contains(&told), "told {told} times in 5 s");
+}

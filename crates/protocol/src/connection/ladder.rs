@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::limits::{
     DETACH_AFTER, HEARTBEAT_ANNOUNCED_MAX, HEARTBEAT_MIN, HEARTBEAT_SEATED, LOADING_MAX,
-    PROBE_INTERVAL, PROBE_INTERVAL_DETACHED, SUSPECT_AFTER_MAX, SUSPECT_AFTER_MIN,
+    LOADING_TOLD_INTERVAL, PROBE_INTERVAL, PROBE_INTERVAL_DETACHED, SUSPECT_AFTER_MAX,
+    SUSPECT_AFTER_MIN,
 };
 use crate::liveness::Liveness;
 use crate::time::Timestamp;
@@ -21,6 +22,8 @@ pub(crate) struct Ladder {
     loading: Option<Loading>,
     /// Packet of the newest notice, alike.
     noticed_in: Option<u64>,
+    /// When a loading was last told.
+    told_at: Option<Timestamp>,
 }
 
 /// A time in which the peer may be silent, or the last one.
@@ -49,6 +52,7 @@ impl Ladder {
             announced_in: None,
             loading: None,
             noticed_in: None,
+            told_at: None,
         }
     }
 
@@ -67,7 +71,8 @@ impl Ladder {
     }
 
     /// The peer says in packet `number` that it loads for `span`, or is done. Notices in a row
-    /// grant [`LOADING_MAX`] in all.
+    /// grant [`LOADING_MAX`] in all. One within [`LOADING_TOLD_INTERVAL`] of the last that was told
+    /// is granted and not told, so that nobody makes news for others with every packet.
     pub(crate) fn on_loading(
         &mut self,
         number: u64,
@@ -90,7 +95,15 @@ impl Ladder {
             return None;
         }
         self.loading = Some(Loading { first, until });
-        self.change(Liveness::Loading)
+        let early = |told| now.since(told) < LOADING_TOLD_INTERVAL;
+        if self.told_at.is_some_and(early) {
+            return None;
+        }
+        let told = self.change(Liveness::Loading);
+        if told.is_some() {
+            self.told_at = Some(now);
+        }
+        told
     }
 
     /// The peer announces its interval in packet `number`.
@@ -145,6 +158,7 @@ impl Ladder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::Rng;
 
     fn at(millis: u64) -> Timestamp {
         Timestamp::from_millis(millis)
@@ -260,6 +274,40 @@ mod tests {
             None,
             "no load ends"
         );
+    }
+
+    #[test]
+    fn whatever_notices_come_little_of_it_is_news() {
+        for seed in 0..50 {
+            let mut rng = Rng::from_number(seed);
+            let mut ladder = Ladder::new(at(0));
+            let (mut news, mut number) = (0, 0);
+            // A packet each millisecond, often with a notice.
+            for millis in 1..=10_000 {
+                news += u64::from(ladder.on_heard(at(millis)).is_some());
+                number += rng.below(3);
+                let span = Duration::from_millis(rng.below(4) * rng.below(500));
+                news += u64::from(ladder.on_loading(number, span, at(millis)).is_some());
+            }
+            let most = 2 * (10_000 / interval_ms() + 1);
+            assert!((2..=most).contains(&news), "{news} of at most {most}");
+        }
+    }
+
+    fn interval_ms() -> u64 {
+        u64::try_from(LOADING_TOLD_INTERVAL.as_millis()).unwrap()
+    }
+
+    #[test]
+    fn a_notice_that_is_not_told_is_granted_all_the_same() {
+        let mut ladder = Ladder::new(at(0));
+        ladder.on_loading(1, secs(20), at(0));
+        ladder.on_loading(2, Duration::ZERO, at(10));
+        assert_eq!(ladder.on_loading(3, secs(20), at(20)), None);
+        assert_eq!(ladder.liveness(), Liveness::Live);
+        assert_eq!(ladder.deadline(PATIENCE), Some(at(20_020 + 1_250)));
+        let later = ladder.on_loading(4, secs(20), at(interval_ms()));
+        assert_eq!(later, Some(Liveness::Loading));
     }
 
     #[test]
