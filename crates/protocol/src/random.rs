@@ -78,6 +78,12 @@ impl Rng {
         u64::try_from(wide >> 64).expect("a 128-bit product shifted by 64 fits 64 bits")
     }
 
+    /// A uniform place in something of `len` items, at least one.
+    pub fn index(&mut self, len: usize) -> usize {
+        let len = u64::try_from(len).expect("a length in memory fits 64 bits");
+        usize::try_from(self.below(len)).expect("below a length in memory")
+    }
+
     /// A number uniform in `0.0..1.0`.
     #[expect(
         clippy::cast_precision_loss,

@@ -179,6 +179,7 @@ mod tests {
     use super::super::window::Windows;
     use super::*;
     use crate::limits::FRAGMENT_MAX;
+    use crate::random::Rng;
 
     const WINDOW: Window = Windows::of(Role::Client).latest;
     const NOW: Timestamp = Timestamp::from_millis(9);
@@ -334,6 +335,52 @@ mod tests {
                     number += 10;
                 }
                 assert!(lane.held_bytes() > window.bytes / 2, "it was filled");
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_comes_the_lane_keeps_its_bounds_and_the_newest() {
+        for seed in 0..100 {
+            let mut rng = Rng::from_number(seed);
+            let window = Windows::of([Role::Server, Role::Client][rng.index(2)]).latest;
+            let mut lane = LatestReceive::new(window);
+            let keys = 1 + rng.below(200);
+            let lens = [(); 32].map(|()| rng.index(window.message_max + 1));
+            for number in 100..2_100 {
+                // Of few messages many parts come, of many few.
+                let back = rng.below(60);
+                let order = number - back;
+                let key = u16::try_from(order * 7 % keys).unwrap();
+                let len = lens[usize::from(key) % 32];
+                let count = Fragment::count_of(len);
+                let index = u8::try_from(rng.below(count.into())).unwrap();
+                let fragment = Fragment { index, count };
+                let data = [&FULL[..fragment.range(len).len()], &[]];
+                let before: Vec<_> = lane.partials.iter().map(|p| (p.key, p.order)).collect();
+                let frame = LatestFrame {
+                    key,
+                    fragment,
+                    back,
+                    data,
+                };
+                let delivered = lane.on_frame(number, &frame, NOW).unwrap().is_some();
+                assert!(lane.held_bytes() <= window.bytes);
+                assert!(lane.partials.len() <= LATEST_PARTIALS_MAX);
+                assert!(lane.keys.len() <= LATEST_KEYS_MAX);
+                let is_kept = |of: &(u16, u64)| {
+                    let mut kept = lane.partials.iter();
+                    kept.any(|partial| (partial.key, partial.order) == *of)
+                };
+                let (kept, gone): (Vec<_>, Vec<_>) = before.iter().copied().partition(is_kept);
+                let others = kept.iter().filter(|of| **of != (key, order));
+                let oldest = others.map(|(_, order)| *order).min();
+                let newest = gone.iter().map(|(_, order)| *order).max();
+                let sound = oldest.zip(newest).is_none_or(|(kept, gone)| gone <= kept);
+                assert!(
+                    delivered || sound,
+                    "the oldest make room: {gone:?} of {before:?}"
+                );
             }
         }
     }

@@ -223,6 +223,7 @@ mod tests {
     use super::super::frame::Frame;
     use super::*;
     use crate::limits::LATEST_MAX;
+    use crate::random::Rng;
     use crate::wire::Reader;
 
     fn offer(
@@ -354,5 +355,46 @@ mod tests {
         }
         assert_eq!(offer(&mut lane, 999, 1, 0), Err(SendError::QueueFull));
         assert_eq!(offer(&mut lane, 5, 1, 0), Ok(Some(0)));
+    }
+
+    #[test]
+    fn whatever_becomes_of_packets_no_more_is_remembered_than_they_carry() {
+        for seed in 0..50 {
+            let mut rng = Rng::from_number(seed);
+            let mut lane = LatestSend::new(LATEST_MAX);
+            let longest = [4, FRAGMENT_MAX + 9, LATEST_MAX][rng.index(3)];
+            // Packets whose fate is open: as in the log of sent ones, the oldest of too many is lost.
+            let mut sent: VecDeque<Vec<Carried>> = VecDeque::new();
+            for number in 0..3_000 {
+                for _ in 0..rng.index(40) {
+                    let key = u16::try_from(rng.below(500)).unwrap();
+                    let is_full = lane.queue.len() >= LATEST_KEYS_MAX;
+                    match offer(&mut lane, key, 1 + rng.index(longest), number) {
+                        Ok(_) => {}
+                        Err(error) => assert!(is_full && error == SendError::QueueFull),
+                    }
+                    assert!(lane.queue.len() <= LATEST_KEYS_MAX);
+                }
+                sent.push_back(packet(&mut lane, number).1);
+                let settled = match rng.chance(0.7) {
+                    true => sent.remove(rng.index(sent.len())),
+                    false if sent.len() > 100 => sent.pop_front(),
+                    false => None,
+                };
+                let acked = rng.chance(0.9);
+                for carried in settled.into_iter().flatten() {
+                    if let Carried::LatestFragment(flight) = carried {
+                        match acked {
+                            true => lane.on_acked(flight),
+                            false => lane.on_lost(flight),
+                        };
+                    }
+                }
+                // Besides, one message may be half on its way.
+                let carried = sent.iter().flatten().count() + 1;
+                assert!(lane.flights.open.len() <= carried);
+                assert!(lane.queue.len() + lane.spare.len() <= LATEST_KEYS_MAX);
+            }
+        }
     }
 }

@@ -88,6 +88,7 @@ mod tests {
     use super::super::window::Windows;
     use super::*;
     use crate::limits::{FRAGMENT_MAX, RELIABLE_MAX};
+    use crate::random::Rng;
 
     fn packet(lane: &mut OrderedSend) -> Vec<(StreamName, u64, u8)> {
         let (mut out, mut carried) = (Vec::new(), Vec::new());
@@ -142,5 +143,31 @@ mod tests {
             lane.push(first, Bytes::new(), None),
             Err(SendError::QueueFull)
         );
+    }
+
+    #[test]
+    fn however_messages_spread_over_the_streams_one_queue_is_bounded() {
+        static ZEROS: [u8; RELIABLE_MAX] = [0; RELIABLE_MAX];
+        for seed in 0..20 {
+            let mut rng = Rng::from_number(seed);
+            let mut lane = OrderedSend::new(Windows::of(Role::Client).ordered);
+            let longest = [1, 200, RELIABLE_MAX][rng.index(3)];
+            let (mut count, mut bytes, mut refused) = (0, 0, 0);
+            for _ in 0..10_000 {
+                let message = Bytes::from_static(&ZEROS[..rng.index(longest)]);
+                let len = message.len();
+                let stream = OrderedStream::ALL[rng.index(ORDERED_STREAMS)];
+                if lane.push(stream, message, None).is_ok() {
+                    (count, bytes) = (count + 1, bytes + len);
+                } else {
+                    assert!(count >= SEND_QUEUE_MAX || bytes + len > SEND_QUEUE_BYTES_MAX);
+                    refused += 1;
+                }
+                assert!(count <= SEND_QUEUE_MAX && bytes <= SEND_QUEUE_BYTES_MAX);
+                let held: usize = lane.streams.iter().map(StreamSend::bytes).sum();
+                assert_eq!(held, bytes);
+            }
+            assert!(refused > 0, "it was filled");
+        }
     }
 }

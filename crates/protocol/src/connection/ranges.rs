@@ -86,6 +86,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::random::Rng;
 
     fn numbers(ranges: &Ranges) -> BTreeSet<u64> {
         ranges.newest_first().flatten().collect()
@@ -112,6 +113,32 @@ mod tests {
                     prop_assert!(older.end() + 1 < *newer.start(), "ranges are merged");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn whatever_comes_the_ranges_are_bounded_and_the_newest_stay() {
+        for seed in 0..100 {
+            let mut rng = Rng::from_number(seed);
+            let mut ranges = Ranges::default();
+            let mut set = BTreeSet::new();
+            let mut filled = false;
+            let spread = 80 + rng.below(5_000);
+            for step in 0..1_000 {
+                let number = step / 4 + rng.below(spread);
+                ranges.insert(number);
+                set.insert(number);
+                assert!(ranges.len() <= ACK_RANGES_MAX);
+                let kept = numbers(&ranges);
+                let forgotten: BTreeSet<_> = set.difference(&kept).copied().collect();
+                if let Some(newest) = forgotten.last() {
+                    assert!(kept.first().is_some_and(|oldest| newest < oldest));
+                    assert_eq!(ranges.len(), ACK_RANGES_MAX, "only for want of room");
+                    filled = true;
+                }
+                set = kept;
+            }
+            assert!(filled);
         }
     }
 

@@ -215,6 +215,7 @@ mod tests {
     use super::super::frame::{Frame, FrameWriter};
     use super::super::ranges::Ranges;
     use super::*;
+    use crate::random::Rng;
     use crate::wire::Reader;
 
     struct Bench {
@@ -359,5 +360,39 @@ mod tests {
         assert_eq!(bench.recovery.waiting(), SENT_PACKETS_MAX);
         (0..10_000).for_each(|_| bench.send(0));
         assert_eq!(bench.recovery.log.len(), SENT_PACKETS_MAX);
+    }
+
+    #[test]
+    fn whatever_a_peer_acknowledges_the_log_is_bounded_and_each_fate_told_once() {
+        for seed in 0..20 {
+            let mut rng = Rng::from_number(seed);
+            let mut bench = Bench::new();
+            let (mut told, mut overflowed) = (vec![false; 5_000], false);
+            let diligence = [0.0, 0.001, 0.2][rng.index(3)];
+            for number in 0..5_000 {
+                bench.send(number);
+                if rng.chance(diligence) {
+                    // Never much of what is new.
+                    let acked = |_| rng.below(1 + bench.next / 4);
+                    let numbers: Vec<_> = (0..8).map(acked).collect();
+                    bench.ack(&numbers, number).unwrap();
+                }
+                if rng.chance(0.05) {
+                    bench.timeout(number);
+                }
+                let recovery = &bench.recovery;
+                let len = recovery.log.len();
+                assert!(len <= SENT_PACKETS_MAX && recovery.waiting <= len);
+                assert_eq!(recovery.log.carried(), len, "one for each packet");
+                overflowed |= len == SENT_PACKETS_MAX;
+                for (of, fate) in bench.take() {
+                    let again = std::mem::replace(&mut told[usize::try_from(of).unwrap()], true);
+                    assert!(!again, "the fate of {of} is told again, as {fate:?}");
+                }
+            }
+            let open = told.iter().filter(|told| !**told).count();
+            assert!(open <= SENT_PACKETS_MAX, "what is forgotten was told");
+            assert!(overflowed, "it was filled");
+        }
     }
 }

@@ -54,6 +54,12 @@ impl SentLog {
         self.packets.len()
     }
 
+    /// What is remembered of their loads.
+    #[cfg(test)]
+    pub(crate) fn carried(&self) -> usize {
+        self.carried.len()
+    }
+
     /// Number that the next packet will have.
     pub(crate) fn next(&self) -> u64 {
         self.first + wide(self.packets.len())

@@ -140,6 +140,7 @@ mod tests {
     use super::super::window::{Windows, cost};
     use super::*;
     use crate::limits::FRAGMENT_MAX;
+    use crate::random::Rng;
 
     const WINDOW: Window = Windows::of(Role::Client).ordered;
 
@@ -260,6 +261,47 @@ mod tests {
                 let full = Some(Violation("more bytes than the stream window"));
                 assert!(end == full || most < STREAM_WINDOW_COST, "{end:?} {most}");
             }
+        }
+    }
+
+    #[test]
+    fn whatever_comes_in_whatever_order_no_more_is_held_than_the_window() {
+        let data = [7; FRAGMENT_MAX];
+        let windows = [Role::Server, Role::Client].map(Windows::of);
+        let windows: Vec<_> = windows
+            .iter()
+            .flat_map(|w| [w.control, w.ordered])
+            .collect();
+        for seed in 0..100 {
+            let mut rng = Rng::from_number(seed);
+            let window = windows[rng.index(4)];
+            let mut stream = StreamReceive::new(window);
+            let longest = [2, 300, window.message_max + 1][rng.index(3)];
+            let lens = [(); 64].map(|()| rng.index(longest));
+            let mut refused = 0;
+            for _ in 0..2_000 {
+                let ahead = rng.below(STREAM_WINDOW + 2);
+                let id = stream.next + ahead;
+                let len = lens[usize::try_from(id % 64).unwrap()];
+                let count = Fragment::count_of(len);
+                let index = u8::try_from(rng.below(count.into())).unwrap();
+                let fragment = Fragment { index, count };
+                let before = stream.held_bytes();
+                let frame = frame(id, fragment, &data[..fragment.range(len).len()]);
+                if let Err(violation) = take(&mut stream, &frame) {
+                    let rule = match ahead {
+                        0..STREAM_WINDOW => "more bytes than the stream window",
+                        _ => "message beyond the stream window",
+                    };
+                    assert_eq!(violation, Violation(rule));
+                    assert_eq!(stream.held_bytes(), before, "what is refused is not held");
+                    refused += 1;
+                }
+                let held: usize = stream.held.values().map(Slot::cost).sum();
+                assert_eq!(held, stream.held_bytes());
+                assert!(held <= window.bytes && stream.held.len() < 256);
+            }
+            assert!(refused > 0, "it was filled");
         }
     }
 

@@ -244,6 +244,7 @@ mod tests {
     use super::super::window::Windows;
     use super::*;
     use crate::limits::{FRAGMENT_MAX, RELIABLE_MAX};
+    use crate::random::Rng;
 
     fn stream() -> StreamSend {
         StreamSend::new(
@@ -366,6 +367,50 @@ mod tests {
         packet(&mut many);
         many.on_acked(0, 0, |_| {});
         assert_eq!(many.push(Bytes::new(), None), Ok(()));
+    }
+
+    #[test]
+    fn whatever_a_peer_acknowledges_the_queue_and_its_window_are_bounded() {
+        static ZEROS: [u8; RELIABLE_MAX + 2] = [0; RELIABLE_MAX + 2];
+        for seed in 0..30 {
+            let mut rng = Rng::from_number(seed);
+            let window = Windows::of([Role::Server, Role::Client][rng.index(2)]).control;
+            let mut stream = StreamSend::new(StreamName::Control, window);
+            let longest = [1, 600, window.message_max + 3][rng.index(3)];
+            let settled = rng.unit();
+            let (mut open, mut refused) = (Vec::new(), 0);
+            for step in 0..10_000 {
+                let message = Bytes::from_static(&ZEROS[..rng.index(longest)]);
+                let (len, before) = (message.len(), (stream.len(), stream.bytes()));
+                let full = before.0 >= SEND_QUEUE_MAX || before.1 + len > SEND_QUEUE_BYTES_MAX;
+                let max = window.message_max;
+                let rule = match (len > max, full) {
+                    (true, _) => Err(SendError::TooLong { len, max }),
+                    (false, true) => Err(SendError::QueueFull),
+                    (false, false) => Ok(()),
+                };
+                assert_eq!(stream.push(message, None), rule);
+                if rule.is_err() {
+                    assert_eq!((stream.len(), stream.bytes()), before);
+                    refused += usize::from(rule == Err(SendError::QueueFull));
+                }
+                open.extend(packet(&mut stream));
+                if !open.is_empty() && rng.chance(settled) {
+                    let (id, index) = open.swap_remove(rng.index(open.len()));
+                    match rng.chance(0.5) {
+                        true => stream.on_acked(id, index, |_| {}),
+                        false => stream.on_lost(id, index),
+                    }
+                }
+                assert!(stream.len() <= SEND_QUEUE_MAX && stream.bytes() <= SEND_QUEUE_BYTES_MAX);
+                assert!(stream.admitted <= 256 && stream.admitted_cost <= window.bytes);
+                if step % 100 == 0 {
+                    let held: usize = stream.messages.iter().map(|m| m.bytes.len()).sum();
+                    assert_eq!(held, stream.bytes(), "every byte is counted");
+                }
+            }
+            assert!(refused > 0, "it was filled");
+        }
     }
 
     #[test]
