@@ -4,7 +4,7 @@
 //! A pending connection is one whose keys no packet has confirmed. It is never polled, so an
 //! unproven address is sent nothing beyond the handshake's reply.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
 use rejoin_protocol::crypto::PublicKey;
@@ -25,10 +25,10 @@ pub(crate) struct Connections {
     /// Free places, the one freed first at the front: an old label fits again as late as possible.
     free: VecDeque<u32>,
     pending: PendingJoins,
-    /// Connections that may have something to send.
+    /// Connections that may have something to send, each once.
     ready: VecDeque<Slot>,
-    /// Connections that could not be sent something they must not miss.
-    doomed: Vec<(Slot, CloseReason)>,
+    /// Connections that could not be sent something they must not miss, and the first reason.
+    doomed: BTreeMap<Slot, CloseReason>,
 }
 
 #[derive(Debug)]
@@ -112,7 +112,7 @@ impl Connections {
             free: VecDeque::new(),
             pending: PendingJoins::default(),
             ready: VecDeque::new(),
-            doomed: Vec::new(),
+            doomed: BTreeMap::new(),
         }
     }
 
@@ -241,6 +241,11 @@ impl Connections {
         let peer = place.peer.take()?;
         place.generation = ConnectionIds::next_generation(place.generation);
         self.free.push_back(slot.index());
+        // Whoever has the slot next is somebody else.
+        self.doomed.remove(&slot);
+        if peer.ready {
+            self.ready.retain(|ready| *ready != slot);
+        }
         match peer.stage {
             Stage::Pending(join) => {
                 self.pending.remove(&join);
@@ -275,13 +280,14 @@ impl Connections {
         }
     }
 
-    /// The connection must be closed at the end of the turn.
+    /// The connection must be closed at the end of the turn. Called for each message that it misses:
+    /// a full room can tell a member thousands in a turn.
     pub(crate) fn doom(&mut self, slot: Slot, reason: CloseReason) {
-        self.doomed.push((slot, reason));
+        self.doomed.entry(slot).or_insert(reason);
     }
 
     /// Takes those that must be closed.
-    pub(crate) fn take_doomed(&mut self) -> Vec<(Slot, CloseReason)> {
+    pub(crate) fn take_doomed(&mut self) -> BTreeMap<Slot, CloseReason> {
         std::mem::take(&mut self.doomed)
     }
 
@@ -305,9 +311,87 @@ impl Connections {
         assert_eq!(self.iter().count(), self.len(), "free places are empty");
         assert!(self.places.len() <= SLOTS_MAX, "slots are bounded");
         let ready = self.iter().filter(|(_, peer)| peer.ready).count();
-        assert!(
-            ready <= self.ready.len(),
-            "whoever is ready waits in the queue"
+        assert_eq!(
+            ready,
+            self.ready.len(),
+            "whoever is ready waits in the queue, once"
         );
+        let mut doomed = self.doomed.keys();
+        assert!(
+            doomed.all(|slot| self.get(*slot).is_some()),
+            "whoever is doomed is there"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rejoin_protocol::connection::{Role, Setup};
+    use rejoin_protocol::crypto::{Suite, TrafficSecret};
+    use rejoin_protocol::{Epoch, Limit, SessionId};
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1);
+
+    fn connection() -> Connection {
+        let secret = || TrafficSecret::new(Suite::Aes128Gcm, [1; 32]);
+        let setup = Setup {
+            role: Role::Server,
+            seal: secret(),
+            open: secret(),
+            send_id: None,
+            labelled: true,
+            epoch: Epoch(1),
+        };
+        Connection::new(setup, None, NOW)
+    }
+
+    fn join(proven: bool) -> PendingJoin {
+        PendingJoin {
+            identity: PublicKey([0; 32]),
+            visitor: Visitor {
+                session: SessionId([0; 16]),
+                name: "ana".into(),
+                claims: Vec::new(),
+            },
+            incarnation: Incarnation::default(),
+            proven,
+            since: NOW,
+        }
+    }
+
+    #[test]
+    fn however_peers_come_and_go_each_waits_once_in_every_queue() {
+        const PEERS_MAX: usize = 40;
+        let full = CloseReason::OverLimit(Limit::SendQueue);
+        for seed in 0..20 {
+            let mut rng = Rng::from_number(seed);
+            let mut connections = Connections::new(1, &mut rng);
+            let path = SocketAddr::from(([127, 0, 0, 1], 9));
+            for _ in 0..5_000 {
+                let slot = Slot::from_index(u32::try_from(rng.index(PEERS_MAX)).unwrap());
+                match rng.below(12) {
+                    0 if connections.len() < PEERS_MAX => {
+                        let slot = connections.insert(connection(), join(rng.chance(0.5)), path);
+                        assert!(!connections.doomed.contains_key(&slot), "a stranger");
+                    }
+                    1 if connections.confirm(slot).is_some() => {
+                        connections.bind(slot, SessionKey::from_index(0));
+                    }
+                    2 => drop(connections.remove(slot)),
+                    3 => drop(connections.close(slot, CloseReason::Kicked)),
+                    4 => connections.pop_ready(),
+                    5 if rng.chance(0.02) => drop(connections.take_doomed()),
+                    // What a room tells a member who cannot be told any more.
+                    6..=8 if connections.get(slot).is_some() => connections.doom(slot, full),
+                    _ => connections.mark_ready(slot),
+                }
+                connections.check();
+                assert!(connections.ready.len() <= PEERS_MAX);
+                assert!(connections.doomed.len() <= PEERS_MAX);
+                assert!(connections.places.len() <= PEERS_MAX);
+            }
+        }
     }
 }
