@@ -156,6 +156,8 @@ const RETRY_SESSION: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
+    use rejoin_protocol::Rng;
+
     use super::*;
 
     const RATE: Rate = Rate::per_minute(60, 2);
@@ -237,5 +239,41 @@ mod tests {
             addresses.check(0);
         }
         assert_eq!(addresses.known.len(), IDLE_ADDRESSES_MAX);
+    }
+
+    #[test]
+    fn whatever_addresses_do_few_are_remembered_and_the_most_whole_forgotten() {
+        for seed in 0..3 {
+            let mut rng = Rng::from_number(seed);
+            let mut addresses = addresses();
+            let (mut open, mut now) = (Vec::new(), Timestamp::ZERO);
+            let mut filled = false;
+            for step in 0..30_000 {
+                now += Duration::from_micros(rng.below(10));
+                if open.len() < 50 && rng.chance(0.8) || open.is_empty() {
+                    let host = u32::try_from(0x0100_0000 + rng.below(50_000)).unwrap();
+                    let address = SocketAddr::from((host.to_be_bytes(), 1));
+                    open.extend(addresses.admit_session(address));
+                } else if rng.chance(0.6) {
+                    let key = open[rng.index(open.len())];
+                    addresses.on_wrong_guess(key, RATE, now);
+                } else {
+                    let key = open.swap_remove(rng.index(open.len()));
+                    let before = addresses.idle.last().copied();
+                    addresses.release(key, now);
+                    let first = addresses.idle.first();
+                    assert!(first.is_none_or(|(whole_at, _)| *whole_at > now));
+                    assert!(
+                        before.is_none_or(|last| addresses.idle.contains(&last) || last.0 <= now)
+                    );
+                }
+                assert!(addresses.known.len() <= open.len() + IDLE_ADDRESSES_MAX);
+                filled |= addresses.idle.len() == IDLE_ADDRESSES_MAX;
+                if step % 100 == 0 {
+                    addresses.check(open.len());
+                }
+            }
+            assert!(filled);
+        }
     }
 }

@@ -158,6 +158,8 @@ impl Hello {
 
 #[cfg(test)]
 mod tests {
+    use rejoin_protocol::Rng;
+
     use super::*;
     use crate::keys::Key;
 
@@ -233,5 +235,50 @@ mod tests {
             Judgement::New { replaces: None }
         );
         assert_eq!(judge(&hellos, hello(1, 1)), Judgement::Stale);
+    }
+
+    #[test]
+    fn however_identities_come_the_memory_is_bounded_and_the_oldest_forgotten() {
+        const CAPACITY: usize = 50;
+        for seed in 0..20 {
+            let mut rng = Rng::from_number(seed);
+            let mut hellos = Hellos::new(CAPACITY);
+            // The identities that must be there, heard of longest ago first, and their slots.
+            let mut known: Vec<(PublicKey, Slot)> = Vec::new();
+            for moment in 0..3_000 {
+                let identity = PublicKey([u8::try_from(rng.below(200)).unwrap(); 32]);
+                let slot = Slot::from_index(u32::try_from(rng.below(1_000)).unwrap());
+                let at = known.iter().position(|(of, _)| *of == identity);
+                match rng.below(8) {
+                    0 => hellos.on_confirmed(identity),
+                    1 => {
+                        // Some expire that were replaced or confirmed meanwhile.
+                        let of = at.map_or(slot, |at| known[at].1);
+                        let pending = hellos.by_identity.get(&identity);
+                        if pending.is_some_and(|seen| seen.pending.is_some()) {
+                            known.remove(at.unwrap());
+                        }
+                        hellos.on_expired(identity, of);
+                    }
+                    _ => {
+                        at.map(|at| known.remove(at));
+                        known.push((identity, slot));
+                        let fingerprint = rng.bytes();
+                        let hello = Hello {
+                            identity,
+                            moment,
+                            fingerprint,
+                        };
+                        hellos.remember(hello, slot, vec![0; 300]);
+                        if known.len() > CAPACITY {
+                            known.remove(0);
+                        }
+                    }
+                }
+                hellos.check();
+                let kept = hellos.by_age.values();
+                assert!(kept.eq(known.iter().map(|(identity, _)| identity)));
+            }
+        }
     }
 }

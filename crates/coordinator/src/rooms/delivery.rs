@@ -180,6 +180,8 @@ impl Delivery {
 
 #[cfg(test)]
 mod tests {
+    use rejoin_protocol::Rng;
+
     use super::*;
 
     fn wanted(sequence: u64, content: u64, cursor: u64) -> Wanted {
@@ -266,5 +268,37 @@ mod tests {
         delivery.on_acked(3);
         assert!(delivery.is_due(wanted(9, 9, 0)));
         assert_eq!(delivery.base(), Some(3));
+    }
+
+    #[test]
+    fn whatever_a_member_acknowledges_few_snapshots_wait_and_none_unsent_is_a_base() {
+        for seed in 0..30 {
+            let mut rng = Rng::from_number(seed);
+            let mut delivery = Delivery::default();
+            let diligence = [0.0, 0.05, 0.5][rng.index(3)];
+            let (mut sent, mut filled) = (Vec::new(), false);
+            for sequence in 1..2_000 {
+                let kept = delivery.in_flight.front().copied();
+                send(&mut delivery, sequence);
+                sent.push(sequence);
+                let is_oldest = delivery.in_flight.front().copied() == kept;
+                assert!(is_oldest || delivery.in_flight.len() == IN_FLIGHT_MAX || kept.is_none());
+                if rng.chance(diligence) {
+                    let of = rng.below(sequence + 40);
+                    match rng.chance(0.5) {
+                        true => delivery.on_acked(of),
+                        false => drop(delivery.on_lost(of)),
+                    }
+                }
+                if rng.chance(0.001) {
+                    delivery.restart();
+                    sent.clear();
+                }
+                assert!(delivery.in_flight.len() <= IN_FLIGHT_MAX);
+                assert!(delivery.base().is_none_or(|base| sent.contains(&base)));
+                filled |= delivery.in_flight.len() == IN_FLIGHT_MAX;
+            }
+            assert!(filled || diligence > 0.0);
+        }
     }
 }

@@ -107,8 +107,13 @@ const RECYCLED_MAX: usize = 256;
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
+    use std::collections::BTreeMap;
 
+    use bytes::Bytes;
+    use rejoin_protocol::limits::INPUT_MAX;
+    use rejoin_protocol::{Incarnation, Rng, SessionId};
+
+    use super::super::entry::Applicant;
     use super::*;
 
     #[test]
@@ -138,5 +143,60 @@ mod tests {
         );
         queue.push(input(1, None, 5), Origin::None);
         assert_eq!(queue.len(), 1);
+    }
+
+    #[test]
+    fn whatever_players_send_one_latest_input_of_each_waits() {
+        for seed in 0..20 {
+            let mut rng = Rng::from_number(seed);
+            let mut queue = Queue::default();
+            let players = 1 + rng.below(40);
+            for _ in 0..20 {
+                let (mut newest, mut others, mut admits) = (BTreeMap::new(), 0, 0);
+                for step in 0..rng.below(2_000) {
+                    let player = PlayerId(rng.below(players));
+                    let payload = Bytes::from(vec![7; rng.index(INPUT_MAX + 1)]);
+                    let len = payload.len();
+                    let number = rng.chance(0.1).then_some(step);
+                    let entry = Entry::Input {
+                        player,
+                        number,
+                        payload,
+                    };
+                    match number {
+                        None => drop(newest.insert(player, len)),
+                        Some(_) => others += len,
+                    }
+                    queue.push(entry, Origin::None);
+                    if rng.chance(0.1) {
+                        admits += 1;
+                        queue.push(admit(), Origin::None);
+                    }
+                    assert!(queue.has_latest(player) || number.is_some());
+                    assert_eq!((queue.latest.len(), queue.admits()), (newest.len(), admits));
+                }
+                let calls = queue.take();
+                let held = calls.iter().map(|call| {
+                    if let Entry::Input { payload, .. } = &call.entry {
+                        payload.len()
+                    } else {
+                        0
+                    }
+                });
+                assert_eq!(held.sum::<usize>(), others + newest.values().sum::<usize>());
+                queue.recycle(calls);
+                assert!(queue.is_empty() && queue.calls.capacity() <= RECYCLED_MAX);
+                assert_eq!((queue.latest.len(), queue.admits()), (0, 0));
+            }
+        }
+    }
+
+    fn admit() -> Entry {
+        Entry::Admit(Box::new(Applicant {
+            session: SessionId([0; 16]),
+            incarnation: Incarnation(1),
+            name: "ana".into(),
+            claims: Vec::new(),
+        }))
     }
 }

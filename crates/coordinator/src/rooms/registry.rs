@@ -191,3 +191,85 @@ impl Rooms {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rejoin_protocol::message::RoomSettings;
+    use rejoin_protocol::{PlayerId, Rng};
+    use rejoin_room::builtin::chat::Chat;
+    use rejoin_room::{Kinds, RoomSpec};
+
+    use super::*;
+
+    fn hosted(id: RoomId) -> HostedRoom {
+        let kinds = Kinds::new().with::<Chat>();
+        let spec = RoomSpec {
+            room: id,
+            owner: PlayerId(1),
+            settings: RoomSettings::default(),
+            code: None,
+        };
+        HostedRoom::new(*kinds.get("chat").unwrap(), &spec, Timestamp::ZERO)
+    }
+
+    fn id(rng: &mut Rng) -> RoomId {
+        // Few enough to be drawn again.
+        let number = u16::try_from(rng.below(15_000)).unwrap();
+        RoomId(number.to_be_bytes().repeat(8).try_into().unwrap())
+    }
+
+    #[test]
+    fn whatever_is_asked_for_few_requests_and_closed_rooms_are_remembered() {
+        for seed in 0..3 {
+            let mut rng = Rng::from_number(seed);
+            let mut rooms = Rooms::new();
+            let mut open = Vec::new();
+            let mut now = Timestamp::ZERO;
+            let (mut placed, mut buried) = (0, 0);
+            for step in 0..20_000 {
+                now += Duration::from_millis(rng.below(60));
+                let id = id(&mut rng);
+                match rng.below(40) {
+                    0 if rooms.find(id).is_none() && open.len() < 8 => {
+                        open.push(rooms.insert(hosted(id)));
+                    }
+                    1 if open.len() > 4 && rng.chance(0.02) => {
+                        let closed = rooms.remove(open.swap_remove(0)).unwrap();
+                        rooms.bury(closed.id, now);
+                    }
+                    2..=9 => {
+                        let oldest = rooms.tombstones.front().copied();
+                        rooms.bury(id, now);
+                        let full = rooms.tombstones.len() == TOMBSTONES_MAX;
+                        assert!(
+                            full || oldest == rooms.tombstones.front().copied() || oldest.is_none()
+                        );
+                        assert!(rooms.is_buried(id, now));
+                    }
+                    _ if !open.is_empty() => {
+                        let key = open[rng.index(open.len())];
+                        rooms.place(id, key);
+                        assert!(rooms.find(id).is_some() || rooms.reached(id) == Some(key));
+                    }
+                    _ => {}
+                }
+                assert!(rooms.placed.len() <= PLACED_MAX);
+                assert!(rooms.tombstones.len() <= TOMBSTONES_MAX);
+                placed = placed.max(rooms.placed.len());
+                buried = buried.max(rooms.tombstones.len());
+                if step % 100 == 0 {
+                    rooms.check();
+                }
+            }
+            assert_eq!(
+                (placed, buried),
+                (PLACED_MAX, TOMBSTONES_MAX),
+                "both were filled"
+            );
+            rooms.is_buried(RoomId([0; 16]), now + TOMBSTONE_LIFE);
+            assert!(rooms.tombstones.is_empty());
+        }
+    }
+}

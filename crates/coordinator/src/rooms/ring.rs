@@ -110,6 +110,9 @@ impl Ring {
 
 #[cfg(test)]
 mod tests {
+    use rejoin_protocol::Rng;
+    use rejoin_protocol::limits::SNAPSHOT_RING;
+
     use super::*;
 
     fn view(fill: u8) -> Vec<u8> {
@@ -168,5 +171,32 @@ mod tests {
         assert_eq!(patched(&mut ring, 1, &view(1)), Some(view(2)));
         ring.show(3, 0, &view(3));
         assert_eq!(patched(&mut ring, 1, &view(1)), Some(view(3)));
+    }
+
+    #[test]
+    fn whatever_bases_are_asked_for_views_and_deltas_are_bounded() {
+        for seed in 0..20 {
+            let mut rng = Rng::from_number(seed);
+            let capacity = 1 + rng.index(SNAPSHOT_RING);
+            let mut ring = Ring::new(capacity);
+            let mut sequence = 0;
+            for _ in 0..1_000 {
+                sequence += 1 + rng.below(3);
+                let mut view = vec![9; 40 + rng.index(60)];
+                let place = rng.index(view.len());
+                view[place] = u8::try_from(rng.below(4)).unwrap();
+                ring.show(sequence, 0, &view);
+                // Any member may acknowledge any snapshot, or say so.
+                for _ in 0..rng.below(80) {
+                    ring.delta_from(rng.below(sequence + 9));
+                }
+                assert!(ring.entries.len() <= capacity && ring.deltas.len() <= capacity);
+                let deltas = ring.deltas.values().flatten();
+                assert!(deltas.into_iter().all(|delta| delta.len() < view.len()));
+                let bases = ring.deltas.keys();
+                let oldest = ring.entries.front().map(|view| &view.sequence);
+                assert!(bases.into_iter().all(|base| Some(base) >= oldest));
+            }
+        }
     }
 }
