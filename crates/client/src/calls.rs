@@ -51,6 +51,10 @@ impl Calls {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use rejoin_protocol::Rng;
+
     use super::*;
 
     #[test]
@@ -75,5 +79,33 @@ mod tests {
         assert!(calls.may_take_seat());
         calls.close(1);
         assert!(!calls.may_take_seat());
+    }
+
+    #[test]
+    fn whatever_a_server_answers_few_requests_are_open() {
+        for seed in 0..24 {
+            let mut rng = Rng::from_number(seed);
+            let mut calls = Calls::default();
+            let (mut open, mut refused) = (BTreeSet::new(), 0);
+            for _ in 0..1_000 {
+                match calls.next() {
+                    Some(id) => {
+                        calls.open(id, Call::Other);
+                        open.insert(id);
+                    }
+                    None => {
+                        assert_eq!(open.len(), CALLS_MAX);
+                        refused += 1;
+                    }
+                }
+                if rng.chance(0.5) {
+                    // An answer to some request, or to none.
+                    let id = u32::try_from(rng.below(u64::from(calls.next) + 40)).unwrap();
+                    assert_eq!(calls.close(id).is_some(), open.remove(&id));
+                }
+                assert!(calls.open.len() == open.len() && open.len() <= CALLS_MAX);
+            }
+            assert!(refused > 0, "it was filled");
+        }
     }
 }

@@ -2,20 +2,42 @@
 
 use std::collections::BTreeMap;
 
-use rejoin_protocol::message::ServerMessage;
-use rejoin_protocol::messagepack::{self, Bounds, DecodeError};
+use rejoin_protocol::limits::NAME_MAX;
+use rejoin_protocol::message::{Answer, ServerMessage};
+use rejoin_protocol::messagepack::{self, Bounds};
 use serde::de::IgnoredAny;
 
 /// The messages this build knows, by the names they travel under.
 const KNOWN: [&str; 4] = ["Reply", "Seat", "InputRefused", "RoomClosed"];
 
+/// What no sound server says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Senseless;
+
 /// Reads a message; `None` if it is one that only newer builds know.
-pub(crate) fn decode(message: &[u8]) -> Result<Option<ServerMessage>, DecodeError> {
+pub(crate) fn decode(message: &[u8]) -> Result<Option<ServerMessage>, Senseless> {
     match messagepack::decode(message, Bounds::CONTROL) {
+        Ok(message) if has_long_name(&message) => Err(Senseless),
         Ok(message) => Ok(Some(message)),
         Err(_) if is_of_newer_server(message) => Ok(None),
-        Err(error) => Err(error),
+        Err(_) => Err(Senseless),
     }
+}
+
+/// True if it names a player as none is called: names are kept for as long as their players stay.
+fn has_long_name(message: &ServerMessage) -> bool {
+    if let ServerMessage::Seat { name, .. } = message {
+        return name.len() > NAME_MAX;
+    }
+    let ServerMessage::Reply {
+        result: Ok(Answer::Seated(seated)),
+        ..
+    } = message
+    else {
+        return false;
+    };
+    let mut members = seated.members.iter();
+    members.any(|member| member.name.len() > NAME_MAX)
 }
 
 /// True for one well-formed message of a name that this build does not know.
@@ -34,8 +56,8 @@ fn is_of_newer_server(message: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use rejoin_protocol::message::{Answer, RoomCloseReason, SeatChange};
-    use rejoin_protocol::{PlayerId, Refusal, RefusalCode, SeatId};
+    use rejoin_protocol::message::{Member, RoomCloseReason, SeatChange, Seated};
+    use rejoin_protocol::{PlayerId, Refusal, RefusalCode, RoomId, SeatId};
 
     use super::*;
 
@@ -88,5 +110,38 @@ mod tests {
         assert!(decode(&messagepack::encode(&7).unwrap()).is_err());
         assert!(decode(&[0xc1]).is_err());
         assert!(decode(&[]).is_err());
+    }
+
+    #[test]
+    fn a_name_longer_than_any_player_has_is_an_error() {
+        for (len, sound) in [(NAME_MAX, true), (NAME_MAX + 1, false)] {
+            let (player, name) = (PlayerId(1), "x".repeat(len));
+            let seat = SeatId(1);
+            let change = SeatChange::Joined;
+            let told = ServerMessage::Seat {
+                seat,
+                player,
+                name: name.clone(),
+                change,
+            };
+            let seated = Seated {
+                seat,
+                room: RoomId([1; 16]),
+                kind: "arena".into(),
+                version: 1,
+                tick_hz: 30,
+                player,
+                cursor: 0,
+                event: 0,
+                created: true,
+                members: vec![Member { player, name }],
+                code: None,
+            };
+            let result = Ok(Answer::Seated(seated));
+            for message in [told, ServerMessage::Reply { call: 1, result }] {
+                let bytes = messagepack::encode(&message).unwrap();
+                assert_eq!(decode(&bytes).is_ok(), sound);
+            }
+        }
     }
 }

@@ -25,7 +25,8 @@ use crate::task::Task;
 ///
 /// All methods must be called inside a tokio runtime with I/O and time. A client that holds seats
 /// must read them: a room handle of which more than
-/// [`ROOM_EVENTS_UNREAD_MAX`](rejoin_protocol::limits::ROOM_EVENTS_UNREAD_MAX) events wait ends
+/// [`ROOM_EVENTS_UNREAD_MAX`](rejoin_protocol::limits::ROOM_EVENTS_UNREAD_MAX) events or
+/// [`ROOM_EVENTS_UNREAD_BYTES_MAX`](rejoin_protocol::limits::ROOM_EVENTS_UNREAD_BYTES_MAX) wait ends
 /// the session with [`CloseReason::Overloaded`](rejoin_protocol::CloseReason::Overloaded), rather
 /// than lose one unknowingly.
 #[derive(Clone, Debug)]

@@ -70,6 +70,9 @@ impl Early {
 
 #[cfg(test)]
 mod tests {
+    use rejoin_protocol::Rng;
+    use rejoin_protocol::limits::VIEW_MAX;
+
     use super::*;
 
     fn event(number: u64) -> EarlyMessage {
@@ -116,5 +119,44 @@ mod tests {
         assert_eq!(early.keep(SeatId(1), event(2)), Err(EarlyFull));
         early.clear();
         assert_eq!(early.keep(SeatId(1), big()), Ok(()));
+    }
+
+    #[test]
+    fn whatever_comes_early_is_bounded_in_count_and_bytes() {
+        for seed in 0..24 {
+            let mut rng = Rng::from_number(seed);
+            let mut early = Early::default();
+            let longest = [1, 3_000, VIEW_MAX][rng.index(3)];
+            let (mut refused, mut dropped) = (0, 0);
+            for number in 0..4_000 {
+                let seat = SeatId(u16::try_from(rng.below(300)).unwrap());
+                let bytes = Bytes::from(vec![0; rng.index(longest)]);
+                let before = (early.messages.len(), early.bytes);
+                let full = before.0 == EARLY_MAX || before.1 + bytes.len() > EARLY_BYTES_MAX;
+                let (kept, rule) = if rng.chance(0.5) {
+                    dropped += usize::from(full);
+                    (early.keep(seat, EarlyMessage::Snapshot(bytes)), Ok(()))
+                } else {
+                    refused += usize::from(full);
+                    let payload = bytes;
+                    let event = EarlyMessage::Event { number, payload };
+                    let rule = if full { Err(EarlyFull) } else { Ok(()) };
+                    (early.keep(seat, event), rule)
+                };
+                assert_eq!(kept, rule);
+                assert!(!full || (early.messages.len(), early.bytes) == before);
+                assert!(early.messages.len() <= EARLY_MAX && early.bytes <= EARLY_BYTES_MAX);
+                if rng.chance(0.05) {
+                    early.take(SeatId(u16::try_from(rng.below(300)).unwrap()));
+                }
+                let held: usize = early
+                    .messages
+                    .iter()
+                    .map(|(_, message)| message.len())
+                    .sum();
+                assert_eq!(held, early.bytes, "every byte is counted");
+            }
+            assert!(refused > 0 && dropped > 0, "it was filled");
+        }
     }
 }

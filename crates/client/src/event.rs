@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use rejoin_protocol::handshake::StartError;
-use rejoin_protocol::message::{Answer, CallId, RoomCloseReason, SeatChange};
+use rejoin_protocol::message::{
+    Answer, CallId, Member, MetadataValue, RoomCard, RoomCloseReason, SeatChange,
+};
 use rejoin_protocol::{CloseReason, Liveness, PlayerId, Refusal, SeatId, SessionId};
 
 /// Something happened.
@@ -78,6 +80,48 @@ pub enum Event {
     Link(Liveness),
     /// The session is over for this client: the last event.
     Ended(Ended),
+}
+
+impl Event {
+    /// Bytes of payload and text, which is what a peer can make an event cost besides its place.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::View { view: bytes, .. } | Self::Room { payload: bytes, .. } => bytes.len(),
+            Self::Seat { name, .. } => name.len(),
+            Self::InputRefused { refusal, .. } => refusal.text.len(),
+            Self::RoomClosed { reason, .. } => reason.word().len(),
+            Self::Answer { result, .. } => match result {
+                Ok(answer) => answer_bytes(answer),
+                Err(refusal) => refusal.text.len(),
+            },
+            Self::Connected { .. } | Self::Link(_) | Self::Ended(_) => 0,
+        }
+    }
+}
+
+/// What the lists of an answer hold, places included.
+fn answer_bytes(answer: &Answer) -> usize {
+    match answer {
+        Answer::Seated(seated) => {
+            let member = |member: &Member| size_of::<Member>() + member.name.len();
+            seated.kind.len() + seated.members.iter().map(member).sum::<usize>()
+        }
+        Answer::Rooms(cards) => cards.iter().map(card_bytes).sum(),
+        Answer::Left | Answer::Closed => 0,
+        // What a newer protocol crate knows and the wire cannot give to this one.
+        _ => 0,
+    }
+}
+
+fn card_bytes(card: &RoomCard) -> usize {
+    let facts = card.metadata.iter().map(|(key, value)| {
+        let text = match value {
+            MetadataValue::Text(text) => text.len(),
+            MetadataValue::Bool(_) | MetadataValue::Int(_) => 0,
+        };
+        size_of::<(String, MetadataValue)>() + key.len() + text
+    });
+    size_of::<RoomCard>() + card.kind.len() + facts.sum::<usize>()
 }
 
 /// Why a client is done.

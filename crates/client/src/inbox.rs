@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use rejoin_protocol::limits::ROOM_EVENTS_UNREAD_MAX;
+use rejoin_protocol::limits::{
+    ROOM_EVENTS_UNREAD_BYTES_MAX, ROOM_EVENTS_UNREAD_MAX, ROOM_MEMBERS_MAX,
+};
 use rejoin_protocol::message::{Member, RoomCloseReason, SeatChange, Seated};
-use rejoin_protocol::{PlayerId, Refusal, RoomId};
+use rejoin_protocol::{CloseReason, PlayerId, Refusal, RoomId};
 use tokio::sync::Notify;
 
 use crate::event::Ended;
@@ -22,9 +24,17 @@ pub(crate) enum Item {
     Ended(Ended),
 }
 
-/// An item for which there is no room: the game does not take what it is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct InboxFull;
+impl Item {
+    /// Bytes of payload and text that count: those of a view do not, since one at most waits.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Event(payload) => payload.len(),
+            Self::InputRefused(_, refusal) => refusal.text.len(),
+            Self::Closed(reason) => reason.word().len(),
+            Self::View(_) | Self::Seat(..) | Self::Ended(_) => 0,
+        }
+    }
+}
 
 /// Filled by the driver's task, emptied by the room handles of one seat.
 #[derive(Debug)]
@@ -37,6 +47,9 @@ pub(crate) struct Inbox {
 #[derive(Debug)]
 struct Contents {
     items: VecDeque<Item>,
+    /// Their bytes, as far as they count.
+    bytes: usize,
+    /// Bounded as the members of a room are.
     members: BTreeMap<PlayerId, String>,
     /// Nothing more will come.
     is_over: bool,
@@ -48,6 +61,7 @@ impl Inbox {
     pub(crate) fn new(seated: &Seated) -> Self {
         let contents = Contents {
             items: VecDeque::new(),
+            bytes: 0,
             members: BTreeMap::new(),
             is_over: false,
             handles: 0,
@@ -72,15 +86,23 @@ impl Inbox {
     }
 
     /// Something happened to a member.
+    ///
+    /// # Errors
+    /// Why the session cannot go on.
     pub(crate) fn on_seat(
         &self,
         player: PlayerId,
         name: String,
         change: SeatChange,
-    ) -> Result<(), InboxFull> {
+    ) -> Result<(), CloseReason> {
         match change {
             SeatChange::Joined => {
-                self.lock().members.insert(player, name);
+                let members = &mut self.lock().members;
+                members.insert(player, name);
+                if members.len() > usize::from(ROOM_MEMBERS_MAX) {
+                    members.remove(&player);
+                    return Err(CloseReason::ProtocolViolation);
+                }
             }
             SeatChange::Left => {
                 self.lock().members.remove(&player);
@@ -95,21 +117,26 @@ impl Inbox {
 
     /// Adds an item. An unread view is replaced where it stands, so that events keep their order
     /// and none can hold a view back.
-    pub(crate) fn push(&self, item: Item) -> Result<(), InboxFull> {
+    ///
+    /// # Errors
+    /// Why the session cannot go on: the game does not take what it is sent.
+    pub(crate) fn push(&self, item: Item) -> Result<(), CloseReason> {
         let mut contents = self.lock();
         if contents.is_over {
             return Ok(());
         }
-        let items = &mut contents.items;
+        let Contents { items, bytes, .. } = &mut *contents;
         let unread_view = items
             .iter()
             .position(|unread| matches!(unread, Item::View(_)));
         let events = items.len() - usize::from(unread_view.is_some());
         if !matches!(item, Item::View(_)) {
-            if events >= ROOM_EVENTS_UNREAD_MAX {
-                return Err(InboxFull);
+            let more = *bytes + item.bytes();
+            if events >= ROOM_EVENTS_UNREAD_MAX || more > ROOM_EVENTS_UNREAD_BYTES_MAX {
+                return Err(CloseReason::Overloaded);
             }
             items.push_back(item);
+            *bytes = more;
         } else if let Some(older) = unread_view.and_then(|index| items.get_mut(index)) {
             *older = item;
         } else {
@@ -124,6 +151,7 @@ impl Inbox {
     pub(crate) fn end(&self, last: Option<Item>) {
         let mut contents = self.lock();
         if !contents.is_over {
+            contents.bytes += last.as_ref().map_or(0, Item::bytes);
             contents.items.extend(last);
             contents.is_over = true;
         }
@@ -140,6 +168,7 @@ impl Inbox {
             {
                 let mut contents = self.lock();
                 let item = contents.items.pop_front();
+                contents.bytes -= item.as_ref().map_or(0, Item::bytes);
                 if item.is_some() || contents.is_over {
                     return item;
                 }
@@ -178,6 +207,9 @@ impl Inbox {
 
 #[cfg(test)]
 mod tests {
+    use rejoin_protocol::limits::EVENT_MAX;
+    use rejoin_protocol::{RefusalCode, Rng};
+
     use super::*;
 
     fn inbox() -> Inbox {
@@ -233,7 +265,7 @@ mod tests {
         for _ in 0..ROOM_EVENTS_UNREAD_MAX {
             inbox.push(event(1)).unwrap();
         }
-        assert_eq!(inbox.push(event(2)), Err(InboxFull));
+        assert_eq!(inbox.push(event(2)), Err(CloseReason::Overloaded));
         assert_eq!(inbox.push(view(1)), Ok(()));
         assert_eq!(inbox.push(view(2)), Ok(()));
         assert_eq!(all(&inbox).len(), ROOM_EVENTS_UNREAD_MAX + 1);
@@ -275,5 +307,76 @@ mod tests {
                 name: "bo".into()
             }]
         );
+    }
+
+    #[test]
+    fn whatever_a_server_tells_an_inbox_is_bounded_in_count_and_bytes() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        for seed in 0..12 {
+            let mut rng = Rng::from_number(seed);
+            let inbox = inbox();
+            let longest = [1, 2_000, EVENT_MAX][rng.index(3)];
+            let diligence = [0.0, 0.3][rng.index(2)];
+            let mut refused = 0;
+            for number in 0..6_000 {
+                let payload = Bytes::from(vec![0; rng.index(longest)]);
+                let pushed = match rng.below(6) {
+                    0 => inbox.push(Item::View(payload)),
+                    1 => {
+                        let word = "x".repeat(payload.len());
+                        let refusal = Refusal::new(RefusalCode::RoomFailed, word);
+                        inbox.push(Item::InputRefused(number, refusal))
+                    }
+                    _ => inbox.push(Item::Event(payload)),
+                };
+                assert!(pushed.is_ok() || pushed == Err(CloseReason::Overloaded));
+                refused += usize::from(pushed.is_err());
+                if rng.chance(diligence) && !inbox.lock().items.is_empty() {
+                    runtime.block_on(inbox.next()).unwrap();
+                }
+                let contents = inbox.lock();
+                let views = contents
+                    .items
+                    .iter()
+                    .filter(|item| matches!(item, Item::View(_)));
+                let views = views.count();
+                assert!(views <= 1 && contents.items.len() <= ROOM_EVENTS_UNREAD_MAX + views);
+                let bytes: usize = contents.items.iter().map(Item::bytes).sum();
+                assert_eq!(bytes, contents.bytes, "every byte is counted");
+                assert!(bytes <= ROOM_EVENTS_UNREAD_BYTES_MAX);
+            }
+            assert!(refused > 0, "it was filled");
+        }
+    }
+
+    #[test]
+    fn no_server_makes_an_inbox_know_more_members_than_a_room_has() {
+        for seed in 0..8 {
+            let mut rng = Rng::from_number(seed);
+            let inbox = inbox();
+            let most = usize::from(ROOM_MEMBERS_MAX);
+            let mut refused = 0;
+            for _ in 0..6_000 {
+                let player = PlayerId(rng.below(5_000));
+                let change = match rng.below(4) {
+                    0 => SeatChange::Left,
+                    1 => SeatChange::Returned,
+                    _ => SeatChange::Joined,
+                };
+                let known = inbox.lock().members.contains_key(&player);
+                let full = inbox.lock().members.len() == most;
+                let told = inbox.on_seat(player, "bo".into(), change);
+                let one_more = change == SeatChange::Joined && full && !known;
+                assert_eq!(told == Err(CloseReason::ProtocolViolation), one_more);
+                refused += usize::from(one_more);
+                assert!(inbox.lock().members.len() <= most);
+                // A game that reads all.
+                let mut contents = inbox.lock();
+                contents.items.clear();
+            }
+            assert!(refused > 0, "it was filled");
+        }
     }
 }

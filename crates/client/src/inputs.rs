@@ -116,6 +116,8 @@ pub(crate) fn check_len(len: usize) -> Result<(), SendError> {
 
 #[cfg(test)]
 mod tests {
+    use rejoin_protocol::Rng;
+
     use super::*;
 
     fn push(inputs: &mut Inputs, len: usize) -> Result<u64, SendError> {
@@ -213,5 +215,40 @@ mod tests {
         );
         assert_eq!(push(&mut Inputs::new(u64::MAX), 1), Err(SendError::Closed));
         assert_eq!(push(&mut Inputs::new(VARINT_MAX - 1), 1), Ok(VARINT_MAX));
+    }
+
+    #[test]
+    fn whatever_cursors_a_server_tells_inputs_are_bounded_in_count_and_bytes() {
+        for seed in 0..24 {
+            let mut rng = Rng::from_number(seed);
+            let mut inputs = Inputs::new(0);
+            let longest = [1, 300, INPUT_MAX + 1][rng.index(3)];
+            let mut refused = 0;
+            for _ in 0..8_000 {
+                let len = rng.index(longest);
+                let bytes = inputs.kept_bytes + len;
+                let full = inputs.kept.len() == INPUTS_KEPT_MAX || bytes > INPUTS_KEPT_BYTES_MAX;
+                let pushed = push(&mut inputs, len);
+                assert_eq!(pushed == Err(SendError::QueueFull), full);
+                refused += usize::from(full);
+                if rng.chance(0.01) {
+                    inputs.hand_again();
+                }
+                if rng.chance(0.003) {
+                    // Back, ahead a little, or beyond all there is.
+                    inputs.cover(rng.below(inputs.newest + 3));
+                }
+                assert!(inputs.kept.len() <= INPUTS_KEPT_MAX);
+                assert!(inputs.kept_bytes <= INPUTS_KEPT_BYTES_MAX);
+                let held: usize = inputs.kept.iter().map(|kept| kept.payload.len()).sum();
+                assert_eq!(held, inputs.kept_bytes, "every byte is counted");
+                let covered = inputs
+                    .kept
+                    .iter()
+                    .filter(|kept| kept.number <= inputs.cursor);
+                assert_eq!(covered.count(), 0, "what is covered is let go");
+            }
+            assert!(refused > 0, "it was filled");
+        }
     }
 }

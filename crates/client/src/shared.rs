@@ -13,7 +13,7 @@ use tokio::sync::{Notify, oneshot};
 use crate::core::Core;
 use crate::error::RequestError;
 use crate::event::{Ended, Event};
-use crate::inbox::{Inbox, InboxFull, Item};
+use crate::inbox::{Inbox, Item};
 use crate::state::State;
 
 /// A client's core with all who wait for it.
@@ -178,15 +178,15 @@ impl Inner {
     /// Hands what the core has to tell to those who wait for it.
     pub(crate) fn deliver(&mut self) {
         while let Some(event) = self.core.poll_event() {
-            // A reader who is that far behind must not miss an event unknowingly, so the session
+            // A reader who is too far behind must not miss an event unknowingly, so the session
             // ends, which every handle is told.
-            if self.on_event(event) == Err(InboxFull) {
-                self.core.close(CloseReason::Overloaded);
+            if let Err(reason) = self.on_event(event) {
+                self.core.close(reason);
             }
         }
     }
 
-    fn on_event(&mut self, event: Event) -> Result<(), InboxFull> {
+    fn on_event(&mut self, event: Event) -> Result<(), CloseReason> {
         match event {
             Event::Answer { call, result } => self.on_answer(call, result),
             Event::View { seat, view, .. } => return self.push(seat, Item::View(view)),
@@ -286,7 +286,7 @@ impl Inner {
             .is_some_and(|held| Arc::ptr_eq(held, inbox))
     }
 
-    fn push(&self, seat: SeatId, item: Item) -> Result<(), InboxFull> {
+    fn push(&self, seat: SeatId, item: Item) -> Result<(), CloseReason> {
         self.inboxes
             .get(&seat)
             .map_or(Ok(()), |inbox| inbox.push(item))

@@ -2,36 +2,58 @@
 
 use std::collections::VecDeque;
 
-use rejoin_protocol::limits::EVENTS_UNREAD_MAX;
+use rejoin_protocol::limits::{EVENTS_UNREAD_BYTES_MAX, EVENTS_UNREAD_MAX, SEATS_MAX, VIEW_MAX};
 
 use crate::event::Event;
 
 /// Beyond so many unread events a newer view takes the place of an unread older one: a caller that
 /// drains as told never gets there, and one that pauses wants the newest alone.
 const VIEWS_KEPT: usize = 64;
+const _: () = assert!(
+    EVENTS_UNREAD_BYTES_MAX - (VIEWS_KEPT + SEATS_MAX) * VIEW_MAX >= 2 * 1024 * 1024,
+    "views leave room for events"
+);
 
-/// A bounded queue of events.
+/// A queue of events, bounded in count and bytes.
 #[derive(Debug, Default)]
 pub(crate) struct Unread {
     queue: VecDeque<Event>,
+    /// Bytes of their payloads and texts.
+    bytes: usize,
     overflowed: bool,
 }
 
 impl Unread {
     /// Queues an event. One beyond the bound is dropped, and the queue says so from then on.
     pub(crate) fn push(&mut self, event: Event) {
-        if self.queue.len() < VIEWS_KEPT || !self.replaces(&event) {
-            self.append(event);
+        let older = match self.queue.len() {
+            0..VIEWS_KEPT => None,
+            _ => self.replaced_by(&event),
+        };
+        let freed = older.map_or(0, |older| self.queue.get(older).map_or(0, Event::bytes));
+        let bytes = self.bytes - freed + event.bytes();
+        let is_full = older.is_none() && self.queue.len() >= EVENTS_UNREAD_MAX;
+        if is_full || bytes > EVENTS_UNREAD_BYTES_MAX {
+            self.overflowed = true;
+            return;
+        }
+        self.bytes = bytes;
+        match older.and_then(|older| self.queue.get_mut(older)) {
+            Some(older) => *older = event,
+            None => self.queue.push_back(event),
         }
     }
 
     /// Queues the last event, whatever the bound.
     pub(crate) fn push_last(&mut self, event: Event) {
+        self.bytes += event.bytes();
         self.queue.push_back(event);
     }
 
     pub(crate) fn pop(&mut self) -> Option<Event> {
-        self.queue.pop_front()
+        let event = self.queue.pop_front()?;
+        self.bytes -= event.bytes();
+        Some(event)
     }
 
     /// True if an event had to be dropped: the session cannot go on.
@@ -39,30 +61,17 @@ impl Unread {
         self.overflowed
     }
 
-    fn append(&mut self, event: Event) {
-        if self.queue.len() < EVENTS_UNREAD_MAX {
-            self.queue.push_back(event);
-        } else {
-            self.overflowed = true;
-        }
-    }
-
-    /// Puts a view in the place of the newest unread one of the same seat, so that views keep their
-    /// order. One from before the seat was given up or taken belongs to another room.
-    fn replaces(&mut self, event: &Event) -> bool {
+    /// The newest unread view of the same seat, in whose place a newer one goes so that views keep
+    /// their order. One from before the seat was given up or taken belongs to another room.
+    fn replaced_by(&self, event: &Event) -> Option<usize> {
         let Event::View { seat: of, .. } = event else {
-            return false;
+            return None;
         };
-        let newest_first = self.queue.iter_mut().rev();
-        let mut own = newest_first.take_while(|unread| !may_rename_seats(unread));
-        let older = own.find(|unread| matches!(unread, Event::View { seat, .. } if seat == of));
-        match older {
-            Some(older) => {
-                older.clone_from(event);
-                true
-            }
-            None => false,
-        }
+        let newest_first = self.queue.iter().enumerate().rev();
+        let mut own = newest_first.take_while(|(_, unread)| !may_rename_seats(unread));
+        let older =
+            own.find(|(_, unread)| matches!(unread, Event::View { seat, .. } if seat == of));
+        older.map(|(index, _)| index)
     }
 }
 
@@ -74,7 +83,8 @@ fn may_rename_seats(event: &Event) -> bool {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use rejoin_protocol::{Liveness, SeatId};
+    use rejoin_protocol::message::{Answer, RoomCloseReason, SeatChange};
+    use rejoin_protocol::{Liveness, PlayerId, Refusal, RefusalCode, Rng, SeatId};
 
     use super::*;
 
@@ -134,7 +144,7 @@ mod tests {
     fn a_view_of_a_seat_taken_again_stays_behind_what_says_so() {
         let closed = || Event::RoomClosed {
             seat: SeatId(1),
-            reason: rejoin_protocol::message::RoomCloseReason::ClosedByOwner,
+            reason: RoomCloseReason::ClosedByOwner,
         };
         let mut unread = Unread::default();
         unread.push(view(7));
@@ -159,5 +169,77 @@ mod tests {
         unread.push_last(Event::Ended(crate::Ended::Left));
         let last = std::iter::from_fn(|| unread.pop()).last();
         assert_eq!(last, Some(Event::Ended(crate::Ended::Left)));
+    }
+
+    #[test]
+    fn whatever_a_server_tells_the_queue_is_bounded_in_count_and_bytes() {
+        for seed in 0..24 {
+            let mut rng = Rng::from_number(seed);
+            let mut unread = Unread::default();
+            let longest = [2, 3_000, VIEW_MAX][rng.index(3)];
+            // A game that takes nothing, or a little.
+            let diligence = [0.0, 0.2][rng.index(2)];
+            let mut refused = false;
+            for sequence in 0..10_000 {
+                let bytes = Bytes::from(vec![0; 1 + rng.index(longest)]);
+                let event = any_event(&mut rng, sequence, bytes);
+                let (before, is_view) = (unread.queue.len(), matches!(event, Event::View { .. }));
+                let bytes = unread.bytes + event.bytes();
+                unread.overflowed = false;
+                unread.push(event);
+                let full = before == EVENTS_UNREAD_MAX || bytes > EVENTS_UNREAD_BYTES_MAX;
+                assert!(is_view || unread.overflowed() == full);
+                assert!(unread.queue.len() <= EVENTS_UNREAD_MAX);
+                assert!(unread.bytes <= EVENTS_UNREAD_BYTES_MAX);
+                refused |= unread.overflowed();
+                if rng.chance(diligence) {
+                    unread.pop();
+                }
+                if sequence % 500 == 0 {
+                    let held: usize = unread.queue.iter().map(Event::bytes).sum();
+                    assert_eq!(held, unread.bytes, "every byte is counted");
+                }
+            }
+            assert!(refused, "it was filled");
+        }
+    }
+
+    fn any_event(rng: &mut Rng, sequence: u64, bytes: Bytes) -> Event {
+        let seat = SeatId(u16::try_from(rng.below(16)).unwrap());
+        let word = || "x".repeat(bytes.len() / 4);
+        match rng.below(12) {
+            0 => Event::RoomClosed {
+                seat,
+                reason: RoomCloseReason::Removed(word()),
+            },
+            1 => Event::InputRefused {
+                seat,
+                number: sequence,
+                refusal: Refusal::new(RefusalCode::RoomFailed, word()),
+            },
+            2 => Event::Seat {
+                seat,
+                player: PlayerId(sequence),
+                name: word(),
+                change: SeatChange::Joined,
+            },
+            3 => Event::Link(Liveness::Live),
+            4 => Event::Answer {
+                call: 0,
+                result: Ok(Answer::Left),
+            },
+            5..8 => {
+                let mut event = view(sequence);
+                if let Event::View { seat: of, view, .. } = &mut event {
+                    (*of, *view) = (seat, bytes);
+                }
+                event
+            }
+            _ => Event::Room {
+                seat,
+                number: sequence,
+                payload: bytes,
+            },
+        }
     }
 }

@@ -116,6 +116,8 @@ impl Ring {
 
 #[cfg(test)]
 mod tests {
+    use rejoin_protocol::Rng;
+
     use super::*;
 
     fn head(sequence: u64, base: Option<u64>, view: &[u8]) -> SnapshotHead {
@@ -235,5 +237,39 @@ mod tests {
             Received::Newer(view(2))
         );
         assert_eq!(delta(&mut views, ring + 2, (1, 1), 3), Received::Unusable);
+    }
+
+    #[test]
+    fn whatever_snapshots_come_few_views_are_kept_and_none_too_long() {
+        let mut filled = false;
+        for seed in 0..12 {
+            let mut rng = Rng::from_number(seed);
+            let mut views = Views::default();
+            for step in 0..2_000 {
+                let sequence = rng.below(step + 2) + rng.below(2) * step;
+                let body = Bytes::from(vec![0; VIEW_MAX - 20 + rng.index(40)]);
+                let mut head = head(sequence, None, &body);
+                head.base = (sequence > 0 && rng.chance(0.3)).then(|| rng.below(sequence));
+                head.private = rng.chance(0.3);
+                let body = match head.base {
+                    // What makes the longest view there can be of any base.
+                    Some(_) => snapshot::delta(&body, &body).unwrap(),
+                    None => body,
+                };
+                let before = views.newest;
+                let received = views.handle_snapshot(&head, &body);
+                let is_newer = before.is_none_or(|before| sequence > before);
+                assert_eq!(
+                    views.newest == Some(sequence) && is_newer,
+                    matches!(received, Received::Newer(_))
+                );
+                for ring in [&views.shared, &views.private] {
+                    assert!(ring.0.len() <= SNAPSHOT_RING);
+                    assert!(ring.0.values().all(|view| view.len() <= VIEW_MAX));
+                    filled |= ring.0.len() == SNAPSHOT_RING;
+                }
+            }
+        }
+        assert!(filled);
     }
 }

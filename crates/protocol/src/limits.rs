@@ -158,7 +158,7 @@ pub const MESSAGEPACK_ITEMS_MAX: usize = 4096;
 pub const CONTROL_TEXT_MAX: usize = 2 * REFUSAL_TEXT_MAX;
 /// Seats one session may hold.
 pub const SEATS_MAX: usize = 16;
-/// Longest name of a player, in bytes.
+/// Longest name of a player, in bytes; a longer one from a server ends the session.
 pub const NAME_MAX: usize = 32;
 /// Longest name of a room kind, in bytes.
 pub const KIND_MAX: usize = 32;
@@ -192,11 +192,17 @@ pub const EARLY_BYTES_MAX: usize = 512 * 1024;
 pub const RESYNC_INTERVAL: Duration = Duration::from_millis(200);
 /// Events a client machine holds for a caller that does not take them; one more ends the session.
 pub const EVENTS_UNREAD_MAX: usize = 4096;
+/// Bytes of their payloads and texts; the same rule. Room for the longest views that may wait, two
+/// full send queues of a server and as many answers.
+pub const EVENTS_UNREAD_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// What a room handle holds for a game that does not take it, views (newest wins) not counted; one
 /// more ends the session.
 pub const ROOM_EVENTS_UNREAD_MAX: usize = 1024;
+/// Bytes of their payloads and texts; the same rule. Two full send queues of a server.
+pub const ROOM_EVENTS_UNREAD_BYTES_MAX: usize = 1024 * 1024;
 
-/// Members of one room; a creator who asks for more gets this many.
+/// Members of one room; a creator who asks for more gets this many. A client whose server tells of
+/// more ends the session.
 pub const ROOM_MEMBERS_MAX: u16 = 1024;
 /// Timers that wait in one room; one more is a fault of its logic.
 pub const TIMERS_MAX: usize = 1024;
@@ -242,6 +248,7 @@ const _: () = assert!(INPUTS_KEPT_BYTES_MAX < SEND_QUEUE_BYTES_MAX);
 const _: () = assert!(REKEY_AFTER_PACKETS < KEY_PACKETS_MAX);
 const _: () = assert!(OLD_KEY_HELD_MAX.as_secs() * 10 < REKEY_AFTER.as_secs());
 const _: () = assert!(EARLY_BYTES_MAX >= RELIABLE_MAX);
+const _: () = assert!(ROOM_EVENTS_UNREAD_BYTES_MAX >= 2 * SEND_QUEUE_BYTES_MAX);
 const _: () = assert!(
     PERMIT_MAX + TICKET_MAX + 256 < DATAGRAM_MAX,
     "a hello is one datagram"

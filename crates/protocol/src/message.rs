@@ -228,6 +228,17 @@ pub enum RoomCloseReason {
     Other,
 }
 
+impl RoomCloseReason {
+    /// The word that room logic or the server gave; empty without one.
+    #[must_use]
+    pub fn word(&self) -> &str {
+        match self {
+            Self::Ended(word) | Self::Removed(word) | Self::Failed(word) => word,
+            Self::ClosedByOwner | Self::ServerStopping | Self::Other => "",
+        }
+    }
+}
+
 /// How a room is set up by the player who creates it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoomSettings {
