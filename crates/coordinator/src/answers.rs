@@ -79,6 +79,14 @@ impl Answers {
     pub(crate) fn is_empty(&self) -> bool {
         self.replies.is_empty() && self.demands.is_empty()
     }
+
+    /// Checks that what waits is bounded.
+    pub(crate) fn check(&self) {
+        assert!(
+            self.replies.len() <= REPLIES_MAX && self.demands.len() <= DEMANDS_MAX,
+            "answers that wait are bounded"
+        );
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::connections::Stage;
 use crate::directory::Directory;
 use crate::house::House;
 use crate::keys::RoomKey;
-use crate::limits::{ROOM_ENTRIES_MAX, UNPROVEN_JOINS_MAX};
+use crate::limits::{REQUESTS_MAX, ROOM_ENTRIES_MAX, UNPROVEN_JOINS_MAX};
 use crate::rooms::room::HostedRoom;
 use crate::schedule::Due;
 
@@ -21,6 +21,7 @@ pub(crate) fn check<D: Directory>(house: &House, directory: &D) {
     house.schedule.check();
     house.hellos.check();
     house.goodbyes.check();
+    house.answers.check();
     let counted = house.sessions.iter().filter(|(_, s)| s.address.is_some());
     house.addresses.check(counted.count());
     check_bounds(house);
@@ -78,6 +79,12 @@ fn check_connections(house: &House) {
 }
 
 fn check_sessions(house: &House) {
+    let requests = house.sessions.iter().map(|(_, s)| usize::from(s.requests));
+    assert_eq!(
+        requests.sum::<usize>(),
+        house.requests.len(),
+        "requests that wait are counted by session"
+    );
     for (key, session) in house.sessions.iter() {
         if let Some(slot) = session.connection {
             let peer = house
@@ -92,6 +99,10 @@ fn check_sessions(house: &House) {
         assert!(
             session.seats.len() <= SEATS_MAX,
             "the lobby bounds the seats"
+        );
+        assert!(
+            session.requests <= REQUESTS_MAX,
+            "and the requests of a turn are bounded"
         );
         for (seat, room) in &session.seats {
             let room = house
@@ -116,6 +127,7 @@ fn check_room(house: &House, key: RoomKey, room: &HostedRoom) {
         room.queue.len() <= ROOM_ENTRIES_MAX,
         "calls that wait are bounded"
     );
+    room.queue.check();
     assert!(
         room.taken() <= usize::from(room.members_max),
         "a room has no more than its seats"

@@ -13,8 +13,9 @@ use rejoin_protocol::limits::{
 /// bounded by sender, so that nobody pays for another: one with more than a stream's window of
 /// them in one turn is closed as over its limit.
 pub(crate) const ROOM_CALLS_MAX: usize = 4_096;
-/// Calls in one record of a journal; a record with more is not ours. Room for the inputs of all
-/// members of the largest room; seat changes come on top and cannot be refused.
+/// Calls in one record of a journal; a record with more is not ours. Room for what all members of
+/// the largest room can ask of it in one turn: inputs, requests to leave, and changes of their
+/// seats, which cannot be refused.
 pub(crate) const ROOM_ENTRIES_MAX: usize = 1 << 19;
 /// Requests of one session in one turn; one more closes it as over its limit.
 pub(crate) const REQUESTS_MAX: u16 = 64;
@@ -84,8 +85,14 @@ pub(crate) const DEMANDS_MAX: usize = 4_096;
 pub(crate) const DEMANDS_PER_TURN: usize = 128;
 
 const _: () = assert!(LIST_BYTES_MAX < RELIABLE_MAX);
+/// Changes of one seat in one turn: steps of the ladder, a connection that ends, a hold that is over.
+const SEAT_CHANGES_MAX: u64 = 8;
 const _: () = assert!(
-    ROOM_ENTRIES_MAX as u64 > ROOM_CALLS_MAX as u64 + ROOM_MEMBERS_MAX as u64 * (STREAM_WINDOW + 2)
+    ROOM_ENTRIES_MAX as u64
+        // A seat that is asked for again may be told as returned, and as loading.
+        > 3 * ROOM_CALLS_MAX as u64
+            + ROOM_MEMBERS_MAX as u64
+                * (STREAM_WINDOW + 1 + REQUESTS_MAX as u64 + SEAT_CHANGES_MAX)
 );
 const _: () = assert!(PRIVATE_RING <= SNAPSHOT_RING && SNAPSHOT_RING <= IN_FLIGHT_MAX);
 const _: () = assert!(

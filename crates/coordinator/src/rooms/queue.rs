@@ -1,6 +1,9 @@
 //! Calls of one room that wait for its turn.
 
+use std::collections::BTreeMap;
+
 use rejoin_protocol::PlayerId;
+use rejoin_protocol::limits::STREAM_WINDOW;
 use rejoin_protocol::message::CallId;
 
 use super::entry::Entry;
@@ -93,6 +96,31 @@ impl Queue {
         std::mem::take(&mut self.calls)
     }
 
+    /// Checks that no player has more waiting than the rules let in.
+    pub(crate) fn check(&self) {
+        let mut reliable = BTreeMap::new();
+        for queued in &self.calls {
+            if let Entry::Input {
+                player,
+                number: Some(_),
+                ..
+            }
+            | Entry::Void { player, .. } = queued.entry
+            {
+                *reliable.entry(player).or_insert(0_u64) += 1;
+            }
+        }
+        assert!(
+            reliable.into_values().all(|count| count <= STREAM_WINDOW),
+            "reliable inputs that wait are bounded by sender"
+        );
+        let latest = self
+            .calls
+            .iter()
+            .filter(|queued| matches!(queued.entry, Entry::Input { number: None, .. }));
+        assert_eq!(latest.count(), self.latest.len(), "one latest input each");
+    }
+
     /// Takes the memory of applied calls back for the next ones.
     pub(crate) fn recycle(&mut self, mut calls: Vec<Queued>) {
         if self.calls.capacity() == 0 && calls.capacity() <= RECYCLED_MAX {
@@ -107,8 +135,6 @@ const RECYCLED_MAX: usize = 256;
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use bytes::Bytes;
     use rejoin_protocol::limits::INPUT_MAX;
     use rejoin_protocol::{Incarnation, Rng, SessionId};

@@ -16,6 +16,7 @@ mod ladder;
 mod lobby;
 mod presence;
 mod private;
+mod queues;
 mod rooms;
 mod strangers;
 mod streams;
