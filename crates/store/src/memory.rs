@@ -24,6 +24,9 @@ pub struct MemoryStore {
 const CAPACITY: usize = 256 * 1024 * 1024;
 /// What a record costs besides its body, so that empty ones are bounded too.
 const RECORD_COST: usize = 16;
+/// Memory that a room's journal keeps for the next calls, in bytes: twice what is worth a checkpoint
+/// in any case. That of a rare flood is given back, for it is not counted.
+const SPARE_MAX: usize = 128 * 1024;
 /// What a room costs besides its checkpoint and records.
 const ROOM_COST: usize = 128;
 
@@ -244,6 +247,8 @@ impl History {
         let bytes = self.prefix(count);
         self.journal.drain(..bytes);
         self.lengths.drain(..count);
+        self.journal.shrink_to(SPARE_MAX);
+        self.lengths.shrink_to(SPARE_MAX / RECORD_COST);
     }
 
     fn stored(&self) -> Stored {
@@ -260,6 +265,8 @@ impl History {
 
 #[cfg(test)]
 mod tests {
+    use rejoin_protocol::Rng;
+
     use super::*;
     use crate::conformance;
 
@@ -317,6 +324,57 @@ mod tests {
         }
         store.forget(ROOM).unwrap();
         assert_eq!(store.held(), 0);
+    }
+
+    #[test]
+    fn whatever_rooms_write_no_more_is_held_than_the_bound_and_a_little_for_each() {
+        for seed in 0..10 {
+            let mut rng = Rng::from_number(seed);
+            let (longest, capacity) =
+                [(1, 20_000), (600, 200_000), (300_000, 8_000_000)][rng.index(3)];
+            let mut store = MemoryStore::with_capacity(capacity);
+            let mut refused = 0;
+            for _ in 0..20_000 {
+                let room = RoomId([u8::try_from(rng.below(8)).unwrap(); 16]);
+                let newest = store.rooms.get(&room).map_or(0, History::newest);
+                let body = vec![7; rng.index(longest)];
+                let before = store.held();
+                let (sequence, body) = (newest + 1, body.as_slice());
+                let record = |sequence| Record {
+                    room,
+                    sequence,
+                    body,
+                };
+                let written = match rng.below(400) {
+                    0 => store.checkpoint(room, newest, body.to_vec().into()),
+                    1..20 if newest > 0 => store.amend(record(newest)),
+                    _ => store.append(&[record(sequence)]),
+                };
+                if let Err(StoreError::Full { bytes }) = written {
+                    assert_eq!(
+                        (bytes, store.held()),
+                        (before, before),
+                        "nothing is dropped"
+                    );
+                    refused += 1;
+                }
+                assert!(store.held() <= capacity);
+            }
+            store.check_invariants();
+            assert!(refused > 0, "it was filled");
+            for room in store.rooms() {
+                let newest = store.rooms[&room].newest();
+                store.checkpoint(room, newest, Bytes::new()).unwrap();
+            }
+            let spare = store
+                .rooms
+                .values()
+                .map(|history| history.journal.capacity());
+            assert!(
+                spare.sum::<usize>() <= 8 * SPARE_MAX,
+                "a flood's memory is given back"
+            );
+        }
     }
 
     #[test]
