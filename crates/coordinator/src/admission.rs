@@ -183,10 +183,11 @@ fn decide(
         now_unix_s: house.config.unix_s(now),
         session_secret: &house.config.session_secret,
     })?;
-    let known = house
-        .sessions
-        .find(visitor.session)
-        .and_then(|key| house.sessions.get(key));
+    let found = house.sessions.find(visitor.session);
+    if let Some(session) = found {
+        house.check_takeover(session, now)?;
+    }
+    let known = found.and_then(|key| house.sessions.get(key));
     if known.is_none() && house.sessions.len() >= house.config.sessions_max {
         let most = house.config.sessions_max;
         let text = format!("the server has at most {most} sessions");

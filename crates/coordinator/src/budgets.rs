@@ -39,6 +39,17 @@ pub struct Budgets {
     pub room_creates_per_min: u32,
     /// Rooms opened at once. Default 60.
     pub room_creates_burst: u32,
+    /// Seats that one session may take in rooms of others per minute: every member of a room is told
+    /// of whoever comes and goes. A player takes one per match. Default 60.
+    pub seats_per_min: u32,
+    /// Seats taken at once: as many as a session has. If all 64 sessions of an address come and go at
+    /// once, that is 2,048 messages to a member, half of its send queue. Default 16.
+    pub seats_burst: u32,
+    /// Times per minute that a client may take a session over from another one that is heard: somebody
+    /// changes the device, or starts the game again at once. Default 10.
+    pub takeovers_per_min: u32,
+    /// The same at once. Default 10.
+    pub takeovers_burst: u32,
     /// Wrong room codes and ids of one session per minute. A player mistypes a few. Default 20.
     pub room_guesses_per_min: u32,
     /// Wrong codes and ids at once. Default 20.
@@ -77,6 +88,10 @@ impl Default for Budgets {
             requests_burst: 200,
             room_creates_per_min: 60,
             room_creates_burst: 60,
+            seats_per_min: 60,
+            seats_burst: 16,
+            takeovers_per_min: 10,
+            takeovers_burst: 10,
             room_guesses_per_min: 20,
             room_guesses_burst: 20,
             address_guesses_per_min: 100,
@@ -95,7 +110,7 @@ const SESSIONS_MAX: u32 = 1_000_000;
 
 impl Budgets {
     /// Every setting by name, with the most it may be.
-    pub fn settings(&mut self) -> [(&'static str, u32, &mut u32); 17] {
+    pub fn settings(&mut self) -> [(&'static str, u32, &mut u32); 21] {
         let Self {
             datagrams_per_s,
             datagrams_burst,
@@ -109,6 +124,10 @@ impl Budgets {
             requests_burst,
             room_creates_per_min,
             room_creates_burst,
+            seats_per_min,
+            seats_burst,
+            takeovers_per_min,
+            takeovers_burst,
             room_guesses_per_min,
             room_guesses_burst,
             address_guesses_per_min,
@@ -128,6 +147,10 @@ impl Budgets {
             ("requests_burst", COUNT_MAX, requests_burst),
             ("room_creates_per_min", COUNT_MAX, room_creates_per_min),
             ("room_creates_burst", COUNT_MAX, room_creates_burst),
+            ("seats_per_min", COUNT_MAX, seats_per_min),
+            ("seats_burst", COUNT_MAX, seats_burst),
+            ("takeovers_per_min", COUNT_MAX, takeovers_per_min),
+            ("takeovers_burst", COUNT_MAX, takeovers_burst),
             ("room_guesses_per_min", COUNT_MAX, room_guesses_per_min),
             ("room_guesses_burst", COUNT_MAX, room_guesses_burst),
             (
@@ -174,6 +197,14 @@ impl Budgets {
 
     pub(crate) const fn room_creates(&self) -> Rate {
         Rate::per_minute(self.room_creates_per_min, self.room_creates_burst)
+    }
+
+    pub(crate) const fn seats(&self) -> Rate {
+        Rate::per_minute(self.seats_per_min, self.seats_burst)
+    }
+
+    pub(crate) const fn takeovers(&self) -> Rate {
+        Rate::per_minute(self.takeovers_per_min, self.takeovers_burst)
     }
 
     pub(crate) const fn room_guesses(&self) -> Rate {

@@ -123,7 +123,7 @@ impl<D: Directory> Lobby<'_, D> {
 
     fn create(&mut self, caller: Caller, wish: Wish, now: Timestamp) -> Result<(), Refusal> {
         match self.house.rooms.reached(wish.room) {
-            Some(key) => self.admit(caller, key, false),
+            Some(key) => self.admit(caller, key, now),
             None => self.open(caller, wish, now),
         }
     }
@@ -134,7 +134,7 @@ impl<D: Directory> Lobby<'_, D> {
             session.is_some_and(|session| session.seat_in(*key).is_some())
         };
         if let Some(key) = self.house.rooms.find(room).filter(holds) {
-            return self.admit(caller, key, false);
+            return self.admit(caller, key, now);
         }
         self.house.check_guess(caller.session, now)?;
         let found = self.house.rooms.find(room);
@@ -183,7 +183,7 @@ impl<D: Directory> Lobby<'_, D> {
             self.house.on_wrong_guess(caller.session, now);
             return Err(unknown_room());
         };
-        self.admit(caller, key, false)
+        self.admit(caller, key, now)
     }
 
     fn join_or_create(
@@ -199,7 +199,7 @@ impl<D: Directory> Lobby<'_, D> {
                 let room = RoomId(self.rng.bytes());
                 return self.open(caller, Wish { room, ..wish }, now);
             }
-            return self.admit(caller, key, false);
+            return self.admit(caller, key, now);
         }
         if self.house.rooms.is_buried(wish.room, now) {
             return Err(closed_room());
@@ -207,7 +207,7 @@ impl<D: Directory> Lobby<'_, D> {
         match self.place_for(caller.session, &wish.kind, filters) {
             Some(key) => {
                 self.house.rooms.place(wish.room, key);
-                self.admit(caller, key, false)
+                self.admit(caller, key, now)
             }
             None => self.open(caller, wish, now),
         }
@@ -281,11 +281,11 @@ impl<D: Directory> Lobby<'_, D> {
         self.house
             .rooms
             .push(key, Entry::Open(Box::new(opening)), Origin::None);
-        self.admit(caller, key, true)
+        self.ask_seat(caller, key, true)
     }
 
-    /// Asks a room for a seat, or for the one the session holds there.
-    fn admit(&mut self, caller: Caller, key: RoomKey, created: bool) -> Result<(), Refusal> {
+    /// Asks a room that is open for a seat, or for the one the session holds there.
+    fn admit(&mut self, caller: Caller, key: RoomKey, now: Timestamp) -> Result<(), Refusal> {
         let room = self.house.rooms.get(key).ok_or_else(unknown_room)?;
         if room.closing.is_some() {
             return Err(unknown_room());
@@ -299,9 +299,15 @@ impl<D: Directory> Lobby<'_, D> {
         };
         if session.seat_in(key).is_none() {
             self.check_seats(caller.session)?;
+            self.house.spend_seat(caller.session, now)?;
         } else {
             self.house.claim(key, caller.session);
         }
+        self.ask_seat(caller, key, false)
+    }
+
+    /// Queues the question. The one who opens a room is the first to ask.
+    fn ask_seat(&mut self, caller: Caller, key: RoomKey, created: bool) -> Result<(), Refusal> {
         let Some(session) = self.house.sessions.get_mut(caller.session) else {
             return Ok(());
         };

@@ -41,6 +41,11 @@ impl House {
         if known.connection.is_some() && join.incarnation <= known.incarnation {
             return self.close(slot, CloseReason::Replaced, now);
         }
+        // There was one left: of those who said hello meanwhile all but the first are older.
+        self.spend_takeover(session, now);
+        let Some(known) = self.sessions.get_mut(session) else {
+            return;
+        };
         known.incarnation = known.incarnation.max(join.incarnation);
         // A permit minted anew may say something else; rooms hear it with the next seat.
         known.name.clone_from(&join.visitor.name);
@@ -212,7 +217,7 @@ impl House {
     }
 
     /// True if a connection carries the session and its peer is there.
-    fn is_connected(&self, session: SessionKey) -> bool {
+    pub(crate) fn is_connected(&self, session: SessionKey) -> bool {
         self.liveness(session)
             .is_some_and(|liveness| liveness != Liveness::Detached)
     }

@@ -8,5 +8,7 @@ pub(crate) struct Purse {
     pub(crate) inputs: Bucket,
     pub(crate) requests: Bucket,
     pub(crate) creates: Bucket,
+    pub(crate) seats: Bucket,
+    pub(crate) takeovers: Bucket,
     pub(crate) guesses: Bucket,
 }

@@ -98,6 +98,61 @@ impl House {
         })
     }
 
+    /// A session asks for a seat that it does not have, in a room that it did not open.
+    pub(crate) fn spend_seat(
+        &mut self,
+        session: SessionKey,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let budgets = self.config.budgets;
+        let Some(session) = self.sessions.get_mut(session) else {
+            return Ok(());
+        };
+        let taken = session.purse.seats.take(budgets.seats(), now);
+        taken.map_err(|wait| {
+            self.stats.over_budget += 1;
+            let count = budgets.seats_per_min;
+            let bound = format!("{count} seats taken per minute (seats_per_min)");
+            over_session(Limit::Seats, &bound, wait)
+        })
+    }
+
+    /// Whether another client may have the session. One that nobody is heard of may be taken over
+    /// at any time.
+    ///
+    /// # Errors
+    /// The refusal for a client that comes too soon after others.
+    pub(crate) fn check_takeover(
+        &self,
+        session: SessionKey,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let budgets = self.config.budgets;
+        let Some(known) = self
+            .sessions
+            .get(session)
+            .filter(|_| self.is_connected(session))
+        else {
+            return Ok(());
+        };
+        let checked = known.purse.takeovers.check(budgets.takeovers(), now);
+        checked.map_err(|wait| {
+            let count = budgets.takeovers_per_min;
+            let bound = format!("{count} changes of its client per minute (takeovers_per_min)");
+            over_session(Limit::Takeovers, &bound, wait)
+        })
+    }
+
+    /// Another client has the session.
+    pub(crate) fn spend_takeover(&mut self, session: SessionKey, now: Timestamp) {
+        let rate = self.config.budgets.takeovers();
+        if self.is_connected(session)
+            && let Some(session) = self.sessions.get_mut(session)
+        {
+            session.purse.takeovers.charge(1, rate, now);
+        }
+    }
+
     /// Whether a session may try a room code or id that may be wrong. Asked before anything is
     /// looked up, so that the refusal says nothing about rooms.
     pub(crate) fn check_guess(

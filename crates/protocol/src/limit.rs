@@ -31,11 +31,15 @@ pub enum Limit {
     RoomGuesses = 8,
     /// Sessions at once of one address.
     AddressSessions = 9,
+    /// Seats that one session takes per minute.
+    Seats = 10,
+    /// Times per minute that one client takes a session over from another.
+    Takeovers = 11,
 }
 
 impl Limit {
     /// All limits, in the order of their numbers.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Other,
         Self::Datagrams,
         Self::Bytes,
@@ -46,6 +50,8 @@ impl Limit {
         Self::RoomCreates,
         Self::RoomGuesses,
         Self::AddressSessions,
+        Self::Seats,
+        Self::Takeovers,
     ];
 
     /// The limit behind a number from the wire; unknown ones read as [`Limit::Other`], so that a
@@ -74,9 +80,11 @@ impl Limit {
             | Self::Requests => Duration::from_secs(5),
             // What waited is gone with the connection.
             Self::SendQueue => Duration::from_secs(1),
-            Self::RoomCreates | Self::RoomGuesses | Self::AddressSessions => {
-                Duration::from_secs(60)
-            }
+            Self::RoomCreates
+            | Self::RoomGuesses
+            | Self::AddressSessions
+            | Self::Seats
+            | Self::Takeovers => Duration::from_secs(60),
         }
     }
 }
@@ -106,6 +114,8 @@ impl fmt::Display for Limit {
             Self::RoomCreates => "rooms opened per minute",
             Self::RoomGuesses => "wrong room codes or ids per minute",
             Self::AddressSessions => "sessions of one address",
+            Self::Seats => "seats taken per minute",
+            Self::Takeovers => "clients of one session per minute",
         })
     }
 }

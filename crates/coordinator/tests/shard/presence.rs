@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use rejoin_client::{Ended, Event, State};
+use rejoin_protocol::limits::DETACH_AFTER;
 use rejoin_protocol::message::{RoomSettings, SeatChange};
-use rejoin_protocol::{CloseReason, RefusalCode, RequestId};
+use rejoin_protocol::{CloseReason, Limit, RefusalCode, RequestId};
 
 use crate::rooms::Act;
-use crate::world::{World, seated};
+use crate::world::{DELAY, World, seated};
 
 fn changes(world: &World, player: usize) -> Vec<SeatChange> {
     let events = world.events(player).iter();
@@ -152,6 +153,46 @@ fn a_second_client_of_a_session_replaces_the_first() {
     world.act(twin, found.seat, Act::Add(1));
     let board = world.expect_view(twin, found.seat, |board| board.adds == 2);
     assert_eq!(board.seats.len(), 1, "the room noticed nothing");
+}
+
+#[test]
+fn clients_that_take_a_session_over_in_turns_are_paced_and_the_last_one_keeps_it() {
+    let mut world = World::new();
+    let mut holder = world.player("ana");
+    let replaced = Ended::Closed(CloseReason::Replaced);
+    for _ in 0..10 {
+        let next = world.player("ana");
+        world.run(DELAY * 2);
+        assert_eq!(ended(&world, holder), Some(&replaced));
+        holder = next;
+    }
+    for _ in 0..3 {
+        let late = world.start("ana");
+        world.run(Duration::from_millis(300));
+        let Some(Ended::Refused(refusal)) = ended(&world, late) else {
+            panic!("it is refused")
+        };
+        assert_eq!(refusal.limit, Some(Limit::Takeovers));
+        assert!(refusal.retry_after_ms.is_some() && refusal.text.contains("(takeovers_per_min)"));
+    }
+    world.run(Duration::from_secs(6));
+    let next = world.player("ana");
+    world.run(DELAY * 2);
+    assert_eq!(
+        ended(&world, holder),
+        Some(&replaced),
+        "time gives one back"
+    );
+
+    // Nobody is kept out by a client that is not there.
+    world.players[next].online = false;
+    world.run(DETACH_AFTER + Duration::from_secs(1));
+    for _ in 0..2 {
+        let again = world.player("ana");
+        assert_eq!(ended(&world, again), None);
+        world.players[again].online = false;
+        world.run(DETACH_AFTER + Duration::from_secs(1));
+    }
 }
 
 #[test]

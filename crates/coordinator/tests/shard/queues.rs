@@ -159,3 +159,38 @@ fn of_all_who_ask_for_their_seats_at_once_a_room_hears_only_so_many() {
         (CALLS_MAX / 2, asked)
     );
 }
+
+#[test]
+fn a_crowd_of_one_address_that_comes_and_goes_costs_no_member_its_connection() {
+    let mut world = World::new();
+    let ana = world.player("ana");
+    let settings = RoomSettings {
+        members_max: 100,
+        ..RoomSettings::default()
+    };
+    let request = RequestId([1; 16]);
+    let room = seated(world.ask(ana, |core| core.create(request, "mill", settings))).room;
+    let address = |number| SocketAddr::from(([198, 51, 100, 1], number));
+    let join = |number| Intruder::join(&mut world, &format!("p{number}"), address(number));
+    let mut peers: Vec<_> = (1..=64).map(join).collect();
+    // A hiccup of the radio, in which nothing reaches her.
+    world.players[ana].deaf = true;
+    for seat in (0..40).map(SeatId) {
+        for message in [
+            ClientMessage::Join { call: 1, room },
+            ClientMessage::Leave { call: 1, seat },
+        ] {
+            peers.iter_mut().for_each(|peer| peer.ask(&message));
+            step_all(&mut peers, &mut world, 10);
+        }
+    }
+    world.players[ana].deaf = false;
+    step_all(&mut peers, &mut world, 3_000);
+    let told = world.events(ana).iter();
+    let told = told
+        .filter(|event| matches!(event, Event::Seat { .. }))
+        .count();
+    assert!((2_000..2_300).contains(&told), "told {told} times");
+    let ended = |event: &Event| matches!(event, Event::Ended(_));
+    assert!(!world.events(ana).iter().any(ended), "nobody else pays");
+}
