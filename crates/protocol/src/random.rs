@@ -1,7 +1,7 @@
 //! Chance as an argument: one seeded generator per owner, forked by label.
 
 use rand_chacha::ChaCha12Rng;
-use rand_core::{Rng as _, SeedableRng};
+use rand_chacha::rand_core::{Rng as _, SeedableRng};
 
 use crate::crypto::hash;
 
