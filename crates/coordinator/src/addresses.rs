@@ -1,10 +1,11 @@
-//! Addresses: how many sessions each has opened, and how many wrong room codes it tried.
+//! Addresses: how many sessions each has opened, how many wrong room codes it tried, and how fast it
+//! joins.
 //!
 //! A session counts at the address that opened it until it is over, wherever it goes meanwhile, so a
 //! player who moves is never refused. An IPv6 address is its /64: one subscriber has all of it.
 //!
 //! Bounded: an address with a session is one of at most `sessions_max`. One without is kept
-//! only until its guesses have come back, and of those at most [`IDLE_ADDRESSES_MAX`]: the
+//! only until its budgets have come back, and of those at most [`IDLE_ADDRESSES_MAX`]: the
 //! one closest to a whole budget is forgotten first.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +34,14 @@ pub(crate) struct Addresses {
 struct Known {
     sessions: u32,
     guesses: Bucket,
+    joins: Bucket,
+}
+
+impl Known {
+    /// When nothing of its budgets is spent any more.
+    fn whole_at(&self) -> Timestamp {
+        self.guesses.whole_at().max(self.joins.whole_at())
+    }
 }
 
 impl Addresses {
@@ -70,7 +79,7 @@ impl Addresses {
         if let Some(key) = key {
             let known = self.known.entry(key).or_default();
             if known.sessions == 0 {
-                self.idle.remove(&(known.guesses.whole_at(), key));
+                self.idle.remove(&(known.whole_at(), key));
             }
             known.sessions += 1;
         }
@@ -84,15 +93,38 @@ impl Addresses {
         {
             known.sessions = known.sessions.saturating_sub(1);
             if known.sessions == 0 {
-                self.idle.insert((known.guesses.whole_at(), key));
+                self.idle.insert((known.whole_at(), key));
             }
         }
+        self.forget_whole(now);
+    }
+
+    /// Forgets addresses without a session that have their budgets back, and those closest to it if they
+    /// are too many.
+    fn forget_whole(&mut self, now: Timestamp) {
         while let Some((whole_at, oldest)) = self.idle.first().copied()
             && (whole_at <= now || self.idle.len() > IDLE_ADDRESSES_MAX)
         {
             self.idle.pop_first();
             self.known.remove(&oldest);
         }
+    }
+
+    /// True if an address that has shown a cookie may have a handshake; it is then spent.
+    pub(crate) fn spend_join(&mut self, address: SocketAddr, rate: Rate, now: Timestamp) -> bool {
+        let Some(key) = self.key(address) else {
+            return true;
+        };
+        let known = self.known.entry(key).or_default();
+        let before = known.whole_at();
+        let spent = known.joins.take(rate, now).is_ok();
+        if known.sessions == 0 {
+            let whole_at = known.whole_at();
+            self.idle.remove(&(before, key));
+            self.idle.insert((whole_at, key));
+            self.forget_whole(now);
+        }
+        spent
     }
 
     /// All sessions are over, and nobody will open another.
@@ -242,6 +274,25 @@ mod tests {
     }
 
     #[test]
+    fn an_address_joins_only_so_fast_and_is_forgotten_when_it_could_again() {
+        let mut addresses = addresses();
+        let at = Timestamp::from_millis;
+        let mut spend = |text: &str, now| {
+            let spent = addresses.spend_join(from(text), RATE, now);
+            addresses.check(0);
+            (spent, addresses.known.len())
+        };
+        assert_eq!(spend("203.0.113.1:1", at(0)), (true, 1));
+        assert_eq!(spend("203.0.113.1:2", at(0)), (true, 1));
+        assert_eq!(spend("203.0.113.1:3", at(0)), (false, 1));
+        assert_eq!(spend("203.0.113.2:1", at(0)), (true, 2), "another");
+        assert_eq!(spend("127.0.0.1:1", at(0)), (true, 2), "not counted");
+        assert_eq!(spend("203.0.113.1:1", at(1_000)), (true, 1));
+        assert_eq!(spend("203.0.113.1:1", at(1_000)), (false, 1));
+        assert_eq!(spend("203.0.113.2:1", at(5_000)), (true, 1));
+    }
+
+    #[test]
     fn whatever_addresses_do_few_are_remembered_and_the_most_whole_forgotten() {
         for seed in 0..3 {
             let mut rng = Rng::from_number(seed);
@@ -254,6 +305,9 @@ mod tests {
                     let host = u32::try_from(0x0100_0000 + rng.below(50_000)).unwrap();
                     let address = SocketAddr::from((host.to_be_bytes(), 1));
                     open.extend(addresses.admit_session(address));
+                } else if rng.chance(0.1) {
+                    let host = u32::try_from(0x0100_0000 + rng.below(50_000)).unwrap();
+                    addresses.spend_join(SocketAddr::from((host.to_be_bytes(), 1)), RATE, now);
                 } else if rng.chance(0.6) {
                     let key = open[rng.index(open.len())];
                     addresses.on_wrong_guess(key, RATE, now);

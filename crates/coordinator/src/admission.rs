@@ -64,6 +64,9 @@ fn take(
         house.stats.cookies_asked += 1;
         return Some(Answer::Demand(house.gate.ask(from, &hello, now)));
     }
+    if proven && !house.spend_join(from, now) {
+        return refused(house, "too many joins of one address");
+    }
     let permit = match hello.permit() {
         Ok(permit) => house.config.auth.open(permit),
         Err(problem) => return refused(house, &problem.to_string()),

@@ -100,8 +100,8 @@ impl Hellos {
         }
     }
 
-    /// The join was confirmed: its hello will not be answered again.
-    pub(crate) fn on_confirmed(&mut self, identity: PublicKey) {
+    /// The newest hello of the identity was confirmed or replaced: it will not be answered again.
+    pub(crate) fn use_up(&mut self, identity: PublicKey) {
         if let Some(seen) = self.by_identity.get_mut(&identity) {
             seen.pending = None;
         }
@@ -212,7 +212,7 @@ mod tests {
         let slot = Slot::from_index(7);
         hellos.remember(hello(1, 5), slot, vec![1]);
         hellos.remember(hello(2, 5), slot, vec![2]);
-        hellos.on_confirmed(PublicKey([1; 32]));
+        hellos.use_up(PublicKey([1; 32]));
         hellos.on_expired(PublicKey([2; 32]), slot);
         assert_eq!(judge(&hellos, hello(1, 5)), Judgement::Stale);
         assert_eq!(
@@ -250,7 +250,7 @@ mod tests {
                 let slot = Slot::from_index(u32::try_from(rng.below(1_000)).unwrap());
                 let at = known.iter().position(|(of, _)| *of == identity);
                 match rng.below(8) {
-                    0 => hellos.on_confirmed(identity),
+                    0 => hellos.use_up(identity),
                     1 => {
                         // Some expire that were replaced or confirmed meanwhile.
                         let of = at.map_or(slot, |at| known[at].1);

@@ -48,6 +48,8 @@ pub(crate) struct House {
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) session: SessionKey,
+    /// The connection it came over. Its answer is for that client alone.
+    pub(crate) slot: Slot,
     pub(crate) message: ClientMessage,
 }
 

@@ -155,6 +155,7 @@ impl House {
         }
         self.requests.push_back(Request {
             session: source.session,
+            slot: source.slot,
             message,
         });
     }

@@ -51,16 +51,17 @@ struct Wish {
 impl<D: Directory> Lobby<'_, D> {
     /// Handles one request.
     pub(crate) fn handle(&mut self, request: Request, now: Timestamp) {
-        let Request { session, message } = request;
+        let session = request.session;
         let Some(asker) = self.house.sessions.get_mut(session) else {
             return;
         };
         asker.requests = 0;
-        if asker.connection.is_none() {
+        // Another client may have taken the session over since.
+        if asker.connection != Some(request.slot) {
             return;
         }
         let caller = |call| Caller { session, call };
-        let (call, done) = match message {
+        let (call, done) = match request.message {
             ClientMessage::Create {
                 call,
                 request,

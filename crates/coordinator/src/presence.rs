@@ -4,7 +4,7 @@
 use rejoin_protocol::crypto::PublicKey;
 use rejoin_protocol::limits::{HEARTBEAT_IDLE, HEARTBEAT_SEATED};
 use rejoin_protocol::message::SeatChange;
-use rejoin_protocol::{CloseReason, Limit, Liveness, PlayerId, Timestamp};
+use rejoin_protocol::{CloseReason, Incarnation, Limit, Liveness, PlayerId, Timestamp};
 use tracing::debug;
 
 use crate::addresses::AddressKey;
@@ -23,8 +23,11 @@ impl House {
             return;
         };
         self.schedule.clear(Due::Join(slot));
-        self.hellos.on_confirmed(join.identity);
+        self.hellos.use_up(join.identity);
         let session = match self.sessions.find(join.visitor.session) {
+            Some(session) if join.incarnation <= self.incarnation(session) => {
+                return self.close(slot, CloseReason::Replaced, now);
+            }
             Some(session) => session,
             None if self.sessions.len() >= self.config.sessions_max => {
                 return self.close(slot, CloseReason::Overloaded, now);
@@ -35,18 +38,12 @@ impl House {
             },
         };
         self.hold_to_budget(slot);
-        let Some(known) = self.sessions.get_mut(session) else {
-            return;
-        };
-        if known.connection.is_some() && join.incarnation <= known.incarnation {
-            return self.close(slot, CloseReason::Replaced, now);
-        }
         // There was one left: of those who said hello meanwhile all but the first are older.
         self.spend_takeover(session, now);
         let Some(known) = self.sessions.get_mut(session) else {
             return;
         };
-        known.incarnation = known.incarnation.max(join.incarnation);
+        known.incarnation = join.incarnation;
         // A permit minted anew may say something else; rooms hear it with the next seat.
         known.name.clone_from(&join.visitor.name);
         known.claims.clone_from(&join.visitor.claims);
@@ -71,6 +68,12 @@ impl House {
                 .set(Due::Idle(session), now + self.config.idle_session_hold);
         }
         self.announce_heartbeat(session);
+    }
+
+    /// How many clients a session has had.
+    fn incarnation(&self, session: SessionKey) -> Incarnation {
+        let session = self.sessions.get(session);
+        session.map_or(Incarnation::default(), |session| session.incarnation)
     }
 
     /// Counts a new session at the address its join was confirmed from.
@@ -189,6 +192,8 @@ impl House {
         let stage = self.connections.get(slot).map(|peer| &peer.stage);
         if matches!(stage, Some(Stage::Pending(join)) if join.identity == identity) {
             self.forget_connection(slot);
+            // Should the newer one be refused, the older one leads nowhere any more.
+            self.hellos.use_up(identity);
         }
     }
 

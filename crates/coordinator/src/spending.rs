@@ -1,5 +1,6 @@
 //! What sessions and rooms spend of their budgets, and what is said when nothing is left.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use rejoin_protocol::bucket::Spending;
@@ -115,6 +116,14 @@ impl House {
             let bound = format!("{count} seats taken per minute (seats_per_min)");
             over_session(Limit::Seats, &bound, wait)
         })
+    }
+
+    /// An address that has shown a cookie asks for a handshake. False if it had enough of them.
+    pub(crate) fn spend_join(&mut self, from: SocketAddr, now: Timestamp) -> bool {
+        let rate = self.config.budgets.address_joins();
+        let spent = self.addresses.spend_join(from, rate, now);
+        self.stats.over_budget += u64::from(!spent);
+        spent
     }
 
     /// Whether another client may have the session. One that nobody is heard of may be taken over
