@@ -279,6 +279,22 @@ mod tests {
     }
 
     #[test]
+    fn an_older_hello_leads_nowhere_once_a_newer_one_was_refused() {
+        let (mut house, now) = (house(4), Timestamp::from_millis(1));
+        take(&mut house, &hello("ana", 1), now).unwrap();
+        house.stopping = true;
+        assert!(
+            take(&mut house, &hello("ana", 2), now).is_some(),
+            "a refusal"
+        );
+        assert_eq!(pending_names(&house), [""; 0]);
+        house.stopping = false;
+        take(&mut house, &hello("ben", 1), now).unwrap();
+        assert_eq!(take(&mut house, &hello("ana", 1), now), None);
+        assert_eq!(pending_names(&house), ["ben"]);
+    }
+
+    #[test]
     fn a_full_house_still_answers_those_it_waits_for() {
         let (mut house, now) = (house(1), Timestamp::from_millis(1));
         let first = take(&mut house, &hello("ana", 1), now);
