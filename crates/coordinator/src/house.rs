@@ -18,6 +18,7 @@ use crate::gate::Gate;
 use crate::goodbyes::Goodbyes;
 use crate::hellos::Hellos;
 use crate::keys::{SessionKey, Slot};
+use crate::pace::Pace;
 use crate::rooms::Rooms;
 use crate::rooms::queue::Origin;
 use crate::schedule::{Due, Schedule};
@@ -40,6 +41,9 @@ pub(crate) struct House {
     /// Requests that wait for the turn; bounded per session.
     pub(crate) requests: VecDeque<Request>,
     pub(crate) stats: ShardStats,
+    /// Lines about faults of room logic, and about a store that refuses.
+    pub(crate) fault_lines: Pace,
+    pub(crate) store_lines: Pace,
     /// True once no new session may begin.
     pub(crate) stopping: bool,
 }
@@ -72,6 +76,8 @@ impl House {
             schedule: Schedule::new(),
             requests: VecDeque::new(),
             stats: ShardStats::default(),
+            fault_lines: Pace::default(),
+            store_lines: Pace::default(),
             stopping: false,
             config,
         }

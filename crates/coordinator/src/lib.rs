@@ -33,6 +33,7 @@ mod limits;
 mod listing;
 mod lobby;
 mod outbox;
+mod pace;
 mod paths;
 mod presence;
 mod purse;

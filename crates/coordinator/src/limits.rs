@@ -62,6 +62,9 @@ pub(crate) const CHECKPOINT_GROWTH: usize = 4;
 /// Longest age of a call that no checkpoint covers.
 pub(crate) const CHECKPOINT_AFTER: Duration = Duration::from_secs(5);
 
+/// Shortest time between two lines of a shard about faults of room logic, and between two about its
+/// store; those between are counted in the next one.
+pub(crate) const LINE_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a connection that was closed may take to say so.
 pub(crate) const CLOSING_LIFE: Duration = Duration::from_secs(1);
 /// Shortest time between two challenges to the new addresses of one connection, so that whoever relays

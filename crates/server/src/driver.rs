@@ -161,7 +161,6 @@ impl Driver {
     }
 
     fn turn(&mut self) -> io::Result<()> {
-        let failures = self.failures();
         let received = self.report.received;
         let drained = self.collect()?;
         let now = self.clock.now();
@@ -170,14 +169,6 @@ impl Driver {
         self.shard.turn(now);
         self.release(now);
         self.report.turns += 1;
-        if self.failures() > failures {
-            let ShardStats {
-                voids,
-                rooms_failed,
-                ..
-            } = self.shard.stats();
-            tracing::warn!(voids, rooms_failed, "room logic failed");
-        }
         Ok(())
     }
 
@@ -235,11 +226,6 @@ impl Driver {
             report.sends_blocked += sent.blocked;
             report.sends_refused += sent.refused;
         }
-    }
-
-    fn failures(&self) -> u64 {
-        let stats = self.shard.stats();
-        stats.voids + stats.rooms_failed
     }
 }
 

@@ -47,7 +47,7 @@ pub(crate) fn apply<S: Store>(
                     Fault { index, problem },
                     now,
                 ) {
-                    house.fail_room(work.key, &problem);
+                    house.fail_room(work.key, &problem, now);
                     for call in work.calls.drain(index..) {
                         house.refuse(call.origin, House::room_failed());
                     }
@@ -94,7 +94,9 @@ fn void<S: Store>(
     if !can_be_refused {
         return Err(text);
     }
-    warn!(room = %room.id, problem = text, "a call is taken out of its room");
+    if let Some(left_out) = house.fault_lines.line(now) {
+        warn!(room = %room.id, problem = text, left_out, "a call is taken out of its room");
+    }
     house.stats.voids += 1;
     let too_many = room.upkeep.on_void(now);
     let refusal = Refusal::new(RefusalCode::RoomFailed, "room logic failed");
@@ -159,14 +161,17 @@ fn rewind<S: Store>(
 
 impl House {
     /// The room's logic failed beyond repair: it closes with this turn, the others go on.
-    pub(crate) fn fail_room(&mut self, key: RoomKey, problem: &str) {
+    pub(crate) fn fail_room(&mut self, key: RoomKey, problem: &str, now: Timestamp) {
         let Some(room) = self.rooms.get_mut(key) else {
             return;
         };
         if matches!(room.closing, Some(RoomCloseReason::Failed(_))) {
             return;
         }
-        info!(room = %room.id, kind = room.kind.name, problem, "room failed");
+        if let Some(left_out) = self.fault_lines.line(now) {
+            let kind = room.kind.name;
+            warn!(room = %room.id, kind, problem, left_out, "room failed");
+        }
         self.stats.rooms_failed += 1;
         // Players learn that it failed; the developer's own words are in the log.
         let text = format!("the logic of this {} room failed", room.kind.name);

@@ -28,10 +28,10 @@ pub(crate) fn finish<S: Store, D: Directory>(
     now: Timestamp,
 ) {
     if let Err(problem) = show(house, key, scratch, now) {
-        house.fail_room(key, &problem);
+        house.fail_room(key, &problem, now);
     }
     if let Err(problem) = keep(hosts.store, house, key, now) {
-        house.fail_room(key, &problem);
+        house.fail_room(key, &problem, now);
     }
     let Some(room) = house.rooms.get_mut(key) else {
         return;

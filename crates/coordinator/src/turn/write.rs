@@ -60,7 +60,9 @@ pub(crate) fn write<S: Store>(
     let Err(problem) = store.append(&records) else {
         return works;
     };
-    warn!(%problem, "a turn could not be journalled; trying room by room");
+    if let Some(left_out) = house.store_lines.line(now) {
+        warn!(%problem, left_out, "a turn could not be journalled; trying room by room");
+    }
     let pairs = works.into_iter().zip(records);
     pairs
         .filter_map(|(work, record)| write_one(store, house, work, record, now))
@@ -91,7 +93,7 @@ fn write_one<S: Store>(
         },
         Err(problem) => problem,
     };
-    house.fail_room(work.key, &problem);
+    house.fail_room(work.key, &problem, now);
     for call in work.calls {
         house.refuse(call.origin, House::room_failed());
     }
