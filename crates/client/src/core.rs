@@ -13,11 +13,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use rejoin_protocol::connection::SendError;
 use rejoin_protocol::handshake::{ClientHandshake, Established, HandshakeError, HandshakeOptions};
-use rejoin_protocol::limits::METADATA_ENTRIES_MAX;
+use rejoin_protocol::limits::LOADING_MAX;
 use rejoin_protocol::message::{CallId, ClientMessage, Filter, RoomSettings};
+use rejoin_protocol::message_bounds::check_kind;
 use rejoin_protocol::{
     CloseReason, Connection, LinkStats, PlayerId, RequestId, Rng, RoomCode, RoomId, SeatId,
-    SessionId, Timestamp,
+    SessionId, SizeError, Timestamp,
 };
 
 use crate::active::{Active, End};
@@ -146,13 +147,15 @@ impl Core {
     /// Opens the room that `request` names and takes a seat in it.
     ///
     /// # Errors
-    /// The session is not open, or too much waits to be sent or answered.
+    /// The session is not open, or too much waits to be sent or answered; or `settings` or the name
+    /// `kind` go beyond a bound, which [`SendError::Size`] names.
     pub fn create(
         &mut self,
         request: RequestId,
         kind: &str,
         settings: RoomSettings,
     ) -> Result<CallId, SendError> {
+        settings.check(kind)?;
         let kind = kind.to_owned();
         self.active()?
             .request(Call::TakeSeat, |call| ClientMessage::Create {
@@ -187,7 +190,7 @@ impl Core {
     /// Takes a seat in the room of `request`, else in one that fits, else opens it.
     ///
     /// # Errors
-    /// As [`Core::create`]; or there are more filters than a room has metadata.
+    /// As [`Core::create`]; or there are more filters than a room has metadata, or longer ones.
     pub fn join_or_create(
         &mut self,
         request: RequestId,
@@ -195,7 +198,8 @@ impl Core {
         filters: Vec<Filter>,
         settings: RoomSettings,
     ) -> Result<CallId, SendError> {
-        check_filters(&filters)?;
+        Filter::check_all(&filters)?;
+        settings.check(kind)?;
         let kind = kind.to_owned();
         self.active()?
             .request(Call::TakeSeat, |call| ClientMessage::JoinOrCreate {
@@ -228,7 +232,8 @@ impl Core {
             .request(Call::Other, |call| ClientMessage::Close { call, seat })
     }
 
-    /// Asks for open rooms.
+    /// Asks for open rooms, at most `max` and at most
+    /// [`LIST_MAX`](rejoin_protocol::limits::LIST_MAX).
     ///
     /// # Errors
     /// As [`Core::join_or_create`].
@@ -238,7 +243,8 @@ impl Core {
         filters: Vec<Filter>,
         max: u16,
     ) -> Result<CallId, SendError> {
-        check_filters(&filters)?;
+        Filter::check_all(&filters)?;
+        kind.map_or(Ok(()), check_kind)?;
         let kind = kind.map(str::to_owned);
         self.active()?
             .request(Call::Other, |call| ClientMessage::List {
@@ -267,12 +273,13 @@ impl Core {
     }
 
     /// Tells the server that this client loads and may be silent for `span`, so that it is not
-    /// taken for gone. At most [`LOADING_MAX`](rejoin_protocol::limits::LOADING_MAX) is granted, and as
-    /// long a time of ordinary play must pass before it is granted again.
+    /// taken for gone. As long a time of ordinary play must pass before it is granted again.
     ///
     /// # Errors
-    /// The session is not open.
+    /// The session is not open; or `span` is more than [`LOADING_MAX`], a minute, and then nothing is
+    /// told: whoever needs longer would be taken for gone in the middle of it.
     pub fn loading(&mut self, span: Duration) -> Result<(), SendError> {
+        check_loading(span)?;
         self.active()?.loading(span);
         Ok(())
     }
@@ -405,13 +412,10 @@ impl Core {
     }
 }
 
-/// More filters than a room has facts can only be a mistake.
-fn check_filters(filters: &[Filter]) -> Result<(), SendError> {
-    if filters.len() > METADATA_ENTRIES_MAX {
-        return Err(SendError::TooLong {
-            len: filters.len(),
-            max: METADATA_ENTRIES_MAX,
-        });
-    }
-    Ok(())
+fn check_loading(span: Duration) -> Result<(), SizeError> {
+    // Rounded up, so that a nanosecond too much is too much.
+    let millis = span.as_nanos().div_ceil(1_000_000);
+    let millis = usize::try_from(millis).unwrap_or(usize::MAX);
+    let most = usize::try_from(LOADING_MAX.as_millis()).unwrap_or(usize::MAX);
+    SizeError::check("milliseconds of loading", millis, most)
 }

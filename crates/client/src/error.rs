@@ -4,7 +4,7 @@ use std::io;
 
 use rejoin_protocol::Refusal;
 use rejoin_protocol::connection::SendError;
-use rejoin_protocol::messagepack::EncodeError;
+use rejoin_protocol::messagepack::{DecodeError, EncodeError};
 
 use crate::address::AddressError;
 use crate::event::Ended;
@@ -35,7 +35,8 @@ pub enum ConnectError {
     Ended(#[from] Ended),
 }
 
-/// Why a request about rooms was not granted.
+/// Why a request about rooms was not granted. What is too large does not even leave: then it is
+/// `Send(SendError::Size(_))`, with what was given and what is allowed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RequestError {
@@ -68,6 +69,9 @@ pub enum InputError {
     /// The input cannot be written: its own `Serialize` failed.
     #[error(transparent)]
     Encode(#[from] EncodeError),
+    /// The room would not read it: it is nested deeper than 16.
+    #[error("the room cannot read the input: {0}")]
+    Unreadable(DecodeError),
     /// It is too long, too much waits, or the seat is no longer ours.
     #[error(transparent)]
     Send(#[from] SendError),

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use rejoin_protocol::SizeError;
 use rejoin_protocol::connection::SendError;
 use rejoin_protocol::limits::{INPUT_MAX, INPUTS_KEPT_BYTES_MAX, INPUTS_KEPT_MAX};
 use rejoin_protocol::wire::VARINT_MAX;
@@ -105,13 +106,7 @@ impl Inputs {
 
 /// Refuses an input that no lane carries.
 pub(crate) fn check_len(len: usize) -> Result<(), SendError> {
-    if len > INPUT_MAX {
-        return Err(SendError::TooLong {
-            len,
-            max: INPUT_MAX,
-        });
-    }
-    Ok(())
+    SizeError::check("bytes of an input", len, INPUT_MAX).map_err(SendError::from)
 }
 
 #[cfg(test)]
@@ -182,10 +177,12 @@ mod tests {
         let len = INPUT_MAX + 1;
         assert_eq!(
             push(&mut Inputs::new(0), len),
-            Err(SendError::TooLong {
-                len,
-                max: INPUT_MAX
-            })
+            Err(SendError::Size(SizeError {
+                what: "bytes of an input",
+                given: len,
+                least: 0,
+                most: INPUT_MAX
+            }))
         );
         assert!(push(&mut Inputs::new(0), INPUT_MAX).is_ok());
     }

@@ -178,7 +178,7 @@ impl PollClient {
     /// # Errors
     /// See [`InputError`].
     pub fn send<R: Room>(&mut self, seat: SeatId, input: &R::Input) -> Result<u64, InputError> {
-        Ok(self.core.send(seat, payload::encode(input)?)?)
+        Ok(self.core.send(seat, payload::input(input)?)?)
     }
 
     /// Sends a latest input: the newest wins, an older one may be lost.
@@ -186,7 +186,7 @@ impl PollClient {
     /// # Errors
     /// See [`InputError`].
     pub fn latest<R: Room>(&mut self, seat: SeatId, input: &R::Input) -> Result<(), InputError> {
-        Ok(self.core.latest(seat, payload::encode(input)?)?)
+        Ok(self.core.latest(seat, payload::input(input)?)?)
     }
 
     /// Leaves the server and tells it at once.

@@ -99,7 +99,7 @@ impl<R: Room> RoomHandle<R> {
     /// # Errors
     /// See [`InputError`].
     pub fn send(&self, input: R::Input) -> Result<u64, InputError> {
-        let payload = payload::encode(&input)?;
+        let payload = payload::input(&input)?;
         let number = self.with_seat(|core, seat| core.send(seat, payload))?;
         Ok(number)
     }
@@ -109,7 +109,7 @@ impl<R: Room> RoomHandle<R> {
     /// # Errors
     /// See [`InputError`].
     pub fn latest(&self, input: R::Input) -> Result<(), InputError> {
-        let payload = payload::encode(&input)?;
+        let payload = payload::input(&input)?;
         self.with_seat(|core, seat| core.latest(seat, payload))?;
         Ok(())
     }

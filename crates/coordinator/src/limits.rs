@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use rejoin_protocol::bucket::Rate;
 use rejoin_protocol::limits::{
-    INPUT_MAX, PENDING_JOIN_LIFE, RELIABLE_MAX, ROOM_MEMBERS_MAX, SEATS_MAX, SNAPSHOT_RING,
-    STREAM_WINDOW,
+    PENDING_JOIN_LIFE, RELIABLE_MAX, ROOM_MEMBERS_MAX, SEATS_MAX, SNAPSHOT_RING, STREAM_WINDOW,
 };
 
 /// Calls that wait for one room in one turn; one more request for a seat is refused. Inputs are
@@ -19,8 +18,6 @@ pub(crate) const ROOM_CALLS_MAX: usize = 4_096;
 pub(crate) const ROOM_ENTRIES_MAX: usize = 1 << 19;
 /// Requests of one session in one turn; one more closes it as over its limit.
 pub(crate) const REQUESTS_MAX: u16 = 64;
-/// Longest options of a room's kind, in bytes; longer ones are refused.
-pub(crate) const OPTIONS_MAX: usize = INPUT_MAX;
 /// Members named in one answer; the others are told one by one after it, because an answer
 /// with all 1,024 would pass the client's bound on MessagePack values.
 pub(crate) const SEATED_MEMBERS_MAX: usize = 512;
@@ -54,6 +51,10 @@ pub(crate) const IN_FLIGHT_MAX: usize = 64;
 pub(crate) const VOIDS_MAX: usize = 3;
 /// See [`VOIDS_MAX`].
 pub(crate) const VOID_WINDOW: Duration = Duration::from_secs(60);
+
+/// Lines in the log about faults of one kind's logic; the others are counted and passed over. Enough to
+/// see what fails, and half a megabyte a day.
+pub(crate) const FAULT_LINES: Rate = Rate::per_minute(10, 10);
 
 /// Journal of a room that is worth a checkpoint in any case.
 pub(crate) const CHECKPOINT_BYTES_MIN: usize = 64 * 1024;

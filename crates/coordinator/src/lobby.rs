@@ -6,20 +6,20 @@
 
 use std::time::Duration;
 
-use rejoin_protocol::limits::{LIST_MAX, METADATA_ENTRIES_MAX, ROOM_MEMBERS_MAX, SEATS_MAX};
+use rejoin_protocol::limits::{LIST_MAX, SEATS_MAX};
 use rejoin_protocol::message::{
     Answer, CallId, ClientMessage, Filter, RoomCloseReason, RoomSettings, SeatChange,
 };
 use rejoin_protocol::planted::{self, Bug};
 use rejoin_protocol::text::Quoted;
 use rejoin_protocol::{Refusal, RefusalCode, Rng, RoomCode, RoomId, SeatId, Timestamp};
-use rejoin_room::{Kind, Kinds, RoomSpec};
+use rejoin_room::{Kinds, RoomSpec};
 use tracing::debug;
 
 use crate::directory::Directory;
 use crate::house::{House, Request};
 use crate::keys::{RoomKey, SessionKey};
-use crate::limits::{CODE_DRAWS_MAX, OPTIONS_MAX, ROOM_CALLS_MAX};
+use crate::limits::{CODE_DRAWS_MAX, ROOM_CALLS_MAX};
 use crate::listing;
 use crate::rooms::entry::{Applicant, Entry, Opening};
 use crate::rooms::queue::Origin;
@@ -194,7 +194,7 @@ impl<D: Directory> Lobby<'_, D> {
         filters: &[Filter],
         now: Timestamp,
     ) -> Result<(), Refusal> {
-        check_filters(filters)?;
+        Filter::check_all(filters)?;
         if let Some(key) = self.house.rooms.reached(wish.room) {
             if planted::is(Bug::RequestIdIgnored) {
                 let room = RoomId(self.rng.bytes());
@@ -240,7 +240,7 @@ impl<D: Directory> Lobby<'_, D> {
         let Wish {
             room,
             kind,
-            settings,
+            mut settings,
         } = wish;
         if self.house.rooms.is_buried(room, now) {
             return Err(closed_room());
@@ -253,7 +253,9 @@ impl<D: Directory> Lobby<'_, D> {
                 format!("no rooms of kind {kind} here"),
             )
         })?;
-        let settings = check_settings(kind, settings)?;
+        if settings.members_max == 0 {
+            settings.members_max = kind.members_max;
+        }
         let rooms_max = self.house.config.rooms_max;
         if self.house.rooms.len() >= rooms_max {
             let text = format!("the server has at most {rooms_max} rooms");
@@ -387,7 +389,7 @@ impl<D: Directory> Lobby<'_, D> {
         filters: &[Filter],
         max: u16,
     ) -> Result<(), Refusal> {
-        check_filters(filters)?;
+        Filter::check_all(filters)?;
         let max = usize::from(max).min(LIST_MAX);
         let cards = listing::cut(self.directory.find(kind, filters, max));
         self.house
@@ -411,32 +413,6 @@ impl<D: Directory> Lobby<'_, D> {
 
 /// When a request that met a busy moment may try again.
 const RETRY_SOON: Duration = Duration::from_millis(100);
-
-fn check_settings(kind: Kind, mut settings: RoomSettings) -> Result<RoomSettings, Refusal> {
-    if settings.members_max > ROOM_MEMBERS_MAX {
-        return Err(limit_reached(format!(
-            "a room has at most {ROOM_MEMBERS_MAX} members"
-        )));
-    }
-    if settings.options.len() > OPTIONS_MAX {
-        return Err(limit_reached(format!(
-            "the options of a room have at most {OPTIONS_MAX} bytes"
-        )));
-    }
-    if settings.members_max == 0 {
-        settings.members_max = kind.members_max;
-    }
-    Ok(settings)
-}
-
-fn check_filters(filters: &[Filter]) -> Result<(), Refusal> {
-    if filters.len() > METADATA_ENTRIES_MAX {
-        return Err(limit_reached(format!(
-            "a request has at most {METADATA_ENTRIES_MAX} filters"
-        )));
-    }
-    Ok(())
-}
 
 fn limit_reached(text: String) -> Refusal {
     Refusal::new(RefusalCode::LimitReached, text)

@@ -61,7 +61,7 @@ impl Connections {
                 debug!(?slot, "peer reads too slowly");
                 self.doom(slot, CloseReason::OverLimit(Limit::SendQueue));
             }
-            Err(problem @ SendError::TooLong { .. }) => {
+            Err(problem @ (SendError::TooLong { .. } | SendError::Size(_))) => {
                 error!(?slot, %problem, "message was not bounded before it was sent");
                 self.doom(slot, CloseReason::InternalError);
             }

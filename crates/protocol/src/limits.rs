@@ -166,6 +166,8 @@ pub const KIND_MAX: usize = 32;
 pub const METADATA_ENTRIES_MAX: usize = 16;
 /// Longest metadata key or text value, in bytes.
 pub const METADATA_TEXT_MAX: usize = 64;
+/// Longest options of a room's kind, in bytes; longer ones are refused.
+pub const OPTIONS_MAX: usize = INPUT_MAX;
 /// Rooms in one answer to a list request.
 pub const LIST_MAX: usize = 64;
 /// Snapshots a room keeps to make deltas against, and a client keeps to apply them to.
@@ -201,8 +203,8 @@ pub const ROOM_EVENTS_UNREAD_MAX: usize = 1024;
 /// Bytes of their payloads and texts; the same rule. Two full send queues of a server.
 pub const ROOM_EVENTS_UNREAD_BYTES_MAX: usize = 1024 * 1024;
 
-/// Members of one room; a creator who asks for more gets this many. A client whose server tells of
-/// more ends the session.
+/// Members of one room; a creator who asks for more is refused. A client whose server tells of more
+/// ends the session.
 pub const ROOM_MEMBERS_MAX: u16 = 1024;
 /// Timers that wait in one room; one more is a fault of its logic.
 pub const TIMERS_MAX: usize = 1024;

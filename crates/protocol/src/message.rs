@@ -8,10 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::bounded;
 use crate::ids::{PlayerId, RequestId, RoomId, SeatId};
-use crate::limits::{
-    KIND_MAX, LIST_MAX, METADATA_ENTRIES_MAX, METADATA_TEXT_MAX, ROOM_MEMBERS_MAX,
-};
-use crate::refusal::{Refusal, RefusalCode};
+use crate::limits::{LIST_MAX, METADATA_ENTRIES_MAX, ROOM_MEMBERS_MAX};
+use crate::refusal::Refusal;
 use crate::room_code::RoomCode;
 
 /// Filters that are kept: one more than is accepted, so that too many are refused with a reason.
@@ -345,42 +343,6 @@ impl Filter {
     }
 }
 
-impl RoomSettings {
-    /// Checks the bounds of what a peer may ask for.
-    ///
-    /// # Errors
-    /// Names the bound that is exceeded.
-    pub fn check(&self, kind: &str) -> Result<(), Refusal> {
-        let too_long = |text: &str, max: usize| text.is_empty() || text.len() > max;
-        if too_long(kind, KIND_MAX) {
-            return Err(limit(format!("a kind has 1 to {KIND_MAX} bytes")));
-        }
-        if self.metadata.len() > METADATA_ENTRIES_MAX {
-            return Err(limit(format!(
-                "a room has at most {METADATA_ENTRIES_MAX} metadata entries"
-            )));
-        }
-        let fits = self.metadata.iter().all(|(key, value)| {
-            let text = if let MetadataValue::Text(text) = value {
-                text.as_str()
-            } else {
-                ""
-            };
-            !too_long(key, METADATA_TEXT_MAX) && text.len() <= METADATA_TEXT_MAX
-        });
-        if !fits {
-            return Err(limit(format!(
-                "a metadata key or text has at most {METADATA_TEXT_MAX} bytes"
-            )));
-        }
-        Ok(())
-    }
-}
-
-fn limit(text: String) -> Refusal {
-    Refusal::new(RefusalCode::LimitReached, text)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -403,19 +365,5 @@ mod tests {
             }
             .matches(&metadata)
         );
-    }
-
-    #[test]
-    fn settings_beyond_a_bound_are_refused_by_name() {
-        let mut settings = RoomSettings::default();
-        assert_eq!(settings.check("duel"), Ok(()));
-        settings
-            .metadata
-            .insert("k".into(), MetadataValue::Text("x".repeat(65)));
-        assert_eq!(
-            settings.check("duel").map_err(|r| r.code),
-            Err(RefusalCode::LimitReached)
-        );
-        assert!(RoomSettings::default().check("").is_err());
     }
 }

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rejoin_protocol::limits::{EVENT_MAX, EVENTS_PER_CALL_MAX, REFUSAL_TEXT_MAX, ROOM_MEMBERS_MAX};
-use rejoin_protocol::message::{Metadata, RoomSettings};
+use rejoin_protocol::message::Metadata;
+use rejoin_protocol::message_bounds::check_metadata;
 use rejoin_protocol::messagepack::EncodeError;
-use rejoin_protocol::text::cut;
-use rejoin_protocol::{PlayerId, Rng};
+use rejoin_protocol::{PlayerId, Rng, SizeError};
 use serde::{Deserialize, Serialize};
 
 use crate::effect::{Audience, Effect};
@@ -57,6 +57,8 @@ pub(crate) enum Misuse {
     Event(String),
     /// A bound was reached.
     Limit(String),
+    /// Something is too long, or too many.
+    Size(SizeError),
 }
 
 impl Context {
@@ -93,33 +95,33 @@ impl Context {
         encoded: Result<Vec<u8>, EncodeError>,
         when_durable: bool,
     ) {
-        match encoded {
-            Err(error) => self.misuse(Misuse::Event(error.to_string())),
-            Ok(event) if event.len() > EVENT_MAX => self.misuse(Misuse::Event(format!(
-                "{} bytes, at most {EVENT_MAX} can be sent",
-                event.len()
-            ))),
-            Ok(_) if self.outbox.events >= EVENTS_PER_CALL_MAX => self.misuse(Misuse::Event(
-                format!("more than {EVENTS_PER_CALL_MAX} events in one call"),
-            )),
-            Ok(event) => {
-                self.outbox.events += 1;
-                let payload = Bytes::from(event);
-                self.outbox.effects.push(Effect::Event {
-                    to,
-                    payload,
-                    when_durable,
-                });
-            }
+        let event = match encoded {
+            Ok(event) => event,
+            Err(error) => return self.misuse(Misuse::Event(error.to_string())),
+        };
+        let fits = SizeError::check("bytes of an event", event.len(), EVENT_MAX);
+        let events = self.outbox.events + 1;
+        let few = SizeError::check("events of one call", events, EVENTS_PER_CALL_MAX);
+        if let Err(size) = fits.and(few) {
+            return self.misuse(Misuse::Size(size));
         }
+        self.outbox.events = events;
+        let payload = Bytes::from(event);
+        self.outbox.effects.push(Effect::Event {
+            to,
+            payload,
+            when_durable,
+        });
     }
 
     /// Asks for a seat to be taken away. Once per call and member.
     pub(crate) fn remove(&mut self, player: PlayerId, word: String) {
         let asked =
             |effect: &Effect| matches!(effect, Effect::Remove { player: p, .. } if *p == player);
+        if !self.is_word_allowed(&word) {
+            return;
+        }
         if self.members.contains_key(&player) && !self.outbox.effects.iter().any(asked) {
-            let word = cut(word, REFUSAL_TEXT_MAX);
             self.outbox.effects.push(Effect::Remove { player, word });
         }
     }
@@ -127,29 +129,20 @@ impl Context {
     /// Asks for the room to be closed. The first word stands.
     pub(crate) fn close(&mut self, word: String) {
         let asked = |effect: &Effect| matches!(effect, Effect::Close { .. });
-        if !self.outbox.effects.iter().any(asked) {
-            self.outbox.effects.push(Effect::Close {
-                word: cut(word, REFUSAL_TEXT_MAX),
-            });
+        if self.is_word_allowed(&word) && !self.outbox.effects.iter().any(asked) {
+            self.outbox.effects.push(Effect::Close { word });
         }
     }
 
     /// Asks for other facts to be shown. The last ones stand.
-    pub(crate) fn set_metadata(&mut self, metadata: Metadata, kind: &str) {
-        let settings = RoomSettings {
-            metadata,
-            ..RoomSettings::default()
-        };
-        if let Err(refusal) = settings.check(kind) {
-            self.misuse(Misuse::Limit(refusal.text));
-            return;
+    pub(crate) fn set_metadata(&mut self, metadata: Metadata) {
+        if let Err(size) = check_metadata(&metadata) {
+            return self.misuse(Misuse::Size(size));
         }
         self.outbox
             .effects
             .retain(|effect| !matches!(effect, Effect::Metadata(_)));
-        self.outbox
-            .effects
-            .push(Effect::Metadata(settings.metadata));
+        self.outbox.effects.push(Effect::Metadata(metadata));
     }
 
     /// The first wish since the last asking that could not be met.
@@ -171,6 +164,12 @@ impl Context {
     /// The call was refused: nothing leaves the room.
     pub(crate) fn discard(&mut self) {
         self.outbox = Outbox::default();
+    }
+
+    /// Notes a word that is too long: a player would see half of it.
+    fn is_word_allowed(&mut self, word: &str) -> bool {
+        let fits = SizeError::check("bytes of a word", word.len(), REFUSAL_TEXT_MAX);
+        fits.map_err(|size| self.misuse(Misuse::Size(size))).is_ok()
     }
 
     fn misuse(&mut self, misuse: Misuse) {

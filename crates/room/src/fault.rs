@@ -3,6 +3,8 @@
 //! Made by whatever runs logic or reads a checkpoint; the host answers it by rebuilding the
 //! room without the call, or by closing it.
 
+use rejoin_protocol::SizeError;
+
 /// Why a room cannot go on as it is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -27,7 +29,17 @@ pub enum RoomFault {
         /// Which bound.
         message: String,
     },
-    /// A view, event or state could not be written as MessagePack, or is too long.
+    /// Room logic made something that is longer, or more, than can be kept or sent.
+    #[error("{kind} went beyond a limit in {call}: {size}")]
+    Size {
+        /// The room's kind.
+        kind: &'static str,
+        /// Which method; `checkpoint` if the state has grown too long.
+        call: &'static str,
+        /// What, how much, and how much is allowed.
+        size: SizeError,
+    },
+    /// A view, event or state could not be written as MessagePack.
     #[error("{kind} cannot encode its {what}: {message}")]
     Encode {
         /// The room's kind.

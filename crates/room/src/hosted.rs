@@ -13,7 +13,7 @@ use rejoin_protocol::limits::{INPUT_MAX, REFUSAL_TEXT_MAX, STATE_MAX, VIEW_MAX};
 use rejoin_protocol::message::{Metadata, SeatChange};
 use rejoin_protocol::messagepack::{self, Bounds};
 use rejoin_protocol::text::cut;
-use rejoin_protocol::{PlayerId, Refusal, RefusalCode, Rng};
+use rejoin_protocol::{PlayerId, Refusal, RefusalCode, Rng, SizeError};
 use serde::Serialize;
 
 use crate::call::{Call, Outcome};
@@ -187,12 +187,8 @@ impl<R: Room> Hosted<R> {
         if !self.cx.context().members.contains_key(&player) {
             return no_seat();
         }
-        if payload.len() > INPUT_MAX {
-            let text = format!(
-                "an input has at most {INPUT_MAX} bytes, not {}",
-                payload.len()
-            );
-            return refused(RefusalCode::BadRequest, text);
+        if let Err(size) = SizeError::check("bytes of an input", payload.len(), INPUT_MAX) {
+            return refused(RefusalCode::BadRequest, size.to_string());
         }
         // The game's own `Deserialize` runs here, so it may panic like all of its logic.
         let input = match run(R::KIND, "input", || {
@@ -312,12 +308,12 @@ impl<R: Room> RoomInstance for Hosted<R> {
         };
         let state = run(R::KIND, "checkpoint", || messagepack::encode(&self.state))?
             .map_err(|error| fault(error.to_string()))?;
-        if state.len() > STATE_MAX {
-            return Err(fault(format!(
-                "{} bytes, at most {STATE_MAX} can be kept",
-                state.len()
-            )));
-        }
+        let size = SizeError::check("bytes of state", state.len(), STATE_MAX);
+        size.map_err(|size| RoomFault::Size {
+            kind: R::KIND,
+            call: "checkpoint",
+            size,
+        })?;
         // A state that could be written but not read again must be noticed now, not after a crash.
         messagepack::guard(&state, checkpoint::STATE).map_err(|error| fault(error.to_string()))?;
         let start = out.len();
@@ -377,6 +373,11 @@ fn settle<R: Room>(cx: &mut Cx<R>, call: &'static str) -> Result<(), RoomFault> 
             what: "event",
             message,
         }),
+        Some(Misuse::Size(size)) => Err(RoomFault::Size {
+            kind: R::KIND,
+            call,
+            size,
+        }),
         Some(Misuse::Limit(message)) => Err(RoomFault::Limit {
             kind: R::KIND,
             call,
@@ -403,11 +404,11 @@ fn encode_view<R: Room, V: Serialize>(
             .transpose()
     })
     .and_then(|result| result.map_err(|error| fault(error.to_string())))
-    .and_then(|written| match out.len() - start {
-        0..=VIEW_MAX => Ok(written.is_some()),
-        len => Err(fault(format!(
-            "{len} bytes, at most {VIEW_MAX} can be shown"
-        ))),
+    .and_then(|written| {
+        let size = SizeError::check("bytes of a view", out.len() - start, VIEW_MAX);
+        let kind = R::KIND;
+        size.map_err(|size| RoomFault::Size { kind, call, size })
+            .map(|()| written.is_some())
     });
     if written.is_err() {
         out.truncate(start);

@@ -127,13 +127,13 @@ fn compare<R: Room>(after: &str, live: &Hosted<R>, again: &Hosted<R>) {
         }
     }
     assert!(
-        shown(live) == shown(again),
+        views(live) == views(again),
         "a view of {kind} at tick {tick} is another after {after}"
     );
 }
 
-/// All views of a room: the shared one, then each member's own.
-fn shown<R: Room>(room: &Hosted<R>) -> Vec<Vec<u8>> {
+/// All views of a room: the shared one, then each member's own. Fails the test if one cannot be shown.
+pub(crate) fn views<R: Room>(room: &Hosted<R>) -> Vec<Vec<u8>> {
     let mut shared = Vec::new();
     held(room.view(&mut shared));
     let own = room.members().keys().map(|player| {

@@ -34,13 +34,15 @@ pub trait Room: Sized + Send + 'static {
     /// Most members if the creator does not say; at most 1,024.
     const MEMBERS_MAX: u16 = 16;
 
-    /// Everything that is checkpointed. Nothing else survives.
+    /// Everything that is checkpointed. Nothing else survives. At most 1 MiB as MessagePack; a room
+    /// whose state is longer fails at its next checkpoint.
     type State: Serialize + DeserializeOwned + Send;
-    /// What a player sends.
+    /// What a player sends. At most 4,096 bytes as MessagePack; a longer one is an error to its
+    /// sender and does not leave.
     type Input: Serialize + DeserializeOwned;
-    /// What members see.
+    /// What members see. At most 65,472 bytes as MessagePack; a room whose view is longer fails.
     type View: Serialize + DeserializeOwned + Clone;
-    /// One-off messages from the room to players.
+    /// One-off messages from the room to players, of at most 65,504 bytes as MessagePack.
     type Event: Serialize + DeserializeOwned;
 
     /// Makes the first state.
@@ -185,19 +187,19 @@ impl<R: Room> Cx<R> {
         self.send_to(player, event, true);
     }
 
-    /// Takes a player's seat away after this call.
+    /// Takes a player's seat away after this call. A word of more than 256 bytes fails the call.
     pub fn remove(&mut self, player: PlayerId, word: impl Into<String>) {
         self.context.remove(player, word.into());
     }
 
-    /// Closes the room after this call.
+    /// Closes the room after this call. A word of more than 256 bytes fails the call.
     pub fn close(&mut self, word: impl Into<String>) {
         self.context.close(word.into());
     }
 
     /// Changes what lists show of the room. More than 16 facts, or one over 64 bytes, fail the call.
     pub fn set_metadata(&mut self, metadata: Metadata) {
-        self.context.set_metadata(metadata, R::KIND);
+        self.context.set_metadata(metadata);
     }
 
     fn send_to(&mut self, player: PlayerId, event: &R::Event, when_durable: bool) {

@@ -18,14 +18,16 @@ use serde::de::DeserializeOwned;
 use crate::call::{Call, Outcome};
 use crate::effect::{Audience, Effect};
 use crate::hosted::{Hosted, RoomInstance};
-use crate::replay::{History, Recorded, SEED, held, written};
+use crate::replay::{History, Recorded, SEED, held, views, written};
 use crate::room::Room;
 use crate::spec::RoomSpec;
 
 /// Drives one room. Every method that acts returns `&mut Self`, so calls chain.
 ///
 /// Players are named by index, in the order they joined, refused ones included: index 0 is
-/// "player 1" with `PlayerId(1)`. A room whose logic fails fails the test.
+/// "player 1" with `PlayerId(1)`. A room whose logic fails fails the test, and so does one whose
+/// views or state have grown longer than a server would show or keep: both are looked at after each
+/// method that acts.
 ///
 /// ```
 /// use std::borrow::Cow;
@@ -127,6 +129,7 @@ impl<R: Room> TestRoom<R> {
             closed: None,
         };
         test.carry_out(effects);
+        test.check_sizes();
         test
     }
 
@@ -147,7 +150,7 @@ impl<R: Room> TestRoom<R> {
     /// The next player asks to enter under `name`, with a permit's `claims`.
     pub fn join_with(&mut self, name: &str, claims: &[u8]) -> &mut Self {
         self.joined += 1;
-        self.call(Call::Admit {
+        self.act(Call::Admit {
             player: PlayerId(self.joined),
             name: name.to_owned(),
             claims: claims.to_owned(),
@@ -161,7 +164,7 @@ impl<R: Room> TestRoom<R> {
     pub fn input(&mut self, index: usize, input: R::Input) -> &mut Self {
         let encoded = messagepack::encode(&input);
         let payload = encoded.unwrap_or_else(|error| panic!("the input of {}: {error}", R::KIND));
-        self.call(Call::Input {
+        self.act(Call::Input {
             player: player(index),
             payload: payload.into(),
         })
@@ -299,7 +302,7 @@ impl<R: Room> TestRoom<R> {
     }
 
     fn seat(&mut self, index: usize, change: SeatChange) -> &mut Self {
-        self.call(Call::Seat {
+        self.act(Call::Seat {
             player: player(index),
             change,
         })
@@ -333,6 +336,22 @@ impl<R: Room> TestRoom<R> {
             self.call(call);
         }
         self.now = self.now.max(end);
+        self.check_sizes();
+    }
+
+    /// Makes one call, and what it led to must fit.
+    fn act(&mut self, call: Call) -> &mut Self {
+        self.call(call);
+        self.check_sizes();
+        self
+    }
+
+    /// Fails the test if a server could not show or keep the room as it is now.
+    fn check_sizes(&self) {
+        if self.closed.is_none() {
+            views(&self.room);
+            written(&self.room);
+        }
     }
 
     /// Makes one call, journals it and carries out its effects.

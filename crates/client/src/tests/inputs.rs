@@ -1,6 +1,7 @@
 //! Inputs on their way up, and what the room's cursor does to them.
 
 use bytes::Bytes;
+use rejoin_protocol::SizeError;
 use rejoin_protocol::connection::SendError;
 use rejoin_protocol::limits::{INPUT_MAX, INPUTS_KEPT_BYTES_MAX, INPUTS_KEPT_MAX};
 use rejoin_protocol::message::{Answer, Seated, ServerMessage};
@@ -109,10 +110,12 @@ fn kept_bytes_are_bounded() {
 fn inputs_that_are_too_long_or_for_no_seat_are_refused() {
     let mut duet = Duet::seated();
     let len = INPUT_MAX + 1;
-    let too_long = SendError::TooLong {
-        len,
-        max: INPUT_MAX,
-    };
+    let too_long = SendError::Size(SizeError {
+        what: "bytes of an input",
+        given: len,
+        least: 0,
+        most: INPUT_MAX,
+    });
     assert_eq!(duet.core.send(SEAT, vec![0; len].into()), Err(too_long));
     assert_eq!(duet.core.latest(SEAT, vec![0; len].into()), Err(too_long));
     assert_eq!(

@@ -10,4 +10,5 @@ mod leaving;
 mod loopback;
 mod rooms;
 mod senseless;
+mod sizes;
 mod views;

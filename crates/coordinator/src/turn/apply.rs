@@ -95,7 +95,7 @@ fn void<S: Store>(
         return Err(text);
     }
     if let Some(left_out) = house.fault_lines.line(now) {
-        warn!(room = %room.id, problem = text, left_out, "a call is taken out of its room");
+        warn!(room = %room.id, kind = room.kind.name, problem = text, left_out, "a call is taken out of its room");
     }
     house.stats.voids += 1;
     let too_many = room.upkeep.on_void(now);
@@ -168,13 +168,13 @@ impl House {
         if matches!(room.closing, Some(RoomCloseReason::Failed(_))) {
             return;
         }
+        let kind = room.kind.name;
         if let Some(left_out) = self.fault_lines.line(now) {
-            let kind = room.kind.name;
             warn!(room = %room.id, kind, problem, left_out, "room failed");
         }
         self.stats.rooms_failed += 1;
         // Players learn that it failed; the developer's own words are in the log.
-        let text = format!("the logic of this {} room failed", room.kind.name);
+        let text = format!("the logic of this {kind} room failed");
         room.closing = Some(RoomCloseReason::Failed(text));
         self.rooms.activate(key);
     }

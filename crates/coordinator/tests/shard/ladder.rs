@@ -81,11 +81,7 @@ fn members_see_every_step_at_its_time() {
     world.run(Duration::from_secs(2));
     let changes = count(&world, ana);
 
-    // It may ask for an hour, but gets a minute.
-    world.players[again]
-        .core
-        .loading(Duration::from_secs(3_600))
-        .unwrap();
+    world.players[again].core.loading(LOADING_MAX).unwrap();
     let (change, _) = next_change(&mut world, ana);
     assert_eq!(change, Loading);
     world.players[again].online = false;

@@ -26,6 +26,7 @@ pub(crate) struct State {
     board: Board,
     secrets: BTreeMap<PlayerId, u32>,
     armed: Option<Bomb>,
+    hoard: String,
 }
 
 /// Where logic panics from now on.
@@ -45,6 +46,8 @@ pub(crate) enum Act {
     Say(u32),
     Arm(Bomb),
     Grow(u32),
+    Hoard(usize),
+    EndWith(usize),
     Hide(u32),
     Show,
     Kick(PlayerId),
@@ -87,6 +90,8 @@ fn input<R: Room<Event = u32>>(state: &mut State, from: PlayerId, act: Act, cx: 
         Act::Arm(bomb) => state.armed = Some(bomb),
         // Bytes that no delta shortens.
         Act::Grow(len) => state.board.pad = (0..len).map(mix).collect(),
+        Act::Hoard(len) => state.hoard = "x".repeat(len),
+        Act::EndWith(len) => cx.close("x".repeat(len)),
         Act::Hide(secret) => {
             state.secrets.insert(from, secret);
         }

@@ -1,6 +1,7 @@
 //! Why a datagram was not taken, or a message not queued.
 
 use crate::limit::Limit;
+use crate::size::SizeError;
 
 /// Why a datagram was not taken. The connection goes on, unless a `Closed` event follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,6 +40,9 @@ pub enum SendError {
         /// The lane's bound.
         max: usize,
     },
+    /// A part of it is beyond a bound of its own. The caller's mistake: trying again will not help.
+    #[error(transparent)]
+    Size(#[from] SizeError),
     /// The queue is full: the peer reads too slowly. Try again later.
     #[error("send queue is full")]
     QueueFull,

@@ -334,7 +334,9 @@ fn a_state_too_long_to_keep_is_an_error_and_leaves_no_bytes() {
     let mut out = vec![1];
     let fault = room.checkpoint(&mut out).unwrap_err();
     assert!(
-        fault.to_string().contains("at most 1048576 can be kept"),
+        fault
+            .to_string()
+            .contains("bytes of state, at most 1048576 allowed"),
         "{fault}"
     );
     assert_eq!(out, [1]);

@@ -1,5 +1,6 @@
 //! Logic that fails, and peers that send rubbish: always a value, never a panic.
 
+use rejoin_protocol::limits::STATE_MAX;
 use rejoin_protocol::{Rng, messagepack};
 use rejoin_room::{Call, Kind, Outcome, PlayerId, RefusalCode, RoomFault, RoomSettings};
 
@@ -29,7 +30,7 @@ fn an_input_beyond_its_bound_is_refused_by_name() {
         Ok(Outcome::Done)
     );
     let refusal = refusal(host.order(&Order::Note("x".repeat(4096 - 8))).unwrap()).unwrap();
-    assert_eq!(refusal.text, "an input has at most 4096 bytes, not 4097");
+    assert_eq!(refusal.text, "4097 bytes of an input, at most 4096 allowed");
 }
 
 #[test]
@@ -65,12 +66,52 @@ fn one_event_beyond_a_bound_is_a_fault_that_names_it() {
     assert_eq!(host.order(&say(1, 4096)), Ok(Outcome::Done));
     assert_eq!(host.effects.len(), 4096);
     let fault = host.order(&say(longest + 1, 1)).unwrap_err();
-    let text = "puppet cannot encode its event: 65505 bytes, at most 65504 can be sent";
+    let limit = "puppet went beyond a limit in input";
+    let text = format!("{limit}: 65505 bytes of an event, at most 65504 allowed");
     assert_eq!(fault.to_string(), text);
     let fault = host.order(&say(1, 4097)).unwrap_err();
-    let text = "puppet cannot encode its event: more than 4096 events in one call";
+    let text = format!("{limit}: 4097 events of one call, at most 4096 allowed");
     assert_eq!(fault.to_string(), text);
     assert_eq!(host.effects, []);
+}
+
+#[test]
+fn words_and_facts_beyond_their_bounds_are_faults_and_never_cut() {
+    let table = [
+        (
+            Order::Close("x".repeat(257)),
+            "257 bytes of a word, at most 256 allowed",
+        ),
+        (
+            Order::Kick("x".repeat(300)),
+            "300 bytes of a word, at most 256 allowed",
+        ),
+        (Order::Facts(17), "17 metadata entries, at most 16 allowed"),
+    ];
+    for (order, size) in table {
+        let mut host = Host::new();
+        host.admit(1);
+        let fault = host.order(&order).unwrap_err();
+        let text = format!("puppet went beyond a limit in input: {size}");
+        assert_eq!(fault.to_string(), text);
+        assert_eq!(host.effects, []);
+    }
+}
+
+#[test]
+fn a_state_at_its_bound_is_kept_and_a_byte_more_is_a_fault() {
+    let mut host = Host::new();
+    host.admit(1);
+    let mut state_len = |pad: usize| {
+        host.order(&Order::Grow(pad)).unwrap();
+        host.state().map(|state| state.len())
+    };
+    let rest = state_len(100_000).unwrap() - 100_000;
+    assert_eq!(state_len(STATE_MAX - rest), Ok(STATE_MAX));
+    assert_eq!(
+        state_len(STATE_MAX - rest + 1).unwrap_err().to_string(),
+        "puppet went beyond a limit in checkpoint: 1048577 bytes of state, at most 1048576 allowed"
+    );
 }
 
 #[test]
@@ -119,10 +160,10 @@ fn views_are_appended_and_bounded() {
     assert_eq!(host.room.private_view(PlayerId(2), &mut out), Ok(false));
     assert_eq!(out.len(), 9, "nothing was appended");
     host.order(&Order::ViewLen(64 * 1024)).unwrap();
-    assert!(matches!(
-        host.room.view(&mut out),
-        Err(RoomFault::Encode { what: "view", .. })
-    ));
+    assert_eq!(
+        host.room.view(&mut out).unwrap_err().to_string(),
+        "puppet went beyond a limit in view: 65541 bytes of a view, at most 65472 allowed"
+    );
     host.order(&Order::FailView).unwrap();
     assert!(matches!(
         host.room.view(&mut out),

@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use rejoin_protocol::messagepack;
-use rejoin_room::{
-    Audience, Call, Effect, PlayerId, RefusalCode, RoomFault, RoomSettings, SeatChange,
-};
+use rejoin_room::{Audience, Call, Effect, PlayerId, RefusalCode, RoomSettings, SeatChange};
 
 use crate::puppet::{Host, Order, fact, refusal_code};
 
@@ -144,7 +142,7 @@ fn wishes_are_told_once_and_within_bounds() {
     );
     host.order(&Order::Remove(PlayerId(5))).unwrap();
     assert_eq!(host.effects, []);
-    host.order(&Order::Close("x".repeat(1000))).unwrap();
+    host.order(&Order::Close("x".repeat(256))).unwrap();
     assert_eq!(
         host.effects,
         [Effect::Close {
@@ -153,11 +151,6 @@ fn wishes_are_told_once_and_within_bounds() {
     );
     host.order(&Order::Facts(16)).unwrap();
     assert_eq!(host.room.metadata().len(), 16);
-    let fault = host.order(&Order::Facts(17)).unwrap_err();
-    assert!(
-        matches!(fault, RoomFault::Limit { call: "input", .. }),
-        "{fault}"
-    );
 }
 
 #[test]

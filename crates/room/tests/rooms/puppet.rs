@@ -16,6 +16,7 @@ pub(crate) struct Puppet;
 #[derive(Default, Serialize, Deserialize)]
 pub(crate) struct Notes {
     calls: Vec<String>,
+    pad: String,
     view_len: usize,
     fail_view: bool,
 }
@@ -33,7 +34,9 @@ pub(crate) enum Order {
     After(u64, u64),
     Cancel(u64),
     Remove(PlayerId),
+    Kick(String),
     Close(String),
+    Grow(usize),
     Facts(usize),
     ViewLen(usize),
     FailView,
@@ -101,7 +104,9 @@ impl Room for Puppet {
                 state.calls.push(format!("cancel {token} {was}"));
             }
             Order::Remove(player) => cx.remove(player, "out"),
+            Order::Kick(word) => cx.remove(from, word),
             Order::Close(word) => cx.close(word),
+            Order::Grow(len) => state.pad = "x".repeat(len),
             Order::Facts(count) => {
                 cx.set_metadata(
                     (0..count)
@@ -215,17 +220,23 @@ impl Host {
         })
     }
 
-    /// What logic noted since the last asking. Reads it out of a checkpoint.
-    pub(crate) fn calls(&mut self) -> Vec<String> {
+    /// The encoded state, out of a checkpoint.
+    pub(crate) fn state(&self) -> Result<Vec<u8>, RoomFault> {
         #[derive(Deserialize)]
         struct Part {
             #[serde(with = "serde_bytes")]
             state: Vec<u8>,
         }
         let mut out = Vec::new();
-        self.room.checkpoint(&mut out).unwrap();
+        self.room.checkpoint(&mut out)?;
         let part: Part = messagepack::decode(&out, messagepack::Bounds::PEER).unwrap();
-        let notes: Notes = messagepack::decode(&part.state, messagepack::Bounds::PEER).unwrap();
+        Ok(part.state)
+    }
+
+    /// What logic noted since the last asking.
+    pub(crate) fn calls(&self) -> Vec<String> {
+        let state = self.state().unwrap();
+        let notes: Notes = messagepack::decode(&state, messagepack::Bounds::PEER).unwrap();
         notes.calls
     }
 }

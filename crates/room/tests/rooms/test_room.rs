@@ -349,3 +349,94 @@ fn effects_of_effects_come_after_those_that_were_asked_for_first() {
     assert_eq!(room.events(0), ["out", "2 left"]);
     assert!(room.events(1).is_empty(), "the second is out already");
 }
+
+/// Grows by what it is told: its view, its state, or an event.
+struct Heap;
+
+#[derive(Clone, Default, Serialize, Deserialize)]
+struct Sizes {
+    shown: String,
+    hidden: String,
+}
+
+#[derive(Serialize, Deserialize)]
+enum Grow {
+    View(usize),
+    State(usize),
+    Event(usize),
+    StateBySteps(usize),
+}
+
+impl Room for Heap {
+    const KIND: &'static str = "heap";
+    const TICK_HZ: u32 = 1;
+    type State = (Sizes, usize);
+    type Input = Grow;
+    type View = String;
+    type Event = String;
+
+    fn open(_spec: &RoomSpec, _cx: &mut Cx<Self>) -> Self::State {
+        Self::State::default()
+    }
+
+    fn input((sizes, by): &mut Self::State, from: PlayerId, grow: Grow, cx: &mut Cx<Self>) {
+        match grow {
+            Grow::View(len) => sizes.shown = "x".repeat(len),
+            Grow::State(len) => sizes.hidden = "x".repeat(len),
+            Grow::Event(len) => cx.send(from, &"x".repeat(len)),
+            Grow::StateBySteps(step) => *by = step,
+        }
+    }
+
+    fn tick((sizes, by): &mut Self::State, _cx: &mut Cx<Self>) {
+        sizes.hidden.push_str(&"x".repeat(*by));
+    }
+
+    fn view((sizes, _): &Self::State) -> Cow<'_, String> {
+        Cow::Borrowed(&sizes.shown)
+    }
+}
+
+fn heap() -> TestRoom<Heap> {
+    let mut room = TestRoom::new();
+    room.join(1);
+    room
+}
+
+#[test]
+fn a_room_at_its_bounds_passes() {
+    // A text of up to 2^16 bytes has a head of 3 bytes.
+    let mut room = heap();
+    room.input(0, Grow::View(65_472 - 3));
+    room.input(0, Grow::Event(65_504 - 3));
+    room.input(0, Grow::State(900_000));
+    assert_eq!(room.events(0).len(), 1);
+}
+
+#[test]
+#[should_panic(
+    expected = "heap went beyond a limit in view: 65473 bytes of a view, at most 65472 allowed"
+)]
+fn a_view_that_no_server_would_show_fails_the_test_that_made_it() {
+    heap().input(0, Grow::View(65_472 - 2));
+}
+
+#[test]
+#[should_panic(
+    expected = "heap went beyond a limit in input: 65505 bytes of an event, at most 65504 allowed"
+)]
+fn an_event_that_no_server_would_send_fails_the_test_that_made_it() {
+    heap().input(0, Grow::Event(65_504 - 2));
+}
+
+#[test]
+#[should_panic(expected = "bytes of state, at most 1048576 allowed")]
+fn a_state_that_no_server_would_keep_fails_the_test_that_made_it() {
+    heap().input(0, Grow::State(1 << 20));
+}
+
+#[test]
+#[should_panic(expected = "bytes of state, at most 1048576 allowed")]
+fn a_state_that_grows_with_time_fails_the_test_too() {
+    heap().input(0, Grow::StateBySteps(100_000)).ticks(11);
+}
