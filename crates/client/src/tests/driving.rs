@@ -17,7 +17,7 @@ use crate::{
     Client, ConnectError, Ended, Event, JoinSpec, Permit, PollClient, RequestError, RoomEvent,
 };
 
-fn block_on<T>(work: impl Future<Output = T>) -> T {
+pub(super) fn block_on<T>(work: impl Future<Output = T>) -> T {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder
         .enable_io()
@@ -28,7 +28,7 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
 }
 
 /// A client that the server has welcomed.
-async fn connect(server: &mut Server) -> Client {
+pub(super) async fn connect(server: &mut Server) -> Client {
     let address = server.address();
     server
         .during(Client::connect(&address, Permit::dev("ana")))

@@ -113,6 +113,11 @@ impl Server {
         })
     }
 
+    /// The oldest request that was heard and not taken.
+    pub(super) fn any_request(&mut self) -> Option<ClientMessage> {
+        self.find(request)
+    }
+
     pub(super) fn leave_request(&mut self) -> Option<CallId> {
         self.find(|event| {
             let ClientMessage::Leave { call, seat: SEAT } = request(event)? else {

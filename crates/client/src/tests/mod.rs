@@ -8,6 +8,7 @@ mod joining;
 mod leaving;
 #[cfg(feature = "driver")]
 mod loopback;
+mod private;
 mod rooms;
 mod senseless;
 mod sizes;
