@@ -62,7 +62,9 @@ impl Eavesdropper {
         } else {
             self.heard.pop_front()
         }?;
-        if self.rng.chance(CHANGED) && !datagram.bytes.is_empty() {
+        let change = self.rng.chance(CHANGED) && !datagram.bytes.is_empty();
+        // What the network has changed already could come out as it was.
+        if change && !datagram.changed {
             datagram.changed = true;
             corrupt(&mut datagram.bytes, &mut self.rng);
         }
