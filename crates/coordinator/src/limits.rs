@@ -52,10 +52,6 @@ pub(crate) const VOIDS_MAX: usize = 3;
 /// See [`VOIDS_MAX`].
 pub(crate) const VOID_WINDOW: Duration = Duration::from_secs(60);
 
-/// Lines in the log about faults of one kind's logic; the others are counted and passed over. Enough to
-/// see what fails, and half a megabyte a day.
-pub(crate) const FAULT_LINES: Rate = Rate::per_minute(10, 10);
-
 /// Journal of a room that is worth a checkpoint in any case.
 pub(crate) const CHECKPOINT_BYTES_MIN: usize = 64 * 1024;
 /// A journal this many times as long as the newest checkpoint is worth another.

@@ -4,6 +4,7 @@
 use rejoin_protocol::crypto::PublicKey;
 use rejoin_protocol::limits::{HEARTBEAT_IDLE, HEARTBEAT_SEATED};
 use rejoin_protocol::message::SeatChange;
+use rejoin_protocol::planted::{self, Bug};
 use rejoin_protocol::{CloseReason, Incarnation, Limit, Liveness, PlayerId, Timestamp};
 use tracing::debug;
 
@@ -106,6 +107,7 @@ impl House {
                 SeatChange::Returned
             }
             Liveness::Loading => SeatChange::Loading,
+            Liveness::Suspect if planted::is(Bug::LatenessShownAsLoading) => SeatChange::Loading,
             Liveness::Suspect => SeatChange::Suspect,
             Liveness::Detached => {
                 self.schedule

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use rejoin_protocol::bucket::Spending;
+use rejoin_protocol::planted::{self, Bug};
 use rejoin_protocol::{CloseReason, Limit, Refusal, Timestamp};
 use tracing::debug;
 
@@ -200,6 +201,9 @@ impl House {
 
     /// The code or id was wrong.
     pub(crate) fn on_wrong_guess(&mut self, session: SessionKey, now: Timestamp) {
+        if planted::is(Bug::GuessesUncounted) {
+            return;
+        }
         let budgets = self.config.budgets;
         let Some(session) = self.sessions.get_mut(session) else {
             return;

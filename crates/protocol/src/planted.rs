@@ -18,17 +18,35 @@ pub enum Bug {
     DeltaAgainstUnacked,
     /// A repeated join-or-create makes a second room.
     RequestIdIgnored,
+    /// A code that no room has opens some private room.
+    AnyCodeOpens,
+    /// A private room is listed like any other.
+    PrivateRoomListed,
+    /// Wrong guesses of codes and ids cost nothing.
+    GuessesUncounted,
+    /// A notice that a peer loads has no effect.
+    LoadingIgnored,
+    /// Loading ends only if the peer says so.
+    LoadingNeverEnds,
+    /// A late peer is shown as loading.
+    LatenessShownAsLoading,
 }
 
 impl Bug {
     /// All defects, for the test that catches each.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 12] = [
         Self::ReplayAccepted,
         Self::LostNotResent,
         Self::LatestGoesBack,
         Self::CursorIgnored,
         Self::DeltaAgainstUnacked,
         Self::RequestIdIgnored,
+        Self::AnyCodeOpens,
+        Self::PrivateRoomListed,
+        Self::GuessesUncounted,
+        Self::LoadingIgnored,
+        Self::LoadingNeverEnds,
+        Self::LatenessShownAsLoading,
     ];
 }
 

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rejoin_client::{Core, Ended, State};
+use rejoin_protocol::connection::SendError;
 use rejoin_protocol::crypto::StaticKeys;
-use rejoin_protocol::message::CallId;
+use rejoin_protocol::message::{CallId, SeatChange};
 use rejoin_protocol::{Liveness, PlayerId, RequestId, RoomId, SeatId, Timestamp};
 
 use crate::coverage::Stage;
@@ -40,6 +41,8 @@ pub(crate) struct Player {
     pub(crate) inputs: u64,
     /// How the server heard the player.
     pub(crate) reached: Contact,
+    /// Requests that may have been wrong guesses.
+    pub(crate) guesses: u64,
     /// True once a client of the player ended its session, so that seats may be lost.
     pub(crate) has_left: bool,
 }
@@ -54,6 +57,9 @@ pub(crate) struct Wish {
 /// Players who meet in one room after another.
 pub(crate) struct Group {
     pub(crate) kind: RoomKind,
+    /// True if its rooms are private: the [`host`](Cast::host) opens them, and the others enter by
+    /// the code that it tells them.
+    pub(crate) private: bool,
     /// Which room is the current one.
     pub(crate) generation: u64,
 }
@@ -74,6 +80,12 @@ pub(crate) struct Client {
     pub(crate) wake: Option<Timestamp>,
     /// How it heard the server.
     pub(crate) heard: Contact,
+    /// True from its notice that it loads until it has loaded.
+    pub(crate) loading: bool,
+    /// Loads that it announced.
+    pub(crate) loads: u32,
+    /// Its guesses that were answered as wrong.
+    pub(crate) wrong: u64,
     /// True once it was told to end the session.
     pub(crate) leaving: bool,
     /// True once the session was open.
@@ -93,10 +105,19 @@ pub(crate) enum Body {
 /// A request under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asked {
-    Seat { group: usize, room: RoomId },
-    Leave { seat: SeatId },
-    Close { seat: SeatId },
+    Seat {
+        group: usize,
+        room: RoomId,
+    },
+    Leave {
+        seat: SeatId,
+    },
+    Close {
+        seat: SeatId,
+    },
     List,
+    /// A code or id that leads nowhere.
+    Guess,
 }
 
 /// A seat, and how far its holder has seen.
@@ -119,6 +140,8 @@ pub(crate) struct Seat {
     /// The place of the newest line of chat, by speaker.
     pub(crate) heard: BTreeMap<String, u64>,
     pub(crate) newest: Option<Newest>,
+    /// The newest word about each other member, and when it came.
+    pub(crate) shown: BTreeMap<PlayerId, (SeatChange, Timestamp)>,
     pub(crate) leaving: bool,
     pub(crate) taken_at: Timestamp,
     /// The counter of the newest latest input.
@@ -203,6 +226,9 @@ impl Client {
             calls: BTreeMap::new(),
             wake: None,
             heard: Contact::since(now),
+            loading: false,
+            loads: 0,
+            wrong: 0,
             leaving: false,
             was_connected: false,
             ended: None,
@@ -216,6 +242,9 @@ impl Client {
         }
         if self.leaving || self.seats.values().any(|seat| seat.leaving) {
             return Some(Stage::Leaving);
+        }
+        if self.loading {
+            return Some(Stage::Loading);
         }
         if self.body == Body::Silent {
             return Some(Stage::Lost);
@@ -232,6 +261,13 @@ impl Client {
     /// True if it runs and its session is open.
     pub(crate) fn can_play(&self) -> bool {
         self.body == Body::Running && !self.leaving && matches!(self.core.state(), State::Active(_))
+    }
+
+    /// A full queue refuses a request; the player asks again in its next turn.
+    pub(crate) fn remember(&mut self, call: Result<CallId, SendError>, asked: Asked) {
+        if let Ok(call) = call {
+            self.calls.insert(call, asked);
+        }
     }
 
     /// True if it wants a seat in `group` and waits for the answer.
@@ -269,6 +305,7 @@ impl Seat {
             whisper: 0,
             heard: BTreeMap::new(),
             newest: None,
+            shown: BTreeMap::new(),
             leaving: false,
             taken_at: now,
             latest: 0,
@@ -307,12 +344,24 @@ impl Cast {
             .expect("groups are never removed")
     }
 
+    /// Who opens the rooms of a group: the first who wants to be seated there.
+    pub(crate) fn host(&self, group: usize) -> Option<usize> {
+        let wants = |player: &Player| player.wishes.iter().any(|wish| wish.group == group);
+        self.players.iter().position(wants)
+    }
+
     /// The newest client of a player, unless it is over or dead.
     pub(crate) fn living_client(&self, player: usize) -> Option<usize> {
         self.player(player).client.filter(|number| {
             let client = self.client(*number);
             client.body != Body::Dead && client.ended.is_none()
         })
+    }
+
+    /// The newest client of a player, if it runs and its session is open.
+    pub(crate) fn playing(&self, player: usize) -> Option<usize> {
+        self.living_client(player)
+            .filter(|number| self.client(*number).can_play())
     }
 
     /// All players, the guest included.
@@ -329,6 +378,11 @@ impl Cast {
 }
 
 impl Group {
+    /// The current room.
+    pub(crate) fn room(&self, number: usize) -> RoomId {
+        RoomId::of(self.kind.name(), self.request(number))
+    }
+
     /// The request that names the current room: every member asks by the same one.
     pub(crate) fn request(&self, number: usize) -> RequestId {
         let number = u64::try_from(number).expect("groups are few");
@@ -403,6 +457,7 @@ mod tests {
         let of = |generation| {
             Group {
                 kind: RoomKind::Arena,
+                private: false,
                 generation,
             }
             .request(2)

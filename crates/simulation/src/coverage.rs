@@ -31,6 +31,8 @@ pub enum Stage {
     Seatless,
     /// It has a seat.
     Seated,
+    /// It said that it loads.
+    Loading,
     /// It suspects that the server is gone.
     Suspect,
     /// It believes that the server is gone, or does not run for a while.
@@ -64,10 +66,11 @@ impl Fault {
 
 impl Stage {
     /// All stages, in the order of the table.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Joining,
         Self::Seatless,
         Self::Seated,
+        Self::Loading,
         Self::Suspect,
         Self::Lost,
         Self::Leaving,
@@ -78,6 +81,7 @@ impl Stage {
             Self::Joining => "joining",
             Self::Seatless => "seatless",
             Self::Seated => "seated",
+            Self::Loading => "loading",
             Self::Suspect => "suspect",
             Self::Lost => "lost",
             Self::Leaving => "leaving",

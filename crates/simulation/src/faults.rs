@@ -34,6 +34,12 @@ pub(crate) enum Act {
     Disconnect { player: usize, back_after: Duration },
     /// The owner of a room of the group closes it.
     Close { group: usize },
+    /// A player tries codes and ids that lead nowhere.
+    Guess { player: usize, times: u64 },
+    /// A player's client says that it loads, and does.
+    Load { player: usize, load: Load },
+    /// All members must have been told of the player's load.
+    CheckLoad { player: usize },
     /// All faults end, and players stop to send.
     Heal,
     /// Every seat sends one more reliable input.
@@ -44,10 +50,34 @@ pub(crate) enum Act {
     End,
 }
 
+/// A load as it is planned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Load {
+    /// As announced.
+    pub(crate) span: Duration,
+    /// How long it takes.
+    pub(crate) lasts: Duration,
+    /// True if the client does not run meanwhile.
+    pub(crate) silent: bool,
+    /// True if it says when it is done.
+    pub(crate) says_done: bool,
+    /// True if all members must be told of it.
+    pub(crate) watched: bool,
+}
+
 /// From the end of faults until everything must be whole.
 pub(crate) const WHOLE_AFTER: Duration = Duration::from_secs(15);
 /// From the end of faults until the last input of each seat.
 const LAST_WORD_AFTER: Duration = Duration::from_secs(10);
+/// From the end of faults until some load while all can be told of it.
+const LOAD_AFTER: Duration = Duration::from_millis(5_500);
+/// From such a load until all must have been told: had the notice no effect, its silence would
+/// be told as suspicion by then.
+const CHECK_LOAD_AFTER: Duration = Duration::from_millis(2_700);
+/// How long such a load takes.
+const WATCHED_SPAN: Duration = Duration::from_secs(3);
+/// How many of them there are.
+const WATCHED_LOADS: usize = 2;
 /// From the order to stop until every client must know.
 const STOP_AFTER: Duration = Duration::from_secs(4);
 /// Players start within this time.
@@ -110,6 +140,7 @@ pub(crate) fn plan(options: &Options, seconds: u64, rng: &mut Rng) -> Vec<(Times
             group: usize::try_from(rng.below(groups)).expect("groups are few"),
         }
     });
+    plan.privacy_and_loads(options, rng);
     let mut acts = plan.acts;
     acts.push((heal, Act::Heal));
     acts.push((heal + LAST_WORD_AFTER, Act::LastWord));
@@ -125,6 +156,44 @@ struct Plan {
 }
 
 impl Plan {
+    fn privacy_and_loads(&mut self, options: &Options, rng: &Rng) {
+        self.repeat(options.guesses, &mut rng.fork("guesses"), |plan, rng| {
+            Act::Guess {
+                player: plan.player(rng),
+                times: between(rng, 1, 30),
+            }
+        });
+        let mut rng = rng.fork("loads");
+        self.outages(options.loads, &mut rng, |plan, span, rng| Act::Load {
+            player: plan.player(rng),
+            load: Load {
+                span,
+                lasts: span.mul_f64(0.3 + rng.unit() * 1.2),
+                silent: rng.chance(0.7),
+                says_done: rng.chance(0.5),
+                watched: false,
+            },
+        });
+        if options.loads.is_none() {
+            return;
+        }
+        // And some with nothing in the way, so that it can be said what all must be told.
+        for _ in 0..WATCHED_LOADS {
+            let player = self.player(&mut rng);
+            let load = Load {
+                span: WATCHED_SPAN,
+                lasts: WATCHED_SPAN,
+                silent: rng.chance(0.5),
+                says_done: rng.chance(0.5),
+                watched: true,
+            };
+            let at = self.until + LOAD_AFTER;
+            self.acts.push((at, Act::Load { player, load }));
+            let checked = at + CHECK_LOAD_AFTER;
+            self.acts.push((checked, Act::CheckLoad { player }));
+        }
+    }
+
     fn repeat(
         &mut self,
         every: Option<Duration>,
@@ -193,7 +262,12 @@ mod tests {
             let options = Options::draw(Load::Drawn, &mut rng);
             let acts = plan(&options, 60, &mut rng);
             let heal = Timestamp::from_millis(45_000);
-            let after: Vec<_> = acts.iter().filter(|(at, _)| *at >= heal).collect();
+            let watched = |act: &Act| {
+                let load = matches!(act, Act::Load { load, .. } if load.watched);
+                load || matches!(act, Act::CheckLoad { .. })
+            };
+            let after = acts.iter().filter(|(at, act)| *at >= heal && !watched(act));
+            let after: Vec<_> = after.collect();
             assert_eq!(after.len(), 4, "{after:?}");
             assert!(acts.contains(&(heal, Act::Heal)));
         }

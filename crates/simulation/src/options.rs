@@ -55,6 +55,12 @@ pub(crate) struct Options {
     pub(crate) repeater: bool,
     /// True if somebody on the path sends copies from an address of its own.
     pub(crate) eavesdropper: bool,
+    /// Whether each group's rooms are private: entered by the code that a member tells.
+    pub(crate) private: Vec<bool>,
+    /// Mean time between bursts of wrong codes and ids.
+    pub(crate) guesses: Option<Duration>,
+    /// Clients that load and say so.
+    pub(crate) loads: Option<Outages>,
     /// Chance that a client repeats a request for a seat at once.
     pub(crate) retries: f64,
     /// How long the server holds a seat.
@@ -147,6 +153,12 @@ impl Options {
             }),
             repeater: rng.chance(0.3),
             eavesdropper: rng.fork("eavesdropper").chance(0.4),
+            private: Vec::new(),
+            guesses: None,
+            loads: maybe(&mut rng.fork("loads"), 0.4, |rng| Outages {
+                every: millis(rng, 2_000, 12_000),
+                longest: millis(rng, 400, 8_000),
+            }),
             retries: maybe(rng, 0.5, |rng| rng.unit() * 0.8).unwrap_or(0.0),
             seat_hold: maybe(rng, 0.3, |rng| millis(rng, 6_000, 20_000))
                 .unwrap_or(Duration::from_secs(120)),
@@ -154,6 +166,7 @@ impl Options {
             gather: Duration::from_micros(between(rng, 0, 2_000)),
         };
         options.draw_impairments(rng);
+        options.draw_privacy(&mut rng.fork("private"));
         if load == Load::Full {
             options.players = 16;
             options.groups = vec![RoomKind::Arena; 4];
@@ -161,8 +174,23 @@ impl Options {
             options.input_hz = 20;
             options.repeater = false;
             options.eavesdropper = false;
+            options.loads = None;
+            options.private = vec![false; 4];
+            options.guesses = None;
         }
         options
+    }
+
+    /// The repeater plays in the first group and knows of no codes.
+    fn draw_privacy(&mut self, rng: &mut Rng) {
+        let share = maybe(rng, 0.5, |_| 0.6).unwrap_or(0.0);
+        let open = usize::from(self.repeater);
+        self.private = (0..self.groups.len())
+            .map(|group| rng.chance(share) && group >= open)
+            .collect();
+        if self.private.contains(&true) {
+            self.guesses = maybe(rng, 0.7, |rng| millis(rng, 2_000, 12_000));
+        }
     }
 
     /// Both directions meet the same classes, each with its own figure.
@@ -262,6 +290,10 @@ impl fmt::Display for Options {
         write!(f, "repeater {}; ", if self.repeater { "yes" } else { "no" })?;
         let listens = if self.eavesdropper { "yes" } else { "no" };
         write!(f, "eavesdropper {listens}; ")?;
+        let private = self.private.iter().filter(|private| **private).count();
+        write!(f, "{private} private; ")?;
+        write!(f, "guesses {}; ", Shown(self.guesses.map(Every)))?;
+        write!(f, "loads {}; ", Shown(self.loads))?;
         write!(f, "retries {:.2}; ", self.retries)?;
         write!(
             f,
@@ -352,7 +384,7 @@ mod tests {
     #[test]
     fn each_class_of_faults_is_on_in_some_runs_and_off_in_others() {
         let runs: Vec<_> = (0..200).map(drawn).collect();
-        let classes: [fn(&Options) -> bool; 13] = [
+        let classes: [fn(&Options) -> bool; 16] = [
             |o| o.up.loss > 0.0,
             |o| o.up.duplication > 0.0,
             |o| o.up.reorder > 0.0,
@@ -366,6 +398,9 @@ mod tests {
             |o| o.moves.is_some(),
             |o| o.repeater,
             |o| o.eavesdropper,
+            |o| o.private.contains(&true),
+            |o| o.guesses.is_some(),
+            |o| o.loads.is_some(),
         ];
         for class in classes {
             let on = runs.iter().filter(|options| class(options)).count();

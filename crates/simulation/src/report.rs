@@ -95,6 +95,18 @@ pub struct Counters {
     pub detached: u64,
     /// Clients that another one of the same player replaced.
     pub replaced: u64,
+    /// Seats in private rooms asked for by their code.
+    pub by_code: u64,
+    /// Wrong room codes and ids tried.
+    pub guesses: u64,
+    /// Of these, refused for the guesser's budget.
+    pub guesses_over: u64,
+    /// Loads announced.
+    pub loads: u64,
+    /// Times that a member was told of another's load.
+    pub loads_shown: u64,
+    /// Members for whom it was proven that they are shown a load.
+    pub loads_proven: u64,
 }
 
 impl Counters {
@@ -116,6 +128,12 @@ impl Counters {
             (&mut self.events, other.events),
             (&mut self.detached, other.detached),
             (&mut self.replaced, other.replaced),
+            (&mut self.by_code, other.by_code),
+            (&mut self.guesses, other.guesses),
+            (&mut self.guesses_over, other.guesses_over),
+            (&mut self.loads, other.loads),
+            (&mut self.loads_shown, other.loads_shown),
+            (&mut self.loads_proven, other.loads_proven),
         ];
         for (mine, theirs) in pairs {
             *mine += theirs;
@@ -128,7 +146,8 @@ impl fmt::Display for Counters {
         write!(
             f,
             "datagrams {} up, {} down, {} lost; clients {}, connects {}, replaced {}, detached {}; \
-             rooms {}, seats {}; inputs {} reliable, {} latest, {} pushed back; views {} ({} deltas), events {}",
+             rooms {}, seats {}; inputs {} reliable, {} latest, {} pushed back; views {} ({} deltas), events {}; \
+             codes {}, guesses {} ({} over budget); loads {}, shown {}, proven {}",
             self.to_server,
             self.to_client,
             self.lost,
@@ -144,6 +163,12 @@ impl fmt::Display for Counters {
             self.views,
             self.deltas,
             self.events,
+            self.by_code,
+            self.guesses,
+            self.guesses_over,
+            self.loads,
+            self.loads_shown,
+            self.loads_proven,
         )
     }
 }

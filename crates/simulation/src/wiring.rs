@@ -2,7 +2,7 @@
 
 use rejoin_coordinator::{MemoryDirectory, Shard};
 use rejoin_protocol::handshake::is_hello;
-use rejoin_protocol::{CloseReason, RoomId, Timestamp};
+use rejoin_protocol::{CloseReason, Timestamp};
 use rejoin_store::MemoryStore;
 
 use crate::cast::{Body, Cast, FIRST_PORT, address, client_at};
@@ -60,6 +60,8 @@ pub(crate) enum Happening {
     Wake { client: usize },
     /// A silent client runs again.
     Rouse { client: usize },
+    /// A client has loaded.
+    LoadOver { client: usize, says_done: bool },
     /// A player's turn.
     Play { player: usize },
     /// A partition ends.
@@ -252,7 +254,7 @@ impl Wiring {
         };
         let group = self.cast.group(0);
         let request = group.request(0);
-        let room = RoomId::of(group.kind.name(), request);
+        let room = group.room(0);
         repeater.play(Goal { request, room }, &mut self.scene)?;
         self.drain_guest()
     }

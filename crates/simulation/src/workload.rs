@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use rejoin_client::{Core, Options as ClientOptions};
+use rejoin_protocol::SeatId;
 use rejoin_protocol::connection::SendError;
 use rejoin_protocol::crypto::{PublicKey, Suite};
 use rejoin_protocol::handshake::Permit;
 use rejoin_protocol::limits::JOIN_TIMEOUT;
-use rejoin_protocol::message::{CallId, Comparison, Filter, Metadata, MetadataValue, RoomSettings};
-use rejoin_protocol::{RoomId, SeatId};
+use rejoin_protocol::message::{Comparison, Filter, Metadata, MetadataValue, RoomSettings};
 
 use crate::cast::{Asked, Cast, Client};
 use crate::content::Mark;
 use crate::options::between;
+use crate::private;
 use crate::report::Violation;
 use crate::scene::{MEMBERS_MAX, Phase, Scene};
 
@@ -52,8 +53,13 @@ pub(crate) fn play(cast: &mut Cast, scene: &mut Scene, number: usize) -> Result<
     for wish in cast.player(cast.client(number).player).wishes.clone() {
         let client = cast.client(number);
         let idle = !client.asks_for(wish.group) && !client.sits_in(wish.group);
-        if scene.now >= wish.not_before && idle {
+        if scene.now < wish.not_before || !idle {
+            continue;
+        }
+        if private::asks_by_request(cast, cast.client(number).player, wish.group) {
             ask_for_seat(cast, scene, number, wish.group);
+        } else {
+            private::ask_by_code(cast, scene, number, wish.group);
         }
     }
     if scene.phase == Phase::Faults {
@@ -69,7 +75,7 @@ pub(crate) fn play(cast: &mut Cast, scene: &mut Scene, number: usize) -> Result<
         if scene.chance.chance(LIST_SHARE) {
             let core = &mut cast.client_mut(number).core;
             let call = core.list(None, Vec::new(), 16);
-            remember(cast.client_mut(number), call, Asked::List);
+            cast.client_mut(number).remember(call, Asked::List);
         }
     }
     Ok(())
@@ -128,7 +134,7 @@ pub(crate) fn send(
 
 /// A player gives one of its seats back and returns later.
 pub(crate) fn leave(cast: &mut Cast, scene: &mut Scene, player: usize, back_after: Duration) {
-    let Some(number) = playing(cast, player) else {
+    let Some(number) = cast.playing(player) else {
         return;
     };
     let id = cast.player(player).id;
@@ -144,7 +150,7 @@ pub(crate) fn leave(cast: &mut Cast, scene: &mut Scene, player: usize, back_afte
             scene.lives.may_end(room, id);
         }
     }
-    remember(client, call, Asked::Leave { seat });
+    client.remember(call, Asked::Leave { seat });
     let back = scene.now + back_after;
     let wishes = &mut cast.player_mut(player).wishes;
     for wish in wishes.iter_mut().filter(|wish| wish.group == group) {
@@ -154,7 +160,7 @@ pub(crate) fn leave(cast: &mut Cast, scene: &mut Scene, player: usize, back_afte
 
 /// A player ends its session.
 pub(crate) fn disconnect(cast: &mut Cast, player: usize) -> bool {
-    let Some(number) = playing(cast, player) else {
+    let Some(number) = cast.playing(player) else {
         return false;
     };
     cast.player_mut(player).has_left = true;
@@ -169,7 +175,7 @@ pub(crate) fn disconnect(cast: &mut Cast, player: usize) -> bool {
 pub(crate) fn close(cast: &mut Cast, scene: &mut Scene, group: usize) -> Option<usize> {
     let stranger = scene.chance.chance(STRANGER_SHARE);
     let found = (0..cast.players.len())
-        .filter_map(|player| playing(cast, player))
+        .filter_map(|player| cast.playing(player))
         .find_map(|number| {
             let client = cast.client(number);
             let id = cast.player(client.player).id;
@@ -191,21 +197,16 @@ pub(crate) fn close(cast: &mut Cast, scene: &mut Scene, group: usize) -> Option<
         }
         cast.group_mut(group).generation += 1;
     }
-    remember(cast.client_mut(number), call, Asked::Close { seat });
+    cast.client_mut(number)
+        .remember(call, Asked::Close { seat });
     Some(number)
-}
-
-/// The newest client of a player, if it runs and its session is open.
-pub(crate) fn playing(cast: &Cast, player: usize) -> Option<usize> {
-    cast.living_client(player)
-        .filter(|number| cast.client(*number).can_play())
 }
 
 /// A group whose room emptied meets in another one, so that no request names a room twice.
 pub(crate) fn move_on(cast: &mut Cast, scene: &Scene) {
     for number in 0..cast.groups.len() {
         let group = cast.group(number);
-        let room = RoomId::of(group.kind.name(), group.request(number));
+        let room = group.room(number);
         if scene.rooms.openings(room) > 0 && !scene.rooms.is_open(room) {
             cast.group_mut(number).generation += 1;
         }
@@ -216,13 +217,18 @@ fn ask_for_seat(cast: &mut Cast, scene: &mut Scene, number: usize, group: usize)
     let kind = cast.group(group).kind;
     let request = cast.group(group).request(group);
     let generation = cast.group(group).generation;
-    let room = RoomId::of(kind.name(), request);
+    let room = cast.group(group).room(group);
+    let private = cast.group(group).private;
     scene.rooms.asked(room);
+    if private {
+        scene.rooms.asked_private(room);
+    }
     let times = if scene.chance.chance(scene.options.retries) {
         between(&mut scene.chance, 2, 3)
     } else {
         1
     };
+    let mut guesses = 0;
     for _ in 0..times {
         let core = &mut cast.client_mut(number).core;
         let label = i64::try_from(generation * 16).expect("generations are few");
@@ -231,11 +237,14 @@ fn ask_for_seat(cast: &mut Cast, scene: &mut Scene, number: usize, group: usize)
             members_max: MEMBERS_MAX,
             metadata: Metadata::from([(LABEL.into(), value.clone())]),
             options: Vec::new(),
-            private: false,
+            private,
         };
         let call = match scene.chance.below(5) {
             0 | 1 => core.create(request, kind.name(), settings),
-            2 if scene.rooms.is_open(room) => core.join(room),
+            2 if scene.rooms.is_open(room) => {
+                guesses += 1;
+                core.join(room)
+            }
             _ => {
                 let filter = Filter {
                     key: LABEL.into(),
@@ -245,15 +254,10 @@ fn ask_for_seat(cast: &mut Cast, scene: &mut Scene, number: usize, group: usize)
                 core.join_or_create(request, kind.name(), vec![filter], settings)
             }
         };
-        remember(cast.client_mut(number), call, Asked::Seat { group, room });
+        cast.client_mut(number)
+            .remember(call, Asked::Seat { group, room });
     }
-}
-
-/// A full queue refuses a request; the player asks again in its next turn.
-fn remember(client: &mut Client, call: Result<CallId, SendError>, asked: Asked) {
-    if let Ok(call) = call {
-        client.calls.insert(call, asked);
-    }
+    cast.player_mut(cast.client(number).player).guesses += guesses;
 }
 
 /// The fact by which a group finds its room.

@@ -16,9 +16,11 @@ use crate::checkers;
 use crate::coverage::Coverage;
 use crate::eavesdropper::Eavesdropper;
 use crate::faults::{Act, plan};
-use crate::model::{Lives, Rooms};
+use crate::loading;
+use crate::model::{Lives, Loads, Rooms};
 use crate::network::{Direction, Network};
 use crate::options::{Options, millis};
+use crate::private;
 use crate::records::RoomRecords;
 use crate::repeater::{self, Repeater};
 use crate::report::{Counters, Violation, ensure};
@@ -65,6 +67,7 @@ impl World {
             counters: Counters::default(),
             rooms,
             lives: Lives::default(),
+            loads: Loads::default(),
             records: RoomRecords::default(),
             phase: Phase::Faults,
             healed_at: Timestamp::ZERO,
@@ -145,6 +148,9 @@ impl World {
             Happening::Turn => self.wiring.turn(),
             Happening::Wake { client } => self.wiring.wake(client),
             Happening::Rouse { client } => self.rouse(client),
+            Happening::LoadOver { client, says_done } => {
+                loading::end(&mut self.wiring, client, says_done)
+            }
             Happening::Play { player } => self.play(player),
             Happening::PlayGuest => self.play_guest(),
             Happening::Strike => self.strike(),
@@ -194,7 +200,7 @@ impl World {
                 }
                 Ok(())
             }
-            Act::TakeOver { player } => match workload::playing(cast, player) {
+            Act::TakeOver { player } => match cast.playing(player) {
                 Some(_) => self.start_client(player),
                 None => Ok(()),
             },
@@ -218,6 +224,12 @@ impl World {
                 Some(client) => self.wiring.drain(client),
                 None => Ok(()),
             },
+            Act::Guess { player, times } => match private::guess(cast, scene, player, times) {
+                Some(client) => self.wiring.drain(client),
+                None => Ok(()),
+            },
+            Act::Load { player, load } => loading::begin(&mut self.wiring, player, load),
+            Act::CheckLoad { player } => checkers::check_load(cast, scene, player),
             Act::Heal => self.heal(),
             Act::LastWord => self.last_word(),
             Act::Judge => self.judge(),
@@ -316,7 +328,7 @@ impl World {
     fn last_word(&mut self) -> Result<(), Violation> {
         for player in 0..self.wiring.cast.players.len() {
             let Wiring { scene, cast, .. } = &mut self.wiring;
-            let Some(client) = workload::playing(cast, player) else {
+            let Some(client) = cast.playing(player) else {
                 continue;
             };
             let seats: Vec<SeatId> = cast.client(client).seats.keys().copied().collect();
@@ -390,8 +402,10 @@ fn start_guest(guest: &Player, cast: &Cast, server: PublicKey, root: &Rng) -> Re
 }
 
 fn draw_cast(options: &Options, rng: &mut Rng) -> Cast {
-    let groups = options.groups.iter().map(|kind| Group {
+    let groups = options.groups.iter().zip(&options.private);
+    let groups = groups.map(|(kind, private)| Group {
         kind: *kind,
+        private: *private,
         generation: 0,
     });
     let mut cast = Cast {
@@ -430,6 +444,7 @@ fn draw_player(name: String, wishes: Vec<Wish>, rng: &mut Rng) -> Player {
         wishes,
         inputs: 0,
         reached: Contact::default(),
+        guesses: 0,
         has_left: false,
     }
 }

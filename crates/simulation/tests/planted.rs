@@ -33,6 +33,15 @@ fn broken_by(bug: Bug) -> &'static [&'static str] {
         ],
         Bug::DeltaAgainstUnacked => &["deltas build on what clients have"],
         Bug::RequestIdIgnored => &["one request id names one room"],
+        Bug::AnyCodeOpens => &[
+            "a wrong guess opens no room",
+            "nobody enters a private room without its code",
+        ],
+        Bug::PrivateRoomListed => &["lists show no private room"],
+        Bug::GuessesUncounted => &["wrong guesses are answered only within their budget"],
+        Bug::LoadingIgnored => &["who loads is shown as loading"],
+        Bug::LoadingNeverEnds => &["who is back is shown as back"],
+        Bug::LatenessShownAsLoading => &["a player is shown as loading only if it said so"],
     }
 }
 

@@ -1,6 +1,6 @@
 //! Fixed seeds pass, and one seed is one run.
 
-use rejoin_simulation::{Coverage, Fault, Report, Settings, Stage, run};
+use rejoin_simulation::{Counters, Coverage, Fault, Report, Settings, Stage, run};
 
 /// Runs seeds on two threads and gives the reports in order.
 fn sweep(seeds: std::ops::Range<u64>, settings: &Settings) -> Vec<Report> {
@@ -35,6 +35,19 @@ fn a_minute_of_each_fixed_seed_passes() {
             report.counters.connects > 0 && report.counters.views > 0,
             "{report:?}"
         );
+    }
+    let mut counters = Counters::default();
+    reports
+        .iter()
+        .for_each(|report| counters.add(&report.counters));
+    for (what, count) in [
+        ("seats by code", counters.by_code),
+        ("guesses", counters.guesses),
+        ("guesses over their budget", counters.guesses_over),
+        ("loads shown", counters.loads_shown),
+        ("loads proven to be shown", counters.loads_proven),
+    ] {
+        assert!(count > 0, "{what}: {counters}");
     }
     // Rare pairs need more seeds; the common ones must not.
     for stage in [Stage::Joining, Stage::Seatless, Stage::Seated] {

@@ -2,6 +2,7 @@
 
 use rejoin_protocol::Timestamp;
 use rejoin_protocol::message::RoomCloseReason;
+use rejoin_protocol::planted::{self, Bug};
 use rejoin_store::Store;
 use tracing::{info, warn};
 
@@ -46,6 +47,9 @@ pub(crate) fn finish<S: Store, D: Directory>(
     }
     if std::mem::take(&mut room.upkeep.card_stale) {
         let shard = house.config.shard;
+        if room.code.is_some() && planted::is(Bug::PrivateRoomListed) {
+            hosts.directory.publish(shard, room.card());
+        }
         match room.code {
             None => hosts.directory.publish(shard, room.card()),
             Some(code) => hosts.directory.publish_private(shard, room.id, code),

@@ -8,6 +8,7 @@ use crate::limits::{
     SUSPECT_AFTER_MIN,
 };
 use crate::liveness::Liveness;
+use crate::planted::{self, Bug};
 use crate::time::Timestamp;
 
 /// How long the peer has been silent, against what it announced.
@@ -63,7 +64,10 @@ impl Ladder {
     /// An authentic packet came. Gives the liveness if it changed.
     pub(crate) fn on_heard(&mut self, now: Timestamp) -> Option<Liveness> {
         self.last_heard = self.last_heard.max(now);
-        let loads = self.loading.is_some_and(|loading| loading.until > now);
+        let endless = planted::is(Bug::LoadingNeverEnds);
+        let loads = self
+            .loading
+            .is_some_and(|loading| loading.until > now || endless);
         if loads && self.liveness == Liveness::Loading {
             return None;
         }
@@ -91,7 +95,7 @@ impl Ladder {
         let before = self.loading.filter(|before| now < before.rested_at());
         let first = before.map_or(now, |before| before.first);
         let until = (now + span).min(first + LOADING_MAX);
-        if until <= now {
+        if until <= now || planted::is(Bug::LoadingIgnored) {
             return None;
         }
         self.loading = Some(Loading { first, until });

@@ -5,7 +5,8 @@ use std::time::Duration;
 use rejoin_client::{Ended, State};
 use rejoin_protocol::{CloseReason, Liveness, PlayerId, RoomId, SeatId};
 
-use super::lookup::player_of;
+use super::loading::judge_shown;
+use super::lookup::{player_of, seats_in};
 use crate::cast::{Cast, Seat};
 use crate::report::{Violation, ensure};
 use crate::scene::Scene;
@@ -75,6 +76,7 @@ fn judge_seat(
     )?;
     judge_lines(scene, seat, &newest.view)
         .and_then(|()| judge_rows(cast, scene, (client, id, seat), player))?;
+    judge_shown(cast, (client, seat), player)?;
     judge_alike(cast, (client, id, seat))
 }
 
@@ -183,16 +185,6 @@ fn members(cast: &Cast, room: RoomId) -> Vec<PlayerId> {
     players
         .chain(guest.filter_map(|(player, _)| player.id))
         .collect()
-}
-
-fn seats_in(cast: &Cast, room: RoomId) -> impl Iterator<Item = (usize, &Seat)> {
-    let clients = (0..cast.players.len()).filter_map(|player| cast.living_client(player));
-    clients.flat_map(move |client| {
-        let seats = cast.client(client).seats.values();
-        seats
-            .filter(move |seat| seat.room == room)
-            .map(move |seat| (client, seat))
-    })
 }
 
 /// How old the newest view of a ticking room may be on a clean network: five heartbeats.

@@ -1,6 +1,6 @@
 //! Finds what a client was told before.
 
-use rejoin_protocol::{PlayerId, SeatId};
+use rejoin_protocol::{PlayerId, RoomId, SeatId};
 
 use crate::cast::{Cast, Seat};
 use crate::report::{Violation, ensure};
@@ -33,4 +33,15 @@ pub(super) fn seat_mut(
         .seats
         .get_mut(&seat)
         .expect("it was just found"))
+}
+
+/// The seats in `room` of the newest client of each player.
+pub(super) fn seats_in(cast: &Cast, room: RoomId) -> impl Iterator<Item = (usize, &Seat)> {
+    let clients = (0..cast.players.len()).filter_map(|player| cast.living_client(player));
+    clients.flat_map(move |client| {
+        let seats = cast.client(client).seats.values();
+        seats
+            .filter(move |seat| seat.room == room)
+            .map(move |seat| (client, seat))
+    })
 }

@@ -10,6 +10,7 @@ use rejoin_protocol::{
 };
 
 use super::lookup::{known_seat, player_of, seat_mut};
+use super::private::{guessed, invited, is_over_budget};
 use super::shown::{View, said, viewed};
 use crate::cast::{Asked, Cast, Client, Player, Seat};
 use crate::model::Arrival;
@@ -124,6 +125,7 @@ fn answered(
         )
     })?;
     match (asked, result) {
+        (Asked::Guess, result) => guessed(cast, scene, client, &result),
         (Asked::Seat { group, room }, Ok(Answer::Seated(told))) => {
             seated(cast, scene, client, (group, room), &told)
         }
@@ -142,6 +144,10 @@ fn answered(
                 .find(|card| scene.rooms.openings(card.room) == 0);
             ensure(unasked.is_none(), "lists show open rooms", || {
                 format!("{unasked:?}")
+            })?;
+            let private = rooms.iter().find(|card| scene.rooms.is_private(card.room));
+            ensure(private.is_none(), "lists show no private room", || {
+                format!("{private:?}")
             })
         }
         (asked, Err(refusal)) => refused(cast, scene, client, asked, &refusal),
@@ -163,6 +169,7 @@ fn refused(
         (_, RefusalCode::Stopping) => scene.phase == Phase::Stopping,
         // An empty room may have closed while the request was under way.
         (Asked::Seat { .. }, RefusalCode::UnknownRoom) => true,
+        (Asked::Seat { .. }, RefusalCode::LimitReached) => is_over_budget(cast, client, refusal),
         (Asked::Leave { seat } | Asked::Close { seat }, RefusalCode::UnknownSeat) => {
             !cast.client(client).seats.contains_key(&seat)
         }
@@ -174,6 +181,13 @@ fn refused(
         }
         _ => false,
     };
+    if let (Asked::Seat { group, .. }, Some(wait)) = (asked, refusal.retry_after_ms) {
+        let back = scene.now + Duration::from_millis(wait.into());
+        let wishes = &mut cast.player_mut(cast.client(client).player).wishes;
+        for wish in wishes.iter_mut().filter(|wish| wish.group == group) {
+            wish.not_before = wish.not_before.max(back);
+        }
+    }
     if let Asked::Leave { seat } = asked
         && let Some(seat) = cast.client_mut(client).seats.get_mut(&seat)
     {
@@ -218,6 +232,9 @@ fn seated(
             own.id, told.members
         )
     })?;
+    scene.rooms.code_told(room, told.code)?;
+    let mut members = told.members.iter();
+    members.try_for_each(|member| invited(cast, group, &member.name))?;
     if created {
         scene.counters.rooms += 1;
         scene.rooms.created(room, player);
@@ -284,8 +301,8 @@ fn take_seat(
 }
 
 fn seat_changed(
-    cast: &Cast,
-    scene: &Scene,
+    cast: &mut Cast,
+    scene: &mut Scene,
     (client, id): (usize, SeatId),
     (player, name): (PlayerId, &str),
     change: SeatChange,
@@ -299,14 +316,16 @@ fn seat_changed(
         return ensure(expected, "members are players", told);
     };
     ensure(of.name == name, "members are called by their names", told)?;
+    if let Some(seat) = cast.client(client).seats.get(&id) {
+        invited(cast, seat.group, name)?;
+    }
     let silent = of.reached.longest(TOLD_WITHIN, scene.now);
     let held_for = of.reached.longest(HOLD_WITHIN, scene.now);
     let room = cast.client(client).seats.get(&id).map(|seat| seat.room);
     let may_be_lost = room.is_some_and(|room| scene.lives.may_have_ended(room, player));
     let fits = match change {
         SeatChange::Joined | SeatChange::Returned => true,
-        // No client of a run announces it.
-        SeatChange::Loading => false,
+        SeatChange::Loading => scene.loads.explains(player, TOLD_WITHIN, scene.now),
         SeatChange::Suspect => silent >= SUSPECT_AFTER_MIN,
         SeatChange::Detached => silent >= DETACH_AFTER || starved(cast, scene, player),
         SeatChange::Left => {
@@ -316,9 +335,22 @@ fn seat_changed(
                 || room.is_some_and(|room| is_unclaimed(cast, scene, of, room))
         }
     };
-    ensure(fits, "a player is believed gone only for cause", || {
+    let property = if change == SeatChange::Loading {
+        "a player is shown as loading only if it said so"
+    } else {
+        "a player is believed gone only for cause"
+    };
+    ensure(fits, property, || {
         format!("{}; silent for {silent:?} at most", told())
-    })
+    })?;
+    scene.counters.loads_shown += u64::from(change == SeatChange::Loading);
+    let shown = &mut seat_mut(cast, client, id)?.shown;
+    if change == SeatChange::Left {
+        shown.remove(&player);
+    } else {
+        shown.insert(player, (change, scene.now));
+    }
+    Ok(())
 }
 
 fn room_closed(

@@ -3,11 +3,13 @@
 //! It learns what players send, before the product can, and judges what the product shows.
 
 mod life;
+mod loads;
 mod order;
 mod rooms;
 mod views;
 
 pub(crate) use life::{Arrival, Lives};
+pub(crate) use loads::{Loads, Watched};
 pub(crate) use order::Order;
 pub(crate) use rooms::{Rooms, Witnessed};
 pub(crate) use views::{Glimpse, Views};

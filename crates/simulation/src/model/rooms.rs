@@ -14,6 +14,8 @@ use crate::report::{Violation, ensure};
 #[derive(Debug, Default)]
 pub(crate) struct Rooms {
     asked: BTreeMap<RoomId, Asked>,
+    /// The code that members of each private room were told.
+    codes: BTreeMap<RoomId, RoomCode>,
     listed: Listed,
 }
 
@@ -22,6 +24,7 @@ pub(crate) struct Rooms {
 struct Asked {
     owner: Option<PlayerId>,
     close_asked: bool,
+    private: bool,
 }
 
 /// What a directory was told, shared between it and the model.
@@ -53,6 +56,47 @@ impl Rooms {
     /// A player asks for `room` by its request id.
     pub(crate) fn asked(&mut self, room: RoomId) {
         self.asked.entry(room).or_default();
+    }
+
+    /// A player asks for the private `room` by its request id.
+    pub(crate) fn asked_private(&mut self, room: RoomId) {
+        self.asked.entry(room).or_default().private = true;
+    }
+
+    /// True if `room` was asked for as a private one.
+    pub(crate) fn is_private(&self, room: RoomId) -> bool {
+        self.asked.get(&room).is_some_and(|asked| asked.private)
+    }
+
+    /// A member of `room` was told its code.
+    pub(crate) fn code_told(
+        &mut self,
+        room: RoomId,
+        code: Option<RoomCode>,
+    ) -> Result<(), Violation> {
+        let told = || format!("{room}: {code:?}");
+        let private = self.is_private(room);
+        ensure(
+            private == code.is_some(),
+            "private rooms have codes, and no others",
+            told,
+        )?;
+        let Some(code) = code else { return Ok(()) };
+        let known = *self.codes.entry(room).or_insert(code);
+        ensure(known == code, "a private room keeps its code", told)?;
+        let mut others = self.codes.iter().filter(|(other, _)| **other != room);
+        let twin = others.any(|(_, other)| *other == code);
+        ensure(!twin, "each private room has a code of its own", told)
+    }
+
+    /// The code of `room`, as far as members were told.
+    pub(crate) fn code(&self, room: RoomId) -> Option<RoomCode> {
+        self.codes.get(&room).copied()
+    }
+
+    /// All codes that members were told.
+    pub(crate) fn codes(&self) -> impl Iterator<Item = RoomCode> {
+        self.codes.values().copied()
     }
 
     /// The owner asks to close `room`.
@@ -125,18 +169,26 @@ impl Rooms {
     }
 }
 
-impl<D: Directory> Directory for Witnessed<D> {
-    fn publish(&mut self, shard: u8, card: RoomCard) {
+impl<D> Witnessed<D> {
+    /// The server says that `room` is open.
+    fn note(&self, room: RoomId) {
         let mut listed = self.listed.borrow_mut();
-        let listing = listed.entry(card.room).or_default();
+        let listing = listed.entry(room).or_default();
         if !listing.open {
             listing.opened += 1;
             listing.open = true;
         }
+    }
+}
+
+impl<D: Directory> Directory for Witnessed<D> {
+    fn publish(&mut self, shard: u8, card: RoomCard) {
+        self.note(card.room);
         self.inner.publish(shard, card);
     }
 
     fn publish_private(&mut self, shard: u8, room: RoomId, code: RoomCode) {
+        self.note(room);
         self.inner.publish_private(shard, room, code);
     }
 
@@ -189,6 +241,28 @@ mod tests {
         assert_eq!(rooms.openings(asked), 1);
         directory.publish(0, card(stranger));
         assert!(rooms.check(2).is_err());
+    }
+
+    #[test]
+    fn a_code_is_told_to_members_of_private_rooms_and_is_one_per_room() {
+        let mut rooms = Rooms::default();
+        let (private, other, open) = (RoomId([1; 16]), RoomId([2; 16]), RoomId([3; 16]));
+        let code = |text: &str| Some(text.parse::<RoomCode>().unwrap());
+        rooms.asked_private(private);
+        rooms.asked_private(other);
+        rooms.asked(open);
+        assert_eq!(rooms.code_told(private, code("AAAAAA")), Ok(()));
+        assert_eq!(rooms.code_told(private, code("AAAAAA")), Ok(()));
+        assert_eq!(rooms.code_told(open, None), Ok(()));
+        assert_eq!(rooms.code(private), code("AAAAAA"));
+        for (room, told) in [
+            (private, code("BBBBBB")),
+            (private, None),
+            (other, code("AAAAAA")),
+            (open, code("CCCCCC")),
+        ] {
+            assert!(rooms.code_told(room, told).is_err(), "{room} {told:?}");
+        }
     }
 
     #[test]
