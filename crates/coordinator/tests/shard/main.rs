@@ -8,6 +8,7 @@
 )]
 
 mod budgets;
+mod clock;
 mod faults;
 mod hostile;
 mod inputs;

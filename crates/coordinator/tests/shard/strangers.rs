@@ -303,11 +303,11 @@ fn of_two_joins_that_were_pending_together_the_first_has_the_session_even_if_it_
     assert_eq!(server.stats().joins, 1);
 }
 
-fn keys(seed: u64) -> PermitKeys {
+pub(crate) fn keys(seed: u64) -> PermitKeys {
     PermitKeys::new(vec![PermitKey::generate(&mut Rng::from_number(seed))]).unwrap()
 }
 
-fn permit(owner: &StaticKeys, id: u8, claims: &[u8]) -> Permit {
+pub(crate) fn permit(owner: &StaticKeys, id: u8, claims: &[u8]) -> Permit {
     let grant = Grant {
         id: PermitId([id; 16]),
         expires_unix_s: 1_060,
