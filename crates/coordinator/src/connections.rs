@@ -44,6 +44,8 @@ pub(crate) struct Peer {
     pub(crate) stage: Stage,
     /// Where its datagrams go.
     pub(crate) path: SocketAddr,
+    /// Where its newest authentic packet came from.
+    pub(crate) heard_from: SocketAddr,
     /// Where it may have moved to.
     pub(crate) candidate: Option<Candidate>,
     /// True while it waits in the queue of those who may have something to send.
@@ -149,6 +151,7 @@ impl Connections {
             connection,
             stage,
             path,
+            heard_from: path,
             candidate: None,
             ready: false,
         }));

@@ -61,17 +61,17 @@ impl House {
             PacketOrigin::Elsewhere
         };
         let taken = peer.connection.handle_datagram_from(origin, datagram, now);
+        // One that was overtaken says nothing: the peer may have moved on since.
+        let newest = peer.connection.next_expected() > expected;
         match taken {
-            Ok(()) if origin == PacketOrigin::Elsewhere => {
-                // One that was overtaken says nothing: the peer may have moved on since.
-                if peer.connection.next_expected() > expected {
-                    self.on_moved(slot, from, now);
-                }
-            }
-            Ok(()) => {}
+            Ok(()) => peer.heard_from = from,
             Err(problem) => trace!(?slot, %from, %problem, "datagram dropped"),
         }
         self.drain(slot, now);
+        // After that, since the packet may be the one that confirms the join.
+        if taken.is_ok() && newest && origin == PacketOrigin::Elsewhere {
+            self.on_moved(slot, from, now);
+        }
         self.schedule_timers(slot);
         taken.is_ok()
     }

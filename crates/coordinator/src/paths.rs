@@ -61,12 +61,13 @@ impl House {
             .then_some(address)
     }
 
-    /// The client received a challenge: its datagrams go there from now on.
+    /// The client received a challenge, and answers it from there: its datagrams go there from now on.
     pub(crate) fn on_path_answered(&mut self, slot: Slot, token: [u8; 8], now: Timestamp) {
         let Some(peer) = self.connections.get_mut(slot) else {
             return;
         };
         if let Some(Candidate { address, .. }) = peer.candidate
+            && address == peer.heard_from
             && self.gate.proves_path(address, token, now)
         {
             debug!(?slot, from = %peer.path, to = %address, "client has moved");

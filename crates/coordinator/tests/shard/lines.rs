@@ -1,27 +1,35 @@
 //! The lines that reach a log at warn and above, as a test sees them.
 
+use std::cell::RefCell;
 use std::fmt::{Debug, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::Once;
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-/// What was logged while it was the subscriber.
-#[derive(Clone, Default)]
-pub(crate) struct Lines(Arc<Mutex<Vec<String>>>);
-
-impl Lines {
-    /// Runs `act` and gives its lines.
-    pub(crate) fn of(act: impl FnOnce()) -> Vec<String> {
-        let lines = Self::default();
-        tracing::subscriber::with_default(lines.clone(), act);
-        let mut lines = lines.0.lock().unwrap();
-        std::mem::take(&mut lines)
-    }
+thread_local! {
+    static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
-impl Subscriber for Lines {
+/// Runs `act` and gives the lines it wrote on this thread.
+pub(crate) fn lines_of(act: impl FnOnce()) -> Vec<String> {
+    // One subscriber for the process: with one per test, a place in the code that another thread reaches
+    // first is taken to interest nobody.
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        tracing::subscriber::set_global_default(ByThread).expect("there is no other");
+        // Makes every place in the code that was reached meanwhile ask again.
+        drop(tracing::Dispatch::new(ByThread));
+    });
+    LINES.take();
+    act();
+    LINES.take()
+}
+
+struct ByThread;
+
+impl Subscriber for ByThread {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         *metadata.level() <= Level::WARN
     }
@@ -29,7 +37,7 @@ impl Subscriber for Lines {
     fn event(&self, event: &Event<'_>) {
         let mut line = Line(event.metadata().level().to_string());
         event.record(&mut line);
-        self.0.lock().unwrap().push(line.0);
+        LINES.with_borrow_mut(|lines| lines.push(line.0));
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {

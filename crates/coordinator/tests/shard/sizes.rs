@@ -10,7 +10,7 @@ use rejoin_protocol::message::{
 use rejoin_protocol::{Liveness, RefusalCode, RequestId, SeatId};
 
 use crate::intruder::Intruder;
-use crate::lines::Lines;
+use crate::lines::lines_of;
 use crate::rooms::Act;
 use crate::world::World;
 
@@ -163,7 +163,7 @@ fn a_view_or_state_too_large_ends_its_room_with_one_line_that_says_how_much() {
     ];
     for (act, call, size) in table {
         let mut scene = Scene::new();
-        let lines = Lines::of(|| {
+        let lines = lines_of(|| {
             scene.world.act(scene.ben, scene.seat, act);
             scene.world.run(Duration::from_secs(6));
         });
@@ -187,7 +187,7 @@ fn a_view_or_state_too_large_ends_its_room_with_one_line_that_says_how_much() {
 #[test]
 fn a_word_too_long_costs_the_call_that_asked_for_it() {
     let mut scene = Scene::new();
-    let lines = Lines::of(|| {
+    let lines = lines_of(|| {
         scene.world.act(scene.ben, scene.seat, Act::EndWith(300));
         scene.world.run(Duration::from_millis(300));
     });

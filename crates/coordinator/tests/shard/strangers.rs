@@ -282,6 +282,31 @@ fn a_request_of_a_client_that_is_replaced_in_the_same_turn_is_not_answered_to_th
 }
 
 #[test]
+fn a_client_whose_hello_was_copied_faster_gets_its_datagrams_after_one_challenge() {
+    let (mut server, now) = (server(Auth::Dev), Timestamp::from_millis(5));
+    let observer = SocketAddr::from(([127, 9, 9, 9], 9));
+    let mut client = hello_of(identity("ana"), Permit::dev("ana"), 1);
+    let reply = answer(&mut server, observer, client.hello(), now).unwrap();
+    let mut ana = Connection::new(client.handle_reply(&reply).unwrap().setup, None, now);
+    hand(&mut server, &mut ana, now);
+    server.turn(now);
+    let mut challenged = false;
+    while let Some((to, mut packet)) = sent_to(&mut server, now) {
+        if to == HOME {
+            challenged = true;
+            assert!(packet.len() <= 40);
+            ana.handle_datagram(&mut packet, now).unwrap();
+        }
+    }
+    assert!(challenged);
+    hand(&mut server, &mut ana, now);
+    let later = now + Duration::from_secs(2);
+    server.turn(later);
+    let (to, _) = sent_to(&mut server, later).unwrap();
+    assert_eq!(to, HOME);
+}
+
+#[test]
 fn of_two_joins_that_were_pending_together_the_first_has_the_session_even_if_it_left() {
     let mut server = server(Auth::Token(keys(1)));
     let now = Timestamp::from_millis(5);

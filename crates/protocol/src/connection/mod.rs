@@ -414,14 +414,18 @@ impl Connection {
             return Err(Violation("packet without frames"));
         }
         let mut reader = Reader::new(frames);
-        let (mut eliciting, mut acks) = (false, false);
+        let (mut eliciting, mut acks, mut answers) = (false, false, false);
         while !reader.is_empty() {
             let frame = Frame::read(&mut reader)?;
             eliciting |= frame.is_eliciting();
-            // Acknowledgements are the one frame whose cost is not bounded by its own bytes.
+            // These two are the frames whose cost is not bounded by their own bytes.
             let is_ack = matches!(frame, Frame::Ack(_));
             if is_ack && std::mem::replace(&mut acks, true) {
                 return Err(Violation("second ack in a packet"));
+            }
+            let is_answer = matches!(frame, Frame::PathAnswer(_));
+            if is_answer && std::mem::replace(&mut answers, true) {
+                return Err(Violation("second path answer in a packet"));
             }
             self.on_frame(number, frame, now)?;
             if self.is_over() {
