@@ -96,7 +96,7 @@ fn judge(
 ) -> Option<Answer> {
     match house.hellos.judge(&hello) {
         Judgement::Repeated { reply, slot } => {
-            renew(house, slot, now);
+            renew(house, (slot, applicant.from), now);
             Some(Answer::Reply(reply))
         }
         Judgement::Stale => refused(house, "an older hello"),
@@ -113,11 +113,14 @@ fn judge(
 }
 
 /// The client still asks: its join is kept for longer, but not beyond the time in which any client
-/// gives up, so that a repeated datagram cannot hold a place for ever.
-fn renew(house: &mut House, slot: Slot, now: Timestamp) {
-    let stage = house.connections.get(slot).map(|peer| &peer.stage);
-    if let Some(Stage::Pending(join)) = stage {
+/// gives up, so that a repeated datagram cannot hold a place for ever. Asked for from two addresses, it
+/// has to show yet which of them is its own.
+fn renew(house: &mut House, (slot, from): (Slot, SocketAddr), now: Timestamp) {
+    if let Some(peer) = house.connections.get_mut(slot)
+        && let Stage::Pending(join) = &peer.stage
+    {
         let due = (now + PENDING_JOIN_LIFE).min(join.since + JOIN_TIMEOUT);
+        peer.path_shown &= peer.path == from;
         house.schedule.set(Due::Join(slot), due);
     }
 }

@@ -44,6 +44,9 @@ pub(crate) struct Peer {
     pub(crate) stage: Stage,
     /// Where its datagrams go.
     pub(crate) path: SocketAddr,
+    /// False while it is open where that is: hello and confirmation came from several addresses. Nothing
+    /// but challenges is sent then.
+    pub(crate) path_shown: bool,
     /// Where its newest authentic packet came from.
     pub(crate) heard_from: SocketAddr,
     /// Where it may have moved to.
@@ -151,6 +154,7 @@ impl Connections {
             connection,
             stage,
             path,
+            path_shown: true,
             heard_from: path,
             candidate: None,
             ready: false,

@@ -18,6 +18,7 @@ use crate::gate::Gate;
 use crate::goodbyes::Goodbyes;
 use crate::hellos::Hellos;
 use crate::keys::{SessionKey, Slot};
+use crate::limits::CHALLENGE_INTERVAL;
 use crate::pace::Pace;
 use crate::rooms::Rooms;
 use crate::rooms::queue::Origin;
@@ -133,11 +134,15 @@ impl House {
 
     /// Brings a connection's deadline up to date. An earlier one stands: when it is due, the
     /// right one is set, which saves moving the deadline with every datagram.
-    pub(crate) fn schedule_timers(&mut self, slot: Slot) {
+    pub(crate) fn schedule_timers(&mut self, slot: Slot, now: Timestamp) {
         if let Some(peer) = self.connections.get(slot)
             && !matches!(peer.stage, Stage::Pending(_))
-            && let Some(due) = peer.connection.poll_timeout()
+            && let Some(mut due) = peer.connection.poll_timeout()
         {
+            if !peer.path_shown {
+                // What it would send waits for its client.
+                due = due.max(now + CHALLENGE_INTERVAL);
+            }
             self.schedule.set_earlier(Due::Timers(slot), due);
         }
     }

@@ -61,6 +61,13 @@ impl House {
             PacketOrigin::Elsewhere
         };
         let taken = peer.connection.handle_datagram_from(origin, datagram, now);
+        if taken.is_ok()
+            && origin == PacketOrigin::Elsewhere
+            && matches!(peer.stage, Stage::Pending(_))
+        {
+            peer.path_shown = false;
+        }
+        let shown = origin == PacketOrigin::Path && peer.path_shown;
         // One that was overtaken says nothing: the peer may have moved on since.
         let newest = peer.connection.next_expected() > expected;
         match taken {
@@ -69,10 +76,10 @@ impl House {
         }
         self.drain(slot, now);
         // After that, since the packet may be the one that confirms the join.
-        if taken.is_ok() && newest && origin == PacketOrigin::Elsewhere {
+        if taken.is_ok() && newest && !shown {
             self.on_moved(slot, from, now);
         }
-        self.schedule_timers(slot);
+        self.schedule_timers(slot, now);
         taken.is_ok()
     }
 

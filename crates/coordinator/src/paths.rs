@@ -3,6 +3,10 @@
 //! A packet from elsewhere that is the newest and authentic only makes its address a candidate: it is
 //! sent one small challenge, and everything else goes on to the path in use until the client answers.
 //! So nobody can turn a server on others by relaying packets, or by writing their address on its own.
+//!
+//! The path of a fresh connection is where its first hello came from, since whoever confirms the join has
+//! received the reply. If a copy of the hello or of the confirmation came from elsewhere that says nothing,
+//! and the client is asked before anything else is sent.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -25,7 +29,7 @@ pub(crate) fn is_answerable(from: SocketAddr) -> bool {
 }
 
 impl House {
-    /// The newest packet of an active connection came from an address that is not its path.
+    /// The newest packet of an active connection came from an address that it has not shown to be its path.
     pub(crate) fn on_moved(&mut self, slot: Slot, from: SocketAddr, now: Timestamp) {
         let Some(peer) = self.connections.get_mut(slot) else {
             return;
@@ -72,6 +76,7 @@ impl House {
         {
             debug!(?slot, from = %peer.path, to = %address, "client has moved");
             peer.path = address;
+            peer.path_shown = true;
             peer.candidate = None;
         }
     }

@@ -134,6 +134,7 @@ impl<S: Store, D: Directory> Shard<S, D> {
             }
             if let Some(peer) = self.house.connections.get_mut(slot)
                 && !matches!(peer.stage, Stage::Pending(_))
+                && peer.path_shown
                 && peer.connection.poll_transmit(out, now)
             {
                 let path = peer.path;
@@ -146,7 +147,7 @@ impl<S: Store, D: Directory> Shard<S, D> {
             }
             self.house.connections.pop_ready();
             self.house.drain(slot, now);
-            self.house.schedule_timers(slot);
+            self.house.schedule_timers(slot, now);
         }
         None
     }

@@ -34,6 +34,17 @@ const REGRESSIONS: &[(u64, u64, &str)] = &[
         "The eavesdropper changed a datagram that the network had changed before, and it became what \
          it was. The server took it, as it should; the simulator called it changed.",
     ),
+    (
+        590,
+        60,
+        "A copy of a hello arrived before the hello, and all that the session was told went to where the \
+         copy came from until the client had answered a challenge.",
+    ),
+    (
+        650,
+        60,
+        "The same, and the packet that confirmed the join did not even lead to a challenge.",
+    ),
 ];
 
 #[test]

@@ -12,7 +12,8 @@ use rejoin_protocol::handshake::{
 };
 use rejoin_protocol::message::ClientMessage;
 use rejoin_protocol::{
-    CloseReason, Connection, ConnectionEvent, RefusalCode, RequestId, Rng, Timestamp, messagepack,
+    CloseReason, Connection, ConnectionEvent, Liveness, RefusalCode, RequestId, Rng, Timestamp,
+    messagepack,
 };
 use rejoin_room::{Kinds, RoomSettings};
 use rejoin_store::MemoryStore;
@@ -282,28 +283,47 @@ fn a_request_of_a_client_that_is_replaced_in_the_same_turn_is_not_answered_to_th
 }
 
 #[test]
-fn a_client_whose_hello_was_copied_faster_gets_its_datagrams_after_one_challenge() {
-    let (mut server, now) = (server(Auth::Dev), Timestamp::from_millis(5));
+fn a_join_that_came_from_two_addresses_is_asked_for_its_own_before_anything_is_sent() {
     let observer = SocketAddr::from(([127, 9, 9, 9], 9));
-    let mut client = hello_of(identity("ana"), Permit::dev("ana"), 1);
-    let reply = answer(&mut server, observer, client.hello(), now).unwrap();
-    let mut ana = Connection::new(client.handle_reply(&reply).unwrap().setup, None, now);
-    hand(&mut server, &mut ana, now);
-    server.turn(now);
-    let mut challenged = false;
-    while let Some((to, mut packet)) = sent_to(&mut server, now) {
-        if to == HOME {
-            challenged = true;
-            assert!(packet.len() <= 40);
-            ana.handle_datagram(&mut packet, now).unwrap();
+    // The observer copies the hello, or what confirms the join, or both, and is faster.
+    for (copies_hello, copies_packet) in [(true, false), (false, true), (true, true)] {
+        let (mut server, now) = (server(Auth::Dev), Timestamp::from_millis(5));
+        let mut client = hello_of(identity("ana"), Permit::dev("ana"), 1);
+        if copies_hello {
+            answer(&mut server, observer, client.hello(), now).unwrap();
         }
+        let reply = answer(&mut server, HOME, client.hello(), now).unwrap();
+        let mut ana = Connection::new(client.handle_reply(&reply).unwrap().setup, None, now);
+        let mut packet = Vec::new();
+        assert!(ana.poll_transmit(&mut packet, now));
+        if copies_packet {
+            server.handle_datagram(observer, &mut packet.clone(), now);
+        }
+        server.handle_datagram(HOME, &mut packet, now);
+
+        let (mut at, mut moved, mut up) = (now, false, 0);
+        for _ in 0..200 {
+            at += Duration::from_millis(10);
+            ana.handle_timeout(at);
+            hand(&mut server, &mut ana, at);
+            server.turn(at);
+            while let Some((to, mut packet)) = sent_to(&mut server, at) {
+                moved |= to == HOME && packet.len() > 40;
+                if to == HOME {
+                    ana.handle_datagram(&mut packet, at).unwrap();
+                } else {
+                    up += 1;
+                    assert!(packet.len() <= 40 && !moved, "only a challenge");
+                }
+            }
+        }
+        assert!(up <= 2, "{up}");
+        assert!(ana.liveness() == Liveness::Live && server.stats().sessions == 1);
+        ana.close(CloseReason::Left);
+        hand(&mut server, &mut ana, at);
+        server.turn(at);
+        assert_eq!(server.stats().sessions, 0);
     }
-    assert!(challenged);
-    hand(&mut server, &mut ana, now);
-    let later = now + Duration::from_secs(2);
-    server.turn(later);
-    let (to, _) = sent_to(&mut server, later).unwrap();
-    assert_eq!(to, HOME);
 }
 
 #[test]
