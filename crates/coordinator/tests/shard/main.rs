@@ -13,6 +13,7 @@ mod faults;
 mod hostile;
 mod inputs;
 mod intruder;
+mod joins;
 mod ladder;
 mod lines;
 mod lobby;

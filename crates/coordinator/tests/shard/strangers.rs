@@ -1,6 +1,6 @@
 //! Those who are not in yet: floods of hellos, cookies, permits.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use rejoin_client::{Ended, Event};
@@ -10,20 +10,16 @@ use rejoin_protocol::handshake::{
     ClientHandshake, Grant, HandshakeError, HandshakeOptions, Permit, PermitId, PermitKey,
     PermitKeys,
 };
-use rejoin_protocol::message::ClientMessage;
-use rejoin_protocol::{
-    CloseReason, Connection, ConnectionEvent, Liveness, RefusalCode, RequestId, Rng, Timestamp,
-    messagepack,
-};
+use rejoin_protocol::{Connection, RefusalCode, RequestId, Rng, Timestamp};
 use rejoin_room::{Kinds, RoomSettings};
 use rejoin_store::MemoryStore;
 
 use crate::rooms::Yard;
 use crate::world::{World, identity};
 
-type Server = Shard<MemoryStore, MemoryDirectory>;
+pub(crate) type Server = Shard<MemoryStore, MemoryDirectory>;
 
-fn server(auth: Auth) -> Server {
+pub(crate) fn server(auth: Auth) -> Server {
     let mut config = Config::new(StaticKeys::development(), [7; 32]);
     config.auth = auth;
     config.unix_start = Duration::from_secs(1_000);
@@ -33,7 +29,7 @@ fn server(auth: Auth) -> Server {
     Shard::new(config, kinds, store, directory, rng, Timestamp::ZERO)
 }
 
-fn hello_of(identity: StaticKeys, permit: Permit, moment: u64) -> ClientHandshake {
+pub(crate) fn hello_of(identity: StaticKeys, permit: Permit, moment: u64) -> ClientHandshake {
     let options = HandshakeOptions {
         server: StaticKeys::development().public(),
         identity,
@@ -53,7 +49,7 @@ fn stranger(number: u32) -> (SocketAddr, ClientHandshake) {
 }
 
 /// What the shard answers to a datagram.
-fn answer(
+pub(crate) fn answer(
     server: &mut Server,
     from: SocketAddr,
     datagram: &[u8],
@@ -158,7 +154,7 @@ fn a_turn_answers_a_few_of_a_flood_and_first_those_who_have_proven_themselves() 
 }
 
 /// The next datagram of this turn.
-fn sent_to(server: &mut Server, now: Timestamp) -> Option<(SocketAddr, Vec<u8>)> {
+pub(crate) fn sent_to(server: &mut Server, now: Timestamp) -> Option<(SocketAddr, Vec<u8>)> {
     let mut datagram = Vec::new();
     let to = server.poll_transmit(&mut datagram, now)?;
     Some((to, datagram))
@@ -225,127 +221,6 @@ fn a_replayed_hello_makes_one_session_and_after_it_no_reply() {
     }
     assert_eq!(server.stats().sessions, 1);
     assert_eq!(server.stats().joins_pending, 0);
-}
-
-/// Joins: the connection of a new client of `name`, whose first packet is still to be sent.
-fn pending(server: &mut Server, name: &str, moment: u64, now: Timestamp) -> Connection {
-    let mut client = hello_of(identity(name), Permit::dev(name), moment);
-    let reply = answer(server, HOME, client.hello(), now).unwrap();
-    Connection::new(client.handle_reply(&reply).unwrap().setup, None, now)
-}
-
-/// Hands the shard all that a client has to send.
-fn hand(server: &mut Server, client: &mut Connection, now: Timestamp) {
-    let mut packet = Vec::new();
-    while client.poll_transmit(&mut packet, now) {
-        server.handle_datagram(HOME, &mut packet, now);
-        packet.clear();
-    }
-}
-
-/// What a client was told since, once the shard has taken its turn.
-fn told(server: &mut Server, client: &mut Connection, now: Timestamp) -> Vec<ConnectionEvent> {
-    server.turn(now);
-    server.check_invariants();
-    while let Some((_, mut packet)) = sent_to(server, now) {
-        // Those for another client do not authenticate.
-        let _taken = client.handle_datagram(&mut packet, now);
-    }
-    std::iter::from_fn(|| client.poll_event()).collect()
-}
-
-const HOME: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9);
-
-#[test]
-fn a_request_of_a_client_that_is_replaced_in_the_same_turn_is_not_answered_to_the_next() {
-    let (mut server, now) = (server(Auth::Dev), Timestamp::from_millis(5));
-    let mut first = pending(&mut server, "ana", 1, now);
-    hand(&mut server, &mut first, now);
-    told(&mut server, &mut first, now);
-    let mut second = pending(&mut server, "ana", 2, now);
-
-    let list = ClientMessage::List {
-        call: 0,
-        kind: None,
-        filters: Vec::new(),
-        max: 1,
-    };
-    let list = messagepack::encode(&list).unwrap();
-    first.send_control(list.into()).unwrap();
-    hand(&mut server, &mut first, now);
-    hand(&mut server, &mut second, now);
-    let told = told(&mut server, &mut second, now);
-    let answers = told
-        .iter()
-        .filter(|event| matches!(event, ConnectionEvent::Control(_)));
-    assert_eq!(answers.count(), 0, "{told:?}");
-    assert_eq!(server.stats().joins, 2);
-}
-
-#[test]
-fn a_join_that_came_from_two_addresses_is_asked_for_its_own_before_anything_is_sent() {
-    let observer = SocketAddr::from(([127, 9, 9, 9], 9));
-    // The observer copies the hello, or what confirms the join, or both, and is faster.
-    for (copies_hello, copies_packet) in [(true, false), (false, true), (true, true)] {
-        let (mut server, now) = (server(Auth::Dev), Timestamp::from_millis(5));
-        let mut client = hello_of(identity("ana"), Permit::dev("ana"), 1);
-        if copies_hello {
-            answer(&mut server, observer, client.hello(), now).unwrap();
-        }
-        let reply = answer(&mut server, HOME, client.hello(), now).unwrap();
-        let mut ana = Connection::new(client.handle_reply(&reply).unwrap().setup, None, now);
-        let mut packet = Vec::new();
-        assert!(ana.poll_transmit(&mut packet, now));
-        if copies_packet {
-            server.handle_datagram(observer, &mut packet.clone(), now);
-        }
-        server.handle_datagram(HOME, &mut packet, now);
-
-        let (mut at, mut moved, mut up) = (now, false, 0);
-        for _ in 0..200 {
-            at += Duration::from_millis(10);
-            ana.handle_timeout(at);
-            hand(&mut server, &mut ana, at);
-            server.turn(at);
-            while let Some((to, mut packet)) = sent_to(&mut server, at) {
-                moved |= to == HOME && packet.len() > 40;
-                if to == HOME {
-                    ana.handle_datagram(&mut packet, at).unwrap();
-                } else {
-                    up += 1;
-                    assert!(packet.len() <= 40 && !moved, "only a challenge");
-                }
-            }
-        }
-        assert!(up <= 2, "{up}");
-        assert!(ana.liveness() == Liveness::Live && server.stats().sessions == 1);
-        ana.close(CloseReason::Left);
-        hand(&mut server, &mut ana, at);
-        server.turn(at);
-        assert_eq!(server.stats().sessions, 0);
-    }
-}
-
-#[test]
-fn of_two_joins_that_were_pending_together_the_first_has_the_session_even_if_it_left() {
-    let mut server = server(Auth::Token(keys(1)));
-    let now = Timestamp::from_millis(5);
-    // One permit id, two devices.
-    let mut pending = ["phone", "desk"].map(|device| {
-        let device = identity(device);
-        let mut client = hello_of(device.clone(), permit(&device, 1, b""), 1);
-        let reply = answer(&mut server, HOME, client.hello(), now).unwrap();
-        Connection::new(client.handle_reply(&reply).unwrap().setup, None, now)
-    });
-    let [phone, desk] = &mut pending;
-    hand(&mut server, phone, now);
-    phone.close(CloseReason::Left);
-    hand(&mut server, phone, now);
-    hand(&mut server, desk, now);
-    let told = told(&mut server, desk, now);
-    let why = CloseReason::Replaced;
-    assert_eq!(told.last(), Some(&ConnectionEvent::Closed(why)), "{told:?}");
-    assert_eq!(server.stats().joins, 1);
 }
 
 pub(crate) fn keys(seed: u64) -> PermitKeys {
