@@ -124,22 +124,44 @@ impl<D: Directory> Lobby<'_, D> {
 
     fn create(&mut self, caller: Caller, wish: Wish, now: Timestamp) -> Result<(), Refusal> {
         match self.house.rooms.reached(wish.room) {
-            Some(key) => self.admit(caller, key, now),
+            Some(key) => self.enter_uncoded(caller, Some(key), now),
             None => self.open(caller, wish, now),
         }
     }
 
     fn join(&mut self, caller: Caller, room: RoomId, now: Timestamp) -> Result<(), Refusal> {
-        let holds = |key: &RoomKey| {
-            let session = self.house.sessions.get(caller.session);
-            session.is_some_and(|session| session.seat_in(*key).is_some())
-        };
-        if let Some(key) = self.house.rooms.find(room).filter(holds) {
-            return self.admit(caller, key, now);
-        }
-        self.house.check_guess(caller.session, now)?;
         let found = self.house.rooms.find(room);
+        if !found.is_some_and(|key| self.is_insider(caller.session, key)) {
+            self.house.check_guess(caller.session, now)?;
+        }
+        self.enter_uncoded(caller, found, now)
+    }
+
+    /// Asks a room for a seat that was reached by its id or by a request. A private one does not open so
+    /// but to insiders: to others it is as unknown as one that never was, and a guess like that.
+    fn enter_uncoded(
+        &mut self,
+        caller: Caller,
+        found: Option<RoomKey>,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let shut = |key: &RoomKey| {
+            let room = self.house.rooms.get(*key);
+            room.is_some_and(|room| room.code.is_some()) && !self.is_insider(caller.session, *key)
+        };
+        if found.as_ref().is_some_and(shut) {
+            self.house.check_guess(caller.session, now)?;
+            return self.enter(caller, None, now);
+        }
         self.enter(caller, found, now)
+    }
+
+    /// True if a session needs no code to enter a room: it holds a seat there, or opened the room.
+    fn is_insider(&self, session: SessionKey, key: RoomKey) -> bool {
+        let (session, room) = (self.house.sessions.get(session), self.house.rooms.get(key));
+        session.zip(room).is_some_and(|(session, room)| {
+            room.owner == session.player() || session.seat_in(key).is_some()
+        })
     }
 
     fn join_by_code(
@@ -205,7 +227,7 @@ impl<D: Directory> Lobby<'_, D> {
                 let room = RoomId(self.rng.bytes());
                 return self.open(caller, Wish { room, ..wish }, now);
             }
-            return self.admit(caller, key, now);
+            return self.enter_uncoded(caller, Some(key), now);
         }
         if self.house.rooms.is_buried(wish.room, now) {
             return Err(closed_room());

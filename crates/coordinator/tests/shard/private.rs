@@ -115,3 +115,104 @@ fn every_private_room_has_a_code_of_its_own_and_a_closed_one_is_gone() {
         assert!(by_code(&mut world, ana, &code.to_string()).is_err());
     }
 }
+
+/// All ways to a room other than its code.
+fn without_code(
+    world: &mut World,
+    player: usize,
+    room: &Seated,
+    number: u8,
+) -> [Result<Answer, Refusal>; 3] {
+    let request = RequestId([number; 16]);
+    let settings = RoomSettings {
+        private: true,
+        ..RoomSettings::default()
+    };
+    let again = settings.clone();
+    [
+        world.ask(player, |core| core.join(room.room)),
+        world.ask(player, |core| core.create(request, "yard", settings)),
+        world.ask(player, |core| {
+            core.join_or_create(request, "yard", vec![], again)
+        }),
+    ]
+}
+
+#[test]
+fn neither_id_nor_request_opens_a_private_room_to_those_who_hold_no_seat_in_it() {
+    let mut world = World::with(|config| {
+        config.budgets.room_guesses_per_min = 6;
+        config.budgets.room_guesses_burst = 4;
+    });
+    let (ana, ben) = (world.player("ana"), world.player("ben"));
+    let room = open(&mut world, ana, 1);
+    let code = room.code.unwrap().to_string();
+    // Once a member, ben knows the room's id; then he holds no seat any more.
+    let seat = seated(by_code(&mut world, ben, &code)).seat;
+    for answer in without_code(&mut world, ben, &room, 1) {
+        assert_eq!(seated(answer).seat, seat, "a retry finds the seat");
+    }
+    world.ask(ben, |core| core.leave(seat)).unwrap();
+    let unknown = world.ask(ben, |core| core.join(RoomId([5; 16])));
+    let unknown = unknown.unwrap_err();
+    assert_eq!(unknown.limit, None);
+    for answer in without_code(&mut world, ben, &room, 1) {
+        assert_eq!(answer.unwrap_err(), unknown);
+    }
+    // Each was a guess.
+    for answer in without_code(&mut world, ben, &room, 1) {
+        assert_eq!(answer.unwrap_err().limit, Some(Limit::RoomGuesses));
+    }
+    world.run(Duration::from_secs(10));
+    seated(by_code(&mut world, ben, &code));
+}
+
+#[test]
+fn the_owner_of_a_private_room_comes_back_without_its_code() {
+    let mut world = World::new();
+    let (ana, ben) = (world.player("ana"), world.player("ben"));
+    let room = open(&mut world, ana, 1);
+    seated(by_code(&mut world, ben, &room.code.unwrap().to_string()));
+    let mut seat = room.seat;
+    for way in 0..3 {
+        world.ask(ana, |core| core.leave(seat)).unwrap();
+        let [by_id, by_create, by_either] = without_code(&mut world, ana, &room, 1);
+        let back = [by_id, by_create, by_either].map(seated);
+        assert!(
+            back.iter()
+                .all(|told| told.room == room.room && !told.created)
+        );
+        seat = back[way].seat;
+    }
+}
+
+#[test]
+fn a_detached_member_finds_its_seat_by_id() {
+    let mut world = World::new();
+    let (ana, ben) = (world.player("ana"), world.player("ben"));
+    let room = open(&mut world, ana, 1);
+    let seat = seated(by_code(&mut world, ben, &room.code.unwrap().to_string())).seat;
+    world.players[ben].online = false;
+    world.run(Duration::from_secs(30));
+    let again = world.player("ben");
+    let told = world.join(again, room.room);
+    assert_eq!((told.seat, told.created), (seat, false));
+}
+
+#[test]
+fn a_request_that_was_placed_in_a_private_room_opens_it_to_nobody_else() {
+    let mut world = World::new();
+    let (ana, ben) = (world.player("ana"), world.player("ben"));
+    let room = open(&mut world, ana, 1);
+    let ask = |world: &mut World, player: usize| {
+        let request = RequestId([2; 16]);
+        world.ask(player, |core| {
+            core.join_or_create(request, "yard", vec![], RoomSettings::default())
+        })
+    };
+    let placed = seated(ask(&mut world, ana));
+    assert_eq!(placed.room, room.room, "her seat there is found");
+    let refused = ask(&mut world, ben);
+    let unknown = world.ask(ben, |core| core.join(RoomId([5; 16])));
+    assert_eq!(refused.unwrap_err(), unknown.unwrap_err());
+}
