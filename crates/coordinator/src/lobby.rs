@@ -131,29 +131,28 @@ impl<D: Directory> Lobby<'_, D> {
 
     fn join(&mut self, caller: Caller, room: RoomId, now: Timestamp) -> Result<(), Refusal> {
         let found = self.house.rooms.find(room);
-        if !found.is_some_and(|key| self.is_insider(caller.session, key)) {
-            self.house.check_guess(caller.session, now)?;
-        }
         self.enter_uncoded(caller, found, now)
     }
 
-    /// Asks a room for a seat that was reached by its id or by a request. A private one does not open so
-    /// but to insiders: to others it is as unknown as one that never was, and a guess like that.
+    /// Asks a room for a seat that was reached by its id or by a request. The id of a listed room is no
+    /// secret, so naming it is no guess. A private one opens only to insiders; to others it is as
+    /// unknown as one that never was, and a guess like that.
     fn enter_uncoded(
         &mut self,
         caller: Caller,
         found: Option<RoomKey>,
         now: Timestamp,
     ) -> Result<(), Refusal> {
-        let shut = |key: &RoomKey| {
+        let opens = |key: &RoomKey| {
             let room = self.house.rooms.get(*key);
-            room.is_some_and(|room| room.code.is_some()) && !self.is_insider(caller.session, *key)
+            room.is_some_and(|room| room.closing.is_none() && room.code.is_none())
+                || self.is_insider(caller.session, *key)
         };
-        if found.as_ref().is_some_and(shut) {
-            self.house.check_guess(caller.session, now)?;
-            return self.enter(caller, None, now);
+        if let Some(key) = found.filter(opens) {
+            return self.admit(caller, key, now);
         }
-        self.enter(caller, found, now)
+        self.house.check_guess(caller.session, now)?;
+        self.enter(caller, None, now)
     }
 
     /// True if a session needs no code to enter a room: it holds a seat there, or opened the room.

@@ -163,8 +163,8 @@ impl House {
         }
     }
 
-    /// Whether a session may try a room code or id that may be wrong. Asked before anything is
-    /// looked up, so that the refusal says nothing about rooms.
+    /// Whether a session may try a room code, or the id of no listed room. The refusal is the same
+    /// whether the code is right, or the id a private room's, so that it says nothing about either.
     pub(crate) fn check_guess(
         &mut self,
         session: SessionKey,

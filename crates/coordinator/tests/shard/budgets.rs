@@ -11,7 +11,7 @@ use rejoin_protocol::{CloseReason, Limit, Refusal, RequestId, RoomId, SeatId};
 
 use crate::intruder::Intruder;
 use crate::rooms::Act;
-use crate::world::World;
+use crate::world::{World, seated};
 
 fn world(change: impl FnOnce(&mut Budgets)) -> World {
     World::with(|config| change(&mut config.budgets))
@@ -255,28 +255,42 @@ fn a_session_opens_only_so_many_rooms_a_minute() {
     assert!(create(&mut world, 4).is_ok());
 }
 
+/// Opens a room that no list shows.
+fn private(world: &mut World, player: usize, number: u8) -> RoomId {
+    let settings = RoomSettings {
+        private: true,
+        ..RoomSettings::default()
+    };
+    let request = RequestId([number; 16]);
+    seated(world.ask(player, |core| core.create(request, "yard", settings))).room
+}
+
 #[test]
-fn wrong_room_ids_are_budgeted_and_the_right_one_is_then_no_oracle() {
-    let mut world = world(|budgets| {
-        budgets.room_guesses_per_min = 6;
-        budgets.room_guesses_burst = 3;
-    });
-    let (ana, ben) = (world.player("ana"), world.player("ben"));
-    let room = world.create(ana, "yard", 1);
-    let mut refusals = Vec::new();
-    for number in 0..5 {
-        let guess = RoomId([number; 16]);
-        refusals.push(world.ask(ben, |core| core.join(guess)).unwrap_err());
+fn wrong_room_ids_are_budgeted_and_a_private_rooms_id_is_one_of_them() {
+    let mut outcomes = Vec::new();
+    for guessed in ["unknown", "private"] {
+        let mut world = world(|budgets| {
+            budgets.room_guesses_per_min = 6;
+            budgets.room_guesses_burst = 3;
+        });
+        let (ana, ben) = (world.player("ana"), world.player("ben"));
+        let room = private(&mut world, ana, 1);
+        let guess = if guessed == "private" {
+            room
+        } else {
+            RoomId([9; 16])
+        };
+        let mut refusals = Vec::new();
+        for _ in 0..5 {
+            refusals.push(world.ask(ben, |core| core.join(guess)).unwrap_err());
+        }
+        let limits: Vec<_> = refusals.iter().map(|refusal| refusal.limit).collect();
+        let over = Some(Limit::RoomGuesses);
+        assert_eq!(limits, [None, None, None, over, over], "{guessed}");
+        world.join(ana, room);
+        outcomes.push((refusals, world.shard.stats().over_budget));
     }
-    let limits: Vec<_> = refusals.iter().map(|refusal| refusal.limit).collect();
-    let over = Some(Limit::RoomGuesses);
-    assert_eq!(limits, [None, None, None, over, over]);
-    let right = world.ask(ben, |core| core.join(room.room)).unwrap_err();
-    assert_eq!(right.limit, over);
-    world.join(ana, room.room);
-    let wait = Duration::from_millis(right.retry_after_ms.unwrap().into());
-    world.run(wait);
-    world.join(ben, room.room);
+    assert_eq!(outcomes[0], outcomes[1], "no oracle");
 }
 
 #[test]
@@ -297,6 +311,31 @@ fn wrong_ids_of_one_address_are_budgeted_whoever_sends_them() {
     }
     let over = Some(Limit::RoomGuesses);
     assert_eq!(refused, [None, None, None, None, over, over]);
+}
+
+#[test]
+fn wrong_guesses_keep_nobody_out_of_a_listed_room() {
+    let mut world = world(|budgets| {
+        budgets.room_guesses_burst = 3;
+        budgets.address_guesses_burst = 3;
+    });
+    let ana = world.player("ana");
+    let room = world.create(ana, "yard", 1).room;
+    let [mallory, ben] = ["mallory", "ben"].map(|name| {
+        let player = world.start(name);
+        let port = u16::try_from(player).unwrap();
+        world.players[player].address = SocketAddr::from(([203, 0, 113, 7], port));
+        world.run(Duration::from_millis(100));
+        player
+    });
+    let guess = |world: &mut World, player| {
+        let refused = world.ask(player, |core| core.join(RoomId([9; 16])));
+        refused.unwrap_err().limit
+    };
+    while guess(&mut world, mallory).is_none() {}
+    assert_eq!(guess(&mut world, ben), Some(Limit::RoomGuesses));
+    world.join(ben, room);
+    world.join(mallory, room);
 }
 
 #[test]
