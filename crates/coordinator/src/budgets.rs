@@ -1,8 +1,11 @@
 //! How much one connection, session, room or address may do. Every number is a setting with bounds;
 //! none can be switched off, but each can be raised until it does not matter.
 
+use std::ops::RangeInclusive;
+
 use rejoin_protocol::bucket::Rate;
 use rejoin_protocol::connection;
+use rejoin_protocol::limits::DATAGRAM_MAX;
 
 /// What everyone may do. A budget is a rate and a burst: what may be done at once after a pause.
 ///
@@ -71,11 +74,13 @@ pub struct Budgets {
 
 /// A number out of its bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{name} must be 1 to {max}")]
+#[error("{name} must be {min} to {max}")]
 pub struct OutOfBounds {
     /// The setting.
     pub name: &'static str,
-    /// The most it may be; the least is 1.
+    /// The least it may be, at least 1.
+    pub min: u32,
+    /// The most it may be.
     pub max: u32,
 }
 
@@ -109,70 +114,52 @@ impl Default for Budgets {
     }
 }
 
-/// Most of anything per period or at once: more than a machine takes in.
-const COUNT_MAX: u32 = 100_000_000;
-/// Most bytes: 34 Gbit/s.
-const BYTES_MAX: u32 = u32::MAX;
-/// Most sessions of one address: as many as a server may have.
-const SESSIONS_MAX: u32 = 1_000_000;
+/// Anything per period or at once: at most more than a machine takes in.
+const COUNT: RangeInclusive<u32> = 1..=100_000_000;
+/// Bytes: at most 34 Gbit/s.
+const BYTES: RangeInclusive<u32> = 1..=u32::MAX;
+/// Bytes at once: with less than a full datagram everyone would be closed who sends one.
+const BURST_BYTES: RangeInclusive<u32> = 1_200..=u32::MAX;
+const _: () = assert!(*BURST_BYTES.start() as usize >= DATAGRAM_MAX);
+/// Sessions of one address: at most as many as a server may have.
+const SESSIONS: RangeInclusive<u32> = 1..=1_000_000;
+
+/// All fields of a [`Budgets`] by name, each with its bounds; the compiler refuses to leave one out.
+macro_rules! settings {
+    ($budgets:expr, { $($field:ident: $bounds:expr,)* }) => {{
+        let Budgets { $($field),* } = $budgets;
+        [$((stringify!($field), $bounds, $field)),*]
+    }};
+}
 
 impl Budgets {
-    /// Every setting by name, with the most it may be.
-    pub fn settings(&mut self) -> [(&'static str, u32, &mut u32); 23] {
-        let Self {
-            datagrams_per_s,
-            datagrams_burst,
-            bytes_per_s,
-            bytes_burst,
-            inputs_per_s,
-            inputs_burst,
-            room_inputs_per_s,
-            room_inputs_burst,
-            requests_per_s,
-            requests_burst,
-            room_creates_per_min,
-            room_creates_burst,
-            seats_per_min,
-            seats_burst,
-            takeovers_per_min,
-            takeovers_burst,
-            room_guesses_per_min,
-            room_guesses_burst,
-            address_guesses_per_min,
-            address_guesses_burst,
-            address_joins_per_s,
-            address_joins_burst,
-            address_sessions_max,
-        } = self;
-        [
-            ("datagrams_per_s", COUNT_MAX, datagrams_per_s),
-            ("datagrams_burst", COUNT_MAX, datagrams_burst),
-            ("bytes_per_s", BYTES_MAX, bytes_per_s),
-            ("bytes_burst", BYTES_MAX, bytes_burst),
-            ("inputs_per_s", COUNT_MAX, inputs_per_s),
-            ("inputs_burst", COUNT_MAX, inputs_burst),
-            ("room_inputs_per_s", COUNT_MAX, room_inputs_per_s),
-            ("room_inputs_burst", COUNT_MAX, room_inputs_burst),
-            ("requests_per_s", COUNT_MAX, requests_per_s),
-            ("requests_burst", COUNT_MAX, requests_burst),
-            ("room_creates_per_min", COUNT_MAX, room_creates_per_min),
-            ("room_creates_burst", COUNT_MAX, room_creates_burst),
-            ("seats_per_min", COUNT_MAX, seats_per_min),
-            ("seats_burst", COUNT_MAX, seats_burst),
-            ("takeovers_per_min", COUNT_MAX, takeovers_per_min),
-            ("takeovers_burst", COUNT_MAX, takeovers_burst),
-            ("room_guesses_per_min", COUNT_MAX, room_guesses_per_min),
-            ("room_guesses_burst", COUNT_MAX, room_guesses_burst),
-            (
-                "address_guesses_per_min",
-                COUNT_MAX,
-                address_guesses_per_min,
-            ),
-            ("address_guesses_burst", COUNT_MAX, address_guesses_burst),
-            ("address_joins_per_s", COUNT_MAX, address_joins_per_s),
-            ("address_joins_burst", COUNT_MAX, address_joins_burst),
-            ("address_sessions_max", SESSIONS_MAX, address_sessions_max),
-        ]
+    /// Every setting by name, with what it may be.
+    pub fn settings(&mut self) -> [(&'static str, RangeInclusive<u32>, &mut u32); 23] {
+        settings!(self, {
+            datagrams_per_s: COUNT,
+            datagrams_burst: COUNT,
+            bytes_per_s: BYTES,
+            bytes_burst: BURST_BYTES,
+            inputs_per_s: COUNT,
+            inputs_burst: COUNT,
+            room_inputs_per_s: COUNT,
+            room_inputs_burst: COUNT,
+            requests_per_s: COUNT,
+            requests_burst: COUNT,
+            room_creates_per_min: COUNT,
+            room_creates_burst: COUNT,
+            seats_per_min: COUNT,
+            seats_burst: COUNT,
+            takeovers_per_min: COUNT,
+            takeovers_burst: COUNT,
+            room_guesses_per_min: COUNT,
+            room_guesses_burst: COUNT,
+            address_guesses_per_min: COUNT,
+            address_guesses_burst: COUNT,
+            address_joins_per_s: COUNT,
+            address_joins_burst: COUNT,
+            address_sessions_max: SESSIONS,
+        })
     }
 
     /// Checks every setting.
@@ -180,9 +167,10 @@ impl Budgets {
     /// # Errors
     /// Names the first that is out of its bounds. Zero always is: it would mean "nobody".
     pub fn check(mut self) -> Result<(), OutOfBounds> {
-        for (name, max, value) in self.settings() {
-            if !(1..=max).contains(value) {
-                return Err(OutOfBounds { name, max });
+        for (name, bounds, value) in self.settings() {
+            if !bounds.contains(value) {
+                let (min, max) = bounds.into_inner();
+                return Err(OutOfBounds { name, min, max });
             }
         }
         Ok(())
@@ -243,12 +231,18 @@ mod tests {
             for beyond in [false, true] {
                 let mut budgets = Budgets::default();
                 let mut settings = budgets.settings();
-                let (name, max, value) = &mut settings[index];
-                let Some(wrong) = (if beyond { max.checked_add(1) } else { Some(0) }) else {
+                let (name, bounds, value) = &mut settings[index];
+                let (name, min, max) = (*name, *bounds.start(), *bounds.end());
+                assert!(min > 0, "{name}");
+                let Some(wrong) = (if beyond {
+                    max.checked_add(1)
+                } else {
+                    Some(min - 1)
+                }) else {
                     continue;
                 };
                 **value = wrong;
-                let expected = OutOfBounds { name, max: *max };
+                let expected = OutOfBounds { name, min, max };
                 assert_eq!(budgets.check(), Err(expected));
             }
         }

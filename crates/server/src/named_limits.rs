@@ -128,7 +128,7 @@ mod tests {
         assert_eq!(names.len(), 26);
         for name in names {
             let mut limits = Limits::default();
-            assert_eq!(limits.set(&format!("{name}=77")), Ok(()));
+            assert_eq!(limits.set(&format!("{name}=7777")), Ok(()));
             assert_ne!(limits, Limits::default(), "{name}");
         }
         let mut limits = Limits::default();
@@ -148,6 +148,7 @@ mod tests {
                 "a limit is given as NAME=VALUE, such as inputs_per_s=100",
             ),
             ("requests_per_s=0", "requests_per_s must be 1 to 100000000"),
+            ("bytes_burst=1199", "bytes_burst must be 1200 to 4294967295"),
             ("rooms_max=0", "rooms_max must be 1 to 1,000,000"),
         ];
         for (assignment, text) in cases {

@@ -406,3 +406,23 @@ fn all_that_a_client_keeps_of_a_seats_inputs_fits_every_default() {
     assert_eq!(intruder.closed(), None);
     assert_eq!(world.shard.stats().inputs, 1_024);
 }
+
+#[test]
+fn a_client_that_sends_full_datagrams_plays_under_the_least_burst_of_bytes() {
+    let mut budgets = Budgets::default();
+    let least = (1..2_000).find(|bytes| {
+        budgets.bytes_burst = *bytes;
+        budgets.check().is_ok()
+    });
+    let mut world = world(|budgets| budgets.bytes_burst = least.unwrap());
+    let ana = world.player("ana");
+    let seat = world.create(ana, "yard", 1).seat;
+    // More than a full datagram takes, and nothing that the room reads.
+    let long = world.players[ana].core.send(seat, vec![0; 2_000].into());
+    let number = long.unwrap();
+    let refused = |world: &World| !refused_inputs(world, ana).is_empty();
+    assert!(world.run_until(Duration::from_secs(5), refused));
+    assert_eq!(refused_inputs(&world, ana)[0].0, number);
+    world.act(ana, seat, Act::Add(1));
+    world.expect_view(ana, seat, |view| view.adds == 1);
+}
