@@ -1,12 +1,13 @@
-//! Addresses: how many sessions each has opened, how many wrong room codes it tried, and how fast it
-//! joins.
+//! Addresses: how many sessions and rooms each has opened, how many wrong room codes it tried, and how
+//! fast it joins and opens rooms.
 //!
 //! A session counts at the address that opened it until it is over, wherever it goes meanwhile, so a
-//! player who moves is never refused. An IPv6 address is its /64: one subscriber has all of it.
+//! player who moves is never refused. A room counts at the address of the session that opened it until
+//! it closes, though that session may be over. An IPv6 address is its /64: one subscriber has all of it.
 //!
-//! Bounded: an address with a session is one of at most `sessions_max`. One without is kept
-//! only until its budgets have come back, and of those at most [`IDLE_ADDRESSES_MAX`]: the
-//! one closest to a whole budget is forgotten first.
+//! Bounded: an address with a session or a room is one of at most `sessions_max` and `rooms_max`
+//! together. One without is kept only until its budgets have come back, and of those at most
+//! [`IDLE_ADDRESSES_MAX`]: the one closest to a whole budget is forgotten first.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -15,6 +16,7 @@ use std::time::Duration;
 use rejoin_protocol::bucket::{Bucket, Rate};
 use rejoin_protocol::{Limit, Refusal, Timestamp};
 
+use crate::budgets::Budgets;
 use crate::limits::IDLE_ADDRESSES_MAX;
 
 /// One subscriber's address. `None`: not counted.
@@ -24,7 +26,7 @@ pub(crate) type AddressKey = Option<[u8; 16]>;
 #[derive(Debug)]
 pub(crate) struct Addresses {
     known: BTreeMap<[u8; 16], Known>,
-    /// Those without a session, by when they may be forgotten.
+    /// Those without a session or room, by when they may be forgotten.
     idle: BTreeSet<(Timestamp, [u8; 16])>,
     sessions_max: u32,
     exempt_loopback: bool,
@@ -33,14 +35,22 @@ pub(crate) struct Addresses {
 #[derive(Debug, Default)]
 struct Known {
     sessions: u32,
+    rooms: u32,
     guesses: Bucket,
     joins: Bucket,
+    creates: Bucket,
 }
 
 impl Known {
     /// When nothing of its budgets is spent any more.
     fn whole_at(&self) -> Timestamp {
-        self.guesses.whole_at().max(self.joins.whole_at())
+        let spent = self.guesses.whole_at().max(self.joins.whole_at());
+        spent.max(self.creates.whole_at())
+    }
+
+    /// True if only its budgets keep it.
+    const fn is_idle(&self) -> bool {
+        self.sessions == 0 && self.rooms == 0
     }
 }
 
@@ -78,7 +88,7 @@ impl Addresses {
         let key = self.key(address);
         if let Some(key) = key {
             let known = self.known.entry(key).or_default();
-            if known.sessions == 0 {
+            if known.is_idle() {
                 self.idle.remove(&(known.whole_at(), key));
             }
             known.sessions += 1;
@@ -88,19 +98,67 @@ impl Addresses {
 
     /// A session that was admitted is over.
     pub(crate) fn release(&mut self, key: AddressKey, now: Timestamp) {
-        if let Some(key) = key
-            && let Some(known) = self.known.get_mut(&key)
-        {
+        if let Some(known) = self.known_mut(key) {
             known.sessions = known.sessions.saturating_sub(1);
-            if known.sessions == 0 {
-                self.idle.insert((known.whole_at(), key));
-            }
+        }
+        self.rest(key, now);
+    }
+
+    /// Whether a session of the address may open one more room; the budget for it is then spent.
+    ///
+    /// # Errors
+    /// The refusal that names the limit and its setting. Nothing was spent.
+    pub(crate) fn spend_create(
+        &mut self,
+        key: AddressKey,
+        budgets: &Budgets,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let Some(known) = self.known_mut(key) else {
+            return Ok(());
+        };
+        let most = budgets.address_rooms_max;
+        if known.rooms >= most {
+            let text = format!("one address has at most {most} rooms (address_rooms_max)");
+            return Err(Refusal::over(Limit::AddressRooms, text, RETRY_ROOM));
+        }
+        let taken = known.creates.take(budgets.address_room_creates(), now);
+        taken.map_err(|wait| {
+            let count = budgets.address_room_creates_per_min;
+            let text = format!(
+                "an address opens at most {count} rooms per minute (address_room_creates_per_min)"
+            );
+            Refusal::over(Limit::RoomCreates, text, wait)
+        })
+    }
+
+    /// A session of the address has opened a room: tell [`Addresses::on_room_closed`] when it closes.
+    pub(crate) fn on_room_opened(&mut self, key: AddressKey) {
+        if let Some(known) = self.known_mut(key) {
+            known.rooms += 1;
+        }
+    }
+
+    /// A room that a session of the address had opened is closed.
+    pub(crate) fn on_room_closed(&mut self, key: AddressKey, now: Timestamp) {
+        if let Some(known) = self.known_mut(key) {
+            known.rooms = known.rooms.saturating_sub(1);
+        }
+        self.rest(key, now);
+    }
+
+    /// Something of an address is over: it may be its last.
+    fn rest(&mut self, key: AddressKey, now: Timestamp) {
+        if let Some(key) = key
+            && let Some(known) = self.known.get(&key)
+            && known.is_idle()
+        {
+            self.idle.insert((known.whole_at(), key));
         }
         self.forget_whole(now);
     }
 
-    /// Forgets addresses without a session that have their budgets back, and those closest to it if they
-    /// are too many.
+    /// Forgets idle addresses that have their budgets back, and those closest to it if they are too many.
     fn forget_whole(&mut self, now: Timestamp) {
         while let Some((whole_at, oldest)) = self.idle.first().copied()
             && (whole_at <= now || self.idle.len() > IDLE_ADDRESSES_MAX)
@@ -118,7 +176,7 @@ impl Addresses {
         let known = self.known.entry(key).or_default();
         let before = known.whole_at();
         let spent = known.joins.take(rate, now).is_ok();
-        if known.sessions == 0 {
+        if known.is_idle() {
             let whole_at = known.whole_at();
             self.idle.remove(&(before, key));
             self.idle.insert((whole_at, key));
@@ -127,7 +185,7 @@ impl Addresses {
         spent
     }
 
-    /// All sessions are over, and nobody will open another.
+    /// All sessions and rooms are over, and nobody will open another.
     pub(crate) fn clear(&mut self) {
         self.known.clear();
         self.idle.clear();
@@ -149,9 +207,13 @@ impl Addresses {
 
     /// A session of the address tried a wrong room code or id.
     pub(crate) fn on_wrong_guess(&mut self, key: AddressKey, rate: Rate, now: Timestamp) {
-        if let Some(known) = key.and_then(|key| self.known.get_mut(&key)) {
+        if let Some(known) = self.known_mut(key) {
             known.guesses.charge(1, rate, now);
         }
+    }
+
+    fn known_mut(&mut self, key: AddressKey) -> Option<&mut Known> {
+        self.known.get_mut(&key?)
     }
 
     fn key(&self, address: SocketAddr) -> AddressKey {
@@ -169,12 +231,15 @@ impl Addresses {
         Some(key)
     }
 
-    /// Checks that the bounds hold and the indexes agree, for so many sessions that count.
-    pub(crate) fn check(&self, sessions: usize) {
+    /// Checks that the bounds hold and the indexes agree, for so many sessions and rooms that count.
+    pub(crate) fn check(&self, sessions: usize, rooms: usize) {
         let counted: u64 = self.known.values().map(|k| u64::from(k.sessions)).sum();
         let sessions = u64::try_from(sessions).unwrap_or(u64::MAX);
         assert_eq!(counted, sessions, "every session counts once");
-        let idle = self.known.values().filter(|known| known.sessions == 0);
+        let counted: u64 = self.known.values().map(|k| u64::from(k.rooms)).sum();
+        let rooms = u64::try_from(rooms).unwrap_or(u64::MAX);
+        assert_eq!(counted, rooms, "every room counts once");
+        let idle = self.known.values().filter(|known| known.is_idle());
         assert_eq!(idle.count(), self.idle.len(), "idle addresses are listed");
         assert!(
             self.idle.len() <= IDLE_ADDRESSES_MAX,
@@ -185,6 +250,8 @@ impl Addresses {
 
 /// When somebody whose address is full may ask again: a session may end any time.
 const RETRY_SESSION: Duration = Duration::from_secs(10);
+/// The same of rooms: an empty one closes after as long by default.
+const RETRY_ROOM: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
@@ -216,7 +283,7 @@ mod tests {
         assert!(addresses.admit_session(from("203.0.113.2:1")).is_ok());
         addresses.release(first, now);
         assert!(addresses.admit_session(from("203.0.113.1:3")).is_ok());
-        addresses.check(3);
+        addresses.check(3, 0);
     }
 
     #[test]
@@ -268,7 +335,7 @@ mod tests {
             let key = addresses.admit_session(address).unwrap();
             addresses.on_wrong_guess(key, RATE, Timestamp::ZERO);
             addresses.release(key, Timestamp::ZERO);
-            addresses.check(0);
+            addresses.check(0, 0);
         }
         assert_eq!(addresses.known.len(), IDLE_ADDRESSES_MAX);
     }
@@ -279,7 +346,7 @@ mod tests {
         let at = Timestamp::from_millis;
         let mut spend = |text: &str, now| {
             let spent = addresses.spend_join(from(text), RATE, now);
-            addresses.check(0);
+            addresses.check(0, 0);
             (spent, addresses.known.len())
         };
         assert_eq!(spend("203.0.113.1:1", at(0)), (true, 1));
@@ -292,12 +359,72 @@ mod tests {
         assert_eq!(spend("203.0.113.2:1", at(5_000)), (true, 1));
     }
 
+    fn budgets(per_min: u32, burst: u32, rooms: u32) -> Budgets {
+        Budgets {
+            address_room_creates_per_min: per_min,
+            address_room_creates_burst: burst,
+            address_rooms_max: rooms,
+            ..Budgets::default()
+        }
+    }
+
+    #[test]
+    fn an_address_has_only_so_many_rooms_though_their_sessions_end_before_them() {
+        let mut addresses = addresses();
+        let (now, budgets) = (Timestamp::ZERO, budgets(60, 60, 2));
+        let mut key = None;
+        for rooms in 0..2 {
+            key = addresses.admit_session(from("203.0.113.1:1")).unwrap();
+            assert_eq!(addresses.spend_create(key, &budgets, now), Ok(()));
+            addresses.on_room_opened(key);
+            addresses.release(key, now);
+            addresses.check(0, rooms + 1);
+        }
+        let refusal = addresses.spend_create(key, &budgets, now).unwrap_err();
+        assert_eq!(refusal.limit, Some(Limit::AddressRooms));
+        assert!(
+            refusal.retry_after_ms.is_some()
+                && refusal.text.contains("2 rooms (address_rooms_max)")
+        );
+        addresses.on_room_closed(key, now);
+        assert_eq!(addresses.spend_create(key, &budgets, now), Ok(()));
+        addresses.on_room_closed(key, now);
+        addresses.check(0, 0);
+        addresses.release(None, now + Duration::from_secs(10));
+        assert_eq!(addresses.known.len(), 0, "all came back");
+    }
+
+    #[test]
+    fn an_address_opens_rooms_only_so_fast_whichever_session_asks() {
+        let mut addresses = addresses();
+        let at = Timestamp::from_millis;
+        let budgets = budgets(60, 2, 9);
+        for ok in [true, true, false] {
+            let key = addresses.admit_session(from("203.0.113.1:1")).unwrap();
+            let spent = addresses.spend_create(key, &budgets, at(400));
+            addresses.release(key, at(400));
+            addresses.check(0, 0);
+            let Err(refusal) = spent else {
+                assert!(ok);
+                continue;
+            };
+            assert!(!ok && refusal.limit == Some(Limit::RoomCreates));
+            assert_eq!(refusal.retry_after_ms, Some(1_000));
+            assert!(
+                refusal
+                    .text
+                    .contains("60 rooms per minute (address_room_creates_per_min)")
+            );
+        }
+    }
+
     #[test]
     fn whatever_addresses_do_few_are_remembered_and_the_most_whole_forgotten() {
         for seed in 0..3 {
             let mut rng = Rng::from_number(seed);
             let mut addresses = addresses();
-            let (mut open, mut now) = (Vec::new(), Timestamp::ZERO);
+            let (mut open, mut rooms, mut now) = (Vec::new(), Vec::new(), Timestamp::ZERO);
+            let budgets = budgets(60, 2, 2);
             let mut filled = false;
             for step in 0..30_000 {
                 now += Duration::from_micros(rng.below(10));
@@ -308,6 +435,15 @@ mod tests {
                 } else if rng.chance(0.1) {
                     let host = u32::try_from(0x0100_0000 + rng.below(50_000)).unwrap();
                     addresses.spend_join(SocketAddr::from((host.to_be_bytes(), 1)), RATE, now);
+                } else if rng.chance(0.2) {
+                    let key = open[rng.index(open.len())];
+                    if rooms.len() < 50 && addresses.spend_create(key, &budgets, now).is_ok() {
+                        addresses.on_room_opened(key);
+                        rooms.push(key);
+                    } else if !rooms.is_empty() {
+                        let key = rooms.swap_remove(rng.index(rooms.len()));
+                        addresses.on_room_closed(key, now);
+                    }
                 } else if rng.chance(0.6) {
                     let key = open[rng.index(open.len())];
                     addresses.on_wrong_guess(key, RATE, now);
@@ -321,10 +457,10 @@ mod tests {
                         before.is_none_or(|last| addresses.idle.contains(&last) || last.0 <= now)
                     );
                 }
-                assert!(addresses.known.len() <= open.len() + IDLE_ADDRESSES_MAX);
+                assert!(addresses.known.len() <= open.len() + rooms.len() + IDLE_ADDRESSES_MAX);
                 filled |= addresses.idle.len() == IDLE_ADDRESSES_MAX;
                 if step % 100 == 0 {
-                    addresses.check(open.len());
+                    addresses.check(open.len(), rooms.len());
                 }
             }
             assert!(filled);

@@ -70,6 +70,14 @@ pub struct Budgets {
     /// Sessions that one address (IPv4 /32, IPv6 /64) may have opened that are not over: a full
     /// dormitory behind one router. Loopback is exempt under `dev` auth. Default 64.
     pub address_sessions_max: u32,
+    /// Rooms that all sessions of one address may open per minute; a session that is over and comes
+    /// back has a whole budget of its own. Five sessions at theirs. Default 300.
+    pub address_room_creates_per_min: u32,
+    /// Rooms of one address opened at once. Default 300.
+    pub address_room_creates_burst: u32,
+    /// Rooms open at once that sessions of one address opened, whether these are over or not: two for
+    /// each session that it may have, and an eighth of the rooms of a server. Default 128.
+    pub address_rooms_max: u32,
 }
 
 /// A number out of its bounds.
@@ -110,6 +118,9 @@ impl Default for Budgets {
             address_joins_per_s: 20,
             address_joins_burst: 64,
             address_sessions_max: 64,
+            address_room_creates_per_min: 300,
+            address_room_creates_burst: 300,
+            address_rooms_max: 128,
         }
     }
 }
@@ -123,6 +134,8 @@ const BURST_BYTES: RangeInclusive<u32> = 1_200..=u32::MAX;
 const _: () = assert!(*BURST_BYTES.start() as usize >= DATAGRAM_MAX);
 /// Sessions of one address: at most as many as a server may have.
 const SESSIONS: RangeInclusive<u32> = 1..=1_000_000;
+/// Rooms of one address: at most as many as a server may have.
+const ROOMS: RangeInclusive<u32> = 1..=1_000_000;
 
 /// All fields of a [`Budgets`] by name, each with its bounds; the compiler refuses to leave one out.
 macro_rules! settings {
@@ -134,7 +147,7 @@ macro_rules! settings {
 
 impl Budgets {
     /// Every setting by name, with what it may be.
-    pub fn settings(&mut self) -> [(&'static str, RangeInclusive<u32>, &mut u32); 23] {
+    pub fn settings(&mut self) -> [(&'static str, RangeInclusive<u32>, &mut u32); 26] {
         settings!(self, {
             datagrams_per_s: COUNT,
             datagrams_burst: COUNT,
@@ -159,6 +172,9 @@ impl Budgets {
             address_joins_per_s: COUNT,
             address_joins_burst: COUNT,
             address_sessions_max: SESSIONS,
+            address_room_creates_per_min: COUNT,
+            address_room_creates_burst: COUNT,
+            address_rooms_max: ROOMS,
         })
     }
 
@@ -213,6 +229,13 @@ impl Budgets {
 
     pub(crate) const fn address_joins(&self) -> Rate {
         Rate::per_second(self.address_joins_per_s, self.address_joins_burst)
+    }
+
+    pub(crate) const fn address_room_creates(&self) -> Rate {
+        Rate::per_minute(
+            self.address_room_creates_per_min,
+            self.address_room_creates_burst,
+        )
     }
 
     pub(crate) const fn address_guesses(&self) -> Rate {

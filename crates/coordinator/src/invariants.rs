@@ -23,7 +23,9 @@ pub(crate) fn check<D: Directory>(house: &House, directory: &D) {
     house.goodbyes.check();
     house.answers.check();
     let counted = house.sessions.iter().filter(|(_, s)| s.address.is_some());
-    house.addresses.check(counted.count());
+    let rooms = house.rooms.by_id();
+    let opened = rooms.filter(|(_, room)| room.address.is_some());
+    house.addresses.check(counted.count(), opened.count());
     check_bounds(house);
     check_connections(house);
     check_sessions(house);

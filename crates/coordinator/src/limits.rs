@@ -31,8 +31,8 @@ pub(crate) const LIST_VALUES_MAX: usize = 3_500;
 pub(crate) const TOMBSTONES_MAX: usize = 1_024;
 /// Requests remembered that were placed in an open room; the oldest is forgotten.
 pub(crate) const PLACED_MAX: usize = 4_096;
-/// Addresses without a session that are remembered until their wrong guesses have come back; the one
-/// closest to that is forgotten first. Some 100 bytes each.
+/// Addresses without a session or room that are remembered until their budgets have come back; the one
+/// closest to that is forgotten first. Some 150 bytes each.
 pub(crate) const IDLE_ADDRESSES_MAX: usize = 4_096;
 /// Tries to draw a room code that no room has; then the create is refused for the moment. With a
 /// million private rooms all would fail once in 2^80.

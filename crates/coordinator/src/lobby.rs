@@ -300,7 +300,10 @@ impl<D: Directory> Lobby<'_, D> {
             settings,
             code,
         };
-        let key = self.house.rooms.insert(HostedRoom::new(kind, &spec, now));
+        let mut room = HostedRoom::new(kind, &spec, now);
+        room.address = session.address;
+        self.house.addresses.on_room_opened(room.address);
+        let key = self.house.rooms.insert(room);
         let opening = Opening {
             kind: kind.name.to_owned(),
             version: kind.version,

@@ -81,7 +81,7 @@ impl House {
             })
     }
 
-    /// A session opens a room.
+    /// A session opens a room. If it may not, neither it nor its address has spent anything.
     pub(crate) fn spend_create(
         &mut self,
         session: SessionKey,
@@ -91,13 +91,19 @@ impl House {
         let Some(session) = self.sessions.get_mut(session) else {
             return Ok(());
         };
-        let taken = session.purse.creates.take(budgets.room_creates(), now);
-        taken.map_err(|wait| {
-            self.stats.over_budget += 1;
+        let rate = budgets.room_creates();
+        let checked = session.purse.creates.check(rate, now).map_err(|wait| {
             let count = budgets.room_creates_per_min;
             let bound = format!("{count} rooms per minute (room_creates_per_min)");
             over_session(Limit::RoomCreates, &bound, wait)
-        })
+        });
+        let address = session.address;
+        let taken = checked.and_then(|()| self.addresses.spend_create(address, &budgets, now));
+        match taken {
+            Ok(()) => _ = session.purse.creates.charge(1, rate, now),
+            Err(_) => self.stats.over_budget += 1,
+        }
+        taken
     }
 
     /// A session asks for a seat that it does not have, in a room that it did not open.

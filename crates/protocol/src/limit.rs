@@ -25,7 +25,7 @@ pub enum Limit {
     RoomInputs = 5,
     /// Requests per second of one session.
     Requests = 6,
-    /// Rooms that one session opens per minute.
+    /// Rooms opened per minute, by one session or address.
     RoomCreates = 7,
     /// Wrong room codes and ids per minute, of one session or address.
     RoomGuesses = 8,
@@ -35,11 +35,13 @@ pub enum Limit {
     Seats = 10,
     /// Times per minute that one client takes a session over from another.
     Takeovers = 11,
+    /// Rooms open at once that sessions of one address opened.
+    AddressRooms = 12,
 }
 
 impl Limit {
     /// All limits, in the order of their numbers.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Other,
         Self::Datagrams,
         Self::Bytes,
@@ -52,6 +54,7 @@ impl Limit {
         Self::AddressSessions,
         Self::Seats,
         Self::Takeovers,
+        Self::AddressRooms,
     ];
 
     /// The limit behind a number from the wire; unknown ones read as [`Limit::Other`], so that a
@@ -84,7 +87,8 @@ impl Limit {
             | Self::RoomGuesses
             | Self::AddressSessions
             | Self::Seats
-            | Self::Takeovers => Duration::from_secs(60),
+            | Self::Takeovers
+            | Self::AddressRooms => Duration::from_secs(60),
         }
     }
 }
@@ -116,6 +120,7 @@ impl fmt::Display for Limit {
             Self::AddressSessions => "sessions of one address",
             Self::Seats => "seats taken per minute",
             Self::Takeovers => "clients of one session per minute",
+            Self::AddressRooms => "rooms of one address",
         })
     }
 }

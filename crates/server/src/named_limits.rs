@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn every_limit_can_be_set_by_its_name() {
         let names: Vec<_> = Limits::default().named().iter().map(|n| n.0).collect();
-        assert_eq!(names.len(), 26);
+        assert_eq!(names.len(), 29);
         for name in names {
             let mut limits = Limits::default();
             assert_eq!(limits.set(&format!("{name}=7777")), Ok(()));

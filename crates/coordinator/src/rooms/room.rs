@@ -18,6 +18,7 @@ use super::durable::{Durable, Seat};
 use super::entry::Entry;
 use super::queue::Queue;
 use super::ring::Ring;
+use crate::addresses::AddressKey;
 use crate::keys::{SessionKey, Slot};
 use crate::limits::{
     CHECKPOINT_AFTER, CHECKPOINT_BYTES_MIN, CHECKPOINT_GROWTH, VIEW_INTERVAL, VOID_WINDOW,
@@ -30,6 +31,8 @@ pub(crate) struct HostedRoom {
     pub(crate) id: RoomId,
     pub(crate) kind: Kind,
     pub(crate) owner: PlayerId,
+    /// Where the session that opened it was opened from, as far as that counts.
+    pub(crate) address: AddressKey,
     pub(crate) members_max: u16,
     /// What lets others in, if the room is private.
     pub(crate) code: Option<RoomCode>,
@@ -122,6 +125,7 @@ impl HostedRoom {
             id: spec.room,
             kind,
             owner: spec.owner,
+            address: None,
             members_max: spec.settings.members_max,
             code: spec.code,
             durable: None,

@@ -143,6 +143,7 @@ fn close<S: Store, D: Directory>(
     let reason = room.closing.take().unwrap_or(RoomCloseReason::Other);
     info!(room = %room.id, kind = room.kind.name, ?reason, "room is closed");
     house.schedule.clear(Due::Room(key));
+    house.addresses.on_room_closed(room.address, now);
     for (player, member) in std::mem::take(&mut room.members) {
         house.schedule.clear(Due::Hold(key, player));
         house.vacate(&member, Some(reason.clone()), now);

@@ -7,6 +7,7 @@
     reason = "a test that meets the unexpected fails"
 )]
 
+mod addresses;
 mod budgets;
 mod clock;
 mod faults;
