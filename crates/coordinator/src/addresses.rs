@@ -4,6 +4,7 @@
 //! A session counts at the address that opened it until it is over, wherever it goes meanwhile, so a
 //! player who moves is never refused. A room counts at the address of the session that opened it until
 //! it closes, though that session may be over. An IPv6 address is its /64: one subscriber has all of it.
+//! Wrong codes count at its /48 too.
 //!
 //! Bounded: an address with a session or a room is one of at most `sessions_max` and `rooms_max`
 //! together. One without is kept only until its budgets have come back, and of those at most
@@ -18,6 +19,7 @@ use rejoin_protocol::{Limit, Refusal, Timestamp};
 
 use crate::budgets::Budgets;
 use crate::limits::IDLE_ADDRESSES_MAX;
+use crate::sites::Sites;
 
 /// One subscriber's address. `None`: not counted.
 pub(crate) type AddressKey = Option<[u8; 16]>;
@@ -28,6 +30,7 @@ pub(crate) struct Addresses {
     known: BTreeMap<[u8; 16], Known>,
     /// Those without a session or room, by when they may be forgotten.
     idle: BTreeSet<(Timestamp, [u8; 16])>,
+    sites: Sites,
     sessions_max: u32,
     exempt_loopback: bool,
 }
@@ -56,10 +59,11 @@ impl Known {
 
 impl Addresses {
     /// None yet.
-    pub(crate) const fn new(sessions_max: u32, exempt_loopback: bool) -> Self {
+    pub(crate) fn new(sessions_max: u32, exempt_loopback: bool) -> Self {
         Self {
             known: BTreeMap::new(),
             idle: BTreeSet::new(),
+            sites: Sites::default(),
             sessions_max,
             exempt_loopback,
         }
@@ -189,26 +193,42 @@ impl Addresses {
     pub(crate) fn clear(&mut self) {
         self.known.clear();
         self.idle.clear();
+        self.sites = Sites::default();
     }
 
     /// Whether a session of the address may try another room code or id.
     ///
     /// # Errors
-    /// After so long it may.
+    /// The refusal that names the limit and its setting.
     pub(crate) fn check_guess(
         &self,
         key: AddressKey,
-        rate: Rate,
+        budgets: &Budgets,
         now: Timestamp,
-    ) -> Result<(), Duration> {
-        let known = key.and_then(|key| self.known.get(&key));
-        known.map_or(Ok(()), |known| known.guesses.check(rate, now))
+    ) -> Result<(), Refusal> {
+        let Some((key, known)) = key.and_then(|key| Some((key, self.known.get(&key)?))) else {
+            return Ok(());
+        };
+        let over = |who, wait| {
+            let count = budgets.address_guesses_per_min;
+            let text = format!(
+                "{who} {count} wrong room codes or ids per minute (address_guesses_per_min)"
+            );
+            Refusal::over(Limit::RoomGuesses, text, wait)
+        };
+        let checked = known.guesses.check(budgets.address_guesses(), now);
+        checked.map_err(|wait| over("an address may try", wait))?;
+        let checked = self.sites.check_guess(key, budgets.site_guesses(), now);
+        checked.map_err(|wait| over("an IPv6 /48 may try four times", wait))
     }
 
     /// A session of the address tried a wrong room code or id.
-    pub(crate) fn on_wrong_guess(&mut self, key: AddressKey, rate: Rate, now: Timestamp) {
+    pub(crate) fn on_wrong_guess(&mut self, key: AddressKey, budgets: &Budgets, now: Timestamp) {
         if let Some(known) = self.known_mut(key) {
-            known.guesses.charge(1, rate, now);
+            known.guesses.charge(1, budgets.address_guesses(), now);
+        }
+        if let Some(key) = key {
+            self.sites.on_wrong_guess(key, budgets.site_guesses(), now);
         }
     }
 
@@ -239,6 +259,7 @@ impl Addresses {
         let counted: u64 = self.known.values().map(|k| u64::from(k.rooms)).sum();
         let rooms = u64::try_from(rooms).unwrap_or(u64::MAX);
         assert_eq!(counted, rooms, "every room counts once");
+        self.sites.check();
         let idle = self.known.values().filter(|known| known.is_idle());
         assert_eq!(idle.count(), self.idle.len(), "idle addresses are listed");
         assert!(
@@ -254,216 +275,4 @@ const RETRY_SESSION: Duration = Duration::from_secs(10);
 const RETRY_ROOM: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
-mod tests {
-    use rejoin_protocol::Rng;
-
-    use super::*;
-
-    const RATE: Rate = Rate::per_minute(60, 2);
-
-    fn from(text: &str) -> SocketAddr {
-        text.parse().unwrap()
-    }
-
-    fn addresses() -> Addresses {
-        Addresses::new(2, true)
-    }
-
-    #[test]
-    fn an_address_has_only_so_many_sessions_and_the_refusal_names_the_setting() {
-        let mut addresses = addresses();
-        let now = Timestamp::ZERO;
-        let first = addresses.admit_session(from("203.0.113.1:1")).unwrap();
-        addresses
-            .admit_session(from("[::ffff:203.0.113.1]:2"))
-            .unwrap();
-        let refusal = addresses.admit_session(from("203.0.113.1:3")).unwrap_err();
-        assert_eq!(refusal.limit, Some(Limit::AddressSessions));
-        assert!(refusal.retry_after_ms.is_some() && refusal.text.contains("address_sessions_max"));
-        assert!(addresses.admit_session(from("203.0.113.2:1")).is_ok());
-        addresses.release(first, now);
-        assert!(addresses.admit_session(from("203.0.113.1:3")).is_ok());
-        addresses.check(3, 0);
-    }
-
-    #[test]
-    fn an_ipv6_subscriber_is_one_address() {
-        let mut addresses = addresses();
-        addresses.admit_session(from("[2001:db8::1]:1")).unwrap();
-        addresses.admit_session(from("[2001:db8::2]:1")).unwrap();
-        assert!(addresses.admit_session(from("[2001:db8::3]:1")).is_err());
-        assert!(addresses.admit_session(from("[2001:db8:0:1::1]:1")).is_ok());
-    }
-
-    #[test]
-    fn loopback_is_exempt_only_if_everyone_there_is_trusted() {
-        for (exempt, text) in [
-            (true, "127.0.0.1:1"),
-            (true, "[::1]:1"),
-            (false, "127.0.0.1:1"),
-        ] {
-            let mut addresses = Addresses::new(2, exempt);
-            let admitted = (0..9).filter(|_| addresses.admit_session(from(text)).is_ok());
-            assert_eq!(admitted.count(), if exempt { 9 } else { 2 }, "{text}");
-        }
-    }
-
-    #[test]
-    fn guesses_outlive_the_sessions_that_made_them_but_not_their_budget() {
-        let mut addresses = addresses();
-        let at = Timestamp::from_millis;
-        let key = addresses.admit_session(from("203.0.113.1:1")).unwrap();
-        for _ in 0..2 {
-            assert_eq!(addresses.check_guess(key, RATE, at(0)), Ok(()));
-            addresses.on_wrong_guess(key, RATE, at(0));
-        }
-        addresses.release(key, at(0));
-        let key = addresses.admit_session(from("203.0.113.1:1")).unwrap();
-        let wait = addresses.check_guess(key, RATE, at(400));
-        assert_eq!(wait, Err(Duration::from_millis(600)));
-        addresses.release(key, at(400));
-        assert_eq!(addresses.known.len(), 1);
-        addresses.release(None, at(2_000));
-        assert_eq!(addresses.known.len(), 0, "all came back");
-    }
-
-    #[test]
-    fn addresses_that_guess_and_go_are_bounded() {
-        let mut addresses = addresses();
-        for number in 0..2 * u32::try_from(IDLE_ADDRESSES_MAX).unwrap() {
-            let address = SocketAddr::from(((number + 0x0100_0000).to_be_bytes(), 1));
-            let key = addresses.admit_session(address).unwrap();
-            addresses.on_wrong_guess(key, RATE, Timestamp::ZERO);
-            addresses.release(key, Timestamp::ZERO);
-            addresses.check(0, 0);
-        }
-        assert_eq!(addresses.known.len(), IDLE_ADDRESSES_MAX);
-    }
-
-    #[test]
-    fn an_address_joins_only_so_fast_and_is_forgotten_when_it_could_again() {
-        let mut addresses = addresses();
-        let at = Timestamp::from_millis;
-        let mut spend = |text: &str, now| {
-            let spent = addresses.spend_join(from(text), RATE, now);
-            addresses.check(0, 0);
-            (spent, addresses.known.len())
-        };
-        assert_eq!(spend("203.0.113.1:1", at(0)), (true, 1));
-        assert_eq!(spend("203.0.113.1:2", at(0)), (true, 1));
-        assert_eq!(spend("203.0.113.1:3", at(0)), (false, 1));
-        assert_eq!(spend("203.0.113.2:1", at(0)), (true, 2), "another");
-        assert_eq!(spend("127.0.0.1:1", at(0)), (true, 2), "not counted");
-        assert_eq!(spend("203.0.113.1:1", at(1_000)), (true, 1));
-        assert_eq!(spend("203.0.113.1:1", at(1_000)), (false, 1));
-        assert_eq!(spend("203.0.113.2:1", at(5_000)), (true, 1));
-    }
-
-    fn budgets(per_min: u32, burst: u32, rooms: u32) -> Budgets {
-        Budgets {
-            address_room_creates_per_min: per_min,
-            address_room_creates_burst: burst,
-            address_rooms_max: rooms,
-            ..Budgets::default()
-        }
-    }
-
-    #[test]
-    fn an_address_has_only_so_many_rooms_though_their_sessions_end_before_them() {
-        let mut addresses = addresses();
-        let (now, budgets) = (Timestamp::ZERO, budgets(60, 60, 2));
-        let mut key = None;
-        for rooms in 0..2 {
-            key = addresses.admit_session(from("203.0.113.1:1")).unwrap();
-            assert_eq!(addresses.spend_create(key, &budgets, now), Ok(()));
-            addresses.on_room_opened(key);
-            addresses.release(key, now);
-            addresses.check(0, rooms + 1);
-        }
-        let refusal = addresses.spend_create(key, &budgets, now).unwrap_err();
-        assert_eq!(refusal.limit, Some(Limit::AddressRooms));
-        assert!(
-            refusal.retry_after_ms.is_some()
-                && refusal.text.contains("2 rooms (address_rooms_max)")
-        );
-        addresses.on_room_closed(key, now);
-        assert_eq!(addresses.spend_create(key, &budgets, now), Ok(()));
-        addresses.on_room_closed(key, now);
-        addresses.check(0, 0);
-        addresses.release(None, now + Duration::from_secs(10));
-        assert_eq!(addresses.known.len(), 0, "all came back");
-    }
-
-    #[test]
-    fn an_address_opens_rooms_only_so_fast_whichever_session_asks() {
-        let mut addresses = addresses();
-        let at = Timestamp::from_millis;
-        let budgets = budgets(60, 2, 9);
-        for ok in [true, true, false] {
-            let key = addresses.admit_session(from("203.0.113.1:1")).unwrap();
-            let spent = addresses.spend_create(key, &budgets, at(400));
-            addresses.release(key, at(400));
-            addresses.check(0, 0);
-            let Err(refusal) = spent else {
-                assert!(ok);
-                continue;
-            };
-            assert!(!ok && refusal.limit == Some(Limit::RoomCreates));
-            assert_eq!(refusal.retry_after_ms, Some(1_000));
-            assert!(
-                refusal
-                    .text
-                    .contains("60 rooms per minute (address_room_creates_per_min)")
-            );
-        }
-    }
-
-    #[test]
-    fn whatever_addresses_do_few_are_remembered_and_the_most_whole_forgotten() {
-        for seed in 0..3 {
-            let mut rng = Rng::from_number(seed);
-            let mut addresses = addresses();
-            let (mut open, mut rooms, mut now) = (Vec::new(), Vec::new(), Timestamp::ZERO);
-            let budgets = budgets(60, 2, 2);
-            let mut filled = false;
-            for step in 0..30_000 {
-                now += Duration::from_micros(rng.below(10));
-                if open.len() < 50 && rng.chance(0.8) || open.is_empty() {
-                    let host = u32::try_from(0x0100_0000 + rng.below(50_000)).unwrap();
-                    let address = SocketAddr::from((host.to_be_bytes(), 1));
-                    open.extend(addresses.admit_session(address));
-                } else if rng.chance(0.1) {
-                    let host = u32::try_from(0x0100_0000 + rng.below(50_000)).unwrap();
-                    addresses.spend_join(SocketAddr::from((host.to_be_bytes(), 1)), RATE, now);
-                } else if rng.chance(0.2) {
-                    let key = open[rng.index(open.len())];
-                    if rooms.len() < 50 && addresses.spend_create(key, &budgets, now).is_ok() {
-                        addresses.on_room_opened(key);
-                        rooms.push(key);
-                    } else if !rooms.is_empty() {
-                        let key = rooms.swap_remove(rng.index(rooms.len()));
-                        addresses.on_room_closed(key, now);
-                    }
-                } else if rng.chance(0.6) {
-                    let key = open[rng.index(open.len())];
-                    addresses.on_wrong_guess(key, RATE, now);
-                } else {
-                    let key = open.swap_remove(rng.index(open.len()));
-                    let before = addresses.idle.last().copied();
-                    addresses.release(key, now);
-                    let first = addresses.idle.first();
-                    assert!(first.is_none_or(|(whole_at, _)| *whole_at > now));
-                    assert!(
-                        before.is_none_or(|last| addresses.idle.contains(&last) || last.0 <= now)
-                    );
-                }
-                assert!(addresses.known.len() <= open.len() + rooms.len() + IDLE_ADDRESSES_MAX);
-                filled |= addresses.idle.len() == IDLE_ADDRESSES_MAX;
-                if step % 100 == 0 {
-                    addresses.check(open.len(), rooms.len());
-                }
-            }
-            assert!(filled);
-        }
-    }
-}
+mod tests;

@@ -57,7 +57,8 @@ pub struct Budgets {
     pub room_guesses_per_min: u32,
     /// Wrong codes and ids at once. Default 20.
     pub room_guesses_burst: u32,
-    /// Wrong room codes and ids of all sessions of one address per minute. Default 100.
+    /// Wrong room codes and ids of all sessions of one address per minute; an IPv6 /48 has four times as
+    /// many. Default 100.
     pub address_guesses_per_min: u32,
     /// Wrong codes and ids of one address at once. Default 100.
     pub address_guesses_burst: u32,
@@ -235,6 +236,14 @@ impl Budgets {
         Rate::per_minute(
             self.address_room_creates_per_min,
             self.address_room_creates_burst,
+        )
+    }
+
+    /// For an IPv6 /48: as much as four of its addresses have.
+    pub(crate) const fn site_guesses(&self) -> Rate {
+        Rate::per_minute(
+            self.address_guesses_per_min.saturating_mul(4),
+            self.address_guesses_burst.saturating_mul(4),
         )
     }
 

@@ -42,6 +42,7 @@ mod schedule;
 mod seating;
 mod sessions;
 pub mod shard;
+mod sites;
 mod slab;
 mod spending;
 pub mod stats;

@@ -34,6 +34,9 @@ pub(crate) const PLACED_MAX: usize = 4_096;
 /// Addresses without a session or room that are remembered until their budgets have come back; the one
 /// closest to that is forgotten first. Some 150 bytes each.
 pub(crate) const IDLE_ADDRESSES_MAX: usize = 4_096;
+/// IPv6 /48s that are remembered until their wrong guesses have come back; the one closest to that is
+/// forgotten first. Some 60 bytes each.
+pub(crate) const SITES_MAX: usize = 4_096;
 /// Tries to draw a room code that no room has; then the create is refused for the moment. With a
 /// million private rooms all would fail once in 2^80.
 pub(crate) const CODE_DRAWS_MAX: usize = 8;

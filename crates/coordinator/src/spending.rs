@@ -181,28 +181,16 @@ impl House {
             return Ok(());
         };
         let own = session.purse.guesses.check(budgets.room_guesses(), now);
-        let shared = self
-            .addresses
-            .check_guess(session.address, budgets.address_guesses(), now);
-        let refusal = match (own, shared) {
-            (Ok(()), Ok(())) => return Ok(()),
-            (Err(wait), _) => {
-                let count = budgets.room_guesses_per_min;
-                let bound =
-                    format!("{count} wrong room codes or ids per minute (room_guesses_per_min)");
-                over_session(Limit::RoomGuesses, &bound, wait)
-            }
-            (Ok(()), Err(wait)) => {
-                let count = budgets.address_guesses_per_min;
-                let text = format!(
-                    "an address may try {count} wrong room codes or ids per minute \
-                     (address_guesses_per_min)"
-                );
-                Refusal::over(Limit::RoomGuesses, text, wait)
-            }
-        };
-        self.stats.over_budget += 1;
-        Err(refusal)
+        let own = own.map_err(|wait| {
+            let count = budgets.room_guesses_per_min;
+            let bound =
+                format!("{count} wrong room codes or ids per minute (room_guesses_per_min)");
+            over_session(Limit::RoomGuesses, &bound, wait)
+        });
+        let address = session.address;
+        let checked = own.and_then(|()| self.addresses.check_guess(address, &budgets, now));
+        self.stats.over_budget += u64::from(checked.is_err());
+        checked
     }
 
     /// The code or id was wrong.
@@ -216,8 +204,7 @@ impl House {
         };
         session.purse.guesses.charge(1, budgets.room_guesses(), now);
         let address = session.address;
-        self.addresses
-            .on_wrong_guess(address, budgets.address_guesses(), now);
+        self.addresses.on_wrong_guess(address, &budgets, now);
     }
 
     fn outcome(&mut self, spending: Spending, refusal: Refusal) -> Result<(), Overspent> {
