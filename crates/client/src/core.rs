@@ -55,7 +55,7 @@ impl Core {
     /// A client that wants to join. Nothing is sent before [`Core::poll_transmit`]. Options that
     /// cannot be used end it at once, with [`Ended::Start`].
     #[must_use]
-    pub fn new(options: Options, mut rng: Rng, now: Timestamp) -> Self {
+    pub fn new(options: Options, rng: Rng, now: Timestamp) -> Self {
         let join_timeout = options.join_timeout;
         let options = HandshakeOptions {
             server: options.server,
@@ -73,10 +73,8 @@ impl Core {
             dropped: 0,
             last_link: LinkStats::default(),
         };
-        match ClientHandshake::new(&options, &mut rng) {
-            Ok(handshake) => {
-                core.phase = Phase::Joining(Box::new(Joining::new(handshake, join_timeout, now)));
-            }
+        match Joining::new(options, join_timeout, rng, now) {
+            Ok(joining) => core.phase = Phase::Joining(Box::new(joining)),
             Err(error) => core.tell_end(Ended::Start(error)),
         }
         core
@@ -86,7 +84,9 @@ impl Core {
     pub fn handle_datagram(&mut self, datagram: &mut [u8], now: Timestamp) {
         match &mut self.phase {
             Phase::Joining(joining) => match joining.handle_reply(datagram, now) {
-                Ok((established, rtt)) => self.on_welcome(established, rtt, now),
+                Ok(Some((established, rtt))) => self.on_welcome(established, rtt, now),
+                // Only a step of the way: the wait goes on.
+                Ok(None) => {}
                 Err(error) => self.on_handshake_error(error),
             },
             // The server repeats its reply if it heard our hello twice.
@@ -366,9 +366,8 @@ impl Core {
             HandshakeError::Broken => {
                 self.end(Ended::Closed(CloseReason::ProtocolViolation), None);
             }
-            // Garbage, someone else's, or only a step of the way: the wait goes on.
-            HandshakeError::Cookie => {}
-            HandshakeError::NotForUs => self.dropped += 1,
+            // Garbage, or someone else's: the wait goes on. A cookie was taken before it came here.
+            HandshakeError::NotForUs | HandshakeError::Cookie => self.dropped += 1,
             _ => self.dropped += 1,
         }
     }

@@ -4,14 +4,19 @@
 
 use std::time::Duration;
 
-use rejoin_protocol::Timestamp;
-use rejoin_protocol::handshake::{ClientHandshake, Established, HandshakeError};
-use rejoin_protocol::limits::{COOKIES_AT_ONCE_MAX, HELLO_RETRY, HELLO_RETRY_MAX};
+use rejoin_protocol::handshake::{
+    ClientHandshake, Established, HandshakeError, HandshakeOptions, StartError,
+};
+use rejoin_protocol::limits::{COOKIES_AT_ONCE_MAX, HELLO_RETRY, HELLO_RETRY_MAX, OLD_HELLOS_MAX};
+use rejoin_protocol::{Refusal, RefusalCode, Rng, Timestamp};
 
 /// A client that waits for the answer to its hello.
 #[derive(Debug)]
 pub(crate) struct Joining {
     handshake: ClientHandshake,
+    /// To start anew.
+    options: HandshakeOptions,
+    rng: Rng,
     /// When the hello leaves, first or again.
     next_hello: Timestamp,
     /// How long to wait for an answer to the next hello.
@@ -24,12 +29,21 @@ pub(crate) struct Joining {
     hellos: u32,
     /// Cookies answered at once so far.
     cookies: u32,
+    /// Hellos so far that were older than another of our identity.
+    old_hellos: u32,
 }
 
 impl Joining {
-    pub(crate) fn new(handshake: ClientHandshake, join_timeout: Duration, now: Timestamp) -> Self {
-        Self {
-            handshake,
+    pub(crate) fn new(
+        options: HandshakeOptions,
+        join_timeout: Duration,
+        mut rng: Rng,
+        now: Timestamp,
+    ) -> Result<Self, StartError> {
+        Ok(Self {
+            handshake: ClientHandshake::new(&options, &mut rng)?,
+            options,
+            rng,
             next_hello: now,
             wait: HELLO_RETRY,
             deadline: now + join_timeout,
@@ -37,24 +51,29 @@ impl Joining {
             only_hello: None,
             hellos: 0,
             cookies: 0,
-        }
+            old_hellos: 0,
+        })
     }
 
-    /// Takes the server's answer. With it comes the round-trip time if it is certain: an answer to
-    /// one of several hellos does not say to which (Karn 1987).
+    /// Takes the server's answer; `None` if it was only a step of the way. With it comes the
+    /// round-trip time if it is certain: an answer to one of several hellos does not say to which
+    /// (Karn 1987).
     pub(crate) fn handle_reply(
         &mut self,
         datagram: &[u8],
         now: Timestamp,
-    ) -> Result<(Established, Option<Duration>), HandshakeError> {
+    ) -> Result<Option<(Established, Option<Duration>)>, HandshakeError> {
         match self.handshake.handle_reply(datagram) {
-            Ok(established) => Ok((established, self.only_hello.map(|sent| now.since(sent)))),
-            Err(error) => {
-                if error == HandshakeError::Cookie {
-                    self.on_cookie(now);
-                }
-                Err(error)
+            Ok(established) => {
+                let rtt = self.only_hello.map(|sent| now.since(sent));
+                Ok(Some((established, rtt)))
             }
+            Err(HandshakeError::Cookie) => {
+                self.on_cookie(now);
+                Ok(None)
+            }
+            Err(HandshakeError::Refused(refusal)) if self.start_anew(&refusal, now) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
@@ -62,10 +81,36 @@ impl Joining {
     fn on_cookie(&mut self, now: Timestamp) {
         if self.cookies < COOKIES_AT_ONCE_MAX {
             self.cookies += 1;
-            self.hellos = 0;
-            self.only_hello = None;
-            self.next_hello = now;
+            self.send_first(now);
         }
+    }
+
+    /// Our clock may have gone back since a join before this one: the server says which moment comes
+    /// next. False if that is not what it refuses, or was tried too often.
+    fn start_anew(&mut self, refusal: &Refusal, now: Timestamp) -> bool {
+        let newest = refusal
+            .newest_moment
+            .filter(|_| refusal.code == RefusalCode::OldHello);
+        let next = newest.and_then(|newest| newest.checked_add(1));
+        let (Some(next), true) = (next, self.old_hellos < OLD_HELLOS_MAX) else {
+            return false;
+        };
+        self.old_hellos += 1;
+        self.options.moment = next;
+        let Ok(handshake) = ClientHandshake::new(&self.options, &mut self.rng) else {
+            return false;
+        };
+        self.handshake = handshake;
+        self.wait = HELLO_RETRY;
+        self.send_first(now);
+        true
+    }
+
+    /// The hello leaves at once, and as if none had left before.
+    fn send_first(&mut self, now: Timestamp) {
+        self.hellos = 0;
+        self.only_hello = None;
+        self.next_hello = now;
     }
 
     /// How long was tried in vain, once it is time to give up.

@@ -21,7 +21,9 @@ pub struct Options {
     pub receive_id: Option<[u8; 4]>,
     /// How long to try to join. Default 10 s.
     pub join_timeout: Duration,
-    /// Orders the hellos of one identity: wall clock in microseconds, or any growing number.
+    /// Orders the hellos of one identity: wall clock in microseconds since 1970, or any growing number
+    /// below it. One that the server finds too small, or more than a day ahead of its own clock, costs
+    /// a round trip more: the client starts anew with one that the server names.
     pub moment: u64,
 }
 

@@ -94,12 +94,21 @@ fn judge(
     (hello, permit): (OpenHello, Result<OpenPermit, Refusal>),
     now: Timestamp,
 ) -> Option<Answer> {
-    match house.hellos.judge(&hello) {
+    let moment_max = house.config.moment_max(now);
+    match house.hellos.judge(&hello, moment_max) {
         Judgement::Repeated { reply, slot } => {
             renew(house, (slot, applicant.from), now);
             Some(Answer::Reply(reply))
         }
-        Judgement::Stale => refused(house, "an older hello"),
+        Judgement::UsedUp => refused(house, "a hello that was used up"),
+        // No more than any hello costs, and kept nowhere. Its sender's clock may have gone back.
+        Judgement::Untimely { newest } => {
+            debug!(from = %applicant.from, newest, "hello is older than another, or from the future");
+            house.stats.hellos_refused += 1;
+            let mut reply = Vec::new();
+            hello.refuse(&Refusal::old_hello(newest), &mut reply);
+            Some(Answer::Reply(reply))
+        }
         Judgement::New { replaces } => {
             if let Some(slot) = replaces {
                 house.on_join_replaced(hello.identity, slot);

@@ -8,6 +8,7 @@ use rejoin_protocol::{Epoch, Timestamp};
 
 use crate::auth::Auth;
 use crate::budgets::Budgets;
+use crate::limits::MOMENT_AHEAD_MAX;
 
 /// Settings of a shard, checked by the shell that made them.
 #[derive(Clone)]
@@ -66,7 +67,17 @@ impl Config {
 
     /// Seconds since 1970 at `now`.
     pub(crate) fn unix_s(&self, now: Timestamp) -> u64 {
-        (self.unix_start + Duration::from_nanos(now.as_nanos())).as_secs()
+        self.unix(now).as_secs()
+    }
+
+    /// The largest moment that a hello may have at `now`: microseconds since 1970.
+    pub(crate) fn moment_max(&self, now: Timestamp) -> u64 {
+        let latest = self.unix(now) + MOMENT_AHEAD_MAX;
+        u64::try_from(latest.as_micros()).unwrap_or(u64::MAX)
+    }
+
+    fn unix(&self, now: Timestamp) -> Duration {
+        self.unix_start + Duration::from_nanos(now.as_nanos())
     }
 }
 

@@ -1,4 +1,5 @@
-//! Which hellos were seen: a repeated one gets the same reply, an older one silence.
+//! Which hellos were seen: a repeated one gets the same reply until it is used up, and silence then. An
+//! older one is told of the newest, so that a client whose clock went back can start anew.
 //!
 //! Bounded: the identity heard of longest ago is forgotten first. All that its old hellos
 //! could then do is to make a pending join that nobody can confirm.
@@ -35,8 +36,10 @@ pub(crate) enum Judgement {
     New { replaces: Option<Slot> },
     /// The newest again: answer as before, and wait for its confirmation anew.
     Repeated { reply: Vec<u8>, slot: Slot },
-    /// Older, or already used: silence.
-    Stale,
+    /// The newest again, which made a session or was replaced: silence.
+    UsedUp,
+    /// Not larger than `newest`, or beyond what a hello may have now: the next must exceed `newest`.
+    Untimely { newest: u64 },
 }
 
 impl Hellos {
@@ -50,26 +53,30 @@ impl Hellos {
         }
     }
 
-    /// Compares a hello with those before it.
-    pub(crate) fn judge(&self, hello: &OpenHello) -> Judgement {
-        self.compare(hello.identity, hello.moment, hello.fingerprint)
+    /// Compares a hello with those before it, and with the largest moment that one may have.
+    pub(crate) fn judge(&self, hello: &OpenHello, moment_max: u64) -> Judgement {
+        self.compare(Hello::of(hello), moment_max)
     }
 
-    fn compare(&self, identity: PublicKey, moment: u64, fingerprint: [u8; 16]) -> Judgement {
-        let Some(seen) = self.by_identity.get(&identity) else {
-            return Judgement::New { replaces: None };
-        };
-        if moment > seen.moment {
-            return Judgement::New {
-                replaces: seen.pending.as_ref().map(|(slot, _)| *slot),
-            };
+    fn compare(&self, hello: Hello, moment_max: u64) -> Judgement {
+        let seen = self.by_identity.get(&hello.identity);
+        let newest = seen.map_or(0, |seen| seen.moment);
+        let pending = seen.and_then(|seen| seen.pending.as_ref());
+        if hello.moment > moment_max {
+            return Judgement::Untimely { newest };
         }
-        match &seen.pending {
-            Some((slot, reply)) if fingerprint == seen.fingerprint => Judgement::Repeated {
-                reply: reply.clone(),
-                slot: *slot,
+        match (seen, pending) {
+            (Some(seen), Some((slot, reply))) if hello.fingerprint == seen.fingerprint => {
+                Judgement::Repeated {
+                    reply: reply.clone(),
+                    slot: *slot,
+                }
+            }
+            (Some(seen), None) if hello.fingerprint == seen.fingerprint => Judgement::UsedUp,
+            (Some(_), _) if hello.moment <= newest => Judgement::Untimely { newest },
+            (_, pending) => Judgement::New {
+                replaces: pending.map(|(slot, _)| *slot),
             },
-            Some(_) | None => Judgement::Stale,
         }
     }
 
@@ -173,11 +180,11 @@ mod tests {
     }
 
     fn judge(hellos: &Hellos, hello: Hello) -> Judgement {
-        hellos.compare(hello.identity, hello.moment, hello.fingerprint)
+        hellos.compare(hello, 100)
     }
 
     #[test]
-    fn the_same_hello_gets_the_same_reply_and_an_older_one_silence() {
+    fn the_same_hello_gets_the_same_reply_and_an_older_one_the_newest_moment() {
         let mut hellos = Hellos::new(4);
         let slot = Slot::from_index(7);
         assert_eq!(
@@ -192,18 +199,21 @@ mod tests {
                 slot,
             }
         );
-        assert_eq!(judge(&hellos, hello(1, 4)), Judgement::Stale);
+        let old = Judgement::Untimely { newest: 5 };
+        assert_eq!(judge(&hellos, hello(1, 4)), old);
         assert_eq!(
             judge(&hellos, hello(1, 6)),
             Judgement::New {
                 replaces: Some(slot)
             }
         );
-        let forged = Hello {
+        let other = Hello {
             fingerprint: [0; 16],
             ..hello(1, 5)
         };
-        assert_eq!(judge(&hellos, forged), Judgement::Stale);
+        assert_eq!(judge(&hellos, other), old, "as old, and not the same");
+        hellos.use_up(PublicKey([1; 32]));
+        assert_eq!(judge(&hellos, other), old);
     }
 
     #[test]
@@ -214,7 +224,7 @@ mod tests {
         hellos.remember(hello(2, 5), slot, vec![2]);
         hellos.use_up(PublicKey([1; 32]));
         hellos.on_expired(PublicKey([2; 32]), slot);
-        assert_eq!(judge(&hellos, hello(1, 5)), Judgement::Stale);
+        assert_eq!(judge(&hellos, hello(1, 5)), Judgement::UsedUp);
         assert_eq!(
             judge(&hellos, hello(2, 5)),
             Judgement::New { replaces: None }
@@ -234,7 +244,30 @@ mod tests {
             judge(&hellos, hello(2, 1)),
             Judgement::New { replaces: None }
         );
-        assert_eq!(judge(&hellos, hello(1, 1)), Judgement::Stale);
+        assert_eq!(
+            judge(&hellos, hello(1, 1)),
+            Judgement::Untimely { newest: 2 }
+        );
+    }
+
+    #[test]
+    fn a_moment_of_the_far_future_is_not_taken_and_the_next_one_is() {
+        let mut hellos = Hellos::new(2);
+        assert_eq!(
+            judge(&hellos, hello(1, 101)),
+            Judgement::Untimely { newest: 0 }
+        );
+        hellos.remember(hello(1, 100), Slot::from_index(0), vec![]);
+        hellos.use_up(PublicKey([1; 32]));
+        assert_eq!(
+            judge(&hellos, hello(1, 101)),
+            Judgement::Untimely { newest: 100 }
+        );
+        // Time goes on, and with it what a hello may say.
+        assert_eq!(
+            hellos.compare(hello(1, 101), 101),
+            Judgement::New { replaces: None }
+        );
     }
 
     #[test]

@@ -76,6 +76,9 @@ pub(crate) const UNPROVEN_JOINS_MAX: usize = 64;
 /// Handshakes of unproven senders: 500 a second are about 6 % of a core at 124 us each, and 50 at once.
 /// Beyond them hellos are asked for a cookie.
 pub(crate) const UNEARNED_RATE: Rate = Rate::per_second(500, 50);
+/// How far a hello's moment may be ahead of the server's own clock; it is refused with a moment to use
+/// instead. Were it remembered, a client whose clock was wrong once could find none that is larger.
+pub(crate) const MOMENT_AHEAD_MAX: Duration = Duration::from_secs(24 * 3_600);
 /// Handshake replies that wait to be sent; more hellos get no answer.
 pub(crate) const REPLIES_MAX: usize = 1_024;
 /// Close packets kept for peers that did not hear them, about 200 bytes each.

@@ -145,6 +145,9 @@ pub const PERMIT_KEYS_MAX: usize = 8;
 /// Cookies that a joining client answers at once; later ones wait for its next hello, so that
 /// nobody can make it send in a loop.
 pub const COOKIES_AT_ONCE_MAX: u32 = 4;
+/// Times that a joining client starts anew because its hello was older than another of its identity;
+/// then the server's refusal is its end.
+pub const OLD_HELLOS_MAX: u32 = 3;
 /// Longest ticket.
 pub const TICKET_MAX: usize = 256;
 

@@ -37,6 +37,9 @@ pub enum RefusalCode {
     Stopping,
     /// Room logic failed while it handled the request.
     RoomFailed,
+    /// The hello is older than one that the server has seen of that identity, or far ahead of the
+    /// server's clock. A client starts anew by itself; a caller hears of it only if that was in vain.
+    OldHello,
     /// An unknown code of a newer peer.
     #[serde(other)]
     Other,
@@ -54,6 +57,9 @@ pub struct Refusal {
     /// The limit that was reached, if it is one that a peer's own doing reaches.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<Limit>,
+    /// With [`RefusalCode::OldHello`]: the moment that the next hello must exceed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest_moment: Option<u64>,
 }
 
 impl Refusal {
@@ -65,6 +71,17 @@ impl Refusal {
             text: text::cut(text.into(), REFUSAL_TEXT_MAX),
             retry_after_ms: None,
             limit: None,
+            newest_moment: None,
+        }
+    }
+
+    /// The refusal of a hello whose moment is not larger than `newest`, or far too large.
+    #[must_use]
+    pub fn old_hello(newest: u64) -> Self {
+        let text = "the hello is older than one before it, or far ahead of the server's clock";
+        Self {
+            newest_moment: Some(newest),
+            ..Self::new(RefusalCode::OldHello, text)
         }
     }
 

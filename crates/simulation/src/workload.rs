@@ -21,7 +21,13 @@ use crate::scene::{MEMBERS_MAX, Phase, Scene};
 pub(crate) fn start(cast: &mut Cast, scene: &mut Scene, player: usize, server: PublicKey) -> usize {
     let number = cast.clients.len();
     let own = cast.player_mut(player);
-    own.moment += 1;
+    let rng = scene.chance.fork(&format!("client {number}"));
+    // Some clocks are set back between two clients, by more than all that passed.
+    own.moment = if rng.fork("clock").chance(CLOCK_BACK_SHARE) {
+        0
+    } else {
+        own.moment + 1
+    };
     let options = ClientOptions {
         server,
         identity: own.identity.clone(),
@@ -32,7 +38,6 @@ pub(crate) fn start(cast: &mut Cast, scene: &mut Scene, player: usize, server: P
         moment: own.moment,
     };
     own.client = Some(number);
-    let rng = scene.chance.fork(&format!("client {number}"));
     cast.clients.push(Client::new(
         player,
         Core::new(options, rng, scene.now),
@@ -263,4 +268,6 @@ fn ask_for_seat(cast: &mut Cast, scene: &mut Scene, number: usize, group: usize)
 /// The fact by which a group finds its room.
 const LABEL: &str = "group";
 const LIST_SHARE: f64 = 0.002;
+/// Share of clients whose player's clock has been set back since the one before.
+const CLOCK_BACK_SHARE: f64 = 0.1;
 const STRANGER_SHARE: f64 = 0.2;

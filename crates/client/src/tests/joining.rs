@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rejoin_protocol::handshake::{Permit, StartError, open_hello};
-use rejoin_protocol::limits::{HELLO_RETRY, HELLO_RETRY_MAX, NAME_MAX};
+use rejoin_protocol::limits::{HELLO_RETRY, HELLO_RETRY_MAX, NAME_MAX, OLD_HELLOS_MAX};
 use rejoin_protocol::{CloseReason, ConnectionEvent, Liveness, Refusal, RefusalCode, Rng};
 
 use super::duet::{Duet, SESSION, options, server_keys};
@@ -174,6 +174,60 @@ fn a_refused_join_ends_with_the_servers_own_words() {
     hello.refuse(&refusal, &mut reply);
     duet.reach_client(reply);
     assert_eq!(duet.take_events(), [Event::Ended(Ended::Refused(refusal))]);
+}
+
+/// The server refuses the newest hello as older than one of moment `newest`; gives its own moment.
+fn refuse_as_old(duet: &mut Duet, newest: u64) -> u64 {
+    duet.exchange();
+    let hello = duet.hellos.last().unwrap();
+    let hello = open_hello(hello, &server_keys(), &mut Rng::from_number(5)).unwrap();
+    let (moment, mut reply) = (hello.moment, Vec::new());
+    hello.refuse(&Refusal::old_hello(newest), &mut reply);
+    duet.reach_client(reply.clone());
+    // Once there is a new hello, the answer to the one before is nobody's.
+    duet.reach_client(reply);
+    moment
+}
+
+#[test]
+fn a_client_whose_clock_went_back_starts_anew_at_once_and_the_game_does_not_hear_of_it() {
+    let mut duet = Duet::new(Options {
+        moment: 1_000,
+        ..options()
+    });
+    duet.advance(HELLO_RETRY);
+    assert_eq!(refuse_as_old(&mut duet, 5_000), 1_000);
+    assert_eq!(duet.take_events(), []);
+    duet.exchange();
+    assert_eq!(duet.hellos.len(), 3);
+    let hello = open_hello(&duet.hellos[2], &server_keys(), &mut Rng::from_number(5)).unwrap();
+    assert_eq!(hello.moment, 5_001);
+    duet.now += millis(40);
+    duet.accept();
+    duet.exchange();
+    assert_eq!(duet.take_events(), [Event::Connected { session: SESSION }]);
+    assert_eq!(
+        duet.core.link().rtt,
+        Some(millis(40)),
+        "it was the only one"
+    );
+}
+
+#[test]
+fn a_client_that_is_too_old_whatever_it_does_is_told_why() {
+    let mut duet = Duet::new(options());
+    let moments: Vec<_> = (0..=u64::from(OLD_HELLOS_MAX))
+        .map(|nth| refuse_as_old(&mut duet, 10 * (nth + 1)))
+        .collect();
+    assert_eq!(moments, [1, 11, 21, 31]);
+    let ended = Ended::Refused(Refusal::old_hello(40));
+    assert_eq!(duet.take_events(), [Event::Ended(ended)]);
+
+    // There is no larger one.
+    let mut duet = Duet::new(options());
+    refuse_as_old(&mut duet, u64::MAX);
+    let ended = Ended::Refused(Refusal::old_hello(u64::MAX));
+    assert_eq!(duet.take_events(), [Event::Ended(ended)]);
 }
 
 #[test]

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use rejoin_client::{Ended, Event, State};
 use rejoin_coordinator::Auth;
+use rejoin_protocol::handshake::{HandshakeError, Permit};
 use rejoin_protocol::{Liveness, Refusal, Timestamp};
 
 use crate::rooms::Act;
-use crate::strangers::{keys, permit};
-use crate::world::{World, identity};
+use crate::strangers::{HOME, answer, confirm, hello_of, keys, permit, server};
+use crate::world::{DELAY, World, identity};
 
 /// A server that asks for permits, at 1970 and 1,001 s; the permits here expire at 1,060 s.
 fn world() -> World {
@@ -83,4 +84,88 @@ fn moments_that_go_back_are_as_if_no_time_had_passed() {
     }
     let board = world.view(ana, room.seat).unwrap();
     assert_eq!(board.seats.len(), 2);
+}
+
+/// Joins with a clock that stands at `moment`; gives how long it took.
+fn joins_after(world: &mut World, moment: u64) -> Duration {
+    let start = world.now;
+    let player = world.start_at("ana", (identity("ana"), Permit::dev("ana")), moment);
+    let open = |world: &World| {
+        let events = world.events(player).iter();
+        events
+            .clone()
+            .any(|event| matches!(event, Event::Connected { .. }))
+    };
+    assert!(world.run_until(Duration::from_secs(9), open), "{moment}");
+    world.now.since(start)
+}
+
+#[test]
+fn whatever_a_clients_clock_says_it_joins_within_two_round_trips() {
+    const DAY: u64 = 86_400_000_000;
+    let mut world = World::with(|config| config.unix_start = Duration::from_secs(1_000_000));
+    let trip = DELAY * 2;
+    let slack = Duration::from_millis(5);
+    let now = |world: &World| 1_000_000_000_000 + world.now.as_micros();
+    let moment = now(&world);
+    assert!(joins_after(&mut world, moment) < trip + slack);
+    // Three minutes fast, then right again; years away; as far ahead as it may be; broken.
+    let clocks = [
+        (now(&world) + 180_000_000, 1),
+        (now(&world), 2),
+        (0, 2),
+        (now(&world) + 400 * DAY, 2),
+        (now(&world) + DAY - 1_000_000, 1),
+        (now(&world), 2),
+        (u64::MAX, 2),
+        (u64::MAX - 1, 2),
+        (0, 2),
+    ];
+    for (moment, trips) in clocks {
+        let took = joins_after(&mut world, moment);
+        let expected = trip * trips..trip * trips + slack;
+        assert!(expected.contains(&took), "{moment}: {took:?}");
+        world.run(Duration::from_millis(100));
+    }
+    assert_eq!(world.shard.stats().joins, 10);
+    assert_eq!(world.shard.stats().sessions, 1);
+}
+
+#[test]
+fn an_older_hello_that_is_replayed_gets_one_small_reply_that_only_its_client_reads() {
+    let mut server = server(Auth::Dev);
+    let (ana, now) = (identity("ana"), Timestamp::from_millis(5));
+    let join = |moment| hello_of(ana.clone(), Permit::dev("ana"), moment);
+    let mut recorded = Vec::new();
+    for moment in [1, 2] {
+        let mut client = join(moment);
+        recorded.push(client.hello().to_vec());
+        let reply = answer(&mut server, HOME, client.hello(), now).unwrap();
+        confirm(
+            &mut server,
+            HOME,
+            client.handle_reply(&reply).unwrap().setup,
+            now,
+        );
+    }
+    let later = now + Duration::from_secs(2);
+    server.turn(later);
+    while server.poll_transmit(&mut Vec::new(), later).is_some() {}
+    let before = server.stats();
+    for _ in 0..2 {
+        assert_eq!(answer(&mut server, HOME, &recorded[1], later), None);
+        let reply = answer(&mut server, HOME, &recorded[0], later).unwrap();
+        assert!(reply.len() < 300, "{}", reply.len());
+        let mut other = hello_of(identity("mallory"), Permit::dev("ana"), 1);
+        let refused = other.handle_reply(&reply).unwrap_err();
+        assert_eq!(refused, HandshakeError::NotForUs);
+    }
+    let reply = answer(&mut server, HOME, join(1).hello(), later).unwrap();
+    let refused = join(1).handle_reply(&reply).unwrap_err();
+    assert_eq!(refused, HandshakeError::Refused(Refusal::old_hello(2)));
+    let after = server.stats();
+    assert_eq!(
+        (after.sessions, after.joins, after.joins_pending),
+        (before.sessions, before.joins, 0)
+    );
 }

@@ -1,6 +1,6 @@
 //! Joins that others interfere with: copies from elsewhere, two devices at once.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use rejoin_coordinator::Auth;
@@ -8,7 +8,7 @@ use rejoin_protocol::handshake::Permit;
 use rejoin_protocol::message::ClientMessage;
 use rejoin_protocol::{CloseReason, Connection, ConnectionEvent, Liveness, Timestamp, messagepack};
 
-use crate::strangers::{Server, answer, hello_of, keys, permit, sent_to, server};
+use crate::strangers::{HOME, Server, answer, hello_of, keys, permit, sent_to, server};
 use crate::world::identity;
 
 /// Joins: the connection of a new client of `name`, whose first packet is still to be sent.
@@ -37,8 +37,6 @@ fn told(server: &mut Server, client: &mut Connection, now: Timestamp) -> Vec<Con
     }
     std::iter::from_fn(|| client.poll_event()).collect()
 }
-
-const HOME: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9);
 
 #[test]
 fn a_request_of_a_client_that_is_replaced_in_the_same_turn_is_not_answered_to_the_next() {

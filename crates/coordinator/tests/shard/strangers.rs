@@ -1,6 +1,6 @@
 //! Those who are not in yet: floods of hellos, cookies, permits.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use rejoin_client::{Ended, Event};
@@ -48,6 +48,9 @@ fn stranger(number: u32) -> (SocketAddr, ClientHandshake) {
     (from, hello_of(identity(&name), Permit::dev(name), 1))
 }
 
+/// Where honest clients are.
+pub(crate) const HOME: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9);
+
 /// What the shard answers to a datagram.
 pub(crate) fn answer(
     server: &mut Server,
@@ -69,7 +72,7 @@ pub(crate) fn answer(
 }
 
 /// Confirms a join with a first packet.
-fn confirm(
+pub(crate) fn confirm(
     server: &mut Server,
     from: SocketAddr,
     setup: rejoin_protocol::connection::Setup,

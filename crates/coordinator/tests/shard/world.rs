@@ -111,6 +111,16 @@ impl World {
 
     /// A client that begins to join with a permit and keys of its own.
     pub(crate) fn start_with(&mut self, name: &str, identity: StaticKeys, permit: Permit) -> usize {
+        self.start_at(name, (identity, permit), self.now.as_micros())
+    }
+
+    /// The same, with a clock of its own that stands at `moment`.
+    pub(crate) fn start_at(
+        &mut self,
+        name: &str,
+        (identity, permit): (StaticKeys, Permit),
+        moment: u64,
+    ) -> usize {
         let options = Options {
             server: self.server.public(),
             identity,
@@ -118,7 +128,7 @@ impl World {
             suites: Suite::ALL.to_vec(),
             receive_id: None,
             join_timeout: Duration::from_secs(10),
-            moment: self.now.as_micros(),
+            moment,
         };
         let number = u16::try_from(self.players.len()).unwrap();
         self.players.push(Player {

@@ -29,7 +29,7 @@ pub struct HandshakeOptions {
     /// Wanted when one socket carries several sessions: the server then labels its packets with it.
     pub receive_id: Option<[u8; 4]>,
     /// Orders the hellos of one identity; larger than in any hello before. Wall clock in
-    /// microseconds, but any growing number does.
+    /// microseconds, but any growing number does that is less than a day ahead of it.
     pub moment: u64,
 }
 

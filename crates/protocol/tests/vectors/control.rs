@@ -239,6 +239,7 @@ fn refusal_codes_keep_their_names() {
         ("permit refused", RefusalCode::PermitRefused),
         ("stopping", RefusalCode::Stopping),
         ("room failed", RefusalCode::RoomFailed),
+        ("old hello", RefusalCode::OldHello),
         ("other", RefusalCode::Other),
     ];
     messages_keep_their_bytes("refusal-codes", "Codes of a refusal.", &codes);

@@ -47,6 +47,8 @@ fn refusal() -> Refusal {
     Refusal::new(RefusalCode::PermitRefused, "not you").retry_after(Duration::from_secs(2))
 }
 
+const NEWEST: u64 = 1_800_000_000_000_000;
+
 /// A packet of our own choice: header `head`, text `text`, number 258.
 fn sealed(secret: &TrafficSecret) -> Vec<u8> {
     let mut packet = b"headtext".to_vec();
@@ -62,12 +64,14 @@ fn a_join_keeps_its_bytes() {
         ("chacha", Suite::ChaCha20Poly1305, Some([1, 2, 3, 4])),
     ] {
         let hello = client(&[suite], receive_id).hello().to_vec();
-        let (mut reply, mut refused) = (Vec::new(), Vec::new());
+        let (mut reply, mut refused, mut old) = (Vec::new(), Vec::new(), Vec::new());
         let accepted = open(&hello).accept(&welcome(suite), &mut reply);
         open(&hello).refuse(&refusal(), &mut refused);
+        open(&hello).refuse(&Refusal::old_hello(NEWEST), &mut old);
         ours.insert(format!("{name} hello"), hello);
         ours.insert(format!("{name} reply welcome"), reply);
         ours.insert(format!("{name} reply refusal"), refused);
+        ours.insert(format!("{name} reply old hello"), old);
         ours.insert(format!("{name} resume psk"), accepted.resume_psk.to_vec());
         ours.insert(
             format!("{name} packet to client"),
@@ -85,6 +89,9 @@ fn a_join_keeps_its_bytes() {
         assert_eq!(hello.moment, 1_700_000_000_000_000);
         let refused = client(&[suite], receive_id).handle_reply(get("reply refusal"));
         assert_eq!(refused.unwrap_err(), HandshakeError::Refused(refusal()));
+        let old = client(&[suite], receive_id).handle_reply(get("reply old hello"));
+        let expected = HandshakeError::Refused(Refusal::old_hello(NEWEST));
+        assert_eq!(old.unwrap_err(), expected);
         let joined = client(&[suite], receive_id)
             .handle_reply(get("reply welcome"))
             .unwrap();
