@@ -68,7 +68,7 @@ impl House {
             self.schedule
                 .set(Due::Idle(session), now + self.config.idle_session_hold);
         }
-        self.announce_heartbeat(session);
+        self.announce_heartbeat(session, now);
     }
 
     /// How many clients a session has had.
@@ -253,21 +253,25 @@ impl House {
         );
     }
 
-    /// Announces how often the session will hear from us.
-    pub(crate) fn announce_heartbeat(&mut self, session: SessionKey) {
+    /// Announces how often the session will hear from us, and bears no longer silence of its client
+    /// than the rules allow: one that has not asked for the session's seats knows of none.
+    pub(crate) fn announce_heartbeat(&mut self, session: SessionKey, now: Timestamp) {
+        let rooms = self.held_rooms(session);
+        let claimed = rooms.into_iter().any(|key| self.is_claimed(key, session));
         let Some(session) = self.sessions.get(session) else {
             return;
         };
-        let interval = if session.seats.is_empty() {
-            HEARTBEAT_IDLE
-        } else {
-            HEARTBEAT_SEATED
+        let pace = |seated| match seated {
+            true => HEARTBEAT_SEATED,
+            false => HEARTBEAT_IDLE,
         };
+        let interval = pace(!session.seats.is_empty());
         let Some(slot) = session.connection else {
             return;
         };
         if let Some(peer) = self.connections.get_mut(slot) {
             peer.connection.set_heartbeat(interval);
+            peer.connection.bear_interval(pace(claimed), now);
             self.connections.mark_ready(slot);
         }
     }

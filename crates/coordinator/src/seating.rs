@@ -145,7 +145,7 @@ impl House {
         let untold = untold_members(room, seat);
         room.showing.resend = true;
         self.schedule.clear(Due::Idle(ask.session));
-        self.announce_heartbeat(ask.session);
+        self.announce_heartbeat(ask.session, now);
         self.reply(ask.session, ask.call, Ok(seated));
         for message in untold {
             self.tell(ask.session, &message);
@@ -256,7 +256,7 @@ impl House {
             self.schedule.set(Due::Idle(member.session), now + hold);
         }
         self.sessions.loosen(member.session);
-        self.announce_heartbeat(member.session);
+        self.announce_heartbeat(member.session, now);
     }
 
     fn tell_others(

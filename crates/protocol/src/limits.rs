@@ -104,7 +104,8 @@ pub const HEARTBEAT_SEATED: Duration = Duration::from_millis(500);
 pub const HEARTBEAT_IDLE: Duration = Duration::from_secs(15);
 /// Shortest silence a side may announce: below it heartbeats would be the traffic.
 pub const HEARTBEAT_MIN: Duration = Duration::from_millis(100);
-/// Longest silence a side may announce, for loading; more from a peer counts as this.
+/// Longest silence a side may announce; more from a peer counts as this. A server bears less of its
+/// clients: [`HEARTBEAT_SEATED`] or [`HEARTBEAT_IDLE`]. Whoever loads says so: see [`LOADING_MAX`].
 pub const HEARTBEAT_ANNOUNCED_MAX: Duration = Duration::from_secs(60);
 /// Shortest silence beyond the announced interval that makes a peer suspect.
 pub const SUSPECT_AFTER_MIN: Duration = Duration::from_millis(750);

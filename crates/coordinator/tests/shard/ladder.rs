@@ -1,14 +1,17 @@
 //! The whole ladder as members of a room see it, at its documented times.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use rejoin_client::Event;
 use rejoin_protocol::RequestId;
 use rejoin_protocol::limits::{
-    DETACH_AFTER, HEARTBEAT_SEATED, LOADING_MAX, SEAT_HOLD, SUSPECT_AFTER_MIN,
+    DETACH_AFTER, HEARTBEAT_ANNOUNCED_MAX, HEARTBEAT_IDLE, HEARTBEAT_SEATED, LOADING_MAX,
+    SEAT_HOLD, SUSPECT_AFTER_MAX, SUSPECT_AFTER_MIN,
 };
 use rejoin_protocol::message::{RoomSettings, SeatChange};
 
+use crate::intruder::Intruder;
 use crate::world::{DELAY, World, seated};
 
 /// From something that a client does to what another is told of it: there and back.
@@ -64,8 +67,7 @@ fn members_see_every_step_at_its_time() {
     assert_eq!(change, Loading);
     world.players[ben].online = false;
     let (change, after) = next_change(&mut world, ana);
-    let silence = span + HEARTBEAT_SEATED;
-    assert_eq!((change, after), (Suspect, silence + SUSPECT_AFTER_MIN));
+    assert_eq!((change, after), (Suspect, span + SUSPECT_AFTER_MIN));
     let (change, after) = next_change(&mut world, ana);
     let between = DETACH_AFTER - SUSPECT_AFTER_MIN;
     assert_eq!((change, after), (Detached, between));
@@ -86,7 +88,7 @@ fn members_see_every_step_at_its_time() {
     assert_eq!(change, Loading);
     world.players[again].online = false;
     let steps = [
-        (Suspect, LOADING_MAX + HEARTBEAT_SEATED + SUSPECT_AFTER_MIN),
+        (Suspect, LOADING_MAX + SUSPECT_AFTER_MIN),
         (Detached, between),
         (Left, SEAT_HOLD),
     ];
@@ -167,4 +169,63 @@ fn a_member_who_says_it_loads_over_and_over_is_little_news_to_the_others() {
     let told = count(&world, ana) - before;
     // Begun and ended, once a second.
     assert!((6..=12).contains(&told), "told {told} times in 5 s");
+}
+
+/// A client that announces to speak once a minute at most, with a seat in ana's room.
+fn quiet_member(world: &mut World) -> (usize, Intruder) {
+    let ana = world.player("ana");
+    let room = world.create(ana, "yard", 1);
+    let mut quiet = Intruder::join(world, "quiet", SocketAddr::from(([127, 0, 0, 9], 9)));
+    quiet.enter(world, room.room);
+    quiet.connection.set_heartbeat(HEARTBEAT_ANNOUNCED_MAX);
+    for _ in 0..2_000 {
+        quiet.step(world);
+    }
+    (ana, quiet)
+}
+
+#[test]
+fn a_member_who_announces_a_minute_is_missed_as_soon_as_any_other() {
+    let mut world = World::new();
+    let (ana, _) = quiet_member(&mut world);
+    let longest = HEARTBEAT_SEATED + SUSPECT_AFTER_MAX + DELAY;
+    let (change, after) = next_change(&mut world, ana);
+    assert_eq!(change, SeatChange::Suspect);
+    assert!(after <= longest, "{after:?}");
+    let (change, after) = next_change(&mut world, ana);
+    assert_eq!(change, SeatChange::Detached);
+    assert!(after <= DETACH_AFTER, "{after:?}");
+}
+
+#[test]
+fn a_load_and_a_long_interval_grant_no_more_than_a_load() {
+    let mut world = World::new();
+    let (ana, mut quiet) = quiet_member(&mut world);
+    quiet.connection.loading(LOADING_MAX);
+    quiet.step(&mut world);
+    let (change, _) = next_change(&mut world, ana);
+    assert_eq!(change, SeatChange::Loading);
+    let (change, after) = next_change(&mut world, ana);
+    assert_eq!(change, SeatChange::Suspect);
+    assert!(after <= LOADING_MAX + SUSPECT_AFTER_MAX, "{after:?}");
+}
+
+#[test]
+fn a_client_without_a_seat_may_be_silent_for_as_long_as_the_rules_say_and_no_longer() {
+    let hold = Duration::from_secs(5);
+    let mut world = World::with(|config| config.seat_hold = hold);
+    let address = SocketAddr::from(([127, 0, 0, 9], 9));
+    let mut quiet = Intruder::join(&mut world, "quiet", address);
+    quiet.connection.set_heartbeat(HEARTBEAT_ANNOUNCED_MAX);
+    for _ in 0..1_000 {
+        quiet.step(&mut world);
+    }
+    assert_eq!(world.shard.stats().sessions, 1);
+    let start = world.now;
+    let gone = |world: &World| world.shard.stats().sessions == 0;
+    assert!(world.run_until(HEARTBEAT_ANNOUNCED_MAX * 2, gone));
+    let longest = HEARTBEAT_IDLE + DETACH_AFTER + hold;
+    let after = world.now.since(start);
+    let expected = longest - Duration::from_secs(1)..=longest;
+    assert!(expected.contains(&after), "{after:?}");
 }

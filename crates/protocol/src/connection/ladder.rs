@@ -17,7 +17,10 @@ pub(crate) struct Ladder {
     liveness: Liveness,
     last_heard: Timestamp,
     /// The peer's word, within bounds: it must not exempt itself from the ladder.
-    interval: Duration,
+    announced: Duration,
+    /// The longest interval that this side bears, whatever is announced, and since when.
+    borne: Duration,
+    borne_since: Timestamp,
     /// Packet of the newest announcement; an older one that comes late is void.
     announced_in: Option<u64>,
     loading: Option<Loading>,
@@ -49,7 +52,9 @@ impl Ladder {
             last_heard: now,
             // Each side's first packet asks for an answer, so one is expected soon. A join whose first
             // packets were lost until the server forgot it must not look alive for long.
-            interval: HEARTBEAT_SEATED,
+            announced: HEARTBEAT_SEATED,
+            borne: HEARTBEAT_ANNOUNCED_MAX,
+            borne_since: now,
             announced_in: None,
             loading: None,
             noticed_in: None,
@@ -114,7 +119,16 @@ impl Ladder {
     pub(crate) fn on_announced(&mut self, number: u64, interval: Duration) {
         if self.announced_in.is_none_or(|newest| number > newest) {
             self.announced_in = Some(number);
-            self.interval = interval.clamp(HEARTBEAT_MIN, HEARTBEAT_ANNOUNCED_MAX);
+            self.announced = interval.clamp(HEARTBEAT_MIN, HEARTBEAT_ANNOUNCED_MAX);
+        }
+    }
+
+    /// No more than this is borne from now on, whatever the peer announces; silence until now was
+    /// its right.
+    pub(crate) fn bear(&mut self, interval: Duration, now: Timestamp) {
+        if interval != self.borne {
+            self.borne = interval;
+            self.borne_since = now;
         }
     }
 
@@ -131,10 +145,12 @@ impl Ladder {
 
     /// When the next step down is due; `patience` is what a slow link may need.
     pub(crate) fn deadline(&self, patience: Duration) -> Option<Timestamp> {
-        let granted = self
+        let announced = self.last_heard + self.announced;
+        let borne = self.last_heard.max(self.borne_since) + self.borne;
+        let promised = announced.min(borne);
+        let expected = self
             .loading
-            .map_or(self.last_heard, |loading| loading.until);
-        let expected = self.last_heard.max(granted) + self.interval;
+            .map_or(promised, |loading| promised.max(loading.until));
         match self.liveness {
             Liveness::Live | Liveness::Loading => {
                 Some(expected + patience.clamp(SUSPECT_AFTER_MIN, SUSPECT_AFTER_MAX))
@@ -218,11 +234,53 @@ mod tests {
         let mut ladder = Ladder::new(at(0));
         ladder.on_announced(9, Duration::from_secs(1));
         ladder.on_announced(8, Duration::from_secs(30));
-        assert_eq!(ladder.interval, Duration::from_secs(1));
+        assert_eq!(ladder.announced, Duration::from_secs(1));
         ladder.on_announced(10, Duration::MAX);
-        assert_eq!(ladder.interval, HEARTBEAT_ANNOUNCED_MAX);
+        assert_eq!(ladder.announced, HEARTBEAT_ANNOUNCED_MAX);
         ladder.on_announced(11, Duration::ZERO);
-        assert_eq!(ladder.interval, HEARTBEAT_MIN);
+        assert_eq!(ladder.announced, HEARTBEAT_MIN);
+    }
+
+    #[test]
+    fn whatever_is_announced_no_more_counts_than_is_borne() {
+        let mut ladder = Ladder::new(at(0));
+        ladder.on_announced(1, secs(60));
+        assert_eq!(ladder.deadline(PATIENCE), Some(at(60_750)));
+        ladder.bear(HEARTBEAT_SEATED, at(9_000));
+        assert_eq!(
+            ladder.deadline(PATIENCE),
+            Some(at(10_250)),
+            "9 s were borne"
+        );
+        ladder.bear(HEARTBEAT_SEATED, at(10_000));
+        ladder.on_announced(2, secs(30));
+        assert_eq!(ladder.deadline(PATIENCE), Some(at(10_250)));
+        ladder.on_heard(at(9_500));
+        assert_eq!(ladder.deadline(PATIENCE), Some(at(10_750)));
+        ladder.on_announced(3, HEARTBEAT_MIN);
+        assert_eq!(
+            ladder.deadline(PATIENCE),
+            Some(at(10_350)),
+            "less is taken at its word"
+        );
+        ladder.on_announced(4, secs(30));
+        ladder.bear(secs(15), at(9_500));
+        assert_eq!(ladder.deadline(PATIENCE), Some(at(25_250)));
+    }
+
+    #[test]
+    fn a_load_and_an_interval_are_not_added() {
+        let mut ladder = Ladder::new(at(0));
+        ladder.on_announced(1, secs(60));
+        ladder.on_heard(at(1_000));
+        ladder.on_loading(2, LOADING_MAX, at(1_000));
+        assert_eq!(ladder.deadline(PATIENCE), Some(at(61_750)));
+        ladder.on_heard(at(30_000));
+        assert_eq!(
+            ladder.deadline(PATIENCE),
+            Some(at(90_750)),
+            "the later of both counts"
+        );
     }
 
     const PATIENCE: Duration = Duration::ZERO;
@@ -238,10 +296,10 @@ mod tests {
         assert_eq!(told, Some(Liveness::Loading));
         assert_eq!(ladder.on_heard(at(5_000)), None, "heard, and still loading");
         assert_eq!(ladder.probe_deadline(at(0)), None);
-        assert_eq!(ladder.on_timeout(at(22_249), PATIENCE), None);
-        let suspect = ladder.on_timeout(at(22_250), PATIENCE);
+        assert_eq!(ladder.on_timeout(at(21_749), PATIENCE), None);
+        let suspect = ladder.on_timeout(at(21_750), PATIENCE);
         assert_eq!(suspect, Some(Liveness::Suspect));
-        let detached = ladder.on_timeout(at(26_500), PATIENCE);
+        let detached = ladder.on_timeout(at(26_000), PATIENCE);
         assert_eq!(detached, Some(Liveness::Detached));
         assert_eq!(ladder.on_heard(at(30_000)), Some(Liveness::Live));
     }
@@ -250,6 +308,7 @@ mod tests {
     fn loading_ends_with_a_word_or_with_the_first_packet_after_its_time() {
         let mut ladder = Ladder::new(at(0));
         ladder.on_loading(1, secs(20), at(0));
+        ladder.on_heard(at(4_000));
         let told = ladder.on_loading(2, Duration::ZERO, at(4_000));
         assert_eq!(told, Some(Liveness::Live));
         let deadline = ladder.deadline(PATIENCE);
@@ -309,7 +368,7 @@ mod tests {
         ladder.on_loading(2, Duration::ZERO, at(10));
         assert_eq!(ladder.on_loading(3, secs(20), at(20)), None);
         assert_eq!(ladder.liveness(), Liveness::Live);
-        assert_eq!(ladder.deadline(PATIENCE), Some(at(20_020 + 1_250)));
+        assert_eq!(ladder.deadline(PATIENCE), Some(at(20_020 + 750)));
         let later = ladder.on_loading(4, secs(20), at(interval_ms()));
         assert_eq!(later, Some(Liveness::Loading));
     }
@@ -342,6 +401,6 @@ mod tests {
             Some(at(181_000))
         );
         // Silence until the very end, then suspicion as ever.
-        assert_eq!(ladder.deadline(PATIENCE), Some(at(181_000 + 1_250)));
+        assert_eq!(ladder.deadline(PATIENCE), Some(at(181_000 + 750)));
     }
 }

@@ -265,6 +265,12 @@ impl Connection {
         self.outgoing.heartbeat.set(interval);
     }
 
+    /// Bears no longer silence of the peer than `interval` from `now` on, whatever it announces. The
+    /// peer is not told: it knows the rules of the layer above.
+    pub fn bear_interval(&mut self, interval: Duration, now: Timestamp) {
+        self.ladder.bear(interval, now);
+    }
+
     /// Tells the peer that this side may be silent for `span`, because it loads, and is not gone. The
     /// peer bears it for [`LOADING_MAX`](crate::limits::LOADING_MAX) at most.
     pub fn loading(&mut self, span: Duration) {

@@ -155,3 +155,31 @@ fn an_idle_peer_is_not_suspected_for_its_longer_silence() {
         Liveness::Detached
     );
 }
+
+#[test]
+fn an_endless_announcement_counts_for_no_more_than_the_other_side_bears() {
+    let mut world = World::settled(5, Link::CLEAN);
+    world
+        .connection(Side::Client)
+        .set_heartbeat(Duration::from_secs(60));
+    world
+        .connection(Side::Server)
+        .set_heartbeat(HEARTBEAT_SEATED);
+    let now = world.now;
+    world
+        .connection(Side::Server)
+        .bear_interval(HEARTBEAT_SEATED, now);
+    // It answers our heartbeats, so it lives.
+    world.run_for(Duration::from_secs(60));
+    assert_eq!(changes(&world, Side::Server), []);
+    let cut_at = world.now;
+    world.link = Link::CUT;
+    world.run_for(Duration::from_secs(10));
+    let steps = changes(&world, Side::Server);
+    let [(suspect_at, Liveness::Suspect), (detached_at, _)] = steps[..] else {
+        panic!("{steps:?}")
+    };
+    let longest = HEARTBEAT_SEATED + SUSPECT_AFTER_MAX + Link::CLEAN.delay;
+    assert!(suspect_at.since(cut_at) <= longest);
+    assert!(detached_at.since(cut_at) <= HEARTBEAT_SEATED + DETACH_AFTER + Link::CLEAN.delay);
+}
