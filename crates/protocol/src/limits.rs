@@ -84,8 +84,8 @@ pub const ACK_DELAY_MAX: Duration = Duration::from_millis(40);
 /// Packets that wait for an acknowledgement after which it leaves at once, so that a burst of
 /// reliable data is not held up by the delay. In play a tick brings fewer.
 pub const ACK_EVERY: u32 = 8;
-/// Authentication failures of datagrams on the path in use after which a connection closes (far
-/// below the AEAD's own limit).
+/// Authentication failures of datagrams on the path in use, under one key of the peer, after which a
+/// connection closes (far below the AEAD's own limit).
 pub const AEAD_FAILURES_MAX: u64 = 1 << 20;
 /// Packets under one key after which its sender changes it: AES-128-GCM is trusted with 2^24.5
 /// of full size (RFC 9001, section 6.6).

@@ -122,6 +122,11 @@ impl OpenKeys {
         }
     }
 
+    /// Changes with every change of key.
+    pub(crate) fn phase(&self) -> bool {
+        self.phase
+    }
+
     /// Opens `body` in place under the one key that fits phase and number. If that is the next
     /// key and the packet is authentic, the key is changed, and the old one kept for `hold`.
     pub(crate) fn open<'a>(

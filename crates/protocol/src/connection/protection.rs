@@ -23,7 +23,8 @@ pub(crate) struct Protection {
     epoch_bits: u8,
     next: u64,
     replay: ReplayWindow,
-    /// Forgeries that came over the path in use.
+    /// Forgeries that came over the path in use since the peer last changed its key. Some were tried
+    /// under the key before or the one after: no key has seen more than three times as many.
     failures: u64,
 }
 
@@ -152,9 +153,13 @@ impl Protection {
             header,
         };
         let hold = arrival.probe_wait.saturating_mul(OLD_KEY_PROBES);
+        let before = self.open.phase();
         match self.open.open(&sealed, body, hold, arrival.now) {
             Ok(frames) => {
                 self.replay.insert(number);
+                if self.open.phase() != before {
+                    self.failures = 0;
+                }
                 Ok((number, frames))
             }
             Err(failure) => {
@@ -268,6 +273,30 @@ mod tests {
             assert_eq!(result, Err(PacketError::NotAuthentic));
             assert_eq!(protection.is_worn(), worn, "{origin:?}");
         }
+    }
+
+    #[test]
+    fn a_new_key_is_not_worn_by_what_the_one_before_it_bore() {
+        let mut protection = looped(5);
+        let acked = Some(REKEY_AFTER_PACKETS - 2);
+        let mut failures = Vec::new();
+        for _ in 0..2 {
+            // The last packet under the first key, and the first under the next.
+            protection.failures = AEAD_FAILURES_MAX - 1;
+            if failures.is_empty() {
+                protection.next = REKEY_AFTER_PACKETS - 1;
+                protection.replay.insert(REKEY_AFTER_PACKETS - 2);
+            }
+            protection.change_key_if_due(acked, NOW);
+            let mut sealed = packet(&mut protection);
+            assert!(open(&mut protection, &mut sealed).is_ok());
+            failures.push(protection.failures);
+        }
+        assert_eq!(failures, [AEAD_FAILURES_MAX - 1, 0]);
+        let mut sealed = packet(&mut protection);
+        sealed[9] ^= 1;
+        assert!(open(&mut protection, &mut sealed).is_err());
+        assert!(!protection.is_worn());
     }
 
     #[test]
