@@ -103,7 +103,7 @@ pub(crate) enum TokenCommand {
     Mint(MintArgs),
     /// Show what a permit says and whether it is good here
     Inspect(InspectArgs),
-    /// Put a new key before the one that mints; permits of the last two stay good
+    /// Put a new key before the one that mints; permits of the last two stay good, and comments in the file go
     Rotate(RotateArgs),
 }
 

@@ -49,6 +49,9 @@ pub enum KeyFileError {
         /// What is wrong.
         problem: PermitKeyError,
     },
+    /// The file is longer than any that is read: what stands at its end would not be heeded.
+    #[error("{} is longer than {FILE_LEN_MAX} bytes: take comments or old keys out", .0.display())]
+    TooLong(PathBuf),
     /// Others can read the secret.
     #[error("{} is open to other users: run `chmod 600 {}`", .0.display(), .0.display())]
     Exposed(PathBuf),
@@ -57,8 +60,9 @@ pub enum KeyFileError {
     Entropy(#[from] getrandom::Error),
 }
 
-/// Longer than any key file; the rest of a larger file is not read.
-const FILE_LEN_MAX: u64 = 4_096;
+/// Longest key file, in bytes: the most permit keys take some 500, and comments may take the rest. A
+/// longer one is refused.
+const FILE_LEN_MAX: usize = 4_096;
 
 /// Where a server keeps its files unless told otherwise: `$XDG_STATE_HOME/rejoin`, else
 /// `~/.local/state/rejoin`.
@@ -122,9 +126,14 @@ pub(crate) fn read_private(path: &Path) -> Result<Vec<u8>, KeyFileError> {
         return Err(KeyFileError::Exposed(path.to_owned()));
     }
     let mut bytes = Vec::new();
-    file.take(FILE_LEN_MAX)
+    let most = u64::try_from(FILE_LEN_MAX).unwrap_or(u64::MAX);
+    // One more, to tell a longer file from one of just that length.
+    file.take(most.saturating_add(1))
         .read_to_end(&mut bytes)
         .map_err(|source| failed("read", path, source))?;
+    if bytes.len() > FILE_LEN_MAX {
+        return Err(KeyFileError::TooLong(path.to_owned()));
+    }
     Ok(bytes)
 }
 

@@ -54,7 +54,8 @@ pub fn load_permit_keys(folder: &Path) -> Result<PermitKeys, KeyFileError> {
 }
 
 /// Puts a new key before those in `folder`, so that it mints from now on, and keeps the two newest of the
-/// others. Servers learn of it by SIGHUP; backends must be given the new key after them.
+/// others, and nothing else: comments go. Servers learn of it by SIGHUP; backends must be given the new
+/// key after them.
 ///
 /// # Errors
 /// See [`KeyFileError`]. The file is then as it was.
@@ -132,6 +133,30 @@ mod tests {
         }
         let files = fs::read_dir(&folder.0).unwrap().count();
         assert_eq!(files, 1, "no draft is left");
+    }
+
+    #[test]
+    fn a_file_is_read_to_its_end_or_refused() {
+        let folder = Folder::new("long");
+        let good = load_or_make_permit_keys(&folder.0).unwrap();
+        let first = good.iter().next().unwrap().to_text();
+        let last = PermitKey::generate(&mut entropy::rng().unwrap()).to_text();
+        let text = |len: usize| {
+            let comment = "#".repeat(len - first.len() - last.len() - 3);
+            format!("{first}\n{comment}\n{last}\n")
+        };
+        folder.write(&text(4_096));
+        assert_eq!(load_permit_keys(&folder.0).unwrap().iter().count(), 2);
+        folder.write(&text(4_097));
+        for error in [
+            load_or_make_permit_keys(&folder.0).unwrap_err(),
+            rotate_permit_keys(&folder.0).unwrap_err(),
+        ] {
+            assert!(matches!(error, KeyFileError::TooLong(_)), "{error}");
+            let told = "permit.keys is longer than 4096 bytes";
+            assert!(error.to_string().contains(told), "{error}");
+        }
+        assert_eq!(fs::read_to_string(path_in(&folder.0)).unwrap(), text(4_097));
     }
 
     #[test]
