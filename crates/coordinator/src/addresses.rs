@@ -178,14 +178,9 @@ impl Addresses {
             return true;
         };
         let known = self.known.entry(key).or_default();
-        let before = known.whole_at();
+        self.idle.remove(&(known.whole_at(), key));
         let spent = known.joins.take(rate, now).is_ok();
-        if known.is_idle() {
-            let whole_at = known.whole_at();
-            self.idle.remove(&(before, key));
-            self.idle.insert((whole_at, key));
-            self.forget_whole(now);
-        }
+        self.rest(Some(key), now);
         spent
     }
 
