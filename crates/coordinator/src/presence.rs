@@ -77,7 +77,7 @@ impl House {
         session.map_or(Incarnation::default(), |session| session.incarnation)
     }
 
-    /// Counts a new session at the address its join was confirmed from.
+    /// Counts a new session at the address that the reply to its join went to.
     fn admit_address(&mut self, slot: Slot) -> Result<AddressKey, Limit> {
         let Some(peer) = self.connections.get(slot) else {
             return Ok(None);
@@ -122,12 +122,15 @@ impl House {
         }
     }
 
-    /// The session's client asked for a seat that the session holds: it is there again.
+    /// The session's client asked for a seat that the session holds: it is there again, if it was awaited.
+    /// One that asks again and again changes nothing, since all the others are told of each change.
     pub(crate) fn claim(&mut self, key: RoomKey, session: SessionKey) {
         let Some(player) = self.sessions.get(session).map(|session| session.player()) else {
             return;
         };
-        self.schedule.clear(Due::Hold(key, player));
+        if !self.schedule.clear(Due::Hold(key, player)) {
+            return;
+        }
         self.push_change(key, session, SeatChange::Returned);
         if self.liveness(session) == Some(Liveness::Loading) {
             self.push_change(key, session, SeatChange::Loading);
