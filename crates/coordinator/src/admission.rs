@@ -9,7 +9,7 @@
 use std::net::SocketAddr;
 
 use rejoin_protocol::crypto::PublicKey;
-use rejoin_protocol::handshake::{HelloError, OpenHello, Welcome};
+use rejoin_protocol::handshake::{HelloError, OpenHello, ReceivedHello, Welcome};
 use rejoin_protocol::limits::{JOIN_TIMEOUT, PENDING_JOIN_LIFE};
 use rejoin_protocol::text::Quoted;
 use rejoin_protocol::{Connection, Incarnation, Refusal, RefusalCode, Rng, Timestamp};
@@ -58,11 +58,7 @@ fn take(
     let proven = house.gate.is_proven(from, &hello, now);
     let unproven = house.connections.pending().unproven;
     if !proven && (unproven >= UNPROVEN_JOINS_MAX || !house.gate.spend(now)) {
-        if house.stopping || house.answers.has_demands_enough() {
-            return refused(house, "no time for a cookie");
-        }
-        house.stats.cookies_asked += 1;
-        return Some(Answer::Demand(house.gate.ask(from, &hello, now)));
+        return ask_cookie(house, (from, &hello), now);
     }
     if proven && !house.spend_join(from, now) {
         return refused(house, "too many joins of one address");
@@ -75,10 +71,33 @@ fn take(
     if proven && permit.is_err() && !house.gate.spend(now) {
         return refused(house, "too many bad permits");
     }
-    match hello.open(&house.config.keys, rng) {
-        Ok(hello) => judge(house, Applicant { from, proven }, (hello, permit), now),
-        Err(problem) => refused(house, &problem.to_string()),
+    let open = match hello.open(&house.config.keys, rng) {
+        Ok(open) => open,
+        Err(problem) => return refused(house, &problem.to_string()),
+    };
+    let judgement = house.hellos.judge(&open, house.config.moment_max(now));
+    // Else a session would count at an address that nobody has shown, and its reply go to several.
+    if let Judgement::Repeated { slot, .. } = judgement
+        && !proven
+        && house.connections.path(slot) != Some(from)
+    {
+        return ask_cookie(house, (from, &hello), now);
     }
+    let applicant = Applicant { from, proven };
+    follow(house, applicant, judgement, (open, permit), now)
+}
+
+/// Asks for a cookie, if there is time.
+fn ask_cookie(
+    house: &mut House,
+    (from, hello): (SocketAddr, &ReceivedHello<'_>),
+    now: Timestamp,
+) -> Option<Answer> {
+    if house.stopping || house.answers.has_demands_enough() {
+        return refused(house, "no time for a cookie");
+    }
+    house.stats.cookies_asked += 1;
+    Some(Answer::Demand(house.gate.ask(from, hello, now)))
 }
 
 /// Who asks to open a session.
@@ -88,26 +107,20 @@ struct Applicant {
     proven: bool,
 }
 
-fn judge(
+fn follow(
     house: &mut House,
     applicant: Applicant,
+    judgement: Judgement,
     (hello, permit): (OpenHello, Result<OpenPermit, Refusal>),
     now: Timestamp,
 ) -> Option<Answer> {
-    let moment_max = house.config.moment_max(now);
-    match house.hellos.judge(&hello, moment_max) {
-        Judgement::Repeated { reply, slot } => {
-            renew(house, (slot, applicant.from), now);
-            Some(Answer::Reply(reply))
-        }
+    match judgement {
+        Judgement::Repeated { reply, slot } => renew(house, (slot, reply), applicant, now),
         Judgement::UsedUp => refused(house, "a hello that was used up"),
         // No more than any hello costs, and kept nowhere. Its sender's clock may have gone back.
         Judgement::Untimely { newest } => {
             debug!(from = %applicant.from, newest, "hello is older than another, or from the future");
-            house.stats.hellos_refused += 1;
-            let mut reply = Vec::new();
-            hello.refuse(&Refusal::old_hello(newest), &mut reply);
-            Some(Answer::Reply(reply))
+            Some(seal_refusal(house, hello, &Refusal::old_hello(newest)))
         }
         Judgement::New { replaces } => {
             if let Some(slot) = replaces {
@@ -121,17 +134,39 @@ fn judge(
     }
 }
 
-/// The client still asks: its join is kept for longer, but not beyond the time in which any client
-/// gives up, so that a repeated datagram cannot hold a place for ever. Asked for from two addresses, it
-/// has to show yet which of them is its own.
-fn renew(house: &mut House, (slot, from): (Slot, SocketAddr), now: Timestamp) {
-    if let Some(peer) = house.connections.get_mut(slot)
-        && let Stage::Pending(join) = &peer.stage
+/// The client still asks: it hears the same again, and its join is kept for longer, but not beyond the
+/// time in which any client gives up, so that a repeated datagram cannot hold a place for ever.
+fn renew(
+    house: &mut House,
+    (slot, reply): (Slot, Vec<u8>),
+    applicant: Applicant,
+    now: Timestamp,
+) -> Option<Answer> {
+    let from = applicant.from;
+    let peer = house.connections.get(slot)?;
+    let Stage::Pending(join) = &peer.stage else {
+        return None;
+    };
+    let due = (now + PENDING_JOIN_LIFE).min(join.since + JOIN_TIMEOUT);
+    if peer.path != from
+        && house.sessions.find(join.visitor.session).is_none()
+        && house.addresses.check_session(from).is_err()
     {
-        let due = (now + PENDING_JOIN_LIFE).min(join.since + JOIN_TIMEOUT);
-        peer.path_shown &= peer.path == from;
-        house.schedule.set(Due::Join(slot), due);
+        // Silence: the refusal would be as good as the reply, and an observer could hand it on.
+        return refused(house, "a repeated hello from an address that is full");
     }
+    if applicant.proven {
+        house.connections.prove(slot, from);
+    }
+    house.schedule.set(Due::Join(slot), due);
+    Some(Answer::Reply(reply))
+}
+
+fn seal_refusal(house: &mut House, hello: OpenHello, refusal: &Refusal) -> Answer {
+    house.stats.hellos_refused += 1;
+    let mut reply = Vec::new();
+    hello.refuse(refusal, &mut reply);
+    Answer::Reply(reply)
 }
 
 fn refused(house: &mut House, why: &str) -> Option<Answer> {
@@ -148,7 +183,6 @@ fn answer(
 ) -> Option<Answer> {
     let name = Hello::of(&hello);
     let from = applicant.from;
-    let mut reply = Vec::new();
     match permit.and_then(|permit| decide(house, (name.identity, applicant), permit, now)) {
         Ok(join) => {
             let Some(id) = house.connections.next_id() else {
@@ -165,19 +199,19 @@ fn answer(
                 ticket: Vec::new(),
             };
             debug!(session = %join.visitor.session, name = join.visitor.name, %from, "join is pending");
+            let mut reply = Vec::new();
             let accepted = hello.accept(&welcome, &mut reply);
             let connection = Connection::new(accepted.setup, None, now);
             let slot = house.connections.insert(connection, join, from);
             house.schedule.set(Due::Join(slot), now + PENDING_JOIN_LIFE);
             house.hellos.remember(name, slot, reply.clone());
+            Some(Answer::Reply(reply))
         }
         Err(refusal) => {
             debug!(refusal = %Quoted(&refusal), %from, "join is refused");
-            house.stats.hellos_refused += 1;
-            hello.refuse(&refusal, &mut reply);
+            Some(seal_refusal(house, hello, &refusal))
         }
     }
-    Some(Answer::Reply(reply))
 }
 
 /// What the join will do, or why it may not.

@@ -44,8 +44,8 @@ pub(crate) struct Peer {
     pub(crate) stage: Stage,
     /// Where its datagrams go.
     pub(crate) path: SocketAddr,
-    /// False while it is open where that is: hello and confirmation came from several addresses. Nothing
-    /// but challenges is sent then.
+    /// False while it is open where that is: its join was confirmed from elsewhere. Nothing but
+    /// challenges is sent then.
     pub(crate) path_shown: bool,
     /// Where its newest authentic packet came from.
     pub(crate) heard_from: SocketAddr,
@@ -201,6 +201,22 @@ impl Connections {
             .map(Slot::from_index)
             .zip(&self.places)
             .filter_map(|(slot, place)| place.peer.as_deref().map(|peer| (slot, peer)))
+    }
+
+    /// Where a connection's datagrams go.
+    pub(crate) fn path(&self, slot: Slot) -> Option<SocketAddr> {
+        self.get(slot).map(|peer| peer.path)
+    }
+
+    /// The client of a pending join has shown by a cookie that it receives there.
+    pub(crate) fn prove(&mut self, slot: Slot, path: SocketAddr) {
+        if let Some(peer) = self.get_mut(slot)
+            && let Stage::Pending(join) = &mut peer.stage
+        {
+            (peer.path, peer.heard_from) = (path, path);
+            let unproven = !std::mem::replace(&mut join.proven, true);
+            self.pending.unproven -= usize::from(unproven);
+        }
     }
 
     /// A packet confirmed the join: tells what it does, once.

@@ -17,6 +17,18 @@ impl House {
         }
     }
 
+    /// A connection that ends itself, and may not say so because its path is not shown, ends here: its
+    /// close packet would never leave.
+    pub(crate) fn end_mute(&mut self, slot: Slot, now: Timestamp) {
+        if let Some(peer) = self.connections.get(slot)
+            && !peer.path_shown
+            && matches!(peer.stage, Stage::Active(_))
+            && let Some(reason) = peer.connection.closing()
+        {
+            self.close(slot, reason, now);
+        }
+    }
+
     /// Says goodbye on every connection and forgets all sessions. The rooms are gone already.
     pub(crate) fn end_sessions(&mut self, reason: CloseReason, now: Timestamp) {
         self.schedule = Schedule::new();

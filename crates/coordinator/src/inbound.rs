@@ -67,7 +67,6 @@ impl House {
         {
             peer.path_shown = false;
         }
-        let shown = origin == PacketOrigin::Path && peer.path_shown;
         // One that was overtaken says nothing: the peer may have moved on since.
         let newest = peer.connection.next_expected() > expected;
         match taken {
@@ -75,9 +74,10 @@ impl House {
             Err(problem) => trace!(?slot, %from, %problem, "datagram dropped"),
         }
         self.drain(slot, now);
-        // After that, since the packet may be the one that confirms the join.
-        if taken.is_ok() && newest && !shown {
-            self.on_moved(slot, from, now);
+        self.end_mute(slot, now);
+        // After that, since the packet may confirm the join, or answer a challenge.
+        if taken.is_ok() && newest {
+            self.on_newest(slot, from, now);
         }
         self.schedule_timers(slot, now);
         taken.is_ok()

@@ -4,9 +4,9 @@
 //! sent one small challenge, and everything else goes on to the path in use until the client answers.
 //! So nobody can turn a server on others by relaying packets, or by writing their address on its own.
 //!
-//! The path of a fresh connection is where its first hello came from, since whoever confirms the join has
-//! received the reply. If a copy of the hello or of the confirmation came from elsewhere that says nothing,
-//! and the client is asked before anything else is sent.
+//! The path of a fresh connection is where its first hello came from, or the newest with a good cookie,
+//! since whoever confirms the join has received the reply, which goes nowhere else. If the confirmation
+//! comes from elsewhere that says nothing, and the client is asked before anything else is sent.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -29,15 +29,17 @@ pub(crate) fn is_answerable(from: SocketAddr) -> bool {
 }
 
 impl House {
-    /// The newest packet of an active connection came from an address that it has not shown to be its path.
-    pub(crate) fn on_moved(&mut self, slot: Slot, from: SocketAddr, now: Timestamp) {
+    /// The newest packet of a connection came from there. If that is not the path that it has shown, it
+    /// may have moved.
+    pub(crate) fn on_newest(&mut self, slot: Slot, from: SocketAddr, now: Timestamp) {
         let Some(peer) = self.connections.get_mut(slot) else {
             return;
         };
+        let shown = peer.path_shown && peer.path == from;
         let early = peer
             .candidate
             .is_some_and(|candidate| now.since(candidate.since) < CHALLENGE_INTERVAL);
-        if early || !matches!(peer.stage, Stage::Active(_)) {
+        if shown || early || !matches!(peer.stage, Stage::Active(_)) {
             return;
         }
         peer.candidate = Some(Candidate {

@@ -382,6 +382,15 @@ impl Connection {
         self.ladder.liveness()
     }
 
+    /// Why the connection ends, while its close packet has yet to leave.
+    #[must_use]
+    pub fn closing(&self) -> Option<CloseReason> {
+        match self.state {
+            State::Closing(reason) => Some(reason),
+            State::Unconfirmed | State::Open | State::Closed => None,
+        }
+    }
+
     /// True once the connection is over.
     #[must_use]
     pub fn is_closed(&self) -> bool {
