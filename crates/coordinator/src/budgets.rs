@@ -48,8 +48,8 @@ pub struct Budgets {
     /// Seats taken at once: as many as a session has. If all 64 sessions of an address come and go at
     /// once, that is 2,048 messages to a member, half of its send queue. Default 16.
     pub seats_burst: u32,
-    /// Times per minute that a client may take a session over from another one that is heard: somebody
-    /// changes the device, or starts the game again at once. Default 10.
+    /// Times per minute that a client may take over a session whose client is heard, or that holds seats:
+    /// somebody changes the device, or starts the game again at once. All members are told. Default 10.
     pub takeovers_per_min: u32,
     /// The same at once. Default 10.
     pub takeovers_burst: u32,

@@ -133,8 +133,8 @@ impl House {
         spent
     }
 
-    /// Whether another client may have the session. One that nobody is heard of may be taken over
-    /// at any time.
+    /// Whether another client may have the session. One that nobody is heard of and that holds no seat
+    /// may be taken over at any time; of all others some member is told.
     ///
     /// # Errors
     /// The refusal for a client that comes too soon after others.
@@ -147,7 +147,7 @@ impl House {
         let Some(known) = self
             .sessions
             .get(session)
-            .filter(|_| self.is_connected(session))
+            .filter(|known| self.is_connected(session) || !known.seats.is_empty())
         else {
             return Ok(());
         };
@@ -162,10 +162,11 @@ impl House {
     /// Another client has the session.
     pub(crate) fn spend_takeover(&mut self, session: SessionKey, now: Timestamp) {
         let rate = self.config.budgets.takeovers();
-        if self.is_connected(session)
-            && let Some(session) = self.sessions.get_mut(session)
+        let connected = self.is_connected(session);
+        if let Some(known) = self.sessions.get_mut(session)
+            && (connected || !known.seats.is_empty())
         {
-            session.purse.takeovers.charge(1, rate, now);
+            known.purse.takeovers.charge(1, rate, now);
         }
     }
 
