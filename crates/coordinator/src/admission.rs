@@ -115,7 +115,9 @@ fn follow(
     now: Timestamp,
 ) -> Option<Answer> {
     match judgement {
-        Judgement::Repeated { reply, slot } => renew(house, (slot, reply), applicant, now),
+        Judgement::Repeated { reply, slot } => {
+            renew(house, applicant, (hello.identity, slot), reply, now)
+        }
         Judgement::UsedUp => refused(house, "a hello that was used up"),
         // No more than any hello costs, and kept nowhere. Its sender's clock may have gone back.
         Judgement::Untimely { newest } => {
@@ -138,14 +140,17 @@ fn follow(
 /// time in which any client gives up, so that a repeated datagram cannot hold a place for ever.
 fn renew(
     house: &mut House,
-    (slot, reply): (Slot, Vec<u8>),
     applicant: Applicant,
+    (identity, slot): (PublicKey, Slot),
+    reply: Vec<u8>,
     now: Timestamp,
 ) -> Option<Answer> {
     let from = applicant.from;
     let peer = house.connections.get(slot)?;
-    let Stage::Pending(join) = &peer.stage else {
-        return None;
+    // The slot is looked at first: it may have been given to somebody else.
+    let join = match &peer.stage {
+        Stage::Pending(join) if join.identity == identity => join,
+        Stage::Pending(_) | Stage::Active(_) | Stage::Closing => return None,
     };
     let due = (now + PENDING_JOIN_LIFE).min(join.since + JOIN_TIMEOUT);
     if peer.path != from

@@ -213,7 +213,7 @@ impl Connections {
         if let Some(peer) = self.get_mut(slot)
             && let Stage::Pending(join) = &mut peer.stage
         {
-            (peer.path, peer.heard_from) = (path, path);
+            peer.path = path;
             let unproven = !std::mem::replace(&mut join.proven, true);
             self.pending.unproven -= usize::from(unproven);
         }

@@ -11,8 +11,8 @@ use crate::sessions::Sessions;
 impl House {
     /// The close packet of a connection leaves: its peer may not hear it.
     pub(crate) fn remember_goodbye(&mut self, slot: Slot, packet: &[u8]) {
-        let path = self.connections.get(slot).map(|peer| peer.path);
-        if let (Some(id), Some(path)) = (self.connections.id(slot), path) {
+        let (id, path) = (self.connections.id(slot), self.connections.path(slot));
+        if let (Some(id), Some(path)) = (id, path) {
             self.goodbyes.remember(id, path, packet);
         }
     }

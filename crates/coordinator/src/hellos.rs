@@ -1,4 +1,4 @@
-//! Which hellos were seen: a repeated one gets the same reply until it is used up, and silence then. An
+//! Which hellos were seen: a repeated one can have the same reply until it is used up, and silence then. An
 //! older one is told of the newest, so that a client whose clock went back can start anew.
 //!
 //! Bounded: the identity heard of longest ago is forgotten first. All that its old hellos

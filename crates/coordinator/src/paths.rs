@@ -5,8 +5,8 @@
 //! So nobody can turn a server on others by relaying packets, or by writing their address on its own.
 //!
 //! The path of a fresh connection is where its first hello came from, or the newest with a good cookie,
-//! since whoever confirms the join has received the reply, which goes nowhere else. If the confirmation
-//! comes from elsewhere that says nothing, and the client is asked before anything else is sent.
+//! since whoever confirms the join has received the reply. If the confirmation comes from elsewhere that
+//! says nothing, and the client is asked before anything else is sent.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -78,8 +78,12 @@ impl House {
         {
             debug!(?slot, from = %peer.path, to = %address, "client has moved");
             peer.path = address;
-            peer.path_shown = true;
             peer.candidate = None;
+            let first = !std::mem::replace(&mut peer.path_shown, true);
+            if let (true, Stage::Active(session)) = (first, &peer.stage) {
+                let session = *session;
+                self.on_path_shown(slot, session, now);
+            }
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::keys::{RoomKey, SessionKey, Slot};
 use crate::limits::CLOSING_LIFE;
 use crate::rooms::entry::Entry;
 use crate::rooms::queue::Origin;
+use crate::rooms::room::Member;
 use crate::schedule::Due;
 
 impl House {
@@ -77,7 +78,26 @@ impl House {
         session.map_or(Incarnation::default(), |session| session.incarnation)
     }
 
-    /// Counts a new session at the address that the reply to its join went to.
+    /// The client has shown its path only now: if it has opened the session, it counts there, and no longer
+    /// where the reply to its hello went last.
+    pub(crate) fn on_path_shown(&mut self, slot: Slot, session: SessionKey, now: Timestamp) {
+        let known = self.sessions.get_mut(session);
+        let Some(opened) = known.filter(|known| known.incarnation == Incarnation::FIRST) else {
+            return;
+        };
+        let before = opened.address.take();
+        self.addresses.release(before, now);
+        match self.admit_address(slot) {
+            Ok(address) => {
+                if let Some(opened) = self.sessions.get_mut(session) {
+                    opened.address = address;
+                }
+            }
+            Err(limit) => self.close(slot, CloseReason::OverLimit(limit), now),
+        }
+    }
+
+    /// Counts a new session at the address that the reply to its join went to last.
     fn admit_address(&mut self, slot: Slot) -> Result<AddressKey, Limit> {
         let Some(peer) = self.connections.get(slot) else {
             return Ok(None);
@@ -122,13 +142,16 @@ impl House {
         }
     }
 
-    /// The session's client asked for a seat that the session holds: it is there again, if it was awaited.
-    /// One that asks again and again changes nothing, since all the others are told of each change.
+    /// The session's client asked for a seat that the session holds: it is there again. One that asks
+    /// again and again changes nothing, since all the others are told of each change.
     pub(crate) fn claim(&mut self, key: RoomKey, session: SessionKey) {
         let Some(player) = self.sessions.get(session).map(|session| session.player()) else {
             return;
         };
-        if !self.schedule.clear(Due::Hold(key, player)) {
+        self.schedule.clear(Due::Hold(key, player));
+        let room = self.rooms.get_mut(key);
+        let member = room.and_then(|room| room.members.get_mut(&player));
+        if !member.is_some_and(Member::claim) {
             return;
         }
         self.push_change(key, session, SeatChange::Returned);
@@ -137,12 +160,12 @@ impl House {
         }
     }
 
-    /// True if the session's client knows of its seat in the room.
+    /// True if the session's client has asked for its seat in the room.
     fn is_claimed(&self, key: RoomKey, session: SessionKey) -> bool {
         let player = self.sessions.get(session).map(|session| session.player());
         let room = self.rooms.get(key);
         let member = room.and_then(|room| room.members.get(&player?));
-        member.is_some_and(|member| member.slot.is_some())
+        member.is_some_and(Member::is_claimed)
     }
 
     /// Ends a connection from this side; its seats are held.

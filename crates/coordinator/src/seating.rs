@@ -203,7 +203,11 @@ impl House {
                     .set(Due::Hold(key, player), now + self.config.seat_hold);
             }
             SeatChange::Joined | SeatChange::Returned => {
-                self.schedule.clear(Due::Hold(key, player));
+                // Not if another client has taken the session over since, and has not asked for the seat.
+                let member = room.members.get(&player);
+                if member.is_none_or(Member::is_claimed) {
+                    self.schedule.clear(Due::Hold(key, player));
+                }
             }
             SeatChange::Loading | SeatChange::Suspect | SeatChange::Left => {}
         }

@@ -66,6 +66,9 @@ impl SessionId {
 }
 
 impl Incarnation {
+    /// That of the client which opened the session.
+    pub const FIRST: Self = Self(1);
+
     /// The next one. 2^32 joins of one session are out of reach.
     #[must_use]
     pub const fn next(self) -> Self {

@@ -62,8 +62,10 @@ pub(crate) struct Member {
     pub(crate) session: SessionKey,
     /// The session's name for the seat.
     pub(crate) seat: SeatId,
-    /// Where to send: set while the session's client has claimed the seat on a connection.
+    /// Where to send: set while the session's client has the seat on a connection.
     pub(crate) slot: Option<Slot>,
+    /// Its client has asked for the seat, and the room has yet to answer.
+    claimed: bool,
     pub(crate) delivery: Delivery,
     /// Own views, if the room shows this member something else than the others.
     pub(crate) private: Option<Box<Ring>>,
@@ -277,6 +279,7 @@ impl Member {
             session,
             seat,
             slot: None,
+            claimed: false,
             delivery: Delivery::default(),
             private: None,
             queued_to: 0,
@@ -288,11 +291,24 @@ impl Member {
 
     /// Sends to another connection from now on, or to none. The client there has no views yet.
     pub(crate) fn attach(&mut self, slot: Option<Slot>) {
+        self.claimed = false;
         if self.slot != slot {
             self.slot = slot;
             self.shown_cursor = None;
             self.restart_view();
         }
+    }
+
+    /// Its client asks for the seat. False if it did before on the same connection.
+    pub(crate) fn claim(&mut self) -> bool {
+        let before = self.is_claimed();
+        self.claimed = true;
+        !before
+    }
+
+    /// True if its client has asked for the seat.
+    pub(crate) const fn is_claimed(&self) -> bool {
+        self.claimed || self.slot.is_some()
     }
 
     /// Starts the views from a whole one.

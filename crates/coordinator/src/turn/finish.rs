@@ -57,7 +57,7 @@ pub(crate) fn finish<S: Store, D: Directory>(
     }
     match room.deadline() {
         Some(due) => house.schedule.set(Due::Room(key), due),
-        None => _ = house.schedule.clear(Due::Room(key)),
+        None => house.schedule.clear(Due::Room(key)),
     }
 }
 

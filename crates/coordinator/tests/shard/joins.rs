@@ -198,6 +198,48 @@ fn a_session_counts_at_the_address_that_has_shown_itself() {
 }
 
 #[test]
+fn a_session_counts_at_its_clients_address_whoever_pastes_a_cookie_into_its_hello() {
+    let home = SocketAddr::from(([198, 51, 100, 7], 9));
+    let observer = SocketAddr::from(([203, 0, 113, 7], 9));
+    let one = |config: &mut Config| config.budgets.address_sessions_max = 1;
+    let (mut server, now) = (server_with(Auth::Dev, one), Timestamp::from_millis(5));
+    let hello = |name: &str| hello_of(identity(name), Permit::dev(name), 1);
+    let (mut ana, mut copy) = (hello("ana"), hello("ana"));
+    let reply = answer(&mut server, home, ana.hello(), now).unwrap();
+    shown(&mut server, &mut copy, observer, now);
+    let mut ana = Connection::new(ana.handle_reply(&reply).unwrap().setup, None, now);
+    for millis in 0..500 {
+        let at = now + Duration::from_millis(millis);
+        ana.handle_timeout(at);
+        let mut packet = Vec::new();
+        while ana.poll_transmit(&mut packet, at) {
+            server.handle_datagram(home, &mut packet, at);
+            packet.clear();
+        }
+        server.turn(at);
+        server.check_invariants();
+        while let Some((to, mut packet)) = sent_to(&mut server, at) {
+            assert_eq!(to, home);
+            ana.handle_datagram(&mut packet, at).unwrap();
+        }
+    }
+    let later = now + Duration::from_secs(1);
+    let mut refused = hello("ana's next");
+    let refusal = answer(&mut server, home, refused.hello(), later).unwrap();
+    assert!(matches!(
+        refused.handle_reply(&refusal),
+        Err(HandshakeError::Refused(_))
+    ));
+    let mut own = hello("mallory");
+    let own = shown(&mut server, &mut own, observer, later);
+    let mut mallory = Connection::new(own, None, later);
+    let mut packet = Vec::new();
+    assert!(mallory.poll_transmit(&mut packet, later));
+    server.handle_datagram(observer, &mut packet, later);
+    assert_eq!(server.stats().sessions, 2);
+}
+
+#[test]
 fn a_client_that_ends_itself_before_its_path_is_shown_holds_nothing() {
     for floods in [false, true] {
         let (mut server, now) = (server(Auth::Dev), Timestamp::from_millis(5));

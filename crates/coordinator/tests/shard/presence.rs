@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rejoin_client::{Ended, Event, State};
-use rejoin_protocol::limits::DETACH_AFTER;
+use rejoin_protocol::limits::{DETACH_AFTER, SEAT_HOLD};
 use rejoin_protocol::message::{RoomSettings, SeatChange};
 use rejoin_protocol::{CloseReason, Limit, RefusalCode, RequestId};
 
@@ -184,7 +184,7 @@ fn clients_that_take_a_session_over_in_turns_are_paced_and_the_last_one_keeps_it
         "time gives one back"
     );
 
-    // Nobody is kept out by a client that is not there.
+    // Nobody is kept out by a client that is not there, unless it holds seats.
     world.players[next].online = false;
     world.run(DETACH_AFTER + Duration::from_secs(1));
     for _ in 0..2 {
@@ -193,6 +193,60 @@ fn clients_that_take_a_session_over_in_turns_are_paced_and_the_last_one_keeps_it
         world.players[again].online = false;
         world.run(DETACH_AFTER + Duration::from_secs(1));
     }
+}
+
+#[test]
+fn a_member_who_goes_and_comes_back_over_and_over_is_paced() {
+    let mut world = World::new();
+    let ben = world.player("ben");
+    let room = world.create(ben, "yard", 1).room;
+    let mut refused = 0;
+    for _ in 0..30 {
+        let ana = world.start("ana");
+        world.run(Duration::from_millis(50));
+        if ended(&world, ana).is_some() {
+            refused += 1;
+            continue;
+        }
+        world.join(ana, room);
+        // As a client that was closed for a fault of its own: the seat is held.
+        world.players[ana]
+            .core
+            .close(CloseReason::ProtocolViolation);
+        world.run(Duration::from_millis(50));
+    }
+    assert!((18..=19).contains(&refused), "refused {refused} times");
+    let told = world.events(ben).iter();
+    let told = told.filter(|event| matches!(event, Event::Seat { .. }));
+    assert!(told.count() <= 2 * (30 - refused));
+}
+
+/// The old client's return and the new one's join in one turn: the first used to end the time within
+/// which the second has to ask for the seat.
+#[test]
+fn a_client_that_takes_over_and_never_asks_for_the_seat_does_not_keep_it() {
+    let mut world = World::new();
+    let (ana, ben) = (world.player("ana"), world.player("ben"));
+    let room = world.create(ben, "yard", 1).room;
+    world.join(ana, room);
+    world.players[ana].online = false;
+    world.run(Duration::from_secs(3));
+    // Both reach the server in the same millisecond.
+    let twin = world.start("ana");
+    world.run(DELAY * 2);
+    world.players[ana].online = true;
+    world.players[ana].core.join(room).unwrap();
+    world.run(SEAT_HOLD + Duration::from_secs(1));
+    assert!(ended(&world, ana).is_some() && ended(&world, twin).is_none());
+    assert_eq!(
+        changes(&world, ben),
+        [
+            SeatChange::Joined,
+            SeatChange::Suspect,
+            SeatChange::Returned,
+            SeatChange::Left
+        ]
+    );
 }
 
 #[test]

@@ -119,13 +119,19 @@ fn a_turn_answers_a_few_of_a_flood_and_first_those_who_have_proven_themselves() 
     let now = Timestamp::from_millis(5);
     let (_, mallory) = stranger(0);
     for number in 1..=10_000_u16 {
+        // The same hello from elsewhere is asked, so the first are of different players.
+        let hello = if number <= 50 {
+            stranger(number.into()).1.hello().to_vec()
+        } else {
+            mallory.hello().to_vec()
+        };
         let from = SocketAddr::from(([127, 1, 1, 1], number));
-        server.handle_datagram(from, &mut mallory.hello().to_vec(), now);
+        server.handle_datagram(from, &mut hello.clone(), now);
     }
     assert_eq!(server.stats().cookies_asked, 4_096, "more have no place");
-    // One handshake on trust: the same hello from elsewhere is asked, and beyond 50 any is.
+    // 50 handshakes on trust, then demands.
     server.turn(now);
-    assert_eq!(sent(&mut server, now), (1, 128));
+    assert_eq!(sent(&mut server, now), (50, 128));
     assert_eq!(sent(&mut server, now), (0, 0));
     assert_eq!(
         server.poll_timeout(),
@@ -134,7 +140,7 @@ fn a_turn_answers_a_few_of_a_flood_and_first_those_who_have_proven_themselves() 
     );
 
     // There is a place again, so ana is asked, comes back at once and is answered before others.
-    let (from, mut ana) = stranger(1);
+    let (from, mut ana) = stranger(1_000);
     server.handle_datagram(from, &mut ana.hello().to_vec(), now);
     let mut turns = 0;
     let demand = loop {
