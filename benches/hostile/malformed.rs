@@ -32,7 +32,9 @@ pub(crate) fn run(arguments: &Arguments) -> bool {
     let quiet_span = Duration::from_secs(20);
     println!("{datagrams} malformed datagrams at {rate}/s beside {bots} bots, seed {seed}");
 
-    let server = Server::start(&[]);
+    // Who is closed comes back at once; by default the server would have each come back ten times a minute.
+    let often = "takeovers_burst=100000000";
+    let server = Server::start(&["--limit", often]);
     let quiet = Players::start(&server, bots, quiet_span, seed).report();
     players::tell("quiet", &quiet);
 
