@@ -210,6 +210,13 @@ impl Contact {
             .map(|(_, silence)| *silence)
             .fold(self.present(now), Duration::max)
     }
+
+    /// How long ago `moment` is, or the beginning of the silence that it was in.
+    pub(crate) fn before(&self, moment: Timestamp, now: Timestamp) -> Duration {
+        let ended = self.silences.iter().filter(|(end, _)| *end >= moment);
+        let begun = ended.map(|(end, silence)| now.since(*end) + *silence);
+        begun.fold(now.since(moment), Duration::max)
+    }
 }
 
 impl Client {

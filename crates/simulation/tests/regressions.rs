@@ -45,6 +45,12 @@ const REGRESSIONS: &[(u64, u64, &str)] = &[
         60,
         "The same, and the packet that confirmed the join did not even lead to a challenge.",
     ),
+    (
+        1562,
+        60,
+        "A player was silent, came back with a new client that could not ask for the seat, and lost it when \
+         its time was over. The simulator counted that time from the new client alone.",
+    ),
 ];
 
 #[test]

@@ -244,8 +244,9 @@ fn seated(
         })?;
     }
     let silent = own.reached.longest(HOLD_WITHIN, scene.now);
-    // A seat that the player's newest client does not claim is held no longer either.
-    let unclaimed = scene.now.since(cast.client(client).started);
+    // A seat that the player's newest client does not claim is held no longer either, from when the one
+    // before fell silent.
+    let unclaimed = own.reached.before(cast.client(client).started, scene.now);
     let hold_over = silent.max(unclaimed) >= scene.options.seat_hold;
     if hold_over || own.has_left || scene.rooms.may_be_closed(room) {
         scene.lives.may_end(room, player);
@@ -452,7 +453,8 @@ fn is_unclaimed(cast: &Cast, scene: &Scene, player: &Player, room: RoomId) -> bo
     player.client.is_some_and(|client| {
         let client = cast.client(client);
         let has_seat = client.seats.values().any(|seat| seat.room == room);
-        !has_seat && scene.now.since(client.started) >= scene.options.seat_hold
+        let unclaimed = player.reached.before(client.started, scene.now);
+        !has_seat && unclaimed >= scene.options.seat_hold
     })
 }
 
