@@ -63,12 +63,16 @@ fn permit_folder(args: &ServeArgs) -> Result<PathBuf, KeyFileError> {
     }
 }
 
-/// Reads the permit keys again whenever the process is asked to. A file that cannot be used changes
-/// nothing.
-async fn reload(folder: PathBuf, mut signals: ReloadSignals, auth: watch::Sender<Auth>) {
+/// Reads the permit keys in `folder` again whenever the process is asked to. A file that cannot be used
+/// changes nothing. Without a folder there is nothing to read, and the signal must not end the process.
+async fn reload(folder: Option<PathBuf>, mut signals: ReloadSignals, auth: watch::Sender<Auth>) {
     loop {
         signals.recv().await;
-        match rejoin_server::load_permit_keys(&folder) {
+        let Some(folder) = &folder else {
+            tracing::warn!("nothing is read again: dev auth has no permit keys");
+            continue;
+        };
+        match rejoin_server::load_permit_keys(folder) {
             Ok(keys) => {
                 let ids: Vec<_> = keys.iter().map(|key| key.id.to_string()).collect();
                 tracing::info!(keys = ids.join(" "), "permit keys read again");
@@ -84,15 +88,13 @@ async fn serve(server: Server, app: &App, args: &ServeArgs) -> Result<(), Failur
     // The listener for signals stands before anyone is told that the server does.
     let signals = rejoin_server::StopSignals::listen()
         .map_err(|error| Failure::new(Exit::Internal, format!("no signals: {error}")))?;
-    if args.auth == AuthMode::Token {
-        let signals = ReloadSignals::listen()
-            .map_err(|error| Failure::new(Exit::Internal, format!("no signals: {error}")))?;
-        drop(tokio::spawn(reload(
-            permit_folder(args)?,
-            signals,
-            server.auth(),
-        )));
-    }
+    let reloads = ReloadSignals::listen()
+        .map_err(|error| Failure::new(Exit::Internal, format!("no signals: {error}")))?;
+    let folder = match args.auth {
+        AuthMode::Dev => None,
+        AuthMode::Token => Some(permit_folder(args)?),
+    };
+    drop(tokio::spawn(reload(folder, reloads, server.auth())));
     let parent = args.until_stdin_closes.then(watch_parent).transpose()?;
     if args.print_address {
         output::line(format_args!("listening on {address}"));
@@ -179,7 +181,8 @@ fn resolve(text: &str) -> Result<SocketAddr, Failure> {
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) => (
             host,
-            port.parse().map_err(|_| wrong("the port is no number"))?,
+            port.parse()
+                .map_err(|_| wrong("a port is a number from 0 to 65535"))?,
         ),
         None => (text, DEFAULT_PORT),
     };

@@ -50,8 +50,11 @@ pub enum KeyFileError {
         problem: PermitKeyError,
     },
     /// The file is longer than any that is read: what stands at its end would not be heeded.
-    #[error("{} is longer than {FILE_LEN_MAX} bytes: take comments or old keys out", .0.display())]
+    #[error("{} is longer than {FILE_LEN_MAX} bytes, which no key file needs to be", .0.display())]
     TooLong(PathBuf),
+    /// A folder, a pipe or a device: what stands there could make the reader wait for ever.
+    #[error("{} is no plain file", .0.display())]
+    NotAFile(PathBuf),
     /// Others can read the secret.
     #[error("{} is open to other users: run `chmod 600 {}`", .0.display(), .0.display())]
     Exposed(PathBuf),
@@ -121,6 +124,11 @@ fn text_of(secret: &[u8; 32]) -> String {
 
 /// Reads a file that nobody else may read.
 pub(crate) fn read_private(path: &Path) -> Result<Vec<u8>, KeyFileError> {
+    // Before it is opened, as that alone waits for a pipe's writer.
+    let kind = fs::metadata(path).map_err(|source| failed("open", path, source))?;
+    if !kind.is_file() {
+        return Err(KeyFileError::NotAFile(path.to_owned()));
+    }
     let file = File::open(path).map_err(|source| failed("open", path, source))?;
     if exposed(&file).map_err(|source| failed("read", path, source))? {
         return Err(KeyFileError::Exposed(path.to_owned()));
@@ -272,6 +280,25 @@ mod tests {
             );
             assert_eq!(fs::read_to_string(&path).unwrap(), damage);
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_file_is_refused_and_not_waited_for() {
+        let folder = Folder::new("kinds");
+        load_or_make(&folder.0).unwrap();
+        let path = folder.0.join("server.key");
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert!(
+            matches!(load_or_make(&folder.0), Err(KeyFileError::NotAFile(file)) if file == path)
+        );
+        fs::remove_dir(&path).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.unwrap().success());
+        assert!(
+            matches!(load_or_make(&folder.0), Err(KeyFileError::NotAFile(file)) if file == path)
+        );
     }
 
     #[test]

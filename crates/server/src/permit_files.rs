@@ -25,6 +25,7 @@ pub fn load_or_make_permit_keys(folder: &Path) -> Result<PermitKeys, KeyFileErro
             make_folder(folder)?;
             let key = PermitKey::generate(&mut entropy::rng()?);
             make(&path_in(folder), &text_of([&key]))?;
+            tracing::info!(folder = %folder.display(), "made the first permit key here");
             load_permit_keys(folder)
         }
         outcome => outcome,
