@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// Text that is not a span of time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a span of time: write it like 30s, 250ms or 2m")]
+#[error("{0:?} is not a span of time up to 24h: write it like 30s, 250ms or 2m")]
 pub struct DurationError(pub String);
 
 /// Longest span taken: a day. Longer ones are slips of the pen.

@@ -42,15 +42,23 @@ impl Impairment {
     /// Names the part that cannot be read.
     pub fn parse(text: &str) -> Result<Self, ImpairmentError> {
         let mut net = Self::default();
+        let mut keys = Vec::new();
         for part in text
             .split(',')
             .map(str::trim)
             .filter(|part| !part.is_empty())
         {
-            net.read(part).map_err(|why| ImpairmentError {
+            let key = part.split('=').next();
+            let outcome = if keys.contains(&key) {
+                Err("it was said before")
+            } else {
+                net.read(part)
+            };
+            outcome.map_err(|why| ImpairmentError {
                 part: part.to_owned(),
                 why,
             })?;
+            keys.push(key);
         }
         Ok(net)
     }
@@ -143,6 +151,7 @@ mod tests {
             "fog=1%",
             "seed=x",
             "loss",
+            "reorder=2%",
         ] {
             let text = format!("reorder=1%,{part}");
             assert_eq!(

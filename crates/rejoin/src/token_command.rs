@@ -31,6 +31,10 @@ pub(crate) fn run(command: &TokenCommand) -> Result<(), Failure> {
 /// Prints one permit a line: with the secret of the client key that was made for it, or alone if the
 /// key was given.
 fn mint(args: &MintArgs) -> Result<(), Failure> {
+    if args.lifetime < Duration::from_secs(1) {
+        let text = "--for is less than a second: nobody could use the permit";
+        return Err(Failure::new(Exit::Usage, text));
+    }
     let keys = rejoin_server::load_or_make_permit_keys(&folder(args.data.as_deref())?)?;
     let mut rng = entropy()?;
     let expires_unix_s = unix_now()?.saturating_add(args.lifetime.as_secs());
@@ -87,7 +91,7 @@ fn inspect(args: &InspectArgs) -> Result<(), Failure> {
     let identity = credentials.identity.map(|keys| keys.public());
     let now = unix_now()?;
     output::line(format_args!("id       {}", grant.id));
-    output::line(format_args!("player   {}", grant.name));
+    output::line(format_args!("player   {}", grant.name.escape_debug()));
     output::line(format_args!("client   {}", client_line(&grant, identity)));
     output::line(format_args!("claims   {}", grant.claims.escape_ascii()));
     output::line(format_args!("expires  {}", expiry_line(&grant, now)));
