@@ -245,6 +245,10 @@ fn a_list_of_permits_that_cannot_be_used_is_told_before_anything_is_sent() {
             "line 3: the permit comes without its client's secret",
         ),
         (format!("\n{two}\n\ngarbage\n"), "line 5: expected a permit"),
+        (
+            format!("{two}\n{two}\n"),
+            "line 3: the same permit as in line 1",
+        ),
         (two, "3 bots need as many permits, there are 2"),
         (String::new(), "no permit in it"),
         ("\n \n".to_owned(), "no permit in it"),
@@ -267,9 +271,10 @@ fn what_makes_no_permit_is_a_wrong_value() {
     let folder = Folder::new("mint");
     let long = "x".repeat(129);
     let mint = |more: &[&str]| run(&[&["token", "mint", "--data", folder.data()], more].concat());
-    let cases: [(&[&str], &str); 5] = [
+    let cases: [(&[&str], &str); 6] = [
         (&[], "--player"),
         (&["--player", ""], "1 to 32 bytes"),
+        (&["--player", "ana", "--for", "0s"], "less than a second"),
         (&["--player", "ana", "--claims", &long], "at most 128 bytes"),
         (&["--player", "ana", "--id", "12"], "32 hexadecimal digits"),
         (&["--player", "ana", "--client", "12"], "12"),

@@ -287,6 +287,56 @@ fn a_server_asked_to_stop_tells_its_players_and_succeeds() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_server_whose_log_cannot_be_written_serves_on() {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+    let program = Path::new(env!("CARGO_BIN_EXE_rejoin"));
+    let log = ["--log", "trace"];
+    let serve = ["serve", "--bind", "127.0.0.1:0", "--print-address"];
+    let arguments = [&log[..], &serve].concat();
+    let mut server = Process::with(program, &[], &arguments, full.unwrap().into());
+    let line = server.line();
+    let address = line.strip_prefix("listening on ").unwrap();
+    let bots = run(&["bots", address, "-n", "2", "--for", "500ms"]);
+    assert_eq!(bots.code, Some(0), "{bots:?}");
+    signal(server.id(), "TERM");
+    assert_eq!(server.end().code, Some(0));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_result_that_cannot_be_written_is_no_success() {
+    let program = env!("CARGO_BIN_EXE_rejoin");
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+    let ended = std::process::Command::new(program)
+        .args(["simulate", "--seed", "1", "--seconds", "20"])
+        .stdout(full.unwrap())
+        .output()
+        .unwrap();
+    let told = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(70), "{told}");
+    assert!(told.contains("standard output cannot be written"), "{told}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_dev_server_that_is_asked_to_read_its_keys_again_serves_on() {
+    let (mut server, address) = serve(&["--log", "warn"]);
+    signal(server.id(), "HUP");
+    assert!(server.log_line().contains("dev auth has no permit keys"));
+    within_patience(async { connect(&address, "ana").await });
+    signal(server.id(), "TERM");
+    assert_eq!(server.end().code, Some(0));
+}
+
+#[test]
+fn bots_that_find_a_full_server_say_that_it_refused_them() {
+    let (_server, address) = serve(&["--limit", "sessions_max=2"]);
+    let bots = run(&["bots", &address, "-n", "8", "--for", "500ms"]);
+    failed_with(&bots, 7);
+}
+
 #[test]
 fn a_server_dies_with_its_parent_if_told_to() {
     let (mut server, address) = serve(&["--until-stdin-closes"]);

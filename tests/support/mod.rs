@@ -1,6 +1,6 @@
 //! Real processes for tests: each is killed by its own id when its test ends.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -37,6 +37,16 @@ impl Process {
     /// Starts a binary that has the command line of `rejoin`, logging errors alone unless told
     /// otherwise.
     pub(crate) fn of(program: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> Self {
+        Self::with(program, variables, arguments, Stdio::piped())
+    }
+
+    /// The same, with another standard error than a pipe that is read.
+    pub(crate) fn with(
+        program: &Path,
+        variables: &[(&str, &str)],
+        arguments: &[&str],
+        stderr: Stdio,
+    ) -> Self {
         let quiet = ["--log", "error"];
         let chosen = arguments.contains(&"--log");
         let mut child = Command::new(program)
@@ -47,13 +57,16 @@ impl Process {
             .env("NO_COLOR", "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(stderr)
             .spawn()
             .expect("the binary under test starts");
         Self {
             stdin: child.stdin.take(),
             stdout: Lines::of(child.stdout.take().expect("standard output is a pipe")),
-            stderr: Lines::of(child.stderr.take().expect("standard error is a pipe")),
+            stderr: match child.stderr.take() {
+                Some(pipe) => Lines::of(pipe),
+                None => Lines::of(io::empty()),
+            },
             child,
         }
     }

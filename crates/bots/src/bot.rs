@@ -14,7 +14,7 @@ use rejoin_protocol::message::{
     Answer, CallId, Comparison, Filter, Metadata, MetadataValue, RoomSettings, Seated,
 };
 use rejoin_protocol::messagepack::{self, Bounds};
-use rejoin_protocol::{PlayerId, Refusal, RequestId, Rng, SeatId, Timestamp};
+use rejoin_protocol::{CloseReason, PlayerId, Refusal, RequestId, Rng, SeatId, Timestamp};
 use rejoin_room::Room;
 
 use crate::agreement::{Agreement, Label, Seen, decode};
@@ -467,7 +467,9 @@ fn cause_of(ended: &Ended) -> Cause {
     match ended {
         Ended::Unreachable(_) => Cause::Unreachable,
         Ended::Version(_) => Cause::Version,
-        Ended::Refused(_) => Cause::Refused,
+        Ended::Refused(_) | Ended::Closed(CloseReason::OverLimit(_) | CloseReason::Overloaded) => {
+            Cause::Refused
+        }
         Ended::Left | Ended::Closed(_) | Ended::Start(_) => Cause::Lost,
         _ => Cause::Lost,
     }

@@ -69,7 +69,7 @@ pub struct Inputs {
     pub acknowledged: u64,
     /// Latest inputs sent.
     pub latest: u64,
-    /// Inputs not taken because a send queue was full.
+    /// Inputs not taken because a send queue was full, or the connection over.
     pub refused: u64,
 }
 

@@ -1,5 +1,6 @@
 //! `bots`: players without people, against any server. Lines while they play, then a summary.
 
+use std::collections::HashMap;
 use std::fmt::Display;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::Path;
@@ -58,7 +59,8 @@ fn permits(file: &Path) -> Result<Vec<Credentials>, Failure> {
     } else {
         std::fs::read_to_string(file).map_err(|error| wrong_permits(file, error))?
     };
-    let mut permits = Vec::new();
+    let mut permits: Vec<Credentials> = Vec::new();
+    let mut lines = HashMap::new();
     for (index, line) in text
         .lines()
         .enumerate()
@@ -70,6 +72,10 @@ fn permits(file: &Path) -> Result<Vec<Credentials>, Failure> {
             .map_err(|error| wrong_permits(file, format_args!("line {number}: {error}")))?;
         if credentials.identity.is_none() {
             let text = format_args!("line {number}: the permit comes without its client's secret");
+            return Err(wrong_permits(file, text));
+        }
+        if let Some(before) = lines.insert(line.trim(), number) {
+            let text = format_args!("line {number}: the same permit as in line {before}");
             return Err(wrong_permits(file, text));
         }
         permits.push(credentials);
@@ -238,7 +244,7 @@ fn figures(report: &Report) -> Vec<String> {
         format!("input       {} until seen", spread(&report.input)),
         format!("join        {}", spread(&report.join)),
         format!(
-            "network     up {} in {} datagrams, {:.1} % lost; down {} in {}",
+            "network     up {} in {} datagrams, {:.1} % known to be lost; down {} in {}",
             bytes(traffic.bytes_up),
             thousands(traffic.datagrams_up),
             percent(traffic.lost_up, traffic.datagrams_up.max(1)),
@@ -250,7 +256,7 @@ fn figures(report: &Report) -> Vec<String> {
     if report.inputs.refused > 0 {
         let refused = thousands(report.inputs.refused);
         lines.push(format!(
-            "            {refused} inputs were not sent: a send queue was full"
+            "            {refused} inputs were not sent: a send queue was full, or the connection over"
         ));
     }
     lines
@@ -324,7 +330,11 @@ pub(crate) fn judge(report: &Report) -> Result<(), Failure> {
         0 => String::new(),
         more => format!(" (and {} more)", counted(more, "failure")),
     };
-    Err(Failure::new(exit, format!("{root}{more}")))
+    let hint = match root.cause {
+        Cause::Unreachable => ": is it up, and is its key the one in the address?",
+        Cause::Version | Cause::Refused | Cause::Lost | Cause::Check => "",
+    };
+    Err(Failure::new(exit, format!("{root}{more}{hint}")))
 }
 
 /// The first address of the host that a bot can use.

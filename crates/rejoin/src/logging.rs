@@ -26,6 +26,8 @@ pub(crate) fn start(level: Option<LevelFilter>, default: LevelFilter) {
         .with_env_filter(filter)
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal() && !plain)
+        // A line that cannot be written would be told of on the same closed stream, by a panic.
+        .log_internal_errors(false)
         .try_init();
     if started.is_err() {
         // A game that set up its own subscriber keeps it.

@@ -1,15 +1,28 @@
 //! What the command says to people: results on standard output, one line of failure on
 //! standard error. Everything else is logged.
 //!
-//! A closed pipe (`rejoin bots … | head`) is not worth a failure, so write errors are dropped.
+//! A closed pipe (`rejoin bots … | head`) is not worth a failure: its reader has what it wanted. Any other
+//! line that is lost makes the command fail at its end.
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
+use std::sync::OnceLock;
+
+/// Why the first line of a result could not be written.
+static LOST: OnceLock<io::Error> = OnceLock::new();
 
 /// A line of a command's result.
 pub(crate) fn line(text: impl fmt::Display) {
     let mut out = io::stdout().lock();
-    drop(writeln!(out, "{text}").and_then(|()| out.flush()));
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => drop(LOST.set(error)),
+        Ok(()) | Err(_) => {}
+    }
+}
+
+/// Why a part of the result is lost, if it is.
+pub(crate) fn lost() -> Option<&'static io::Error> {
+    LOST.get()
 }
 
 /// The one line of a command that failed.

@@ -40,7 +40,13 @@ pub fn serve(add: impl FnOnce(App) -> App) -> ExitCode {
     // The state behind this boundary is never looked at again: the process ends either way.
     let run = catch_unwind(AssertUnwindSafe(|| execute(&add(App::builtin()), &cli)));
     match run.unwrap_or_else(|panic| Err(defect(panic.as_ref()))) {
-        Ok(()) => Exit::Success.into(),
+        Ok(()) => match output::lost() {
+            None => Exit::Success.into(),
+            Some(why) => {
+                let text = format!("standard output cannot be written: {why}");
+                fail(&program, &Failure::new(Exit::Internal, text))
+            }
+        },
         Err(failure) => fail(&program, &failure),
     }
 }
