@@ -34,7 +34,9 @@ pub fn delta(base: &[u8], view: &[u8]) -> Option<Bytes> {
     }
     let changes = xored(base, view);
     let mut rest = changes.as_slice();
-    let mut out = vec![XOR];
+    // As long as it may become, so that it is taken at once.
+    let mut out = Vec::with_capacity(view.len());
+    out.push(XOR);
     put_varint(&mut out, number(view.len()));
     loop {
         let (zeros, after) = rest.split_at(zeros_len(rest));

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::copies::Copies;
 use super::error::Violation;
 use super::event::ConnectionEvent;
 use super::frame::{LatestFrame, StreamFrame, StreamName};
@@ -17,6 +18,7 @@ pub(crate) struct Incoming {
     control: StreamReceive,
     ordered: [StreamReceive; ORDERED_STREAMS],
     latest: LatestReceive,
+    copies: Copies,
 }
 
 impl Incoming {
@@ -25,6 +27,7 @@ impl Incoming {
             control: StreamReceive::new(windows.control),
             ordered: std::array::from_fn(|_| StreamReceive::new(windows.ordered)),
             latest: LatestReceive::new(windows.latest),
+            copies: Copies::default(),
         }
     }
 
@@ -49,15 +52,16 @@ impl Incoming {
         frame: &StreamFrame<'_>,
         events: &mut VecDeque<ConnectionEvent>,
     ) -> Result<(), Violation> {
+        let copies = &mut self.copies;
         match frame.stream {
-            StreamName::Control => self.control.on_frame(frame, |message| {
+            StreamName::Control => self.control.on_frame(frame, copies, |message| {
                 events.push_back(ConnectionEvent::Control(message));
             }),
             StreamName::Ordered(stream) => self
                 .ordered
                 .get_mut(stream.index())
                 .expect("there are as many halves as streams")
-                .on_frame(frame, |message| {
+                .on_frame(frame, copies, |message| {
                     events.push_back(ConnectionEvent::Ordered(message));
                 }),
         }
@@ -70,7 +74,7 @@ impl Incoming {
         events: &mut VecDeque<ConnectionEvent>,
         now: Timestamp,
     ) -> Result<(), Violation> {
-        if let Some(message) = self.latest.on_frame(number, frame, now)? {
+        if let Some(message) = self.latest.on_frame(number, frame, &mut self.copies, now)? {
             events.push_back(ConnectionEvent::Latest {
                 key: frame.key,
                 message,

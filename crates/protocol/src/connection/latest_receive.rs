@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+use super::copies::Copies;
 use super::error::Violation;
 use super::frame::LatestFrame;
 use super::reassembly::Reassembly;
@@ -61,6 +62,7 @@ impl LatestReceive {
         &mut self,
         number: u64,
         frame: &LatestFrame<'_>,
+        copies: &mut Copies,
         now: Timestamp,
     ) -> Result<Option<Bytes>, Violation> {
         let Some(order) = number.checked_sub(frame.back) else {
@@ -77,7 +79,7 @@ impl LatestReceive {
             return Ok(None);
         }
         let message = if frame.fragment.is_whole() {
-            Some(Bytes::copy_from_slice(data))
+            Some(copies.copy(data))
         } else {
             self.hold(frame, order, now)?
         };
@@ -204,14 +206,16 @@ mod tests {
     }
 
     fn delivers(lane: &mut LatestReceive, number: u64, frame: LatestFrame<'_>) -> bool {
-        lane.on_frame(number, &frame, NOW).unwrap().is_some()
+        lane.on_frame(number, &frame, &mut Copies::default(), NOW)
+            .unwrap()
+            .is_some()
     }
 
     #[test]
     fn an_older_message_is_dropped_per_key() {
         let mut lane = LatestReceive::new(WINDOW);
         assert_eq!(
-            lane.on_frame(5, &whole(1, b"new"), NOW),
+            lane.on_frame(5, &whole(1, b"new"), &mut Copies::default(), NOW),
             Ok(Some(Bytes::from_static(b"new")))
         );
         assert!(!delivers(&mut lane, 4, whole(1, b"old")));
@@ -225,7 +229,9 @@ mod tests {
         let mut lane = LatestReceive::new(WINDOW);
         assert!(!delivers(&mut lane, 12, part(2, 2)));
         assert!(!delivers(&mut lane, 10, part(0, 0)));
-        let message = lane.on_frame(11, &part(1, 1), NOW).unwrap();
+        let message = lane
+            .on_frame(11, &part(1, 1), &mut Copies::default(), NOW)
+            .unwrap();
         assert_eq!(message.map(|message| message.len()), Some(3 * FRAGMENT_MAX));
         assert!(!delivers(&mut lane, 10, part(0, 0)));
     }
@@ -287,7 +293,7 @@ mod tests {
     #[test]
     fn a_fragment_from_before_time_is_a_violation() {
         let mut lane = LatestReceive::new(WINDOW);
-        let result = lane.on_frame(1, &part(1, 2), NOW);
+        let result = lane.on_frame(1, &part(1, 2), &mut Copies::default(), NOW);
         assert_eq!(
             result,
             Err(Violation("fragment points before the first packet"))
@@ -307,7 +313,8 @@ mod tests {
         assert_eq!((lane.held_bytes(), lane.deadline()), (0, None));
         // Without a timer it goes with the next fragment of anything.
         assert!(!delivers(&mut lane, 20, part(0, 0)));
-        lane.on_frame(21, &whole(2, b"x"), until).unwrap();
+        lane.on_frame(21, &whole(2, b"x"), &mut Copies::default(), until)
+            .unwrap();
         assert_eq!(lane.held_bytes(), 0);
     }
 
@@ -364,7 +371,10 @@ mod tests {
                     back,
                     data,
                 };
-                let delivered = lane.on_frame(number, &frame, NOW).unwrap().is_some();
+                let delivered = lane
+                    .on_frame(number, &frame, &mut Copies::default(), NOW)
+                    .unwrap()
+                    .is_some();
                 assert!(lane.held_bytes() <= window.bytes);
                 assert!(lane.partials.len() <= LATEST_PARTIALS_MAX);
                 assert!(lane.keys.len() <= LATEST_KEYS_MAX);
@@ -396,7 +406,7 @@ mod tests {
             data: [&[2; FRAGMENT_MAX], &[]],
             ..part(1, 4)
         };
-        let result = lane.on_frame(14, &changed, NOW);
+        let result = lane.on_frame(14, &changed, &mut Copies::default(), NOW);
         assert_eq!(result, Err(Violation("fragment changed")));
     }
 }

@@ -21,6 +21,7 @@ mod acks;
 mod budget;
 mod carried;
 mod congestion;
+mod copies;
 mod error;
 mod event;
 mod frame;

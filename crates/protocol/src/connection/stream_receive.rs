@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+use super::copies::Copies;
 use super::error::Violation;
 use super::frame::{Fragment, StreamFrame};
 use super::reassembly::{CHANGED, Reassembly};
@@ -42,6 +43,7 @@ impl StreamReceive {
     pub(crate) fn on_frame(
         &mut self,
         frame: &StreamFrame<'_>,
+        copies: &mut Copies,
         mut deliver: impl FnMut(Bytes),
     ) -> Result<(), Violation> {
         let Some(ahead) = frame.id.checked_sub(self.next) else {
@@ -56,7 +58,7 @@ impl StreamReceive {
         if ahead == 0 && frame.fragment.is_whole() && !self.held.contains_key(&frame.id) {
             // The common case: nothing is held back.
             self.next += 1;
-            deliver(Bytes::copy_from_slice(frame.data));
+            deliver(copies.copy(frame.data));
         } else {
             let price = self.price(frame)?;
             if self.cost + price > self.window.bytes {
@@ -156,7 +158,9 @@ mod tests {
     fn take(stream: &mut StreamReceive, frame: &StreamFrame<'_>) -> Result<Vec<Bytes>, Violation> {
         let mut delivered = Vec::new();
         stream
-            .on_frame(frame, |message| delivered.push(message))
+            .on_frame(frame, &mut Copies::default(), |message| {
+                delivered.push(message)
+            })
             .map(|()| delivered)
     }
 
@@ -180,7 +184,8 @@ mod tests {
             let mut delivered = Vec::new();
             for (id, message, fragment) in order {
                 let data = &message[fragment.range(message.len())];
-                stream.on_frame(&frame(id, fragment, data), |message| delivered.push(message)).unwrap();
+                let frame = frame(id, fragment, data);
+                stream.on_frame(&frame, &mut Copies::default(), |message| delivered.push(message)).unwrap();
             }
             prop_assert_eq!(delivered, messages);
             prop_assert_eq!(stream.held_bytes(), 0);
