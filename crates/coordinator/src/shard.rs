@@ -35,8 +35,17 @@ pub struct Shard<S, D> {
     life: Life,
     /// The newest moment told.
     clock: Timestamp,
-    /// A view's bytes, kept between turns.
-    scratch: Vec<u8>,
+    scratch: Scratch,
+}
+
+/// Memory of one turn, kept for the next.
+#[derive(Debug, Default)]
+struct Scratch {
+    due: Vec<Due>,
+    active: Vec<RoomKey>,
+    written: turn::Written,
+    /// A view's bytes.
+    view: Vec<u8>,
 }
 
 /// Chance by owner, so that one does not shift another's.
@@ -78,7 +87,7 @@ impl<S: Store, D: Directory> Shard<S, D> {
             },
             life: Life::Running,
             clock: now,
-            scratch: Vec::new(),
+            scratch: Scratch::default(),
         }
     }
 
@@ -101,16 +110,23 @@ impl<S: Store, D: Directory> Shard<S, D> {
         self.house.answers.on_turn();
         self.collect_requests(now);
         self.collect_due(now);
-        let active = self.house.rooms.take_active();
-        for work in turn::write(&mut self.store, &mut self.house, &active, now) {
+        let Scratch {
+            active,
+            written,
+            view,
+            ..
+        } = &mut self.scratch;
+        self.house.rooms.take_active(active);
+        turn::write(&mut self.store, &mut self.house, active, written, now);
+        for work in written.works.drain(..) {
             turn::apply(&mut self.store, &self.kinds, &mut self.house, work, now);
         }
         let mut hosts = turn::Hosts {
             store: &mut self.store,
             directory: &mut self.directory,
         };
-        for key in active {
-            turn::finish(&mut hosts, &mut self.house, key, &mut self.scratch, now);
+        for key in active.drain(..) {
+            turn::finish(&mut hosts, &mut self.house, key, view, now);
         }
         if let Life::Stopping(reason) = self.life {
             self.end_all(reason, now);
@@ -238,9 +254,9 @@ impl<S: Store, D: Directory> Shard<S, D> {
     }
 
     fn collect_due(&mut self, now: Timestamp) {
-        let mut due = Vec::new();
-        self.house.schedule.take_due(now, &mut due);
-        for due in due {
+        let mut all = std::mem::take(&mut self.scratch.due);
+        self.house.schedule.take_due(now, &mut all);
+        for due in all.drain(..) {
             trace!(?due, "is due");
             match due {
                 Due::Join(slot) => self.house.on_join_expired(slot),
@@ -251,6 +267,7 @@ impl<S: Store, D: Directory> Shard<S, D> {
                 Due::Room(key) => self.on_room_due(key, now),
             }
         }
+        self.scratch.due = all;
     }
 
     fn on_timers(&mut self, slot: Slot, now: Timestamp) {

@@ -149,15 +149,14 @@ impl Rooms {
         !self.active.is_empty()
     }
 
-    /// Takes the rooms that need a turn.
-    pub(crate) fn take_active(&mut self) -> Vec<RoomKey> {
-        let active = std::mem::take(&mut self.active);
-        for key in &active {
+    /// Moves the rooms that need a turn to `taken`.
+    pub(crate) fn take_active(&mut self, taken: &mut Vec<RoomKey>) {
+        taken.append(&mut self.active);
+        for key in taken {
             if let Some(room) = self.slab.get_mut(*key) {
                 room.active = false;
             }
         }
-        active
     }
 
     /// Checks that the indexes agree and the bounds hold.

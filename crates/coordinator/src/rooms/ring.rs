@@ -1,6 +1,6 @@
 //! The recent views of a room, to make deltas against: encoded once, whoever is sent them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 use rejoin_protocol::snapshot;
@@ -16,8 +16,8 @@ pub(crate) struct Ring {
     /// The sequence at which the newest view was last found to be true.
     sequence: u64,
     tick: u64,
-    /// Deltas to the newest view, by the sequence of their base's entry.
-    deltas: BTreeMap<u64, Option<Bytes>>,
+    /// Deltas to the newest view, each with the sequence of its base's entry. A vector keeps its memory.
+    deltas: Vec<(u64, Option<Bytes>)>,
 }
 
 /// One distinct view.
@@ -51,7 +51,7 @@ impl Ring {
             entries: VecDeque::new(),
             sequence: 0,
             tick: 0,
-            deltas: BTreeMap::new(),
+            deltas: Vec::new(),
         }
     }
 
@@ -102,9 +102,13 @@ impl Ring {
             .iter()
             .rev()
             .find(|view| view.sequence <= base)?;
-        let made = self.deltas.entry(base.sequence);
-        made.or_insert_with(|| snapshot::delta(&base.bytes, &newest.bytes))
-            .clone()
+        let mut made = self.deltas.iter();
+        if let Some((_, delta)) = made.find(|(of, _)| *of == base.sequence) {
+            return delta.clone();
+        }
+        let delta = snapshot::delta(&base.bytes, &newest.bytes);
+        self.deltas.push((base.sequence, delta.clone()));
+        delta
     }
 }
 
@@ -191,9 +195,9 @@ mod tests {
                     ring.delta_from(rng.below(sequence + 9));
                 }
                 assert!(ring.entries.len() <= capacity && ring.deltas.len() <= capacity);
-                let deltas = ring.deltas.values().flatten();
+                let deltas = ring.deltas.iter().flat_map(|(_, delta)| delta);
                 assert!(deltas.into_iter().all(|delta| delta.len() < view.len()));
-                let bases = ring.deltas.keys();
+                let bases = ring.deltas.iter().map(|(base, _)| base);
                 let oldest = ring.entries.front().map(|view| &view.sequence);
                 assert!(bases.into_iter().all(|base| Some(base) >= oldest));
             }

@@ -6,4 +6,4 @@ mod write;
 
 pub(crate) use apply::apply;
 pub(crate) use finish::{Hosts, close_all, finish};
-pub(crate) use write::write;
+pub(crate) use write::{Written, write};

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use rejoin_protocol::Timestamp;
+use rejoin_protocol::{RoomId, Timestamp};
 use rejoin_store::{Record, Store};
 use tracing::warn;
 
@@ -13,13 +13,40 @@ use crate::keys::RoomKey;
 use crate::rooms::journal;
 use crate::rooms::queue::Queued;
 
+/// What a turn writes. It keeps its memory from turn to turn.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    /// The rooms whose calls are kept and have to be made.
+    pub(crate) works: Vec<Work>,
+    bodies: Vec<u8>,
+}
+
 /// The calls of one room in this turn, journalled.
 #[derive(Debug)]
 pub(crate) struct Work {
     pub(crate) key: RoomKey,
+    record: Span,
     /// Room time of all of them.
     pub(crate) at: Duration,
     pub(crate) calls: Vec<Queued>,
+}
+
+/// Where a room's record stands among those of its turn.
+#[derive(Clone, Debug)]
+struct Span {
+    room: RoomId,
+    sequence: u64,
+    bytes: Range<usize>,
+}
+
+impl Span {
+    fn record<'a>(&self, bodies: &'a [u8]) -> Record<'a> {
+        Record {
+            room: self.room,
+            sequence: self.sequence,
+            body: bodies.get(self.bytes.clone()).unwrap_or_default(),
+        }
+    }
 }
 
 /// Writes the calls of all rooms that wait. Rooms whose calls cannot be kept are closed.
@@ -27,11 +54,11 @@ pub(crate) fn write<S: Store>(
     store: &mut S,
     house: &mut House,
     active: &[RoomKey],
+    written: &mut Written,
     now: Timestamp,
-) -> Vec<Work> {
-    let mut bodies = Vec::new();
-    let mut works = Vec::new();
-    let mut spans = Vec::new();
+) {
+    let Written { works, bodies } = written;
+    bodies.clear();
     for key in active {
         let Some(room) = house.rooms.get_mut(*key) else {
             continue;
@@ -42,31 +69,32 @@ pub(crate) fn write<S: Store>(
         let calls = room.queue.take();
         let at = room.clock.at(now);
         let start = bodies.len();
-        journal::encode(at, calls.iter().map(|call| &call.entry), &mut bodies);
+        journal::encode(at, calls.iter().map(|call| &call.entry), bodies);
         room.sequence += 1;
-        spans.push((room.id, room.sequence, start..bodies.len()));
+        let record = Span {
+            room: room.id,
+            sequence: room.sequence,
+            bytes: start..bodies.len(),
+        };
         works.push(Work {
             key: *key,
+            record,
             at,
             calls,
         });
     }
-    let record = |(room, sequence, span): &(_, _, Range<usize>)| Record {
-        room: *room,
-        sequence: *sequence,
-        body: bodies.get(span.clone()).unwrap_or_default(),
-    };
-    let records: Vec<_> = spans.iter().map(record).collect();
+    let records: Vec<_> = works
+        .iter()
+        .map(|work| work.record.record(bodies))
+        .collect();
     let Err(problem) = store.append(&records) else {
-        return works;
+        return;
     };
     if let Some(left_out) = house.store_lines.line(now) {
         warn!(%problem, left_out, "a turn could not be journalled; trying room by room");
     }
-    let pairs = works.into_iter().zip(records);
-    pairs
-        .filter_map(|(work, record)| write_one(store, house, work, record, now))
-        .collect()
+    let refused = std::mem::take(works).into_iter();
+    works.extend(refused.filter_map(|work| write_one(store, house, work, bodies, now)));
 }
 
 /// Writes one room's record by itself, after a checkpoint has made room if need be.
@@ -74,9 +102,10 @@ fn write_one<S: Store>(
     store: &mut S,
     house: &mut House,
     work: Work,
-    record: Record<'_>,
+    bodies: &[u8],
     now: Timestamp,
 ) -> Option<Work> {
+    let record = work.record.record(bodies);
     if store.append(&[record]).is_ok() {
         return Some(work);
     }
