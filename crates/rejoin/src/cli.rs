@@ -3,6 +3,7 @@
 //! A wrong line becomes one [`Failure`] of code 2 that names the flag and the value.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -76,6 +77,9 @@ pub(crate) struct ServeArgs {
     /// nothing on disk, else $XDG_STATE_HOME/rejoin or ~/.local/state/rejoin]
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+    /// Answer operators at ADDR, on this machine alone: /livez, /readyz, /metrics, /rooms
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) admin: Option<SocketAddr>,
     /// Change a limit, such as inputs_per_s=2000; repeatable. docs/limits.md names them all
     #[arg(long = "limit", value_name = "NAME=VALUE", value_parser = parse_limit)]
     pub(crate) limits: Vec<String>,

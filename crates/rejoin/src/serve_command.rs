@@ -24,6 +24,7 @@ use crate::output;
 pub(crate) fn run(app: &App, args: &ServeArgs) -> Result<(), Failure> {
     let bind = resolve(&args.bind)?;
     let mut settings = settings(bind, args)?;
+    settings.admin = args.admin;
     for limit in &args.limits {
         let set = settings.limits.set(limit);
         set.map_err(|problem| Failure::new(Exit::Usage, problem.to_string()))?;
@@ -98,6 +99,9 @@ async fn serve(server: Server, app: &App, args: &ServeArgs) -> Result<(), Failur
     let parent = args.until_stdin_closes.then(watch_parent).transpose()?;
     if args.print_address {
         output::line(format_args!("listening on {address}"));
+    }
+    if let Some(admin) = server.admin_address() {
+        tracing::info!("operators ask at http://{admin}");
     }
     let rooms: Vec<_> = app.kinds().names().collect();
     tracing::info!(%address, rooms = rooms.join(" "), auth = ?args.auth, "listening");
@@ -204,7 +208,7 @@ impl From<ServerError> for Failure {
     fn from(error: ServerError) -> Self {
         let exit = match &error {
             ServerError::Config(_) => Exit::Usage,
-            ServerError::Bind(_) => Exit::CannotBind,
+            ServerError::Bind(_) | ServerError::Admin(_) => Exit::CannotBind,
             ServerError::Entropy(_) | ServerError::Socket(_) => Exit::Internal,
             other => {
                 tracing::debug!(%other, "a failure without a code of its own");

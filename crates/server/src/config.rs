@@ -18,6 +18,8 @@ pub struct ServerConfig {
     pub auth: Auth,
     /// The server's secrets.
     pub identity: Identity,
+    /// Where operators ask: a loopback address; `None`: nowhere. Port 0: any free one.
+    pub admin: Option<SocketAddr>,
     /// How much of everything.
     pub limits: Limits,
 }
@@ -52,6 +54,12 @@ pub enum ConfigError {
          rejoin bots rejoin://KEY@HOST:{port} --permits -`", port = .0.port()
     )]
     PublicDev(SocketAddr),
+    /// Whoever reaches the operators' port may read it.
+    #[error(
+        "the operators' port lets everyone read, so it does not listen on the public {0}; use a loopback \
+         address, and a proxy that asks who it is"
+    )]
+    PublicAdmin(SocketAddr),
     /// A number out of its bounds.
     #[error("{name} must be {bounds}")]
     OutOfBounds {
@@ -104,6 +112,7 @@ impl ServerConfig {
             bind,
             auth: Auth::Dev,
             identity,
+            admin: None,
             limits: Limits::default(),
         }
     }
@@ -115,6 +124,11 @@ impl ServerConfig {
     pub(crate) fn check(self) -> Result<Config, ConfigError> {
         if self.auth == Auth::Dev && !self.bind.ip().to_canonical().is_loopback() {
             return Err(ConfigError::PublicDev(self.bind));
+        }
+        if let Some(admin) = self.admin
+            && !admin.ip().to_canonical().is_loopback()
+        {
+            return Err(ConfigError::PublicAdmin(admin));
         }
         self.limits.check()?;
         let mut config = Config::new(self.identity.keys, self.identity.session_secret);
@@ -194,6 +208,20 @@ mod tests {
         ] {
             let error = settings(public).check().unwrap_err();
             assert_eq!(error, ConfigError::PublicDev(public.parse().unwrap()));
+        }
+    }
+
+    #[test]
+    fn operators_ask_on_loopback_alone() {
+        let mut server = settings("127.0.0.1:0");
+        for (admin, fits) in [
+            ("127.0.0.1:9", true),
+            ("[::1]:0", true),
+            ("0.0.0.0:9", false),
+            ("192.168.1.5:9", false),
+        ] {
+            server.admin = Some(admin.parse().unwrap());
+            assert_eq!(server.clone().check().is_ok(), fits, "{admin}");
         }
     }
 

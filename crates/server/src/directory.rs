@@ -15,6 +15,26 @@ pub struct SharedDirectory {
     private: Arc<DashMap<RoomCode, (u8, RoomId)>>,
 }
 
+impl SharedDirectory {
+    /// All listed rooms with their shards, by id.
+    #[must_use]
+    pub fn all(&self) -> Vec<(u8, RoomCard)> {
+        let mut all: Vec<_> = self
+            .rooms
+            .iter()
+            .map(|entry| entry.value().clone())
+            .collect();
+        all.sort_by_key(|(_, card)| card.room);
+        all
+    }
+
+    /// How many rooms are open and not listed.
+    #[must_use]
+    pub fn private_len(&self) -> usize {
+        self.private.len()
+    }
+}
+
 impl Directory for SharedDirectory {
     fn publish(&mut self, shard: u8, card: RoomCard) {
         self.rooms.insert(card.room, (shard, card));

@@ -6,9 +6,9 @@
 use std::io::{self, ErrorKind};
 use std::net::UdpSocket;
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rejoin_coordinator::{Auth, Shard, ShardStats};
+use rejoin_coordinator::{Auth, Shard};
 use rejoin_datagram::{RECEIVE_BATCH_MAX, ReceiveBatch, SendBatch};
 use rejoin_protocol::{CloseReason, Timestamp};
 use rejoin_store::MemoryStore;
@@ -18,25 +18,7 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 use crate::directory::SharedDirectory;
 use crate::drains::Drains;
-
-/// What a server did, told when it ends.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ServerReport {
-    /// The shard's counters. Its `sessions` and `rooms` are those left at the end.
-    pub shard: ShardStats,
-    /// Turns taken.
-    pub turns: u64,
-    /// Datagrams received.
-    pub received: u64,
-    /// Datagrams dropped because they were longer than any of ours.
-    pub received_too_long: u64,
-    /// Datagrams the system took.
-    pub sent: u64,
-    /// Datagrams dropped because the send buffer was full.
-    pub sends_blocked: u64,
-    /// Datagrams the system refused.
-    pub sends_refused: u64,
-}
+use crate::report::{ServerReport, Status, TOLD_EVERY, TURN_EVERY};
 
 /// Batches received before a turn must be taken: 512 datagrams, 2 to 5 ms of work, so that ticks
 /// stay on time under a flood. What waits longer stays in the socket's buffer.
@@ -57,6 +39,10 @@ pub(crate) struct Driver {
     auth: watch::Receiver<Auth>,
     drains: Drains,
     report: ServerReport,
+    /// True once it has begun to stop.
+    stops: bool,
+    /// Who is told where the server stands, and when next.
+    told: Option<(watch::Sender<Status>, Timestamp)>,
 }
 
 /// One socket in two forms.
@@ -100,7 +86,14 @@ impl Driver {
             auth,
             drains: Drains::default(),
             report: ServerReport::default(),
+            stops: false,
+            told: None,
         })
+    }
+
+    /// Tells `status` where the server stands from now on.
+    pub(crate) fn tell(&mut self, status: watch::Sender<Status>) {
+        self.told = Some((status, Timestamp::ZERO));
     }
 
     /// Serves until `shutdown` is ready, then drains.
@@ -130,7 +123,11 @@ impl Driver {
     }
 
     async fn wait(&mut self, shutdown: impl Future<Output = ()>) -> io::Result<Wake> {
-        let due = self.shard.poll_timeout();
+        let turn = self.told.as_ref().map(|(_, next)| *next + TURN_EVERY);
+        let due = [self.shard.poll_timeout(), turn]
+            .into_iter()
+            .flatten()
+            .min();
         let look = self.drains.next();
         let socket = &self.socket.readiness;
         let readable = async {
@@ -152,6 +149,7 @@ impl Driver {
     async fn drain(&mut self) -> io::Result<()> {
         let end = self.clock.now() + DRAIN_MAX;
         self.shard.stop(CloseReason::ServerStopping);
+        self.stops = true;
         self.turn()?;
         while !self.shard.is_stopped() && self.clock.now() < end {
             tokio::time::sleep(DRAIN_STEP).await;
@@ -169,7 +167,23 @@ impl Driver {
         self.shard.turn(now);
         self.release(now);
         self.report.turns += 1;
+        self.tell_status(now);
         Ok(())
+    }
+
+    fn tell_status(&mut self, now: Timestamp) {
+        let Some((status, next)) = &mut self.told else {
+            return;
+        };
+        if now >= *next {
+            *next = now + TOLD_EVERY;
+            self.report.shard = self.shard.stats();
+            status.send_replace(Status {
+                serves: !self.stops,
+                turned: Instant::now(),
+                report: self.report,
+            });
+        }
     }
 
     /// Step 1 of the shard's turn: what has arrived, up to the budget. True if nothing was left.

@@ -9,6 +9,7 @@
 //! Called by the `rejoin` command and by tests. It owns what the cores must not: everything that
 //! differs between two runs. Decisions about peers, rooms and players are the shard's.
 
+mod admin;
 mod clock;
 mod config;
 mod directory;
@@ -19,17 +20,19 @@ mod identity;
 mod key_files;
 mod named_limits;
 mod permit_files;
+mod report;
 mod server;
 mod shutdown;
 
+pub use admin::AdminError;
 pub use config::{ConfigError, Limits, ServerConfig};
 pub use directory::SharedDirectory;
-pub use driver::ServerReport;
 pub use entropy::rng as entropy;
 pub use identity::Identity;
 pub use key_files::{KeyFileError, default_folder, load_or_make};
 pub use named_limits::SetLimitError;
 pub use permit_files::{load_or_make_permit_keys, load_permit_keys, rotate_permit_keys};
+pub use report::ServerReport;
 pub use server::{Server, ServerError};
 pub use shutdown::{ReloadSignals, StopSignals};
 

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
+use std::time::Instant;
 
 use rejoin_coordinator::{Auth, Config, Shard};
 use rejoin_datagram::BindError;
@@ -10,11 +11,13 @@ use rejoin_room::Kinds;
 use rejoin_store::MemoryStore;
 use tokio::sync::watch;
 
+use crate::admin::{AdminError, Port};
 use crate::clock::{self, Clock};
 use crate::config::{ConfigError, ServerConfig};
 use crate::directory::SharedDirectory;
-use crate::driver::{Driver, ServerReport};
+use crate::driver::Driver;
 use crate::entropy;
+use crate::report::{ServerReport, Status};
 
 /// A server that owns its port; [`Server::run`] makes it serve.
 #[derive(Debug)]
@@ -23,6 +26,7 @@ pub struct Server {
     socket: UdpSocket,
     address: SocketAddr,
     auth: watch::Sender<Auth>,
+    admin: Option<Port>,
 }
 
 /// Why a server cannot start, or cannot go on.
@@ -35,6 +39,9 @@ pub enum ServerError {
     /// The address cannot be bound.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// Operators cannot ask there.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
     /// The system has no entropy.
     #[error("no entropy from the system: {0}")]
     Entropy(#[from] getrandom::Error),
@@ -49,13 +56,14 @@ impl Server {
     /// # Errors
     /// See [`ServerError`].
     pub fn bind(settings: ServerConfig) -> Result<Self, ServerError> {
-        let bind = settings.bind;
+        let (bind, admin) = (settings.bind, settings.admin);
         let config = settings.check()?;
         let socket = rejoin_datagram::bind(bind)?;
         let address = socket.local_addr()?;
         let buffers = rejoin_datagram::buffers(&socket);
         tracing::debug!(%address, buffers.receive, buffers.send, "socket buffers");
         Ok(Self {
+            admin: admin.map(Port::bind).transpose()?,
             auth: watch::Sender::new(config.auth.clone()),
             config,
             socket,
@@ -67,6 +75,12 @@ impl Server {
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The address where operators ask, with the real port.
+    #[must_use]
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref()?.address().ok()
     }
 
     /// The key that clients pin.
@@ -98,15 +112,25 @@ impl Server {
             unix_start: clock::since_1970(),
             ..self.config
         };
+        let directory = SharedDirectory::default();
         let shard = Shard::new(
             config,
             kinds,
             MemoryStore::default(),
-            SharedDirectory::default(),
+            directory.clone(),
             entropy::rng()?,
             clock.now(),
         );
-        let driver = Driver::new(shard, self.socket, clock, self.auth.subscribe())?;
+        let mut driver = Driver::new(shard, self.socket, clock, self.auth.subscribe())?;
+        if let Some(port) = self.admin {
+            let status = watch::Sender::new(Status {
+                serves: true,
+                turned: Instant::now(),
+                report: ServerReport::default(),
+            });
+            port.answer(status.subscribe(), directory)?;
+            driver.tell(status);
+        }
         Ok(driver.run(shutdown).await?)
     }
 }
