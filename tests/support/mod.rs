@@ -96,6 +96,7 @@ impl Process {
     }
 
     /// The next line it prints.
+    #[allow(dead_code, reason = "not every test needs one before the end")]
     pub(crate) fn line(&mut self) -> String {
         let next = self.stdout.next();
         let line = next.unwrap_or_else(|| panic!("it ended early: {:?}", self.stderr.rest()));

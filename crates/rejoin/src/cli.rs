@@ -15,7 +15,7 @@ use rejoin_protocol::handshake::PermitId;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::exit::{Exit, Failure};
-use crate::server_args::{ConfigCommand, ServeArgs, SettingsArgs};
+use crate::server_args::{ConfigCommand, DoctorArgs, ServeArgs, SettingsArgs};
 
 /// Multiplayer game sessions that players rejoin where they left off
 #[derive(Debug, Parser)]
@@ -41,6 +41,8 @@ pub(crate) enum Command {
     /// Check or show the settings of a server
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Look at what a server needs of this machine, and say how to get it
+    Doctor(DoctorArgs),
     /// Let bots play on a server and report what they saw
     Bots(BotsArgs),
     /// Watch bots play on a server of their own
@@ -59,7 +61,9 @@ impl Command {
     /// happened to nobody, and bots and picture speak for themselves.
     pub(crate) const fn log_level(&self) -> LevelFilter {
         match self {
-            Self::Serve(_) | Self::Config(_) | Self::Key(_) | Self::Token(_) => LevelFilter::INFO,
+            Self::Serve(_) | Self::Config(_) | Self::Doctor(_) | Self::Key(_) | Self::Token(_) => {
+                LevelFilter::INFO
+            }
             Self::Bots(_) | Self::Demo(_) => LevelFilter::WARN,
             Self::Simulate(_) => LevelFilter::ERROR,
         }
@@ -70,6 +74,7 @@ impl Command {
         match self {
             Self::Serve(args) => Some(&args.settings),
             Self::Config(command) => command.settings(),
+            Self::Doctor(args) => Some(&args.settings),
             Self::Bots(_) | Self::Demo(_) | Self::Key(_) | Self::Token(_) | Self::Simulate(_) => {
                 None
             }

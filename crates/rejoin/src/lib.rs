@@ -1,7 +1,7 @@
 //! Multiplayer game sessions that players rejoin where they left off.
 //!
 //! A game implements [`Room`] and hands it to [`serve`]; the binary then has the whole command
-//! line of `rejoin`: `serve`, `config`, `bots`, `demo`, `key`, `token`, `simulate`.
+//! line of `rejoin`: `serve`, `config`, `doctor`, `bots`, `demo`, `key`, `token`, `simulate`.
 //!
 //! ```no_run
 //! use rejoin::prelude::*;
@@ -45,6 +45,7 @@ mod bots_command;
 mod cli;
 mod config_command;
 mod demo;
+mod doctor;
 mod exit;
 mod figures;
 mod key_command;

@@ -10,8 +10,8 @@ use crate::app::App;
 use crate::cli::{self, Cli, Command, Parsed};
 use crate::exit::{Exit, Failure};
 use crate::{
-    bots_command, config_command, demo, key_command, logging, output, serve_command, settings,
-    simulate_command, token_command,
+    bots_command, config_command, demo, doctor, key_command, logging, output, serve_command,
+    settings, simulate_command, token_command,
 };
 
 /// Runs the command line with the rooms and bots that `add` adds to those that come with Rejoin.
@@ -60,6 +60,7 @@ fn execute(app: &App, cli: &Cli) -> Result<(), Failure> {
     match &cli.command {
         Command::Serve(args) => serve_command::run(app, args, &loaded.check()?),
         Command::Config(command) => config_command::run(command, &loaded),
+        Command::Doctor(args) => doctor::run(&loaded.check()?, args.json),
         Command::Bots(args) => bots_command::run(app, args),
         Command::Demo(args) => demo::run(app, args),
         Command::Key(args) => key_command::run(args),

@@ -71,6 +71,17 @@ pub(crate) struct ShowArgs {
     pub(crate) origin: bool,
 }
 
+/// `doctor`.
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// What can be set.
+    #[command(flatten)]
+    pub(crate) settings: SettingsArgs,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 impl ConfigCommand {
     /// The settings that are asked about.
     pub(crate) const fn settings(&self) -> Option<&SettingsArgs> {

@@ -38,4 +38,4 @@ pub use server::{Server, ServerError};
 pub use shutdown::{ReloadSignals, StopSignals};
 
 pub use rejoin_coordinator::{Auth, Budgets, ShardStats};
-pub use rejoin_datagram::BindError;
+pub use rejoin_datagram::{Abilities, BindError, abilities, buffer_wanted, free_space};

@@ -26,6 +26,7 @@ use tracing_subscriber::filter::LevelFilter;
 use crate::server_args::{AuthMode, SettingsArgs};
 
 pub(crate) use checked::Checked;
+pub(crate) use keys::quoted;
 pub(crate) use problem::{Origin, Problem, SettingsError};
 pub(crate) use show::{example, show};
 
