@@ -211,6 +211,16 @@ fn what_is_shown_can_be_given_back() {
 }
 
 #[test]
+fn a_demo_is_told_nothing_of_what_is_meant_for_other_servers() {
+    let variables = [("REJOIN_BIDN", "x"), ("REJOIN_AUTH", "token")];
+    let demo = run(
+        &variables,
+        &["demo", "--for", "2s", "-n", "2", "--rooms", "1"],
+    );
+    assert_eq!(demo.code, Some(0), "{demo:?}");
+}
+
+#[test]
 fn the_example_is_the_file_in_the_docs() {
     let ended = run(&[], &["config", "example"]);
     assert_eq!(ended.stdout, include_str!("../docs/rejoin.toml"));

@@ -85,7 +85,7 @@ fn hint(given: &str, keys: &[Key<'_>]) -> String {
     let meant = without_table.or_else(|| nearest(given, ends).map(|it| format!("{VARIABLES}{it}")));
     match meant {
         Some(name) => format!("; did you mean `{name}`?"),
-        None => "; docs/operations.md names them all".to_owned(),
+        None => "; `config example` names them all".to_owned(),
     }
 }
 

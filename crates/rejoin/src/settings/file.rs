@@ -120,7 +120,7 @@ impl Saying<'_> {
         let tables = self.table.is_none().then_some(LIMITS);
         match nearest(self.name, beside.map(|key| key.name).chain(tables)) {
             Some(name) => format!("; did you mean `{name}`?"),
-            None => "; docs/rejoin.toml has them all".to_owned(),
+            None => "; `config example` has them all".to_owned(),
         }
     }
 }

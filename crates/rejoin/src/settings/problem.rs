@@ -30,11 +30,14 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
-            Self::File { path, line: None } => write!(f, "{}", path.display()),
-            Self::File {
-                path,
-                line: Some(line),
-            } => write!(f, "{}:{line}", path.display()),
+            // Each is a part of one line, and a file's name may hold anything.
+            Self::File { path, line } => {
+                let path = path.display().to_string().replace(char::is_control, "?");
+                match line {
+                    Some(line) => write!(f, "{path}:{line}"),
+                    None => f.write_str(&path),
+                }
+            }
             Self::Variable(name) => f.write_str(name),
             Self::Flag(flag) => f.write_str(flag),
         }

@@ -16,14 +16,8 @@ pub(crate) fn show(loaded: &Loaded, with_origins: bool) -> String {
         };
         text += &line;
         if with_origins {
-            let origin = loaded.origin(&key.path()).to_string();
-            // A file's name may hold anything, and a comment ends with its line.
-            text += &format!(
-                "{:1$}# {2}",
-                "",
-                44_usize.saturating_sub(line.len()),
-                origin.escape_debug()
-            );
+            let gap = 44_usize.saturating_sub(line.len());
+            text += &format!("{:gap$}# {}", "", loaded.origin(&key.path()));
         }
         text.push('\n');
     }

@@ -185,11 +185,11 @@ const WRONG_FILES: [(&str, &str); 26] = [
     ),
     (
         "colour = 1",
-        "F:1: no key is named `colour`; docs/rejoin.toml has them all",
+        "F:1: no key is named `colour`; `config example` has them all",
     ),
     (
         "\"a\\nb\" = 1",
-        "F:1: no key is named `a\\nb`; docs/rejoin.toml has them all",
+        "F:1: no key is named `a\\nb`; `config example` has them all",
     ),
     (
         "limits = 5",
@@ -260,7 +260,7 @@ const WRONG_FILES: [(&str, &str); 26] = [
     // The first in the file's order, not in that of the alphabet.
     (
         "zzz = 1\naaa = 1",
-        "F:1: no key is named `zzz`; docs/rejoin.toml has them all",
+        "F:1: no key is named `zzz`; `config example` has them all",
     ),
 ];
 
@@ -281,6 +281,11 @@ fn what_is_wrong_in_a_file_is_told_with_its_line() {
         let told = told(name, text);
         assert!(told.starts_with("F:3: "), "{told}");
     }
+    let sheet = Sheet::new("two\nlines", "bidn = 1");
+    let told_in = load(&flags(Some(&sheet.0)), None, [])
+        .unwrap_err()
+        .to_string();
+    assert!(told_in.contains("-two?lines.toml:1: no key"), "{told_in}");
     let public = told("public", "# all\nbind = '0.0.0.0:9'");
     assert!(
         public.starts_with("F:2: dev auth lets everyone in"),
@@ -349,7 +354,7 @@ fn what_is_wrong_in_the_environment_is_told_with_the_variable() {
         (
             "REJOIN_FOO",
             "5",
-            "REJOIN_FOO: no setting has this variable; docs/operations.md names them all",
+            "REJOIN_FOO: no setting has this variable; `config example` names them all",
         ),
         (
             "REJOIN_BIND",
