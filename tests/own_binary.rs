@@ -67,7 +67,7 @@ impl Behaviour for Presser {
 }
 
 /// Tells the child what it is.
-const IS_GAME: &str = "REJOIN_TEST_IS_GAME";
+const IS_GAME: &str = "OWN_BINARY_IS_GAME";
 
 fn main() -> ExitCode {
     if std::env::var_os(IS_GAME).is_some() {

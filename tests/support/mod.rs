@@ -13,6 +13,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// A process of the binary under test.
 pub(crate) struct Process {
     child: Child,
+    /// Held open: a process may end with it.
+    #[allow(dead_code, reason = "not every test closes it")]
     stdin: Option<ChildStdin>,
     stdout: Lines,
     stderr: Lines,
@@ -49,11 +51,33 @@ impl Process {
     ) -> Self {
         let quiet = ["--log", "error"];
         let chosen = arguments.contains(&"--log");
-        let mut child = Command::new(program)
-            .args(if chosen { &[][..] } else { &quiet })
+        let arguments = [if chosen { &[][..] } else { &quiet }, arguments].concat();
+        Self::spawn(program, variables, &arguments, stderr)
+    }
+
+    /// The same, logging as everyone's does.
+    #[allow(dead_code, reason = "not every test is about the log")]
+    pub(crate) fn bare(program: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> Self {
+        Self::spawn(program, variables, arguments, Stdio::piped())
+    }
+
+    fn spawn(
+        program: &Path,
+        variables: &[(&str, &str)],
+        arguments: &[&str],
+        stderr: Stdio,
+    ) -> Self {
+        let mut command = Command::new(program);
+        // What a developer's shell says to servers is not meant for these.
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("REJOIN_") {
+                command.env_remove(name);
+            }
+        }
+        let mut child = command
             .args(arguments)
-            .envs(variables.iter().copied())
             .env_remove("RUST_LOG")
+            .envs(variables.iter().copied())
             .env("NO_COLOR", "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -72,6 +96,7 @@ impl Process {
     }
 
     /// The next line it prints.
+    #[allow(dead_code, reason = "not every test needs one before the end")]
     pub(crate) fn line(&mut self) -> String {
         let next = self.stdout.next();
         let line = next.unwrap_or_else(|| panic!("it ended early: {:?}", self.stderr.rest()));
@@ -91,6 +116,7 @@ impl Process {
     }
 
     /// Closes its standard input, as the death of its parent does.
+    #[allow(dead_code, reason = "not every test closes it")]
     pub(crate) fn close_stdin(&mut self) {
         drop(self.stdin.take());
     }

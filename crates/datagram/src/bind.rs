@@ -39,7 +39,7 @@ pub struct Buffers {
 }
 
 /// What is asked for: 4,096 full datagrams, the join of every player after a restart at once.
-const BUFFER_WANTED: usize = 8 * 1024 * 1024;
+pub(crate) const BUFFER_WANTED: usize = 8 * 1024 * 1024;
 /// No system refuses this little, so the search below ends here.
 const BUFFER_ENOUGH: usize = 64 * 1024;
 

@@ -4,6 +4,7 @@
 //! nothing of what the datagrams mean. All sockets are non-blocking; waiting for readiness is
 //! the caller's.
 
+mod abilities;
 mod bind;
 mod receive;
 mod send;
@@ -14,6 +15,7 @@ mod system;
 #[path = "portable.rs"]
 mod system;
 
+pub use abilities::{Abilities, abilities, buffer_wanted, free_space};
 pub use bind::{BindError, Buffers, bind, buffers};
 pub use receive::{RECEIVE_BATCH_MAX, RECEIVE_LEN_MAX, ReceiveBatch, Received};
 pub use send::{SEND_BATCH_MAX, SendBatch, Sent};

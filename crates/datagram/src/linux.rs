@@ -1,4 +1,5 @@
-//! Many datagrams in one system call: recvmmsg and sendmmsg.
+//! Many datagrams in one system call: recvmmsg and sendmmsg. And what else of Linux has no safe face: options
+//! of a socket, and the room on a disk.
 //!
 //! The only unsafe code of the workspace. The system is handed arrays on this stack that point at each
 //! other and at the caller's bytes; all of them outlive the call, and nothing keeps a pointer after it.
@@ -7,13 +8,16 @@
     reason = "the standard library moves one datagram at a time"
 )]
 
+use std::ffi::CString;
 use std::io;
 use std::mem::zeroed;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
-use libc::{c_int, c_uint, iovec, mmsghdr};
-use socket2::{SockAddr, SockAddrStorage};
+use libc::{c_int, c_uint, iovec, mmsghdr, sock_filter, sock_fprog};
+use socket2::{Domain, SockAddr, SockAddrStorage, Socket, Type};
 
 use crate::{RECEIVE_BATCH_MAX, SEND_BATCH_MAX};
 
@@ -107,6 +111,76 @@ pub(crate) fn send(
     let outcome =
         unsafe { libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), count, NO_FLAGS) };
     told(outcome)
+}
+
+/// Makes the socket send many datagrams as one buffer, cut every 1,200 bytes.
+///
+/// # Errors
+/// The system's own: it cannot.
+pub(crate) fn segment(socket: &UdpSocket) -> io::Result<()> {
+    const DATAGRAM_LEN: c_int = 1_200;
+    set(socket, libc::SOL_UDP, libc::UDP_SEGMENT, &DATAGRAM_LEN)
+}
+
+/// Makes the socket receive many datagrams as one buffer.
+///
+/// # Errors
+/// The system's own: it cannot.
+pub(crate) fn join(socket: &UdpSocket) -> io::Result<()> {
+    const ON: c_int = 1;
+    set(socket, libc::SOL_UDP, libc::UDP_GRO, &ON)
+}
+
+/// Puts a program before a port of loopback that several sockets share; it sends all to the first.
+///
+/// # Errors
+/// The system's own: it cannot.
+pub(crate) fn steer() -> io::Result<()> {
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, None)?;
+    socket.set_reuse_port(true)?;
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())?;
+    let mut program = [sock_filter {
+        code: u16::try_from(libc::BPF_RET | libc::BPF_K).unwrap_or(0),
+        jt: 0,
+        jf: 0,
+        k: 0,
+    }];
+    let program = sock_fprog {
+        len: 1,
+        filter: program.as_mut_ptr(),
+    };
+    let option = libc::SO_ATTACH_REUSEPORT_CBPF;
+    set(&socket, libc::SOL_SOCKET, option, &program)
+}
+
+/// Bytes that this process may still write to the disk of `folder`.
+///
+/// # Errors
+/// The folder is not there, or the system's own.
+pub(crate) fn free_space(folder: &Path) -> io::Result<u64> {
+    let path = CString::new(folder.as_os_str().as_bytes())?;
+    // SAFETY: integers alone.
+    let mut told: libc::statvfs = unsafe { zeroed() };
+    // SAFETY: the path ends with a zero byte, and `told` is ours and of the type that is filled.
+    let outcome = unsafe { libc::statvfs(path.as_ptr(), &raw mut told) };
+    if outcome != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(told.f_bavail.saturating_mul(told.f_frsize))
+}
+
+/// Sets an option whose value is a `T`. What `T` may be is the option's: each caller names both.
+fn set<T>(socket: &impl AsRawFd, level: c_int, option: c_int, value: &T) -> io::Result<()> {
+    let len = libc::socklen_t::try_from(size_of::<T>()).map_err(io::Error::other)?;
+    let value = std::ptr::from_ref(value).cast();
+    // SAFETY: `value` is borrowed for the call and `len` bytes long. The system copies it, and the program
+    // that a `sock_fprog` points at, which lives in the caller.
+    let outcome = unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, value, len) };
+    if outcome == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 /// The sockets are non-blocking already.

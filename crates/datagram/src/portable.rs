@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
+use std::path::Path;
 
 /// Fills slots of `slot_len` bytes with what waits, and appends sender and length of each to `filled`.
 ///
@@ -42,4 +43,36 @@ pub(crate) fn send(
     };
     let datagram = bytes.get(start..*end).unwrap_or_default();
     socket.send_to(datagram, to).map(|_| 1)
+}
+
+/// Makes the socket send many datagrams as one buffer.
+///
+/// # Errors
+/// Always: not here.
+pub(crate) fn segment(_socket: &UdpSocket) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Makes the socket receive many datagrams as one buffer.
+///
+/// # Errors
+/// Always: not here.
+pub(crate) fn join(_socket: &UdpSocket) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Puts a program before a port that several sockets share.
+///
+/// # Errors
+/// Always: not here.
+pub(crate) fn steer() -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Bytes that this process may still write to the disk of `folder`.
+///
+/// # Errors
+/// Always: not here.
+pub(crate) fn free_space(_folder: &Path) -> io::Result<u64> {
+    Err(io::ErrorKind::Unsupported.into())
 }

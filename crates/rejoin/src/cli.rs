@@ -3,7 +3,6 @@
 //! A wrong line becomes one [`Failure`] of code 2 that names the flag and the value.
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,10 +12,10 @@ use rejoin_bots::{Impairment, Mode, parse_duration};
 use rejoin_client::ServerAddress;
 use rejoin_protocol::crypto::PublicKey;
 use rejoin_protocol::handshake::PermitId;
-use rejoin_server::{Limits, SetLimitError};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::exit::{Exit, Failure};
+use crate::server_args::{ConfigCommand, DoctorArgs, ServeArgs, SettingsArgs};
 
 /// Multiplayer game sessions that players rejoin where they left off
 #[derive(Debug, Parser)]
@@ -39,6 +38,11 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run a server
     Serve(ServeArgs),
+    /// Check or show the settings of a server
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Look at what a server needs of this machine, and say how to get it
+    Doctor(DoctorArgs),
     /// Let bots play on a server and report what they saw
     Bots(BotsArgs),
     /// Watch bots play on a server of their own
@@ -57,47 +61,25 @@ impl Command {
     /// happened to nobody, and bots and picture speak for themselves.
     pub(crate) const fn log_level(&self) -> LevelFilter {
         match self {
-            Self::Serve(_) | Self::Key(_) | Self::Token(_) => LevelFilter::INFO,
+            Self::Serve(_) | Self::Config(_) | Self::Doctor(_) | Self::Key(_) | Self::Token(_) => {
+                LevelFilter::INFO
+            }
             Self::Bots(_) | Self::Demo(_) => LevelFilter::WARN,
             Self::Simulate(_) => LevelFilter::ERROR,
         }
     }
-}
 
-/// `serve`.
-#[derive(Debug, Args)]
-pub(crate) struct ServeArgs {
-    /// Address to listen on; without a port: 7777
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7777")]
-    pub(crate) bind: String,
-    /// Who may enter: dev (anyone, on loopback only) or token (whoever holds a permit)
-    #[arg(long, value_name = "MODE", default_value = "dev")]
-    pub(crate) auth: AuthMode,
-    /// Keep the server's keys in DIR [default: with --auth dev the well-known development key and
-    /// nothing on disk, else $XDG_STATE_HOME/rejoin or ~/.local/state/rejoin]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) data: Option<PathBuf>,
-    /// Answer operators at ADDR, on this machine alone: /livez, /readyz, /metrics, /rooms
-    #[arg(long, value_name = "ADDR")]
-    pub(crate) admin: Option<SocketAddr>,
-    /// Change a limit, such as inputs_per_s=2000; repeatable. docs/limits.md names them all
-    #[arg(long = "limit", value_name = "NAME=VALUE", value_parser = parse_limit)]
-    pub(crate) limits: Vec<String>,
-    /// Stop as by SIGTERM when standard input closes: for a parent that may be killed
-    #[arg(long, hide = true)]
-    pub(crate) until_stdin_closes: bool,
-    /// Print `listening on rejoin://…` as the first line of standard output
-    #[arg(long, hide = true)]
-    pub(crate) print_address: bool,
-}
-
-/// Who may open a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum AuthMode {
-    /// Anyone.
-    Dev,
-    /// Whoever holds a permit.
-    Token,
+    /// The flags that are settings, of the commands that have a server's.
+    pub(crate) const fn settings(&self) -> Option<&SettingsArgs> {
+        match self {
+            Self::Serve(args) => Some(&args.settings),
+            Self::Config(command) => command.settings(),
+            Self::Doctor(args) => Some(&args.settings),
+            Self::Bots(_) | Self::Demo(_) | Self::Key(_) | Self::Token(_) | Self::Simulate(_) => {
+                None
+            }
+        }
+    }
 }
 
 /// `token`.
@@ -359,11 +341,6 @@ fn first_text(value: &ContextValue) -> Option<String> {
     None
 }
 
-/// A limit and its value, checked so that a slip is a usage error.
-fn parse_limit(text: &str) -> Result<String, SetLimitError> {
-    Limits::default().set(text).map(|()| text.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -395,6 +372,8 @@ mod tests {
             ("rejoin serve --limit input_per_s=9", "`inputs_per_s`"),
             ("rejoin serve --limit requests_per_s=0", "must be 1 to"),
             ("rejoin serve --limit bytes_per_s=unlimited", "unlimited"),
+            ("rejoin serve --auth nobody", "nobody"),
+            ("rejoin config shw", "`show`"),
             ("rejoin simulate", "--seed"),
             ("rejoin simulate --seeds 5..5", "A < B"),
             ("rejoin --log loud serve", "loud"),

@@ -1,7 +1,7 @@
 //! Multiplayer game sessions that players rejoin where they left off.
 //!
 //! A game implements [`Room`] and hands it to [`serve`]; the binary then has the whole command
-//! line of `rejoin`: `serve`, `bots`, `demo`, `key`, `simulate`.
+//! line of `rejoin`: `serve`, `config`, `doctor`, `bots`, `demo`, `key`, `token`, `simulate`.
 //!
 //! ```no_run
 //! use rejoin::prelude::*;
@@ -43,7 +43,9 @@ pub mod prelude;
 mod app;
 mod bots_command;
 mod cli;
+mod config_command;
 mod demo;
+mod doctor;
 mod exit;
 mod figures;
 mod key_command;
@@ -51,6 +53,8 @@ mod logging;
 mod output;
 mod run;
 mod serve_command;
+mod server_args;
+mod settings;
 mod simulate_command;
 mod stop;
 mod token_command;

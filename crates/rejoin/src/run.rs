@@ -10,8 +10,8 @@ use crate::app::App;
 use crate::cli::{self, Cli, Command, Parsed};
 use crate::exit::{Exit, Failure};
 use crate::{
-    bots_command, demo, key_command, logging, output, serve_command, simulate_command,
-    token_command,
+    bots_command, config_command, demo, doctor, key_command, logging, output, serve_command,
+    settings, simulate_command, token_command,
 };
 
 /// Runs the command line with the rooms and bots that `add` adds to those that come with Rejoin.
@@ -36,7 +36,6 @@ pub fn serve(add: impl FnOnce(App) -> App) -> ExitCode {
             return Exit::Usage.into();
         }
     };
-    logging::start(cli.log, cli.command.log_level());
     // The state behind this boundary is never looked at again: the process ends either way.
     let run = catch_unwind(AssertUnwindSafe(|| execute(&add(App::builtin()), &cli)));
     match run.unwrap_or_else(|panic| Err(defect(panic.as_ref()))) {
@@ -52,8 +51,16 @@ pub fn serve(add: impl FnOnce(App) -> App) -> ExitCode {
 }
 
 fn execute(app: &App, cli: &Cli) -> Result<(), Failure> {
+    // A server's settings come first: they say what is logged.
+    let flags = cli.command.settings();
+    let loaded = flags.map(|flags| settings::load(flags, cli.log, std::env::vars_os()));
+    let loaded = loaded.transpose()?.unwrap_or_default();
+    let level = loaded.settings().log.or(cli.log);
+    logging::start(level, cli.command.log_level());
     match &cli.command {
-        Command::Serve(args) => serve_command::run(app, args),
+        Command::Serve(args) => serve_command::run(app, args, &loaded.check()?),
+        Command::Config(command) => config_command::run(command, &loaded),
+        Command::Doctor(args) => doctor::run(&loaded.check()?, args.json),
         Command::Bots(args) => bots_command::run(app, args),
         Command::Demo(args) => demo::run(app, args),
         Command::Key(args) => key_command::run(args),

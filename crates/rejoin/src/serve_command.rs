@@ -1,66 +1,53 @@
 //! `serve`: a server until a signal, or the end of its parent, stops it.
 
 use std::io::{self, Read};
-use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use rejoin_client::ServerAddress;
-use rejoin_client::address::DEFAULT_PORT;
 use rejoin_server::{
     Auth, Identity, KeyFileError, ReloadSignals, Server, ServerConfig, ServerError,
 };
 use tokio::sync::{oneshot, watch};
 
 use crate::app::App;
-use crate::cli::{AuthMode, ServeArgs};
 use crate::exit::{Exit, Failure};
 use crate::output;
+use crate::server_args::{AuthMode, ServeArgs};
+use crate::settings::Checked;
 
 /// Runs the command.
 ///
 /// # Errors
 /// The server cannot start, or its socket failed.
-pub(crate) fn run(app: &App, args: &ServeArgs) -> Result<(), Failure> {
-    let bind = resolve(&args.bind)?;
-    let mut settings = settings(bind, args)?;
-    settings.admin = args.admin;
-    for limit in &args.limits {
-        let set = settings.limits.set(limit);
-        set.map_err(|problem| Failure::new(Exit::Usage, problem.to_string()))?;
-    }
-    let server = Server::bind(settings)?;
+pub(crate) fn run(app: &App, args: &ServeArgs, settings: &Checked) -> Result<(), Failure> {
+    let folder = settings.folder()?;
+    let mut config = config(settings, folder.as_deref())?;
+    config.limits = settings.limits();
+    config.admin = settings.admin();
+    let server = Server::bind(config)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Internal, format!("no async runtime: {error}")))?;
-    runtime.block_on(serve(server, app, args))
+    let reloaded = folder.filter(|_| settings.auth() == AuthMode::Token);
+    runtime.block_on(serve(server, app, args, settings.auth(), reloaded))
 }
 
 /// Whom the server lets in, with the keys for it.
-fn settings(bind: SocketAddr, args: &ServeArgs) -> Result<ServerConfig, Failure> {
-    match (args.auth, &args.data) {
-        (AuthMode::Dev, None) => {
-            let identity = Identity::development().map_err(KeyFileError::from)?;
-            Ok(ServerConfig::dev(bind, identity))
-        }
-        (AuthMode::Dev, Some(folder)) => Ok(ServerConfig::dev(
-            bind,
-            rejoin_server::load_or_make(folder)?,
-        )),
-        (AuthMode::Token, _) => {
-            let folder = permit_folder(args)?;
-            let identity = rejoin_server::load_or_make(&folder)?;
-            let keys = rejoin_server::load_or_make_permit_keys(&folder)?;
+fn config(settings: &Checked, folder: Option<&Path>) -> Result<ServerConfig, Failure> {
+    let bind = settings.bind();
+    let Some(folder) = folder else {
+        let identity = Identity::development().map_err(KeyFileError::from)?;
+        return Ok(ServerConfig::dev(bind, identity));
+    };
+    let identity = rejoin_server::load_or_make(folder)?;
+    match settings.auth() {
+        AuthMode::Dev => Ok(ServerConfig::dev(bind, identity)),
+        AuthMode::Token => {
+            let keys = rejoin_server::load_or_make_permit_keys(folder)?;
             Ok(ServerConfig::token(bind, identity, keys))
         }
-    }
-}
-
-fn permit_folder(args: &ServeArgs) -> Result<PathBuf, KeyFileError> {
-    match &args.data {
-        Some(folder) => Ok(folder.clone()),
-        None => rejoin_server::default_folder(),
     }
 }
 
@@ -84,17 +71,19 @@ async fn reload(folder: Option<PathBuf>, mut signals: ReloadSignals, auth: watch
     }
 }
 
-async fn serve(server: Server, app: &App, args: &ServeArgs) -> Result<(), Failure> {
+async fn serve(
+    server: Server,
+    app: &App,
+    args: &ServeArgs,
+    mode: AuthMode,
+    folder: Option<PathBuf>,
+) -> Result<(), Failure> {
     let address = address_of(&server);
     // The listener for signals stands before anyone is told that the server does.
     let signals = rejoin_server::StopSignals::listen()
         .map_err(|error| Failure::new(Exit::Internal, format!("no signals: {error}")))?;
     let reloads = ReloadSignals::listen()
         .map_err(|error| Failure::new(Exit::Internal, format!("no signals: {error}")))?;
-    let folder = match args.auth {
-        AuthMode::Dev => None,
-        AuthMode::Token => Some(permit_folder(args)?),
-    };
     drop(tokio::spawn(reload(folder, reloads, server.auth())));
     let parent = args.until_stdin_closes.then(watch_parent).transpose()?;
     if args.print_address {
@@ -104,7 +93,7 @@ async fn serve(server: Server, app: &App, args: &ServeArgs) -> Result<(), Failur
         tracing::info!("operators ask at http://{admin}");
     }
     let rooms: Vec<_> = app.kinds().names().collect();
-    tracing::info!(%address, rooms = rooms.join(" "), auth = ?args.auth, "listening");
+    tracing::info!(%address, rooms = rooms.join(" "), auth = ?mode, "listening");
     let report = server
         .run(app.kinds().clone(), stop(signals, parent))
         .await?;
@@ -169,41 +158,6 @@ fn address_of(server: &Server) -> ServerAddress {
     }
 }
 
-/// The first address of `text`: an address or host name, with or without a port.
-fn resolve(text: &str) -> Result<SocketAddr, Failure> {
-    let wrong = |reason: &str| Failure::new(Exit::Usage, format!("--bind {text}: {reason}"));
-    if let Ok(address) = text.parse() {
-        return Ok(address);
-    }
-    let bare = text
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-        .unwrap_or(text);
-    if let Ok(ip) = bare.parse() {
-        return Ok(SocketAddr::new(ip, DEFAULT_PORT));
-    }
-    let (host, port) = match text.rsplit_once(':') {
-        Some((host, port)) => (
-            host,
-            port.parse()
-                .map_err(|_| wrong("a port is a number from 0 to 65535"))?,
-        ),
-        None => (text, DEFAULT_PORT),
-    };
-    // Checked here, so that no name server is ever asked about a slip of the pen.
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
-    if host.is_empty() || !host.chars().all(is_plain) {
-        return Err(wrong(
-            "expected an address such as 127.0.0.1:7777 or [::1]:7777",
-        ));
-    }
-    (host, port)
-        .to_socket_addrs()
-        .map_err(|error| wrong(&error.to_string()))?
-        .next()
-        .ok_or_else(|| wrong("the name has no address"))
-}
-
 impl From<ServerError> for Failure {
     fn from(error: ServerError) -> Self {
         let exit = match &error {
@@ -223,39 +177,5 @@ impl From<KeyFileError> for Failure {
     fn from(error: KeyFileError) -> Self {
         let entropy = matches!(error, KeyFileError::Entropy(_));
         Self::new(if entropy { Exit::Internal } else { Exit::Usage }, error)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_to_bind_read_in_every_usual_form() {
-        let read = |text: &str| resolve(text).map(|address| address.to_string());
-        assert_eq!(read("127.0.0.1:0").unwrap(), "127.0.0.1:0");
-        assert_eq!(read("127.0.0.1").unwrap(), "127.0.0.1:7777");
-        assert_eq!(read("::1").unwrap(), "[::1]:7777");
-        assert_eq!(read("[::1]").unwrap(), "[::1]:7777");
-        assert_eq!(read("[::1]:9").unwrap(), "[::1]:9");
-        assert!(resolve("localhost:7777").unwrap().ip().is_loopback());
-    }
-
-    #[test]
-    fn what_is_no_address_is_a_wrong_value() {
-        for text in [
-            "",
-            "127.0.0.1:99999",
-            "no host:1",
-            ":",
-            ":1",
-            "[::1",
-            "::1]:5",
-            "1:2:x",
-        ] {
-            let failure = resolve(text).unwrap_err();
-            assert_eq!(failure.exit, Exit::Usage, "{text}");
-            assert!(failure.text.contains(text), "{text}: {}", failure.text);
-        }
     }
 }

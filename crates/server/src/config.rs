@@ -1,13 +1,12 @@
 //! ServerConfig: one plain struct, checked once before a socket is opened.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
-use rejoin_coordinator::budgets::OutOfBounds;
-use rejoin_coordinator::{Auth, Budgets, Config};
+use rejoin_coordinator::{Auth, Config};
 use rejoin_protocol::handshake::PermitKeys;
 
 use crate::identity::Identity;
+use crate::limits::{LimitError, Limits};
 
 /// Everything a server is told.
 #[derive(Clone, Debug)]
@@ -22,25 +21,6 @@ pub struct ServerConfig {
     pub admin: Option<SocketAddr>,
     /// How much of everything.
     pub limits: Limits,
-}
-
-/// Bounds of one server. What exceeds them is refused with a reason.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Most sessions, 1 to 1,000,000; about 8 KiB each. Default 4,096.
-    pub sessions_max: usize,
-    /// Most rooms, 1 to 1,000,000. Default 1,024.
-    pub rooms_max: usize,
-    /// Most joins under way, 1 to 1,000,000; about 1 KiB each. Default 1,024.
-    pub pending_joins_max: usize,
-    /// How long a detached player's seat is held, at most a week. Default 120 s.
-    pub seat_hold: Duration,
-    /// How long a room without members stays open, at most a week. Default 10 s.
-    pub empty_room_hold: Duration,
-    /// How long a session without a seat may stay, 1 s to a week. Default 10 min.
-    pub idle_session_hold: Duration,
-    /// How much one connection, session, room or address may do.
-    pub budgets: Budgets,
 }
 
 /// Why settings cannot be used.
@@ -60,38 +40,9 @@ pub enum ConfigError {
          address, and a proxy that asks who it is"
     )]
     PublicAdmin(SocketAddr),
-    /// A number out of its bounds.
-    #[error("{name} must be {bounds}")]
-    OutOfBounds {
-        /// The field.
-        name: &'static str,
-        /// What it may be.
-        bounds: &'static str,
-    },
-    /// A budget out of its bounds.
+    /// A limit out of its bounds.
     #[error(transparent)]
-    Budget(#[from] OutOfBounds),
-}
-
-/// Most sessions, rooms or joins of one shard: what its 24-bit slots hold with room to spare.
-const COUNT_MAX: usize = 1_000_000;
-/// Longest hold.
-const HOLD_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
-/// A session takes its first seat a round trip after its join; less than this would race it.
-const IDLE_HOLD_MIN: Duration = Duration::from_secs(1);
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            sessions_max: 4_096,
-            rooms_max: 1_024,
-            pending_joins_max: 1_024,
-            seat_hold: rejoin_protocol::limits::SEAT_HOLD,
-            empty_room_hold: Duration::from_secs(10),
-            idle_session_hold: Duration::from_secs(600),
-            budgets: Budgets::default(),
-        }
-    }
+    Limit(#[from] LimitError),
 }
 
 impl ServerConfig {
@@ -117,25 +68,45 @@ impl ServerConfig {
         }
     }
 
+    /// Whether a server with `dev` auth may listen there.
+    ///
+    /// # Errors
+    /// [`ConfigError::PublicDev`] if others than this machine can reach the address.
+    pub fn check_dev(bind: SocketAddr) -> Result<(), ConfigError> {
+        if bind.ip().to_canonical().is_loopback() {
+            Ok(())
+        } else {
+            Err(ConfigError::PublicDev(bind))
+        }
+    }
+
+    /// Whether operators may ask there.
+    ///
+    /// # Errors
+    /// [`ConfigError::PublicAdmin`] if others than this machine can reach the address.
+    pub fn check_admin(address: SocketAddr) -> Result<(), ConfigError> {
+        if address.ip().to_canonical().is_loopback() {
+            Ok(())
+        } else {
+            Err(ConfigError::PublicAdmin(address))
+        }
+    }
+
     /// The shard's settings, once everything here was found good.
     ///
     /// # Errors
     /// See [`ConfigError`].
     pub(crate) fn check(self) -> Result<Config, ConfigError> {
-        if self.auth == Auth::Dev && !self.bind.ip().to_canonical().is_loopback() {
-            return Err(ConfigError::PublicDev(self.bind));
+        if self.auth == Auth::Dev {
+            Self::check_dev(self.bind)?;
         }
-        if let Some(admin) = self.admin
-            && !admin.ip().to_canonical().is_loopback()
-        {
-            return Err(ConfigError::PublicAdmin(admin));
-        }
+        self.admin.map_or(Ok(()), Self::check_admin)?;
         self.limits.check()?;
         let mut config = Config::new(self.identity.keys, self.identity.session_secret);
         config.auth = self.auth;
-        config.sessions_max = self.limits.sessions_max;
-        config.rooms_max = self.limits.rooms_max;
-        config.pending_joins_max = self.limits.pending_joins_max;
+        config.sessions_max = count(self.limits.sessions_max);
+        config.rooms_max = count(self.limits.rooms_max);
+        config.pending_joins_max = count(self.limits.pending_joins_max);
         config.seat_hold = self.limits.seat_hold;
         config.empty_room_hold = self.limits.empty_room_hold;
         config.idle_session_hold = self.limits.idle_session_hold;
@@ -144,42 +115,8 @@ impl ServerConfig {
     }
 }
 
-impl Limits {
-    pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        self.budgets.check()?;
-        let counts = [
-            ("sessions_max", self.sessions_max),
-            ("rooms_max", self.rooms_max),
-            ("pending_joins_max", self.pending_joins_max),
-        ];
-        for (name, count) in counts {
-            if !(1..=COUNT_MAX).contains(&count) {
-                return Err(ConfigError::OutOfBounds {
-                    name,
-                    bounds: "1 to 1,000,000",
-                });
-            }
-        }
-        for (name, hold) in [
-            ("seat_hold", self.seat_hold),
-            ("empty_room_hold", self.empty_room_hold),
-        ] {
-            if hold > HOLD_MAX {
-                return Err(ConfigError::OutOfBounds {
-                    name,
-                    bounds: "at most 168 h",
-                });
-            }
-        }
-        if !(IDLE_HOLD_MIN..=HOLD_MAX).contains(&self.idle_session_hold) {
-            let bounds = "1 s to 168 h";
-            return Err(ConfigError::OutOfBounds {
-                name: "idle_session_hold",
-                bounds,
-            });
-        }
-        Ok(())
-    }
+fn count(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]
@@ -244,18 +181,6 @@ mod tests {
         assert_eq!(
             none.check().unwrap_err().to_string(),
             "rooms_max must be 1 to 1,000,000"
-        );
-        let mut endless = settings("127.0.0.1:0");
-        endless.limits.seat_hold = Duration::MAX;
-        assert_eq!(
-            endless.check().unwrap_err().to_string(),
-            "seat_hold must be at most 168 h"
-        );
-        let mut hasty = settings("127.0.0.1:0");
-        hasty.limits.idle_session_hold = Duration::ZERO;
-        assert_eq!(
-            hasty.check().unwrap_err().to_string(),
-            "idle_session_hold must be 1 s to 168 h"
         );
     }
 }

@@ -51,6 +51,12 @@ impl ServerChild {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        // The demo's server is its own: nobody's settings for another one are meant for it.
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("REJOIN_") {
+                command.env_remove(name);
+            }
+        }
         out_of_reach_of_ctrl_c(&mut command);
         let mut child = command
             .spawn()

@@ -1,0 +1,112 @@
+//! What the commands of a server are told on the command line: `serve`, `config` and `doctor`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use rejoin_server::{LimitError, Limits};
+
+/// Flags that are settings, and the file that holds others. None has a default of its own: what is not
+/// said here is said in the environment, in the file or nowhere.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct SettingsArgs {
+    /// Read settings from FILE [default: as $REJOIN_CONFIG says, else none]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Address to listen on; without a port: 7777 [default: 127.0.0.1:7777]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) bind: Option<String>,
+    /// Who may enter: dev (anyone, on loopback only) or token (whoever holds a permit) [default: dev]
+    #[arg(long, value_name = "MODE", hide_possible_values = true)]
+    pub(crate) auth: Option<AuthMode>,
+    /// Keep the server's keys in DIR [default: with --auth dev the well-known development key and
+    /// nothing on disk, else $XDG_STATE_HOME/rejoin or ~/.local/state/rejoin]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Answer operators at ADDR, on this machine alone: /livez, /readyz, /metrics, /rooms
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) admin: Option<SocketAddr>,
+    /// Change a limit, such as inputs_per_s=2000; repeatable. docs/limits.md names them all
+    #[arg(long = "limit", value_name = "NAME=VALUE", value_parser = parse_limit)]
+    pub(crate) limits: Vec<String>,
+}
+
+/// `serve`.
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// What can be set.
+    #[command(flatten)]
+    pub(crate) settings: SettingsArgs,
+    /// Stop as by SIGTERM when standard input closes: for a parent that may be killed
+    #[arg(long, hide = true)]
+    pub(crate) until_stdin_closes: bool,
+    /// Print `listening on rejoin://…` as the first line of standard output
+    #[arg(long, hide = true)]
+    pub(crate) print_address: bool,
+}
+
+/// `config`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Say `ok`, or the first thing that is wrong with the settings of `serve` with the same flags
+    Check(CheckArgs),
+    /// Print every setting of `serve` with the same flags, as a file for --config
+    Show(ShowArgs),
+    /// Print a file with every key in a comment: its default and what it is for
+    Example,
+}
+
+/// `config check`.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// What can be set.
+    #[command(flatten)]
+    pub(crate) settings: SettingsArgs,
+}
+
+/// `config show`.
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// What can be set.
+    #[command(flatten)]
+    pub(crate) settings: SettingsArgs,
+    /// Say where each value comes from: a flag, a variable, a line of the file, or the default
+    #[arg(long)]
+    pub(crate) origin: bool,
+}
+
+/// `doctor`.
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// What can be set.
+    #[command(flatten)]
+    pub(crate) settings: SettingsArgs,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl ConfigCommand {
+    /// The settings that are asked about.
+    pub(crate) const fn settings(&self) -> Option<&SettingsArgs> {
+        match self {
+            Self::Check(args) => Some(&args.settings),
+            Self::Show(args) => Some(&args.settings),
+            Self::Example => None,
+        }
+    }
+}
+
+/// Who may open a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum AuthMode {
+    /// Anyone.
+    Dev,
+    /// Whoever holds a permit.
+    Token,
+}
+
+/// A limit and its value, checked so that a slip is a usage error.
+fn parse_limit(text: &str) -> Result<String, LimitError> {
+    Limits::default().set(text).map(|()| text.to_owned())
+}
