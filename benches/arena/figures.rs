@@ -79,21 +79,26 @@ impl Turn {
         turn
     }
 
+    /// All that speaks against its figures.
     fn doubt(&self) -> Option<String> {
-        if self.late_p99_ms > LATE_MAX_MS {
-            let late = self.late_p99_ms;
-            Some(format!("players sent {late:.1} ms late at p99"))
-        } else if self.waited_share > WAITED_MAX {
-            let share = self.waited_share * 100.0;
-            Some(format!(
-                "the server's core was taken {share:.0} % of the time"
-            ))
-        } else if self.snapshots_share < SHOWN_MIN {
-            let share = self.snapshots_share * 100.0;
-            Some(format!("only {share:.1} % of the snapshots came"))
-        } else {
-            None
-        }
+        let (waited, shown) = (self.waited_share * 100.0, self.snapshots_share * 100.0);
+        let doubts = [
+            (
+                self.late_p99_ms > LATE_MAX_MS,
+                format!("players sent {:.1} ms late at p99", self.late_p99_ms),
+            ),
+            (
+                self.waited_share > WAITED_MAX,
+                format!("the server's core was taken {waited:.0} % of the time"),
+            ),
+            (
+                self.snapshots_share < SHOWN_MIN,
+                format!("only {shown:.1} % of the snapshots came"),
+            ),
+        ];
+        let doubts = doubts.into_iter().filter(|(is_so, _)| *is_so);
+        let doubts: Vec<String> = doubts.map(|(_, text)| text).collect();
+        (!doubts.is_empty()).then(|| doubts.join(", "))
     }
 
     pub(crate) fn line(&self) -> String {
