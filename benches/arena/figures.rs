@@ -41,10 +41,30 @@ pub(crate) struct Turn {
     /// Share of those that came as deltas.
     pub(crate) deltas_share: f64,
     pub(crate) late_p99_ms: f64,
+    /// By how much the server grew since it started, rooms and queues included.
+    pub(crate) kib_per_player: f64,
+}
+
+/// What a turn was about.
+#[derive(Clone, Copy)]
+pub(crate) struct Subject {
+    pub(crate) round: u16,
+    pub(crate) kind: Kind,
+    pub(crate) plan: Plan,
+    pub(crate) tick_hz: u32,
+    /// Resident bytes of the server before its first player.
+    pub(crate) resident: u64,
 }
 
 impl Turn {
-    pub(crate) fn new(round: u16, kind: Kind, plan: Plan, tick_hz: u32, sample: &Sample) -> Self {
+    pub(crate) fn new(subject: Subject, sample: &Sample) -> Self {
+        let Subject {
+            round,
+            kind,
+            plan,
+            tick_hz,
+            resident,
+        } = subject;
         let seconds = sample.span.as_secs_f64();
         let player_seconds = seconds * plan.players as f64;
         let traffic = sample.traffic;
@@ -74,6 +94,9 @@ impl Turn {
             snapshots_share: if due > 0.0 { shown / due } else { 1.0 },
             deltas_share: traffic.deltas as f64 / shown.max(1.0),
             late_p99_ms: millis(sample.late.value_at_quantile(0.99)),
+            kib_per_player: sample.resident.saturating_sub(resident) as f64
+                / 1_024.0
+                / plan.players as f64,
         };
         turn.invalid = turn.doubt();
         turn
@@ -170,6 +193,7 @@ pub(crate) struct Summary {
     pub(crate) pings_unanswered: u64,
     pub(crate) deltas_share: f64,
     pub(crate) late_p99_ms: f64,
+    pub(crate) kib_per_player: f64,
 }
 
 impl Summary {
@@ -209,6 +233,7 @@ impl Summary {
             pings_unanswered: own.iter().map(|turn| turn.pings_unanswered).sum(),
             deltas_share: median(|turn| turn.deltas_share)?,
             late_p99_ms: median(|turn| turn.late_p99_ms)?,
+            kib_per_player: median(|turn| turn.kib_per_player)?,
         })
     }
 }

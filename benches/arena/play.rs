@@ -25,6 +25,8 @@ pub(crate) struct Sample {
     pub(crate) span: Duration,
     pub(crate) cpu: Cpu,
     pub(crate) traffic: Traffic,
+    /// Resident bytes of the server at the end.
+    pub(crate) resident: u64,
     /// From when a ping should have been sent, in nanoseconds. One without an answer counts as a second.
     pub(crate) rtt: Histogram<u64>,
     pub(crate) unanswered: u64,
@@ -128,6 +130,7 @@ pub(crate) fn play(players: &mut dyn Players, server: &Server, plan: Plan, clock
             waited: end.cpu.waited - start.cpu.waited,
         },
         traffic: end.traffic.since(start.traffic),
+        resident: server.resident(),
         rtt: play.rtt,
         unanswered,
         late: play.late,

@@ -37,8 +37,9 @@ pub(crate) fn run(told: &[&str]) -> ExitCode {
         };
         while !taken(&mut receive, &mut world).drained {}
         world.release(&socket, &mut send);
+        let now = Instant::now();
         for room in 0..rooms as usize {
-            if world.rooms[room].take_tick(shape) {
+            if world.rooms[room].take_tick(shape, now) {
                 world.show(room);
                 world.release(&socket, &mut send);
             }
@@ -183,8 +184,7 @@ impl World {
 
 impl Room {
     /// Steps if it is time. Missed ticks are skipped.
-    fn take_tick(&mut self, shape: &Shape) -> bool {
-        let now = Instant::now();
+    fn take_tick(&mut self, shape: &Shape, now: Instant) -> bool {
         if now < self.next_tick {
             return false;
         }

@@ -2,7 +2,7 @@
 
 use rejoin::serde::Serialize;
 
-use crate::figures::{Spread, Summary, Turn};
+use crate::figures::{Spread, Subject, Summary, Turn};
 use crate::options::Options;
 use crate::play::{self, Plan};
 use crate::players::Clock;
@@ -89,18 +89,26 @@ fn measure(round: u16, kind: Kind, options: &Options) -> (Turn, bool) {
         plan.input_hz = 0;
     }
     let server = Server::start(kind, size);
+    let resident = server.resident();
     let (mut players, clock) = (server.players(), Clock::start());
     play::begin(players.as_mut(), plan.players, clock);
     let sample = play::play(players.as_mut(), &server, plan, clock);
-    let turn = Turn::new(round, kind, plan, SHAPES[options.shape()].hz, &sample);
+    let subject = Subject {
+        round,
+        kind,
+        plan,
+        tick_hz: SHAPES[options.shape()].hz,
+        resident,
+    };
+    let turn = Turn::new(subject, &sample);
     (turn, server.stop())
 }
 
 fn print_table(summaries: &[Summary]) {
     println!(
         "\n| server | rounds | CPU us/player/s | x raw2 | x raw2+aes | ns/datagram | datagrams up + down \
-         | wire B up + down | RTT p50 / p99 ms | pings lost | deltas | late p99 ms |\n\
-         |---|---|---|---|---|---|---|---|---|---|---|---|"
+         | wire B up + down | RTT p50 / p99 ms | pings lost | deltas | KiB/player | late p99 ms |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|---|---|"
     );
     let ratio = |spread: Option<Spread>| match spread {
         Some(it) => format!("{:.2} [{:.2}-{:.2}]", it.median, it.least, it.most),
@@ -110,7 +118,7 @@ fn print_table(summaries: &[Summary]) {
         let cpu = row.cpu_us_per_player_second;
         println!(
             "| {} | {} | {:.1} [{:.1}-{:.1}] | {} | {} | {:.0} | {:.1} + {:.1} | {:.0} + {:.0} \
-             | {:.2} / {:.2} | {} | {:.0} % | {:.2} |",
+             | {:.2} / {:.2} | {} | {:.0} % | {:.1} | {:.2} |",
             row.server,
             row.rounds,
             cpu.median,
@@ -127,6 +135,7 @@ fn print_table(summaries: &[Summary]) {
             row.rtt_p99_ms,
             row.pings_unanswered,
             row.deltas_share * 100.0,
+            row.kib_per_player,
             row.late_p99_ms,
         );
     }
