@@ -1,0 +1,109 @@
+//! Sessions that only are there: memory of each, and CPU of all.
+
+use rejoin::serde::Serialize;
+
+use crate::figures::Spread;
+use crate::options::Options;
+use crate::play;
+use crate::players::Clock;
+use crate::server::{Kind, Server, Size};
+use crate::workload::STILL;
+
+/// Sessions that warm the server up before memory is counted: what is made once is made then.
+const WARM: usize = 128;
+
+/// One server in one round.
+#[derive(Serialize)]
+#[serde(crate = "rejoin::serde")]
+struct Idle {
+    round: u16,
+    server: &'static str,
+    kib_per_session: f64,
+    cpu_share: f64,
+    datagrams_up: f64,
+    datagrams_down: f64,
+}
+
+/// Runs all rounds. True if every server ended well.
+pub(crate) fn run(options: &Options, sessions: usize) -> bool {
+    println!(
+        "{} idle sessions {}, {:?} a turn, {} rounds",
+        sessions,
+        if options.seated {
+            "with a seat in a room that shows 100 bytes once a second"
+        } else {
+            "without a seat (the raw servers still send 100 bytes a second)"
+        },
+        options.span(),
+        options.rounds
+    );
+    let kinds = options.servers(&[Kind::Raw2Aes, Kind::Rejoin]);
+    let (mut all, mut good) = (Vec::new(), true);
+    for round in 1..=options.rounds {
+        for kind in &kinds {
+            let (idle, ended_well) = measure(round, *kind, (options, sessions));
+            println!(
+                "round {round:>2} {:<9} {:.2} KiB per session, {:.2} % of a core, \
+                 datagrams per session and second {:.2} up, {:.2} down",
+                idle.server,
+                idle.kib_per_session,
+                idle.cpu_share * 100.0,
+                idle.datagrams_up,
+                idle.datagrams_down
+            );
+            good &= ended_well;
+            all.push(idle);
+        }
+    }
+    println!("\n| server | KiB per session | CPU, % of a core |\n|---|---|---|");
+    for kind in kinds {
+        let own = || all.iter().filter(|idle| idle.server == kind.name());
+        let kib = Spread::of(own().map(|idle| idle.kib_per_session)).expect("a round each");
+        let cpu = Spread::of(own().map(|idle| idle.cpu_share * 100.0)).expect("a round each");
+        println!(
+            "| {} | {:.2} [{:.2}-{:.2}] | {:.2} [{:.2}-{:.2}] |",
+            kind.name(),
+            kib.median,
+            kib.least,
+            kib.most,
+            cpu.median,
+            cpu.least,
+            cpu.most
+        );
+    }
+    if let Some(file) = &options.json {
+        let text = serde_json::to_string_pretty(&all).expect("figures can be written");
+        std::fs::write(file, text).expect("the file can be written");
+    }
+    good
+}
+
+fn measure(round: u16, kind: Kind, (options, sessions): (&Options, usize)) -> (Idle, bool) {
+    let size = Size {
+        players: WARM + sessions,
+        shape: options.seated.then_some(STILL),
+    };
+    let server = Server::start(kind, size);
+    let (mut players, clock) = (server.players(), Clock::start());
+    let pause = std::time::Duration::from_secs(2);
+    play::begin(players.as_mut(), WARM, clock);
+    play::rest(players.as_mut(), pause, clock);
+    let before = server.resident();
+    play::begin(players.as_mut(), WARM + sessions, clock);
+    play::rest(players.as_mut(), pause, clock);
+    let (cpu, traffic, from) = (server.cpu(), players.traffic(), clock.now());
+    play::rest(players.as_mut(), options.span(), clock);
+    let span = clock.now().since(from).as_secs_f64();
+    let (ran, traffic) = (server.cpu().ran - cpu.ran, players.traffic().since(traffic));
+    let grown = server.resident().saturating_sub(before) as f64;
+    let session_seconds = span * size.players as f64;
+    let idle = Idle {
+        round,
+        server: kind.name(),
+        kib_per_session: grown / 1_024.0 / sessions as f64,
+        cpu_share: ran as f64 / 1e9 / span,
+        datagrams_up: traffic.up as f64 / session_seconds,
+        datagrams_down: traffic.down as f64 / session_seconds,
+    };
+    (idle, server.stop())
+}

@@ -1,0 +1,99 @@
+//! What a join costs the server: from the first hello until the client's first packet under the new keys.
+
+use std::time::Duration;
+
+use rejoin::serde::Serialize;
+
+use crate::figures::Spread;
+use crate::options::Options;
+use crate::play;
+use crate::players::Clock;
+use crate::server::{Kind, Server, Size};
+
+/// Joins before the count: the first find caches cold and buckets full.
+const WARM: usize = 128;
+
+/// One server in one round.
+#[derive(Serialize)]
+#[serde(crate = "rejoin::serde")]
+struct Joins {
+    round: u16,
+    server: &'static str,
+    cpu_us_per_join: f64,
+    joins_per_second_of_cpu: f64,
+    joins_per_second_seen: f64,
+    datagrams_per_join: f64,
+}
+
+/// Runs all rounds. True if every server ended well.
+pub(crate) fn run(options: &Options, count: usize) -> bool {
+    println!(
+        "{} joins a turn without a seat, {} rounds",
+        count, options.rounds
+    );
+    let kinds = options.servers(&[Kind::Raw2Aes, Kind::Rejoin]);
+    let (mut all, mut good) = (Vec::new(), true);
+    for round in 1..=options.rounds {
+        for kind in &kinds {
+            let (joins, ended_well) = measure(round, *kind, count);
+            println!(
+                "round {round:>2} {:<9} {:.1} us of CPU a join: {:.0} joins a second of a core; \
+                 {:.0} a second seen, {:.1} datagrams each",
+                joins.server,
+                joins.cpu_us_per_join,
+                joins.joins_per_second_of_cpu,
+                joins.joins_per_second_seen,
+                joins.datagrams_per_join
+            );
+            good &= ended_well;
+            all.push(joins);
+        }
+    }
+    println!("\n| server | CPU us per join |\n|---|---|");
+    for kind in kinds {
+        let own = all.iter().filter(|joins| joins.server == kind.name());
+        let cpu = Spread::of(own.map(|joins| joins.cpu_us_per_join)).expect("a round each");
+        println!(
+            "| {} | {:.1} [{:.1}-{:.1}] |",
+            kind.name(),
+            cpu.median,
+            cpu.least,
+            cpu.most
+        );
+    }
+    if let Some(file) = &options.json {
+        let text = serde_json::to_string_pretty(&all).expect("figures can be written");
+        std::fs::write(file, text).expect("the file can be written");
+    }
+    good
+}
+
+fn measure(round: u16, kind: Kind, count: usize) -> (Joins, bool) {
+    let size = Size {
+        players: WARM + count,
+        shape: None,
+    };
+    let server = Server::start(kind, size);
+    let (mut players, clock) = (server.players(), Clock::start());
+    play::begin(players.as_mut(), WARM, clock);
+    play::rest(players.as_mut(), Duration::from_millis(200), clock);
+    let (cpu, traffic, from) = (server.cpu(), players.traffic(), clock.now());
+    play::begin(players.as_mut(), WARM + count, clock);
+    let seen = clock.now().since(from).as_secs_f64();
+    // The last ones' first packets are still to be opened.
+    play::rest(players.as_mut(), Duration::from_millis(50), clock);
+    let (ran, traffic) = (server.cpu().ran - cpu.ran, players.traffic().since(traffic));
+    let per_join = ran as f64 / count as f64;
+    for player in 0..WARM + count {
+        players.leave(player, clock.now());
+    }
+    let joins = Joins {
+        round,
+        server: kind.name(),
+        cpu_us_per_join: per_join / 1e3,
+        joins_per_second_of_cpu: 1e9 / per_join,
+        joins_per_second_seen: count as f64 / seen,
+        datagrams_per_join: (traffic.up + traffic.down) as f64 / count as f64,
+    };
+    (joins, server.stop())
+}

@@ -1,0 +1,94 @@
+//! The players' sockets, the same for every server.
+
+use std::net::{SocketAddr, UdpSocket};
+
+use rejoin::serde::Serialize;
+use rejoin_datagram::ReceiveBatch;
+
+/// Players of one socket. Datagrams carry the player, so few sockets do, and each costs a look a pass.
+const PLAYERS_PER_SOCKET: usize = 256;
+/// Batches taken from one socket before the others have their turn.
+const BATCHES: usize = 4;
+
+/// Datagrams and their bytes, as the players see them.
+#[derive(Clone, Copy, Default, Serialize)]
+#[serde(crate = "rejoin::serde")]
+pub(crate) struct Traffic {
+    pub(crate) up: u64,
+    pub(crate) up_bytes: u64,
+    pub(crate) down: u64,
+    pub(crate) down_bytes: u64,
+    /// Snapshots that came, as a whole or as a delta.
+    pub(crate) whole: u64,
+    pub(crate) deltas: u64,
+}
+
+impl Traffic {
+    pub(crate) fn since(self, before: Self) -> Self {
+        Self {
+            up: self.up - before.up,
+            up_bytes: self.up_bytes - before.up_bytes,
+            down: self.down - before.down,
+            down_bytes: self.down_bytes - before.down_bytes,
+            whole: self.whole - before.whole,
+            deltas: self.deltas - before.deltas,
+        }
+    }
+}
+
+/// Sockets towards one server.
+pub(crate) struct Net {
+    sockets: Vec<UdpSocket>,
+    batch: ReceiveBatch,
+    pub(crate) traffic: Traffic,
+}
+
+impl Net {
+    pub(crate) fn open(server: SocketAddr, players: usize) -> Self {
+        let open = |_| {
+            let socket = rejoin_datagram::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+            socket.connect(server).unwrap();
+            socket
+        };
+        Self {
+            sockets: (0..players.div_ceil(PLAYERS_PER_SOCKET))
+                .map(open)
+                .collect(),
+            batch: ReceiveBatch::new(),
+            traffic: Traffic::default(),
+        }
+    }
+
+    pub(crate) const fn socket_of(player: usize) -> usize {
+        player / PLAYERS_PER_SOCKET
+    }
+
+    /// A datagram that the system does not take is lost, and shows as a ping or snapshot that is missing.
+    pub(crate) fn send(&mut self, player: usize, datagram: &[u8]) {
+        if self.sockets[Self::socket_of(player)].send(datagram).is_ok() {
+            self.traffic.up += 1;
+            self.traffic.up_bytes += datagram.len() as u64;
+        }
+    }
+
+    /// Hands on what has come, with its socket. True if anything had.
+    pub(crate) fn receive(&mut self, mut take: impl FnMut(usize, &mut [u8])) -> bool {
+        let mut any = false;
+        let traffic = &mut self.traffic;
+        for (index, socket) in self.sockets.iter().enumerate() {
+            for _ in 0..BATCHES {
+                let received = self.batch.receive(socket, |_, datagram| {
+                    traffic.down += 1;
+                    traffic.down_bytes += datagram.len() as u64;
+                    take(index, datagram);
+                });
+                let received = received.expect("a socket of this process");
+                any |= received.datagrams > 0;
+                if received.drained {
+                    break;
+                }
+            }
+        }
+        any
+    }
+}

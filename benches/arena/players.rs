@@ -1,0 +1,76 @@
+//! What the players of any server can do.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use rejoin::protocol::Timestamp;
+
+use crate::net::Traffic;
+use crate::workload::PING_LEN;
+
+/// Players of one server, in one thread.
+pub(crate) trait Players {
+    /// Lets player number `player` begin.
+    fn begin(&mut self, player: usize, now: Timestamp);
+
+    /// Players that can play.
+    fn ready(&self) -> usize;
+
+    /// Sends an input.
+    fn input(&mut self, player: usize, now: Timestamp);
+
+    /// Sends a ping.
+    fn ping(&mut self, player: usize, ping: Ping, now: Timestamp);
+
+    /// Takes in what came, and does what is due. True if anything came.
+    fn pump(&mut self, now: Timestamp, echoes: &mut Vec<Ping>) -> bool;
+
+    /// Ends player number `player`'s session.
+    fn leave(&mut self, player: usize, now: Timestamp);
+
+    /// What has travelled so far.
+    fn traffic(&self) -> Traffic;
+}
+
+/// What a ping carries: when it should have been sent.
+#[derive(Clone, Copy)]
+pub(crate) struct Ping {
+    pub(crate) planned: Timestamp,
+}
+
+impl Ping {
+    pub(crate) fn bytes(self) -> [u8; PING_LEN] {
+        let mut bytes = [0; PING_LEN];
+        bytes[..8].copy_from_slice(&self.planned.as_nanos().to_be_bytes());
+        bytes
+    }
+
+    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
+        let nanos = u64::from_be_bytes(*bytes.first_chunk()?);
+        let planned = Timestamp::from_nanos(nanos);
+        Some(Self { planned })
+    }
+}
+
+/// Where a server is, and what clients must know of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Target {
+    pub(crate) address: SocketAddr,
+    pub(crate) key: Option<rejoin::protocol::crypto::PublicKey>,
+    /// Which of the workload's shapes its rooms have; `None`: the players take no seats.
+    pub(crate) shape: Option<usize>,
+}
+
+/// The players' clock.
+#[derive(Clone, Copy)]
+pub(crate) struct Clock(Instant);
+
+impl Clock {
+    pub(crate) fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    pub(crate) fn now(self) -> Timestamp {
+        Timestamp::ZERO + self.0.elapsed()
+    }
+}

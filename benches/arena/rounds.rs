@@ -1,0 +1,142 @@
+//! A B A B: every server once per round, each in a fresh process, under the same load.
+
+use rejoin::serde::Serialize;
+
+use crate::figures::{Spread, Subject, Summary, Turn};
+use crate::options::Options;
+use crate::play::{self, Plan};
+use crate::players::Clock;
+use crate::server::{Kind, Server, Size};
+use crate::workload::SHAPES;
+
+/// What `--json` writes.
+#[derive(Serialize)]
+#[serde(crate = "rejoin::serde")]
+struct Document<'a> {
+    machine: String,
+    players: usize,
+    seconds: f64,
+    kind: &'static str,
+    ping_hz: u64,
+    turns: &'a [Turn],
+    summaries: &'a [Summary],
+}
+
+/// Runs all rounds. True if every server has a round to be believed.
+pub(crate) fn run(options: &Options) -> bool {
+    let kinds = options.servers(if options.lone {
+        &[Kind::Echo, Kind::Raw2, Kind::Rejoin]
+    } else {
+        &[Kind::Raw2, Kind::Raw2Aes, Kind::Rejoin]
+    });
+    println!(
+        "{} players, rooms of kind {}, {:?} a turn, {} rounds",
+        options.players(),
+        SHAPES[options.shape()].kind,
+        options.span(),
+        options.rounds
+    );
+    let (mut turns, mut good) = (Vec::new(), true);
+    for round in 1..=options.rounds {
+        for kind in &kinds {
+            let (turn, ended_well) = measure(round, *kind, options);
+            println!("{}", turn.line());
+            good &= ended_well;
+            turns.push(turn);
+        }
+    }
+    let summaries: Vec<Summary> = kinds
+        .iter()
+        .filter_map(|kind| Summary::of(*kind, &turns, options.rough))
+        .collect();
+    let disturbed = turns.iter().filter(|turn| turn.invalid.is_some()).count();
+    if disturbed > 0 {
+        let kept = if options.rough {
+            "taken in"
+        } else {
+            "left out"
+        };
+        println!(
+            "\n{disturbed} of {} turns were disturbed and are {kept}",
+            turns.len()
+        );
+    }
+    print_table(&summaries);
+    if let Some(file) = &options.json {
+        let document = Document {
+            machine: options.machine(),
+            players: options.players(),
+            seconds: options.span().as_secs_f64(),
+            kind: SHAPES[options.shape()].kind,
+            ping_hz: options.ping_hz(),
+            turns: &turns,
+            summaries: &summaries,
+        };
+        let text = serde_json::to_string_pretty(&document).expect("figures can be written");
+        std::fs::write(file, text).expect("the file can be written");
+    }
+    good && summaries.len() == kinds.len()
+}
+
+fn measure(round: u16, kind: Kind, options: &Options) -> (Turn, bool) {
+    let size = Size {
+        players: options.players(),
+        shape: Some(options.shape()),
+    };
+    let mut plan = Plan::arena(options.players(), options.ping_hz(), options.span());
+    if kind == Kind::Echo {
+        // It would send inputs back too.
+        plan.input_hz = 0;
+    }
+    let server = Server::start(kind, size);
+    let resident = server.resident();
+    let (mut players, clock) = (server.players(), Clock::start());
+    play::begin(players.as_mut(), plan.players, clock);
+    let sample = play::play(players.as_mut(), &server, plan, clock);
+    let subject = Subject {
+        round,
+        kind,
+        plan,
+        tick_hz: SHAPES[options.shape()].hz,
+        resident,
+    };
+    let turn = Turn::new(subject, &sample);
+    (turn, server.stop())
+}
+
+fn print_table(summaries: &[Summary]) {
+    println!(
+        "\n| server | rounds | CPU us/player/s | x raw2 | x raw2+aes | ns/datagram | datagrams up + down \
+         | wire B up + down | RTT p50 / p99 ms | pings lost | deltas | KiB/player | late p99 ms |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|---|---|"
+    );
+    let ratio = |spread: Option<Spread>| match spread {
+        Some(it) => format!("{:.2} [{:.2}-{:.2}]", it.median, it.least, it.most),
+        None => "-".to_owned(),
+    };
+    for row in summaries {
+        let cpu = row.cpu_us_per_player_second;
+        println!(
+            "| {} | {} | {:.1} [{:.1}-{:.1}] | {} | {} | {:.0} | {:.1} + {:.1} | {:.0} + {:.0} \
+             | {:.2} / {:.2} | {} | {:.0} % | {:.1} | {:.2} |",
+            row.server,
+            row.rounds,
+            cpu.median,
+            cpu.least,
+            cpu.most,
+            ratio(row.ratio_to_raw2),
+            ratio(row.ratio_to_raw2_aes),
+            row.cpu_ns_per_datagram,
+            row.datagrams_up,
+            row.datagrams_down,
+            row.wire_up,
+            row.wire_down,
+            row.rtt_p50_ms,
+            row.rtt_p99_ms,
+            row.pings_unanswered,
+            row.deltas_share * 100.0,
+            row.kib_per_player,
+            row.late_p99_ms,
+        );
+    }
+}

@@ -1,0 +1,156 @@
+//! What every server is asked to do: the same state, changed in the same way.
+
+use std::borrow::Cow;
+
+use rejoin::serde::de::{Deserializer, Error, Visitor};
+use rejoin::serde::{Deserialize, Serialize, Serializer};
+
+/// Seats of a room.
+pub(crate) const MEMBERS: usize = 16;
+/// Bytes of an input, and how many a second each player sends.
+pub(crate) const INPUT_LEN: usize = 32;
+pub(crate) const INPUT_HZ: u64 = 30;
+/// Bytes of a ping and of its echo.
+pub(crate) const PING_LEN: usize = 16;
+
+/// A kind of room: how large its state is, how often it changes, and how much of it.
+pub(crate) struct Shape {
+    pub(crate) kind: &'static str,
+    pub(crate) hz: u32,
+    pub(crate) state_len: usize,
+    /// Of this many players one moves.
+    pub(crate) one_moves_in: usize,
+}
+
+/// Indexes of [`SHAPES`].
+pub(crate) const WHOLE: usize = 0;
+pub(crate) const QUARTER: usize = 1;
+pub(crate) const STILL: usize = 2;
+
+/// In the first every byte changes with each tick, so that no delta is shorter than the whole: like for
+/// like with a server that sends whole snapshots. The last is for sessions that only are there.
+pub(crate) const SHAPES: [Shape; 3] = [
+    Shape {
+        kind: "bench-whole",
+        hz: 30,
+        state_len: 1_000,
+        one_moves_in: 1,
+    },
+    Shape {
+        kind: "bench-quarter",
+        hz: 30,
+        state_len: 1_000,
+        one_moves_in: 4,
+    },
+    Shape {
+        kind: "bench-still",
+        hz: 1,
+        state_len: 100,
+        one_moves_in: 1,
+    },
+];
+
+/// A room's state: one row per member.
+#[derive(Clone)]
+pub(crate) struct Field(Vec<u8>);
+
+impl Field {
+    pub(crate) fn new(shape: &Shape) -> Self {
+        let byte = |index: usize| index as u8;
+        Self((0..shape.state_len).map(byte).collect())
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// A member acts: its row takes the input in.
+    pub(crate) fn input(&mut self, shape: &Shape, member: usize, input: &[u8; INPUT_LEN]) {
+        if let Some(row) = self.rows(shape).nth(member / shape.one_moves_in)
+            && member.is_multiple_of(shape.one_moves_in)
+        {
+            row.iter_mut().zip(input).for_each(|(of, with)| *of ^= with);
+        }
+    }
+
+    /// One step: every byte of those who move becomes another.
+    pub(crate) fn tick(&mut self, shape: &Shape) {
+        for row in self.rows(shape) {
+            // A step of an odd multiplier and summand, 1 modulo 4: full period, so no byte stays.
+            for byte in row {
+                *byte = byte.wrapping_mul(77).wrapping_add(113);
+            }
+        }
+    }
+
+    /// The rows of those who move.
+    fn rows(&mut self, shape: &Shape) -> impl Iterator<Item = &mut [u8]> {
+        let row_len = self.0.len().div_ceil(MEMBERS);
+        self.0.chunks_mut(row_len).step_by(shape.one_moves_in)
+    }
+}
+
+/// An input or a ping as room logic gets it: 32 bytes or 16, on the wire as a byte string.
+#[derive(Clone, Copy)]
+pub(crate) enum Packed {
+    Input([u8; INPUT_LEN]),
+    Ping([u8; PING_LEN]),
+}
+
+impl Packed {
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let input = bytes.try_into().ok().map(Self::Input);
+        input.or_else(|| bytes.try_into().ok().map(Self::Ping))
+    }
+}
+
+impl Serialize for Packed {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Input(bytes) => to.serialize_bytes(bytes),
+            Self::Ping(bytes) => to.serialize_bytes(bytes),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Packed {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let bytes = from.deserialize_bytes(Bytes)?;
+        Self::read(&bytes).ok_or_else(|| D::Error::custom("neither an input nor a ping"))
+    }
+}
+
+impl Serialize for Field {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Field {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Ok(Self(from.deserialize_bytes(Bytes)?.into_owned()))
+    }
+}
+
+/// Takes a byte string without a copy if there is a buffer behind it.
+struct Bytes;
+
+impl<'de> Visitor<'de> for Bytes {
+    type Value = Cow<'de, [u8]>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("bytes")
+    }
+
+    fn visit_borrowed_bytes<E: Error>(self, bytes: &'de [u8]) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(bytes))
+    }
+
+    fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(bytes.to_vec()))
+    }
+
+    fn visit_byte_buf<E: Error>(self, bytes: Vec<u8>) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(bytes))
+    }
+}
