@@ -166,6 +166,12 @@ fn a_check_finds_what_serve_would_refuse_and_makes_nothing() {
         "{fine:?}"
     );
     assert!(!Path::new(&data).exists());
+    let homeless = [("HOME", ""), ("XDG_STATE_HOME", "")];
+    let refusal = run(&homeless, &["config", "check", "--auth", "token"]);
+    assert!(
+        refused(&refusal).starts_with("no folder for the server's key"),
+        "{refusal:?}"
+    );
 }
 
 #[test]

@@ -72,6 +72,19 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
+    fn what_is_told_of_buffers_is_what_linux_allows() {
+        let granted = abilities().unwrap().buffers;
+        for (found, setting) in [(granted.receive, "rmem_max"), (granted.send, "wmem_max")] {
+            // Not every container shows them.
+            if let Ok(most) = std::fs::read_to_string(format!("/proc/sys/net/core/{setting}")) {
+                let most = most.trim().parse().unwrap();
+                assert_eq!(found, buffer_wanted().min(most), "{setting}");
+            }
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
     fn what_linux_has_had_for_years_is_found() {
         let found = abilities().unwrap();
         found.segmented_sends.unwrap();

@@ -25,7 +25,8 @@ use crate::server_args::{ConfigCommand, DoctorArgs, ServeArgs, SettingsArgs};
     arg_required_else_help = true
 )]
 pub(crate) struct Cli {
-    /// Least severity to log: off, error, warn, info, debug or trace [default: as $RUST_LOG says]
+    /// Least severity to log: off, error, warn, info, debug or trace [default: of a server as its
+    /// settings say, else as $RUST_LOG says]
     #[arg(long, global = true, value_name = "LEVEL")]
     pub(crate) log: Option<LevelFilter>,
     /// What to do.
