@@ -28,6 +28,8 @@ pub(crate) struct Turn {
     pub(crate) cpu_share: f64,
     /// Share of the time in which the server could have run and something else did.
     pub(crate) waited_share: f64,
+    /// Times a second that the server slept and was woken.
+    pub(crate) wakes_per_s: f64,
     /// Datagrams and bytes, IPv4 and UDP included, per player and second.
     pub(crate) datagrams_up: f64,
     pub(crate) datagrams_down: f64,
@@ -84,6 +86,7 @@ impl Turn {
             cpu_ns_per_datagram: ran / (traffic.up + traffic.down).max(1) as f64,
             cpu_share: ran / 1e9 / seconds,
             waited_share: sample.cpu.waited as f64 / 1e9 / seconds,
+            wakes_per_s: sample.cpu.sleeps as f64 / seconds,
             datagrams_up: traffic.up as f64 / player_seconds,
             datagrams_down: traffic.down as f64 / player_seconds,
             wire_up: wire(traffic.up_bytes, traffic.up),
@@ -184,6 +187,7 @@ pub(crate) struct Summary {
     pub(crate) ratio_to_raw2: Option<Spread>,
     pub(crate) ratio_to_raw2_aes: Option<Spread>,
     pub(crate) cpu_ns_per_datagram: f64,
+    pub(crate) wakes_per_s: f64,
     pub(crate) datagrams_up: f64,
     pub(crate) datagrams_down: f64,
     pub(crate) wire_up: f64,
@@ -224,6 +228,7 @@ impl Summary {
             ratio_to_raw2: ratio(Kind::Raw2),
             ratio_to_raw2_aes: ratio(Kind::Raw2Aes),
             cpu_ns_per_datagram: median(|turn| turn.cpu_ns_per_datagram)?,
+            wakes_per_s: median(|turn| turn.wakes_per_s)?,
             datagrams_up: median(|turn| turn.datagrams_up)?,
             datagrams_down: median(|turn| turn.datagrams_down)?,
             wire_up: median(|turn| turn.wire_up)?,

@@ -94,7 +94,10 @@ fn measure(round: u16, kind: Kind, (options, sessions): (&Options, usize)) -> (I
     let (cpu, traffic, from) = (server.cpu(), players.traffic(), clock.now());
     play::rest(players.as_mut(), options.span(), clock);
     let span = clock.now().since(from).as_secs_f64();
-    let (ran, traffic) = (server.cpu().ran - cpu.ran, players.traffic().since(traffic));
+    let (ran, traffic) = (
+        server.cpu().since(cpu).ran,
+        players.traffic().since(traffic),
+    );
     let grown = server.resident().saturating_sub(before) as f64;
     let session_seconds = span * size.players as f64;
     let idle = Idle {

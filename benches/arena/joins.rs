@@ -82,7 +82,10 @@ fn measure(round: u16, kind: Kind, count: usize) -> (Joins, bool) {
     let seen = clock.now().since(from).as_secs_f64();
     // The last ones' first packets are still to be opened.
     play::rest(players.as_mut(), Duration::from_millis(50), clock);
-    let (ran, traffic) = (server.cpu().ran - cpu.ran, players.traffic().since(traffic));
+    let (ran, traffic) = (
+        server.cpu().since(cpu).ran,
+        players.traffic().since(traffic),
+    );
     let per_join = ran as f64 / count as f64;
     for player in 0..WARM + count {
         players.leave(player, clock.now());

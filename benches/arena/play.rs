@@ -125,10 +125,7 @@ pub(crate) fn play(players: &mut dyn Players, server: &Server, plan: Plan, clock
     play.rtt.record_n(patience, unanswered).unwrap();
     Sample {
         span: end.at.since(start.at),
-        cpu: Cpu {
-            ran: end.cpu.ran - start.cpu.ran,
-            waited: end.cpu.waited - start.cpu.waited,
-        },
+        cpu: end.cpu.since(start.cpu),
         traffic: end.traffic.since(start.traffic),
         resident: server.resident(),
         rtt: play.rtt,

@@ -106,9 +106,9 @@ fn measure(round: u16, kind: Kind, options: &Options) -> (Turn, bool) {
 
 fn print_table(summaries: &[Summary]) {
     println!(
-        "\n| server | rounds | CPU us/player/s | x raw2 | x raw2+aes | ns/datagram | datagrams up + down \
+        "\n| server | rounds | CPU us/player/s | x raw2 | x raw2+aes | ns/datagram | wakes/s | datagrams up + down \
          | wire B up + down | RTT p50 / p99 ms | pings lost | deltas | KiB/player | late p99 ms |\n\
-         |---|---|---|---|---|---|---|---|---|---|---|---|---|"
+         |---|---|---|---|---|---|---|---|---|---|---|---|---|---|"
     );
     let ratio = |spread: Option<Spread>| match spread {
         Some(it) => format!("{:.2} [{:.2}-{:.2}]", it.median, it.least, it.most),
@@ -117,7 +117,7 @@ fn print_table(summaries: &[Summary]) {
     for row in summaries {
         let cpu = row.cpu_us_per_player_second;
         println!(
-            "| {} | {} | {:.1} [{:.1}-{:.1}] | {} | {} | {:.0} | {:.1} + {:.1} | {:.0} + {:.0} \
+            "| {} | {} | {:.1} [{:.1}-{:.1}] | {} | {} | {:.0} | {:.0} | {:.1} + {:.1} | {:.0} + {:.0} \
              | {:.2} / {:.2} | {} | {:.0} % | {:.1} | {:.2} |",
             row.server,
             row.rounds,
@@ -127,6 +127,7 @@ fn print_table(summaries: &[Summary]) {
             ratio(row.ratio_to_raw2),
             ratio(row.ratio_to_raw2_aes),
             row.cpu_ns_per_datagram,
+            row.wakes_per_s,
             row.datagrams_up,
             row.datagrams_down,
             row.wire_up,

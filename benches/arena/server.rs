@@ -59,6 +59,18 @@ pub(crate) struct Cpu {
     pub(crate) ran: u64,
     /// Time that it could have run while something else did.
     pub(crate) waited: u64,
+    /// Times that it went to sleep by itself, and so had to be woken.
+    pub(crate) sleeps: u64,
+}
+
+impl Cpu {
+    pub(crate) const fn since(self, before: Self) -> Self {
+        Self {
+            ran: self.ran - before.ran,
+            waited: self.waited - before.waited,
+            sleeps: self.sleeps - before.sleeps,
+        }
+    }
 }
 
 const PAGE: u64 = 4_096;
@@ -117,16 +129,26 @@ impl Server {
     /// Processor time of all its threads.
     pub(crate) fn cpu(&self) -> Cpu {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
-        let mut cpu = Cpu { ran: 0, waited: 0 };
+        let mut cpu = Cpu {
+            ran: 0,
+            waited: 0,
+            sleeps: 0,
+        };
         for task in tasks {
+            let task = task.unwrap().path();
             // A thread may end between being listed and being read.
-            let text = fs::read_to_string(task.unwrap().path().join("schedstat"));
-            let text = text.unwrap_or_default();
+            let read = |name| fs::read_to_string(task.join(name)).unwrap_or_default();
+            let text = read("schedstat");
             let mut fields = text
                 .split_whitespace()
                 .map(|field| field.parse::<u64>().unwrap());
             cpu.ran += fields.next().unwrap_or(0);
             cpu.waited += fields.next().unwrap_or(0);
+            let status = read("status");
+            let sleeps = status
+                .lines()
+                .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+            cpu.sleeps += sleeps.map_or(0, |count| count.trim().parse().unwrap());
         }
         cpu
     }
