@@ -129,18 +129,23 @@ impl Driver {
             .flatten()
             .min();
         let look = self.drains.next();
+        if let Some(look) = look {
+            // Not in the runtime: it would be woken by each datagram that it is not to look at yet.
+            let until = due.map_or(look, |due| due.min(look));
+            std::thread::sleep(until.since(self.clock.now()));
+        }
         let socket = &self.socket.readiness;
-        let readable = async {
-            if look.is_some() {
-                sleep_until(self.clock, look).await;
+        let wake = async {
+            match look {
+                Some(_) => Ok(Wake::Due),
+                None => socket.readable().await.map(|()| Wake::Readable),
             }
-            socket.readable().await
         };
         tokio::select! {
             biased;
             () = shutdown => Ok(Wake::Stop),
             () = changed(&mut self.auth) => Ok(Wake::Auth),
-            ready = readable => ready.map(|()| Wake::Readable),
+            wake = wake => wake,
             () = sleep_until(self.clock, due) => Ok(Wake::Due),
         }
     }
@@ -188,6 +193,8 @@ impl Driver {
 
     /// Step 1 of the shard's turn: what has arrived, up to the budget. True if nothing was left.
     fn collect(&mut self) -> io::Result<bool> {
+        // On a timer the runtime has not asked yet whether there is something.
+        let asked = self.drains.next().is_none();
         for _ in 0..BATCHES_PER_TURN {
             let now = self.clock.now();
             let Self {
@@ -197,7 +204,7 @@ impl Driver {
                 report,
                 ..
             } = self;
-            let outcome = socket.readiness.try_io(Interest::READABLE, || {
+            let mut take = || {
                 let received = receive.receive(&socket.std, |from, datagram| {
                     shard.handle_datagram(from, datagram, now);
                 })?;
@@ -209,7 +216,12 @@ impl Driver {
                 } else {
                     Ok(())
                 }
-            });
+            };
+            let outcome = if asked {
+                socket.readiness.try_io(Interest::READABLE, take)
+            } else {
+                take()
+            };
             match outcome {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(true),
