@@ -91,6 +91,7 @@ impl Process {
     }
 
     /// Closes its standard input, as the death of its parent does.
+    #[allow(dead_code, reason = "not every test closes it")]
     pub(crate) fn close_stdin(&mut self) {
         drop(self.stdin.take());
     }

@@ -41,6 +41,7 @@
 pub mod prelude;
 
 mod app;
+mod bots_args;
 mod bots_command;
 mod cli;
 mod demo;

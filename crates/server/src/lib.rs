@@ -28,7 +28,7 @@ pub use driver::ServerReport;
 pub use entropy::rng as entropy;
 pub use identity::Identity;
 pub use key_files::{KeyFileError, default_folder, load_or_make};
-pub use named_limits::SetLimitError;
+pub use named_limits::{SetLimitError, nearest};
 pub use permit_files::{load_or_make_permit_keys, load_permit_keys, rotate_permit_keys};
 pub use server::{Server, ServerError};
 pub use shutdown::{ReloadSignals, StopSignals};

@@ -40,8 +40,7 @@ impl Limits {
         let mut changed = *self;
         let names: Vec<_> = changed.named().iter().map(|(name, _)| *name).collect();
         let (given, value) = assignment.split_once('=').unwrap_or((assignment, ""));
-        let nearest = names.iter().min_by_key(|name| distance(given, name));
-        let nearest = *nearest.expect("there are limits");
+        let nearest = nearest(given, names).expect("there are limits");
         if nearest != given {
             let name = given.to_owned();
             return Err(SetLimitError::Unknown { name, nearest });
@@ -91,6 +90,12 @@ impl Place<'_> {
             Self::Budget(place) => *place = number,
         }
     }
+}
+
+/// The name that was most likely meant by `given`: the one of which it takes the fewest changed letters.
+#[must_use]
+pub fn nearest<'a>(given: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    names.into_iter().min_by_key(|name| distance(given, name))
 }
 
 /// How many single letters must change to make `a` of `b` (Levenshtein).
