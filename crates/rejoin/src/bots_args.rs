@@ -7,7 +7,7 @@ use clap::Args;
 use rejoin_bots::{Impairment, Mode, parse_duration};
 use rejoin_client::ServerAddress;
 
-use crate::bots_command::{Check, CheckError};
+use crate::check::{Check, CheckError};
 
 /// `bots`.
 #[derive(Debug, Args)]

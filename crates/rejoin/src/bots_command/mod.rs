@@ -5,10 +5,8 @@
 //! ```
 
 mod chart;
-mod check;
 mod json;
 mod lines;
-mod metrics;
 mod page;
 mod permits;
 mod record;
@@ -23,16 +21,15 @@ use rejoin_client::ServerAddress;
 
 use crate::app::App;
 use crate::bots_args::{BehaviourArg, BotsArgs};
+use crate::check::{Check, Outcome};
 use crate::exit::{Exit, Failure};
 use crate::figures::counted;
 use crate::output;
 use crate::stop::Stop;
 
-pub(crate) use check::{Check, CheckError};
 pub(crate) use lines::Lines;
 pub(crate) use summary::{judge, summary};
 
-use check::Outcome;
 use page::page;
 use permits::{check_permits, permits};
 use record::{Run, record};

@@ -5,10 +5,10 @@ use std::fmt::Write;
 use rejoin_bots::{Conduct, Report, Window};
 
 use crate::figures::{millis, thousands};
+use crate::metrics::{self, Metric, Value};
 
 use super::chart::{self, Bar, Line, escape};
 use super::json::Json;
-use super::metrics::{self, Metric, Value};
 use super::record::{Run, asked, errors};
 use super::verdict;
 

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use rejoin_bots::{Conduct, Options, Report};
 use rejoin_client::ServerAddress;
 
-use super::check::{Check, Outcome};
+use crate::check::{Check, Outcome};
+use crate::metrics::{self, Value};
+
 use super::json::Json;
-use super::metrics::{self, Value};
 use super::verdict;
 
 /// Raised when a field changes its meaning or goes; new fields leave it as it is.

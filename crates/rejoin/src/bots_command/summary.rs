@@ -5,7 +5,7 @@ use rejoin_bots::{Cause, Conduct, Mode, Percentiles, Report};
 use crate::exit::{Exit, Failure};
 use crate::figures::{bytes, counted, millis, percent, thousands};
 
-use super::check::{Check, Outcome};
+use crate::check::{Check, Outcome};
 
 /// The figures that matter, as a table of lines.
 pub(crate) fn summary(report: &Report) -> Vec<String> {

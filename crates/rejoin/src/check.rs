@@ -7,7 +7,7 @@ use std::time::Duration;
 use rejoin_bots::{Report, parse_duration};
 use rejoin_server::nearest;
 
-use super::metrics::{self, Metric, Unit, Value};
+use crate::metrics::{self, Metric, Unit, Value};
 
 /// A bound of one figure.
 #[derive(Clone)]
