@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use in_process::InProcess;
 use rejoin::bots::{
-    ArenaBot, Behaviours, Cause, ChatBot, Control, Mode, Observer, Options, Progress, Unobserved,
-    run,
+    ArenaBot, Behaviours, Cause, ChatBot, Conduct, Control, Mode, Observer, Options, Progress,
+    Unobserved, run,
 };
 use rejoin::prelude::*;
 use rejoin::room::Kinds;
@@ -32,6 +32,7 @@ fn every_reliable_input_is_applied_exactly_once() {
     assert_eq!((report.joined, report.rooms), (16, 2));
     assert_eq!(report.inputs.planned, 16 * 3 * 30);
     assert_eq!(report.inputs.acknowledged, report.inputs.planned);
+    assert_eq!((report.inputs.lost, report.inputs.duplicated), (0, 0));
     assert!(
         report.snapshots.delta > report.snapshots.full,
         "{report:#?}"
@@ -100,6 +101,10 @@ impl Behaviour for Counter {
         self.sent += u64::from(bot.send(bot.number()));
     }
 
+    fn applied(player: PlayerId, view: &BTreeMap<PlayerId, u64>) -> Option<u64> {
+        Some(view.get(&player).copied().unwrap_or(0))
+    }
+
     fn check(&self, player: PlayerId, view: &BTreeMap<PlayerId, u64>) -> Result<(), String> {
         let shown = view.get(&player).copied().unwrap_or(0);
         if shown == self.sent {
@@ -120,10 +125,84 @@ fn a_room_that_forgets_inputs_is_found_out() {
     let found: Vec<_> = report.failures.iter().map(ToString::to_string).collect();
     // A busy machine may add that members agreed late.
     assert!(found.contains(&"16 bots: 27 of 30".to_owned()), "{found:?}");
+    assert_eq!(report.inputs.acknowledged, 16 * 30);
+    assert_eq!((report.inputs.lost, report.inputs.duplicated), (16 * 3, 0));
     assert_eq!(
         report.root_failure().map(|failure| failure.cause),
         Some(Cause::Check)
     );
+}
+
+/// An arena that stutters: it applies every tenth input twice.
+struct Stuttering;
+
+impl Room for Stuttering {
+    const KIND: &'static str = "stuttering";
+    type State = BTreeMap<PlayerId, u64>;
+    type Input = u64;
+    type View = BTreeMap<PlayerId, u64>;
+    type Event = ();
+
+    fn open(_spec: &RoomSpec, _cx: &mut Cx<Self>) -> Self::State {
+        BTreeMap::new()
+    }
+
+    fn input(state: &mut Self::State, from: PlayerId, input: u64, _cx: &mut Cx<Self>) {
+        *state.entry(from).or_default() += 1 + u64::from(input.is_multiple_of(10));
+    }
+
+    fn view(state: &Self::State) -> Cow<'_, Self::View> {
+        Cow::Borrowed(state)
+    }
+}
+
+#[derive(Default)]
+struct Listener;
+
+impl Behaviour for Listener {
+    type Room = Stuttering;
+
+    fn step(&mut self, bot: &mut BotCx<'_, Stuttering>) {
+        bot.send(bot.number());
+    }
+
+    fn applied(player: PlayerId, view: &BTreeMap<PlayerId, u64>) -> Option<u64> {
+        view.get(&player).copied()
+    }
+}
+
+#[test]
+fn inputs_that_a_room_applies_twice_are_counted() {
+    let server = InProcess::serve(Kinds::new().with::<Stuttering>());
+    let mut options = sixteen_in_two_rooms(&server);
+    options.play_for = Duration::from_secs(1);
+    let report = run::<Listener>(&options, &mut Unobserved).unwrap();
+    assert_eq!(report.inputs.acknowledged, 16 * 30, "{report:#?}");
+    assert_eq!((report.inputs.lost, report.inputs.duplicated), (0, 16 * 3));
+}
+
+#[test]
+fn idle_bots_hold_their_sessions_and_take_no_seat() {
+    let server = InProcess::serve(Kinds::new());
+    let mut options = sixteen_in_two_rooms(&server);
+    options.bots = 500;
+    options.conduct = Conduct::Idle;
+    options.ramp_hz = Some(500);
+    let start = std::time::Instant::now();
+    let report = run::<ArenaBot>(&options, &mut Unobserved).unwrap();
+    assert!(report.is_ok(), "{report:#?}");
+    assert_eq!(
+        (report.joined, report.connected, report.rooms),
+        (500, 500, 0)
+    );
+    assert_eq!((report.joins.ok, report.joins.failed), (500, 0));
+    assert_eq!(report.join.count, 500);
+    // The last of them joins no sooner than planned.
+    assert!(start.elapsed() > Duration::from_millis(998) + options.play_for);
+    assert_eq!(report.inputs.planned, 0);
+    assert_eq!(report.snapshots.full + report.snapshots.delta, 0);
+    // They are asked no more often than all of them together may be.
+    assert_eq!((report.probes.planned, report.probes.answered), (300, 300));
 }
 
 /// Sends latest inputs that a forgetful room takes for nothing.
@@ -171,7 +250,8 @@ fn a_run_that_sends_nothing_proves_nothing() {
 fn a_kind_that_the_server_does_not_know_is_refused() {
     let server = InProcess::serve(Kinds::new().with::<Chat>());
     let report = run::<ArenaBot>(&sixteen_in_two_rooms(&server), &mut Unobserved).unwrap();
-    assert_eq!(report.joined, 0);
+    assert_eq!((report.joined, report.joins.ok), (0, 0));
+    assert_eq!(report.joins.failed, 16);
     assert_eq!(
         report.root_failure().map(|failure| failure.cause),
         Some(Cause::Refused)

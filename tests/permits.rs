@@ -129,7 +129,16 @@ impl Folder {
     /// A bot with this permit on the server.
     fn play(&self, address: &str, permit: &str) -> Ended {
         let file = self.write("permits", permit);
-        run(&["bots", address, "--permits", &file, "--for", "200ms"])
+        run(&[
+            "bots",
+            address,
+            "--permits",
+            &file,
+            "--for",
+            "200ms",
+            "--lateness-max",
+            "1m",
+        ])
     }
 }
 

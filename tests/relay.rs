@@ -40,7 +40,7 @@ fn latest_inputs_never_fall_back_on_a_bad_network() {
     options.net = Some(Impairment::parse(&format!("delay=30ms±15ms,{BAD}3")).unwrap());
     let report = run::<ArenaBot>(&options, &mut Unobserved).unwrap();
     assert!(report.is_ok(), "{report:#?}");
-    assert!(report.rtt.p50_ms > 30.0, "{report:#?}");
+    assert!(report.rtt.p50_us > 30_000, "{report:#?}");
 }
 
 #[test]

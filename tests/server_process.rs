@@ -162,13 +162,22 @@ fn dev_auth_on_a_public_address_is_refused_with_the_commands_that_work() {
 
 #[test]
 fn wrong_flags_and_values_are_one_line_that_names_them() {
-    let cases: [(&[&str], &str); 9] = [
+    let cases: [(&[&str], &str); 12] = [
         (&["serve", "--bidn", "x"], "--bidn"),
         (&["serve", "--bind", "127.0.0.1:http"], "127.0.0.1:http"),
         (&["bots", "--for", "soon"], "soon"),
         (&["bots", "--for", "0s"], "--for 0ns"),
         (&["bots", "--for", "1ms"], "--for 1ms"),
         (&["demo", "--for", "33ms"], "--for 33ms"),
+        (&["bots", "--behaviour", "idle", "--kind", "chat"], "--kind"),
+        (
+            &["bots", "--json", "/dev/null/x", "--for", "1s"],
+            "--json /dev/null/x",
+        ),
+        (
+            &["bots", "--check", "rtts.p99<1ms"],
+            "did you mean `rtt.p99`?",
+        ),
         (&["bots", "rejoin://"], "rejoin://"),
         (&["bots", "--kind", "tetris", "--for", "1s"], "tetris"),
         (&["dance"], "dance"),
@@ -298,7 +307,12 @@ fn a_server_whose_log_cannot_be_written_serves_on() {
     let mut server = Process::with(program, &[], &arguments, full.unwrap().into());
     let line = server.line();
     let address = line.strip_prefix("listening on ").unwrap();
-    let bots = run(&["bots", address, "-n", "2", "--for", "500ms"]);
+    let patient = ["--lateness-max", "1m"];
+    let bots = run(&[
+        &["bots", address, "-n", "2", "--for", "500ms"],
+        &patient[..],
+    ]
+    .concat());
     assert_eq!(bots.code, Some(0), "{bots:?}");
     signal(server.id(), "TERM");
     assert_eq!(server.end().code, Some(0));

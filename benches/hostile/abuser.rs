@@ -80,7 +80,7 @@ pub(crate) fn run(arguments: &Arguments) -> bool {
 }
 
 fn ratio(report: &Report, quiet: &Report) -> f64 {
-    report.input.p99_ms / quiet.input.p99_ms
+    players::ratio(report.input.p99_us, quiet.input.p99_us)
 }
 
 /// Sends inputs far beyond any budget; whenever it is closed it comes back.

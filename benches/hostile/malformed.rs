@@ -65,12 +65,11 @@ pub(crate) fn run(arguments: &Arguments) -> bool {
     let mut good = players::unharmed(&report);
     good &= server::stays(before, after);
     good &= claim(
-        report.input.p99_ms <= 2.0 * quiet.input.p99_ms
-            && report.rtt.p99_ms <= 2.0 * quiet.rtt.p99_ms,
+        report.input.p99_us <= 2 * quiet.input.p99_us && report.rtt.p99_us <= 2 * quiet.rtt.p99_us,
         format_args!(
             "p99 {:.2} and {:.2} times quiet (input, round trip)",
-            report.input.p99_ms / quiet.input.p99_ms,
-            report.rtt.p99_ms / quiet.rtt.p99_ms
+            players::ratio(report.input.p99_us, quiet.input.p99_us),
+            players::ratio(report.rtt.p99_us, quiet.rtt.p99_us)
         ),
     );
     good &= claim(

@@ -63,14 +63,14 @@ pub(crate) fn tell(name: &str, report: &Report) {
          round trip p50 {:.2} p99 {:.2} ms; datagrams up {} lost {}; tester late p99 {:.2} ms",
         report.inputs.acknowledged,
         report.inputs.planned,
-        report.input.p50_ms,
-        report.input.p99_ms,
-        report.input.max_ms,
-        report.rtt.p50_ms,
-        report.rtt.p99_ms,
+        millis(report.input.p50_us),
+        millis(report.input.p99_us),
+        millis(report.input.max_us),
+        millis(report.rtt.p50_us),
+        millis(report.rtt.p99_us),
         report.traffic.datagrams_up,
         report.traffic.lost_up,
-        report.lateness.p99_ms,
+        millis(report.lateness.p99_us),
     );
 }
 
@@ -90,4 +90,13 @@ pub(crate) fn unharmed(report: &Report) -> bool {
             report.inputs.reliable
         ),
     )
+}
+
+fn millis(micros: u64) -> f64 {
+    micros as f64 / 1_000.0
+}
+
+/// How many times `quiet` a latency is.
+pub(crate) fn ratio(latency_us: u64, quiet_us: u64) -> f64 {
+    latency_us as f64 / quiet_us as f64
 }

@@ -59,6 +59,10 @@ impl Behaviour for ArenaBot {
         row(player, view).map(|row| row.latest)
     }
 
+    fn applied(player: PlayerId, view: &Field) -> Option<u64> {
+        row(player, view).map(|row| row.count)
+    }
+
     fn check(&self, player: PlayerId, view: &Field) -> Result<(), String> {
         let row = row(player, view).ok_or("the view shows no row of its own")?;
         if (row.count, row.chain) == (self.count, self.chain) {

@@ -44,6 +44,13 @@ pub trait Behaviour: Default + Send + 'static {
         None
     }
 
+    /// How many reliable inputs of this player the room of `view` has applied, if rooms show such a
+    /// thing. The run counts lost and doubled ones by it.
+    #[must_use]
+    fn applied(_player: PlayerId, _view: &<Self::Room as Room>::View) -> Option<u64> {
+        None
+    }
+
     /// Judges the newest view, which has all reliable inputs applied. After the end of play it is
     /// asked until it holds, a few seconds at most: events may come later than views.
     ///

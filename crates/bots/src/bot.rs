@@ -10,18 +10,19 @@ use std::rc::Rc;
 use bytes::Bytes;
 use rejoin_client::{Core, Ended, Event, State};
 use rejoin_protocol::limits::VIEW_MAX;
-use rejoin_protocol::message::{
-    Answer, CallId, Comparison, Filter, Metadata, MetadataValue, RoomSettings, Seated,
-};
+use rejoin_protocol::message::{Answer, CallId, Seated};
 use rejoin_protocol::messagepack::{self, Bounds};
-use rejoin_protocol::{CloseReason, PlayerId, Refusal, RequestId, Rng, SeatId, Timestamp};
+use rejoin_protocol::{CloseReason, PlayerId, Refusal, Rng, SeatId, Timestamp};
 use rejoin_room::Room;
 
+use crate::age::Arrivals;
 use crate::agreement::{Agreement, Label, Seen, decode};
 use crate::behaviour::Behaviour;
 use crate::bot_cx::BotCx;
-use crate::options::Mode;
+use crate::options::{Conduct, Mode};
+use crate::probes::Probes;
 use crate::report::Cause;
+use crate::room_request::RoomRequest;
 use crate::sends::Sends;
 use crate::tally::Tally;
 
@@ -33,6 +34,7 @@ pub(crate) struct Bot<B: Behaviour> {
     pub(crate) core: Core,
     pub(crate) stage: BotStage,
     pub(crate) sends: Sends,
+    pub(crate) probes: Probes,
     pub(crate) place: Place,
     /// When the crew's timer for this bot goes off, if one is set.
     pub(crate) timer: Option<Timestamp>,
@@ -42,6 +44,7 @@ pub(crate) struct Bot<B: Behaviour> {
     rng: Rng,
     behaviour: B,
     seen: Option<Rc<Seen<ViewOf<B>>>>,
+    arrivals: Arrivals,
     cursor: u64,
     event: u64,
 }
@@ -64,6 +67,8 @@ pub(crate) enum BotStage {
     Joining,
     /// It asked for a seat.
     Seating { call: CallId },
+    /// It holds its session and takes no seat.
+    Idle,
     /// It plays, or could.
     Seated { seat: SeatId, player: PlayerId },
     /// It gave its seat back.
@@ -72,6 +77,13 @@ pub(crate) enum BotStage {
     Gone,
     /// See the tally.
     Failed,
+}
+
+impl BotStage {
+    /// True while it does what it joined for.
+    pub(crate) const fn is_present(self) -> bool {
+        matches!(self, Self::Idle | Self::Seated { .. })
+    }
 }
 
 /// Something that must not happen to a bot.
@@ -83,59 +95,11 @@ pub(crate) struct Fault {
 
 /// What a bot's events touch besides the bot.
 pub(crate) struct Surroundings<'a, B: Behaviour> {
+    pub(crate) conduct: Conduct,
     pub(crate) request: &'a RoomRequest,
     pub(crate) agreement: &'a mut Agreement<ViewOf<B>>,
     pub(crate) tally: &'a mut Tally,
     pub(crate) now: Timestamp,
-}
-
-/// How the bots of one room ask for it.
-#[derive(Clone, Debug)]
-pub(crate) struct RoomRequest {
-    /// The same for all of them, so that they reach one room.
-    pub(crate) request: RequestId,
-    /// The run and the room's number in it: no other room has both.
-    pub(crate) metadata: Metadata,
-    /// Seats.
-    pub(crate) members_max: u16,
-}
-
-impl RoomRequest {
-    /// The request for room number `room` of the run that `rng` and `tag` are of.
-    pub(crate) fn new(room: usize, members_max: u16, rng: &Rng, tag: &str) -> Self {
-        let metadata = Metadata::from([
-            ("run".to_owned(), MetadataValue::Text(tag.to_owned())),
-            (
-                "room".to_owned(),
-                MetadataValue::Int(i64::try_from(room).unwrap_or(i64::MAX)),
-            ),
-        ]);
-        let request = RequestId(rng.fork(&format!("room {room}")).bytes());
-        Self {
-            request,
-            metadata,
-            members_max,
-        }
-    }
-
-    /// Matches this room alone.
-    fn filters(&self) -> Vec<Filter> {
-        let equal = |(key, value): (&String, &MetadataValue)| Filter {
-            key: key.clone(),
-            comparison: Comparison::Equal,
-            value: value.clone(),
-        };
-        self.metadata.iter().map(equal).collect()
-    }
-
-    fn settings(&self) -> RoomSettings {
-        RoomSettings {
-            members_max: self.members_max,
-            metadata: self.metadata.clone(),
-            options: Vec::new(),
-            private: false,
-        }
-    }
 }
 
 /// A step that is due.
@@ -152,6 +116,7 @@ impl<B: Behaviour> Bot<B> {
             core,
             stage: BotStage::Joining,
             sends: Sends::default(),
+            probes: Probes::default(),
             place,
             timer: None,
             is_touched: false,
@@ -159,6 +124,7 @@ impl<B: Behaviour> Bot<B> {
             rng,
             behaviour: B::default(),
             seen: None,
+            arrivals: Arrivals::default(),
             cursor: 0,
             event: 0,
         }
@@ -176,7 +142,7 @@ impl<B: Behaviour> Bot<B> {
         *self.core.state() == State::Joining
     }
 
-    /// When it started to join.
+    /// When it started to join, or was planned to.
     pub(crate) const fn started(&self) -> Timestamp {
         self.started
     }
@@ -187,10 +153,13 @@ impl<B: Behaviour> Bot<B> {
     }
 
     /// Plays one step, if it has a seat.
-    pub(crate) fn step(&mut self, step: Step) {
+    pub(crate) fn step(&mut self, step: Step, tally: &mut Tally) {
         let BotStage::Seated { seat, player } = self.stage else {
             return;
         };
+        if let Some(age) = self.arrivals.age(step.planned) {
+            tally.snapshot_age.add(age);
+        }
         let mut cx = BotCx {
             seat,
             player,
@@ -203,6 +172,28 @@ impl<B: Behaviour> Bot<B> {
             sends: &mut self.sends,
         };
         self.behaviour.step(&mut cx);
+    }
+
+    /// Sends a probe, if it has a session.
+    pub(crate) fn probe(&mut self, planned: Timestamp, tally: &mut Tally, now: Timestamp) {
+        if self.stage.is_present() {
+            let tell = |span| tally.rtt(span);
+            self.probes.send(&mut self.core, planned, now, tell);
+        }
+    }
+
+    /// Closes its books: counts what has no answer for as long as it has waited, and what the room
+    /// applied.
+    pub(crate) fn close_books(&mut self, tally: &mut Tally, now: Timestamp) {
+        self.probes.give_up(now, |span| tally.rtt(span));
+        self.sends.give_up(now, |span| tally.input(span));
+        let BotStage::Seated { player, .. } = self.stage else {
+            return;
+        };
+        let seen = self.seen.as_ref();
+        if let Some(applied) = seen.and_then(|seen| B::applied(player, &seen.view)) {
+            self.sends.on_applied(applied);
+        }
     }
 
     /// Judges what it saw last.
@@ -256,7 +247,7 @@ impl<B: Behaviour> Bot<B> {
     pub(crate) fn leave(&mut self) {
         let left = match self.stage {
             BotStage::Seated { seat, .. } => self.core.leave(seat).is_ok(),
-            BotStage::Joining | BotStage::Seating { .. } => false,
+            BotStage::Joining | BotStage::Seating { .. } | BotStage::Idle => false,
             BotStage::Leaving | BotStage::Gone | BotStage::Failed => return,
         };
         self.stage = BotStage::Leaving;
@@ -266,9 +257,15 @@ impl<B: Behaviour> Bot<B> {
     }
 
     /// Ends it for good.
-    pub(crate) fn fail(&mut self, fault: Fault, tally: &mut Tally) {
+    pub(crate) fn fail(&mut self, fault: Fault, tally: &mut Tally, now: Timestamp) {
         if self.stage == BotStage::Failed {
             return;
+        }
+        if matches!(self.stage, BotStage::Joining | BotStage::Seating { .. }) {
+            tally.joins.failed += 1;
+        }
+        if self.stage.is_present() {
+            self.close_books(tally, now);
         }
         self.stage = BotStage::Failed;
         tally.fail(Some(self.place.bot), fault.cause, fault.text);
@@ -285,7 +282,7 @@ impl<B: Behaviour> Bot<B> {
         around: &mut Surroundings<'_, B>,
     ) -> Result<(), Fault> {
         match event {
-            Event::Connected { .. } => self.on_connected(around.request),
+            Event::Connected { .. } => self.on_connected(around),
             Event::Answer { call, result } => self.on_answer(call, result, around),
             Event::View {
                 sequence,
@@ -294,8 +291,10 @@ impl<B: Behaviour> Bot<B> {
                 view,
                 private,
                 full,
+                bytes,
                 ..
             } => {
+                around.tally.snapshots.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
                 around.tally.snapshots.full += u64::from(full);
                 around.tally.snapshots.delta += u64::from(!full);
                 let label = Label { sequence, tick };
@@ -325,10 +324,16 @@ impl<B: Behaviour> Bot<B> {
         }
     }
 
-    fn on_connected(&mut self, request: &RoomRequest) -> Result<(), Fault> {
+    fn on_connected(&mut self, around: &mut Surroundings<'_, B>) -> Result<(), Fault> {
         if self.stage != BotStage::Joining {
             return Ok(());
         }
+        if around.conduct == Conduct::Idle {
+            self.stage = BotStage::Idle;
+            self.on_joined(around);
+            return Ok(());
+        }
+        let request = around.request;
         let call = self
             .core
             .join_or_create(
@@ -351,6 +356,13 @@ impl<B: Behaviour> Bot<B> {
         result: Result<Answer, Refusal>,
         around: &mut Surroundings<'_, B>,
     ) -> Result<(), Fault> {
+        let tally = &mut *around.tally;
+        if self
+            .probes
+            .on_answer(call, around.now, |span| tally.rtt(span))
+        {
+            return Ok(());
+        }
         match (self.stage, result) {
             (BotStage::Seating { call: asked }, Ok(Answer::Seated(seated))) if asked == call => {
                 self.on_seated(&seated, around);
@@ -375,6 +387,11 @@ impl<B: Behaviour> Bot<B> {
         };
         self.cursor = seated.cursor;
         self.event = seated.event;
+        self.on_joined(around);
+    }
+
+    fn on_joined(&self, around: &mut Surroundings<'_, B>) {
+        around.tally.joins.ok += 1;
         around.tally.join.add(around.now.since(self.started));
     }
 
@@ -406,6 +423,7 @@ impl<B: Behaviour> Bot<B> {
         }
         if cursor > self.sends.newest {
             let newest = self.sends.newest;
+            self.sends.on_unsent(cursor);
             return Err(wrong(format!(
                 "cursor {cursor} covers more than the {newest} sent"
             )));
@@ -421,6 +439,7 @@ impl<B: Behaviour> Bot<B> {
                 .shown(number, around.now, |latency| tally.input(latency));
         }
         self.seen = Some(seen);
+        self.arrivals.on_view(around.now);
         Ok(())
     }
 
@@ -448,7 +467,10 @@ impl<B: Behaviour> Bot<B> {
                 Ok(())
             }
             BotStage::Gone | BotStage::Failed => Ok(()),
-            BotStage::Joining | BotStage::Seating { .. } | BotStage::Seated { .. } => Err(Fault {
+            BotStage::Joining
+            | BotStage::Seating { .. }
+            | BotStage::Idle
+            | BotStage::Seated { .. } => Err(Fault {
                 cause: cause_of(ended),
                 text: ended.to_string(),
             }),

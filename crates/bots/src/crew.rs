@@ -18,11 +18,12 @@ use rejoin_protocol::{Rng, Timestamp};
 
 use crate::agreement::Agreement;
 use crate::behaviour::Behaviour;
-use crate::bot::{Bot, BotStage, Fault, Place, RoomRequest, Step, Surroundings, ViewOf};
+use crate::bot::{Bot, BotStage, Fault, Place, Step, Surroundings, ViewOf};
 use crate::names;
 use crate::options::Options;
 use crate::report::Cause;
-use crate::sockets::Sockets;
+use crate::room_request::RoomRequest;
+use crate::sockets::{Carried, Sockets};
 use crate::tally::Tally;
 
 /// Longest wait for a seat once the session is open: as long as for the session itself.
@@ -86,8 +87,8 @@ impl<B: Behaviour> Crew<B> {
         Ok(Self {
             bots: Vec::with_capacity(options.bots),
             rooms,
-            tally: Tally::new(),
-            sockets: Sockets::open(target, options.bots)?,
+            tally: Tally::new(options),
+            sockets: Sockets::open(target, options)?,
             newcomers: Vec::new(),
             timers: BinaryHeap::new(),
             touched: Vec::new(),
@@ -104,6 +105,11 @@ impl<B: Behaviour> Crew<B> {
         self.newcomers.len()
     }
 
+    /// Bots that do now what they joined for.
+    pub(crate) fn present(&self) -> impl Iterator<Item = &Bot<B>> {
+        self.bots.iter().filter(|bot| bot.stage.is_present())
+    }
+
     /// Bots that have a seat now.
     pub(crate) fn seated(&self) -> impl Iterator<Item = &Bot<B>> {
         self.bots
@@ -118,8 +124,8 @@ impl<B: Behaviour> Crew<B> {
             .all(|bot| matches!(bot.stage, BotStage::Gone | BotStage::Failed))
     }
 
-    /// Sends the next bot on its way.
-    pub(crate) fn start_bot(&mut self, now: Timestamp) {
+    /// Sends the next bot on its way, as was planned for `planned`.
+    pub(crate) fn start_bot(&mut self, planned: Timestamp, now: Timestamp) {
         let bot = self.bots.len();
         let place = Place {
             bot,
@@ -142,7 +148,7 @@ impl<B: Behaviour> Crew<B> {
         };
         let core = Core::new(options, rng, now);
         let conduct = self.conduct.fork(&format!("bot {bot}"));
-        self.bots.push(Bot::new(core, place, conduct, now));
+        self.bots.push(Bot::new(core, place, conduct, planned));
         self.newcomers.push(bot);
         self.touch(bot);
     }
@@ -194,7 +200,15 @@ impl<B: Behaviour> Crew<B> {
     /// Lets a bot play a step.
     pub(crate) fn step(&mut self, index: usize, step: Step) {
         if let Some(bot) = self.bots.get_mut(index) {
-            bot.step(step);
+            bot.step(step, &mut self.tally);
+            self.touch(index);
+        }
+    }
+
+    /// Lets a bot send a probe.
+    pub(crate) fn probe(&mut self, index: usize, planned: Timestamp, now: Timestamp) {
+        if let Some(bot) = self.bots.get_mut(index) {
+            bot.probe(planned, &mut self.tally, now);
             self.touch(index);
         }
     }
@@ -230,6 +244,7 @@ impl<B: Behaviour> Crew<B> {
                         text,
                     },
                     &mut self.tally,
+                    now,
                 );
                 self.touch(index);
             }
@@ -255,9 +270,12 @@ impl<B: Behaviour> Crew<B> {
         }
     }
 
-    /// Judges what every bot saw last.
-    pub(crate) fn check(&mut self) {
+    /// Judges what every bot saw last, and gives up on what has no answer.
+    pub(crate) fn check(&mut self, now: Timestamp) {
         for bot in &mut self.bots {
+            if bot.stage.is_present() {
+                bot.close_books(&mut self.tally, now);
+            }
             if let Err(fault) = bot.check() {
                 self.tally
                     .fail(Some(bot.place.bot), fault.cause, fault.text);
@@ -292,11 +310,12 @@ impl<B: Behaviour> Crew<B> {
 
     /// Ends a window of the sampled figures.
     pub(crate) fn sample(&mut self) {
-        let Self { bots, tally, .. } = self;
-        let seated = bots
-            .iter()
-            .filter(|bot| matches!(bot.stage, BotStage::Seated { .. }));
-        tally.sample(seated.filter_map(|bot| bot.core.link().rtt));
+        self.tally.sample();
+    }
+
+    /// What went over the network so far.
+    pub(crate) const fn carried(&self) -> Carried {
+        self.sockets.carried()
     }
 
     fn touch(&mut self, index: usize) {
@@ -316,13 +335,14 @@ impl<B: Behaviour> Crew<B> {
         while let Some(event) = bot.core.poll_event() {
             let tally = &mut self.tally;
             let mut around = Surroundings {
+                conduct: self.options.conduct,
                 request,
                 agreement,
                 tally,
                 now,
             };
             if let Err(fault) = bot.on_event(event, &mut around) {
-                bot.fail(fault, &mut self.tally);
+                bot.fail(fault, &mut self.tally, now);
             }
         }
         self.out.clear();

@@ -10,15 +10,16 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use rejoin_protocol::Timestamp;
+use rejoin_protocol::{Rng, Timestamp};
 
 use crate::behaviour::Behaviour;
 use crate::bot::Step;
 use crate::crew::Crew;
 use crate::observer::{Control, Observer, Stage};
-use crate::options::Options;
+use crate::options::{Conduct, Options};
 use crate::relay::Relay;
 use crate::report::{Cause, Report};
+use crate::schedule::{Pace, Schedule};
 use crate::summary::{self, Course, Standing};
 
 /// Bots on their way to a seat at a time: a rush, but not a flood of 1,200-byte hellos.
@@ -36,7 +37,19 @@ const LEAVE_WITHIN: Duration = Duration::from_secs(10);
 const NAP_MAX: Duration = Duration::from_millis(1);
 /// Shortest sleep of an idle pass, so that a timer that is due again and again burns no core.
 const NAP_MIN: Duration = Duration::from_micros(50);
-/// How often links are sampled.
+/// Probes of each bot per second. They ride along with 30 inputs and cost little.
+const PROBES_HZ: u32 = 5;
+/// Probes of all bots together per second: ten each second are beyond its 99th percentile, and a crowd
+/// is not measured to death.
+const PROBES_MAX_HZ: u64 = 1_000;
+/// The same for idle bots: their sessions are to stay idle.
+const IDLE_PROBES_HZ: u32 = 1;
+/// See [`IDLE_PROBES_HZ`].
+const IDLE_PROBES_MAX_HZ: u64 = 100;
+/// Bots on their way to a seat at a time if the run says how fast they come: a server that is too slow
+/// is asked by so many, and no more.
+const RAMP_JOINING_MAX: usize = 1_024;
+/// How long a window of the recent figures is.
 const SAMPLE_EVERY: Duration = Duration::from_millis(500);
 
 /// Why a run could not start.
@@ -91,6 +104,15 @@ pub fn run<B: Behaviour>(
     Ok(fleet.run(observer))
 }
 
+/// What is planned while bots play.
+#[derive(Debug)]
+struct Play {
+    inputs: Schedule,
+    probes: Schedule,
+    /// Its end.
+    until: Timestamp,
+}
+
 /// A run under way.
 struct Fleet<'a, B: Behaviour> {
     crew: Crew<B>,
@@ -111,27 +133,9 @@ struct Fleet<'a, B: Behaviour> {
 #[derive(Debug)]
 enum Phase {
     Joining,
-    Playing(Schedule),
+    Playing(Box<Play>),
     Settling,
     Leaving,
-}
-
-/// The planned steps: number `done` of all falls to player `done` modulo their number.
-#[derive(Debug)]
-struct Schedule {
-    start: Timestamp,
-    players: Vec<usize>,
-    done: u64,
-    total: u64,
-    hz: u32,
-}
-
-/// A step of the schedule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Due {
-    bot: usize,
-    number: u64,
-    planned: Timestamp,
 }
 
 impl<B: Behaviour> Fleet<'_, B> {
@@ -163,23 +167,9 @@ impl<B: Behaviour> Fleet<'_, B> {
 
     /// Moves the run on. True once it is over.
     fn advance(&mut self, now: Timestamp) -> bool {
-        match &mut self.phase {
+        match &self.phase {
             Phase::Joining => self.join(now),
-            Phase::Playing(schedule) => {
-                while let Some(due) = schedule.next_due(now) {
-                    self.crew.tally.planned += 1;
-                    self.crew.tally.lateness.add(now.since(due.planned));
-                    let step = Step {
-                        number: due.number,
-                        planned: due.planned,
-                        mode: self.options.mode,
-                    };
-                    self.crew.step(due.bot, step);
-                }
-                if schedule.is_over() || self.crew.is_over() {
-                    self.stop_playing(now);
-                }
-            }
+            Phase::Playing(_) => self.play(now),
             Phase::Settling => self.settle(now),
             Phase::Leaving => return self.leave(now),
         }
@@ -189,31 +179,98 @@ impl<B: Behaviour> Fleet<'_, B> {
     fn join(&mut self, now: Timestamp) {
         self.crew.give_up_on_seats(now);
         // Who cannot reach the server now would not a moment later: one wait tells it for all.
-        let hopeless = self.crew.tally.failures_total > 0 && self.crew.seated().next().is_none();
-        while !hopeless
-            && self.crew.bots.len() < self.options.bots
-            && self.crew.joining() < JOINING_MAX
-        {
-            self.crew.start_bot(now);
+        let hopeless = self.crew.tally.failures_total > 0 && self.crew.present().next().is_none();
+        while !hopeless && let Some(planned) = self.next_join(now) {
+            self.crew.start_bot(planned, now);
         }
-        if self.crew.joining() > 0 && !hopeless {
+        let more = self.crew.bots.len() < self.options.bots;
+        if (more || self.crew.joining() > 0) && !hopeless {
             return;
         }
-        let players: Vec<usize> = self.crew.seated().map(|bot| bot.place.bot).collect();
+        let players: Vec<usize> = self.crew.present().map(|bot| bot.place.bot).collect();
         self.course.joined = players.len();
         if players.is_empty() {
             self.enter(Phase::Leaving, now);
             self.crew.leave();
         } else {
-            self.enter(
-                Phase::Playing(Schedule::new(self.options, players, now)),
-                now,
-            );
+            let play = Box::new(self.plan(players, now));
+            let amounts = summary::amounts(&self.crew);
+            self.crew.tally.series.start(now, amounts);
+            self.enter(Phase::Playing(play), now);
+        }
+    }
+
+    /// When the next bot was planned to join, if that time has come and there is room for it.
+    fn next_join(&self, now: Timestamp) -> Option<Timestamp> {
+        let started = self.crew.bots.len();
+        let most = match self.options.ramp_hz {
+            Some(_) => RAMP_JOINING_MAX,
+            None => JOINING_MAX,
+        };
+        if started >= self.options.bots || self.crew.joining() >= most {
+            return None;
+        }
+        let Some(hz) = self.options.ramp_hz else {
+            return Some(now);
+        };
+        let nanos = started as u128 * 1_000_000_000 / u128::from(hz.max(1));
+        let planned = self.since + Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
+        (planned <= now).then_some(planned)
+    }
+
+    /// What these players will do from `now` on.
+    fn plan(&self, players: Vec<usize>, now: Timestamp) -> Play {
+        let Options {
+            input_hz, play_for, ..
+        } = *self.options;
+        let count = players.len();
+        let (input_hz, hz, most) = match self.options.conduct {
+            Conduct::Play => (input_hz, PROBES_HZ, PROBES_MAX_HZ),
+            Conduct::Idle => (0, IDLE_PROBES_HZ, IDLE_PROBES_MAX_HZ),
+        };
+        let inputs = Pace::each(input_hz, count, play_for);
+        let probes = Pace::at_most(most, hz, count, play_for);
+        let rng = Rng::from_number(self.options.seed).fork("probes");
+        Play {
+            probes: Schedule::jittered(players.clone(), probes, now, rng),
+            inputs: Schedule::even(players, inputs, now),
+            until: now + play_for,
+        }
+    }
+
+    fn play(&mut self, now: Timestamp) {
+        let Phase::Playing(play) = &mut self.phase else {
+            return;
+        };
+        let Play {
+            inputs,
+            probes,
+            until,
+        } = &mut **play;
+        while let Some(due) = inputs.next_due(now) {
+            self.crew.tally.planned += 1;
+            self.crew.tally.act(now.since(due.planned));
+            let step = Step {
+                number: due.number,
+                planned: due.planned,
+                mode: self.options.mode,
+            };
+            self.crew.step(due.bot, step);
+        }
+        while let Some(due) = probes.next_due(now) {
+            self.crew.tally.act(now.since(due.planned));
+            self.crew.probe(due.bot, due.planned, now);
+        }
+        let done = inputs.is_over() && probes.is_over() && now >= *until;
+        if done || self.crew.is_over() {
+            self.stop_playing(now);
         }
     }
 
     fn stop_playing(&mut self, now: Timestamp) {
         self.course.played = now.since(self.since);
+        let amounts = summary::amounts(&self.crew);
+        self.crew.tally.series.end_window(now, amounts);
         if let Some(relay) = &self.relay {
             relay.clean();
         }
@@ -236,15 +293,16 @@ impl<B: Behaviour> Fleet<'_, B> {
             self.crew.repeat_latest();
         }
         if settled || after >= SETTLE_WITHIN || self.crew.is_over() {
-            self.judge();
+            self.judge(now);
             self.crew.leave();
             self.enter(Phase::Leaving, now);
         }
     }
 
     /// The checks at the end of a run, while all still have their seats.
-    fn judge(&mut self) {
-        self.crew.check();
+    fn judge(&mut self, now: Timestamp) {
+        self.course.connected = self.crew.present().count();
+        self.crew.check(now);
         summary::check_whole(&mut self.crew, self.options, &self.course);
         let divided = self.crew.unsettled().divided;
         let tally = &mut self.crew.tally;
@@ -283,6 +341,10 @@ impl<B: Behaviour> Fleet<'_, B> {
             self.sample_at = now + SAMPLE_EVERY;
             self.crew.sample();
         }
+        if matches!(self.phase, Phase::Playing(_)) && self.crew.tally.series.is_due(now) {
+            let amounts = summary::amounts(&self.crew);
+            self.crew.tally.series.end_window(now, amounts);
+        }
         if now < self.observe_at {
             return;
         }
@@ -302,7 +364,7 @@ impl<B: Behaviour> Fleet<'_, B> {
         match self.phase {
             // Those who have a seat are all that there will be.
             Phase::Joining => {
-                self.course.joined = self.crew.seated().count();
+                self.course.joined = self.crew.present().count();
                 self.enter(Phase::Leaving, now);
                 self.crew.leave();
             }
@@ -322,98 +384,16 @@ impl<B: Behaviour> Fleet<'_, B> {
 
     /// How long nothing is due, within bounds.
     fn nap(&self) -> Duration {
-        let step = match &self.phase {
-            Phase::Playing(schedule) => Some(schedule.next_at()),
-            Phase::Joining | Phase::Settling | Phase::Leaving => None,
+        let [step, probe] = match &self.phase {
+            Phase::Playing(play) => [play.inputs.next_at(), play.probes.next_at()],
+            Phase::Joining | Phase::Settling | Phase::Leaving => [None, None],
         };
         let now = self.now();
-        [step, self.crew.next_timer()]
+        [step, probe, self.crew.next_timer()]
             .into_iter()
             .flatten()
             .map(|at| at.since(now))
             .fold(NAP_MAX, Duration::min)
             .max(NAP_MIN)
-    }
-}
-
-impl Schedule {
-    fn new(options: &Options, players: Vec<usize>, start: Timestamp) -> Self {
-        let per_player = options.play_for.as_nanos() * u128::from(options.input_hz) / 1_000_000_000;
-        let count = players.len() as u128;
-        let total = u64::try_from(per_player * count).unwrap_or(u64::MAX);
-        Self {
-            start,
-            players,
-            done: 0,
-            total,
-            hz: options.input_hz,
-        }
-    }
-
-    /// The planned time of the next step.
-    fn next_at(&self) -> Timestamp {
-        let per_second = u128::from(self.hz) * self.players.len() as u128;
-        let nanos = u128::from(self.done) * 1_000_000_000 / per_second.max(1);
-        self.start + Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
-    }
-
-    fn next_due(&mut self, now: Timestamp) -> Option<Due> {
-        let planned = self.next_at();
-        if self.is_over() || planned > now {
-            return None;
-        }
-        let players = u64::try_from(self.players.len()).ok()?;
-        let turn = usize::try_from(self.done.checked_rem(players)?).ok()?;
-        let bot = *self.players.get(turn)?;
-        let number = self.done.checked_div(players)? + 1;
-        self.done += 1;
-        Some(Due {
-            bot,
-            number,
-            planned,
-        })
-    }
-
-    const fn is_over(&self) -> bool {
-        self.done >= self.total
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use rejoin_protocol::crypto::PublicKey;
-
-    use super::*;
-
-    fn schedule(players: usize) -> Schedule {
-        let server = "127.0.0.1:7777".parse().unwrap();
-        let mut options = Options::new(server, PublicKey([0; 32]));
-        options.input_hz = 10;
-        options.play_for = Duration::from_secs(2);
-        Schedule::new(
-            &options,
-            (0..players).collect(),
-            Timestamp::from_millis(1_000),
-        )
-    }
-
-    #[test]
-    fn steps_are_spread_evenly_over_the_interval() {
-        let mut schedule = schedule(4);
-        let steps: Vec<Due> =
-            std::iter::from_fn(|| schedule.next_due(Timestamp::from_millis(1_125))).collect();
-        let planned: Vec<u64> = steps.iter().map(|due| due.planned.as_millis()).collect();
-        assert_eq!(planned, [1_000, 1_025, 1_050, 1_075, 1_100, 1_125]);
-        let bots: Vec<(usize, u64)> = steps.iter().map(|due| (due.bot, due.number)).collect();
-        assert_eq!(bots, [(0, 1), (1, 1), (2, 1), (3, 1), (0, 2), (1, 2)]);
-    }
-
-    #[test]
-    fn a_late_loop_still_makes_every_planned_step() {
-        let mut schedule = schedule(3);
-        let late = Timestamp::from_millis(60_000);
-        let count = std::iter::from_fn(|| schedule.next_due(late)).count();
-        assert_eq!(count, 3 * 20);
-        assert!(schedule.is_over());
     }
 }

@@ -1,5 +1,6 @@
 //! How bad a network is, as one line of text.
 
+use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -77,6 +78,27 @@ impl Impairment {
     }
 }
 
+impl fmt::Display for Impairment {
+    /// As [`Impairment::parse`] reads it, with every part.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            delay,
+            jitter,
+            loss,
+            duplicate,
+            reorder,
+            seed,
+        } = self;
+        let [loss, duplicate, reorder] = [loss, duplicate, reorder].map(|share| share * 100.0);
+        write!(
+            f,
+            "delay={}us±{}us,loss={loss}%,duplicate={duplicate}%,reorder={reorder}%,seed={seed}",
+            delay.as_micros(),
+            jitter.as_micros(),
+        )
+    }
+}
+
 impl FromStr for Impairment {
     type Err = ImpairmentError;
 
@@ -117,6 +139,17 @@ fn share(value: &str) -> Result<f64, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_network_reads_as_it_is_shown() {
+        for text in [
+            "",
+            "delay=50ms±10ms,loss=5%,duplicate=1%,reorder=2.5%,seed=7",
+        ] {
+            let net = Impairment::parse(text).unwrap();
+            assert_eq!(Impairment::parse(&net.to_string()), Ok(net), "{net}");
+        }
+    }
 
     #[test]
     fn a_network_reads_in_one_line() {

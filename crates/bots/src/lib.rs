@@ -11,6 +11,7 @@
 //!                     report <--checks-- views   +--> sockets --> (relay) --> server
 //! ```
 
+mod age;
 mod agreement;
 mod arena_bot;
 mod behaviour;
@@ -26,9 +27,13 @@ mod measure;
 mod names;
 mod observer;
 mod options;
+mod probes;
 mod relay;
 mod report;
+mod room_request;
+mod schedule;
 mod sends;
+mod series;
 mod sockets;
 mod summary;
 mod tally;
@@ -41,8 +46,9 @@ pub use chat_bot::ChatBot;
 pub use duration::{DurationError, parse_duration};
 pub use fleet::{FleetError, run};
 pub use impairment::{Impairment, ImpairmentError};
-pub use measure::Percentiles;
+pub use measure::{Bucket, Percentiles};
 pub use observer::{Control, Glimpse, Observer, Progress, Stage, Unobserved};
-pub use options::{Mode, ModeError, Options};
+pub use options::{Conduct, Mode, ModeError, Options};
 pub use relay::{Relay, RelayStats};
-pub use report::{Cause, Failure, Inputs, Report, Snapshots, Traffic};
+pub use report::{Cause, Failure, Inputs, Joins, Probes, Report, Snapshots, Traffic};
+pub use series::{Amounts, Window};

@@ -62,7 +62,7 @@ pub struct Progress {
     pub snapshots: Snapshots,
     /// Datagrams and bytes.
     pub traffic: Traffic,
-    /// Round-trip times of the links now.
+    /// Round trips that ended in the last half second.
     pub rtt: Percentiles,
     /// Latency of the inputs of the last half second.
     pub input: Percentiles,

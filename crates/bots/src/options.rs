@@ -46,6 +46,25 @@ impl fmt::Display for Mode {
     }
 }
 
+/// What the bots of a run do once they are in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Conduct {
+    /// They take a seat and play.
+    Play,
+    /// They hold a session and take no seat.
+    Idle,
+}
+
+impl fmt::Display for Conduct {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Play => "play",
+            Self::Idle => "idle",
+        })
+    }
+}
+
 /// How many bots play where, how and how long.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -57,12 +76,19 @@ pub struct Options {
     pub bots: usize,
     /// Rooms they are spread over; bot `i` plays in room `i` modulo this. Default 1.
     pub rooms: usize,
+    /// What they do. Default play.
+    pub conduct: Conduct,
     /// How inputs travel. Default reliable.
     pub mode: Mode,
     /// Inputs per second of each bot. Default 30.
     pub input_hz: u32,
     /// How long they play once all have joined. Default 10 s.
     pub play_for: Duration,
+    /// Joins per second, at planned times; `None`: as fast as the server takes them, a few at a time.
+    pub ramp_hz: Option<u32>,
+    /// The latest that the 99th percentile of planned acts may be, else the run is not valid.
+    /// Default [`Options::LATENESS_MAX`].
+    pub lateness_max: Duration,
     /// Seeds what bots do. Who they are is drawn from the operating system, so that a second run
     /// does not meet the players of the first.
     pub seed: u64,
@@ -73,6 +99,10 @@ pub struct Options {
 }
 
 impl Options {
+    /// A healthy server answers all but one in a hundred within 10 ms. Bots that act later than that
+    /// could not tell it from a slow one, since all they tell counts from the planned time.
+    pub const LATENESS_MAX: Duration = Duration::from_millis(10);
+
     /// The defaults, towards this server.
     #[must_use]
     pub const fn new(server: SocketAddr, server_key: PublicKey) -> Self {
@@ -81,9 +111,12 @@ impl Options {
             server_key,
             bots: 16,
             rooms: 1,
+            conduct: Conduct::Play,
             mode: Mode::Reliable,
             input_hz: 30,
             play_for: Duration::from_secs(10),
+            ramp_hz: None,
+            lateness_max: Self::LATENESS_MAX,
             seed: 1,
             credentials: Vec::new(),
             net: None,

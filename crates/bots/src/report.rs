@@ -1,11 +1,13 @@
 //! What a run came to, ready for serde.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::measure::Percentiles;
-use crate::options::Mode;
+use crate::measure::{Bucket, Percentiles};
+use crate::options::{Conduct, Mode};
+use crate::series::Window;
 
 /// Share of the planned reliable inputs that must be acknowledged: below it the run was not played
 /// as planned, however correct it was.
@@ -16,6 +18,8 @@ pub(crate) const ACKNOWLEDGED_SHARE_MIN: f64 = 0.95;
 pub struct Report {
     /// Kind of room.
     pub kind: &'static str,
+    /// What bots did.
+    pub conduct: Conduct,
     /// How inputs travelled.
     pub mode: Mode,
     /// Seed of what bots did.
@@ -24,12 +28,16 @@ pub struct Report {
     pub input_hz: u32,
     /// Bots wanted.
     pub bots: usize,
-    /// Bots that took a seat.
+    /// Bots that took a seat, or opened a session if they take none, by the start of play.
     pub joined: usize,
+    /// Bots that still had it at the end of play.
+    pub connected: usize,
+    /// How their joins went.
+    pub joins: Joins,
     /// Rooms they played in.
     pub rooms: usize,
-    /// How long they played, in seconds.
-    pub played_s: f64,
+    /// How long they played.
+    pub played: Duration,
     /// What they sent.
     pub inputs: Inputs,
     /// What rooms showed.
@@ -40,22 +48,41 @@ pub struct Report {
     pub traffic: Traffic,
     /// From the first hello to the seat.
     pub join: Percentiles,
-    /// Round-trip time of the links, sampled twice a second.
+    /// From a probe's planned time to its answer: a request that the server answers at once. What was
+    /// never answered counts for as long as it waited.
     pub rtt: Percentiles,
-    /// From an input's planned time until the bot saw that the room has it.
+    /// From an input's planned time until the bot saw that the room has it: the room's tick included.
+    /// A reliable input that was never covered counts for as long as it waited.
     pub input: Percentiles,
+    /// Age of what bots see: at the planned time of each step, how long ago the newest view came.
+    pub snapshot_age: Percentiles,
+    /// The probes that the round trips are of.
+    pub probes: Probes,
     /// How late bots acted after their planned times.
     pub lateness: Percentiles,
-    /// True if bots were so late that the figures speak of the tester rather than of the server.
-    pub late: bool,
-    /// From the end of play until all members of every room first held the same view.
-    pub agreed_after_ms: Option<f64>,
-    /// From the end of play until every reliable input was covered and all members agreed.
-    pub settled_after_ms: Option<f64>,
+    /// Why the figures say nothing of the server, if they do not: the bots themselves were late.
+    pub invalid: Option<String>,
+    /// The play over time.
+    pub windows: Vec<Window>,
+    /// How the round trips are spread.
+    pub rtt_buckets: Vec<Bucket>,
+    /// Microseconds from the end of play until all members of every room first held the same view.
+    pub agreed_after_us: Option<u64>,
+    /// Microseconds from the end of play until every reliable input was covered and all members agreed.
+    pub settled_after_us: Option<u64>,
     /// Failures in all.
     pub failures_total: u64,
     /// The first kinds of them.
     pub failures: Vec<Failure>,
+}
+
+/// Counts of joins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Joins {
+    /// Bots that took a seat, or opened a session if they take none.
+    pub ok: u64,
+    /// Bots that tried and did not.
+    pub failed: u64,
 }
 
 /// Counts of inputs.
@@ -67,10 +94,24 @@ pub struct Inputs {
     pub reliable: u64,
     /// Reliable inputs that the rooms' cursors cover.
     pub acknowledged: u64,
+    /// Reliable inputs that no cursor covered by the end, or that the room did not apply although its
+    /// cursor passed them, where it shows how many it applied.
+    pub lost: u64,
+    /// Reliable inputs that cursors and rooms count beyond those that were sent.
+    pub duplicated: u64,
     /// Latest inputs sent.
     pub latest: u64,
     /// Inputs not taken because a send queue was full, or the connection over.
     pub refused: u64,
+}
+
+/// Counts of probes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Probes {
+    /// Probes that were due.
+    pub planned: u64,
+    /// Probes that the server answered.
+    pub answered: u64,
 }
 
 /// Counts of snapshots received.
@@ -80,6 +121,8 @@ pub struct Snapshots {
     pub full: u64,
     /// Changes against an earlier view.
     pub delta: u64,
+    /// Bytes of both, as they came.
+    pub bytes: u64,
     /// Views compared byte for byte with what another member saw.
     pub compared: u64,
 }
@@ -129,6 +172,12 @@ pub enum Cause {
 }
 
 impl Report {
+    /// True if the figures speak of the server. What was checked holds or fails either way.
+    #[must_use]
+    pub const fn is_valid(&self) -> bool {
+        self.invalid.is_none()
+    }
+
     /// True if every bot joined and every check held.
     #[must_use]
     pub const fn is_ok(&self) -> bool {

@@ -32,8 +32,13 @@ pub(crate) struct Sends {
     pub(crate) latest_sent: u64,
     /// Inputs that the client did not take.
     pub(crate) refused: u64,
-    /// Reliable inputs that the room has applied.
+    /// Reliable inputs that the room's cursor covers.
     pub(crate) acknowledged: u64,
+    /// Reliable inputs that the room counts beyond those that its cursor covers, or its cursor beyond
+    /// those that were sent.
+    pub(crate) duplicated: u64,
+    /// Reliable inputs that the cursor covers and the room did not apply.
+    pub(crate) passed_over: u64,
 }
 
 impl Sends {
@@ -64,12 +69,36 @@ impl Sends {
         }
     }
 
+    /// The room's cursor covers inputs up to `cursor`, which were never sent.
+    pub(crate) const fn on_unsent(&mut self, cursor: u64) {
+        self.duplicated += cursor.saturating_sub(self.newest);
+    }
+
+    /// The newest view shows that the room has applied so many reliable inputs.
+    pub(crate) const fn on_applied(&mut self, applied: u64) {
+        self.duplicated += applied.saturating_sub(self.acknowledged);
+        self.passed_over += self.acknowledged.saturating_sub(applied);
+    }
+
+    /// Reliable inputs that were not applied.
+    pub(crate) fn lost(&self) -> u64 {
+        let uncovered = u64::try_from(self.reliable.len()).unwrap_or(u64::MAX);
+        uncovered + self.passed_over
+    }
+
     /// A view shows the latest input `number`: tells its latency. Skipped ones were lost.
     pub(crate) fn shown(&mut self, number: u64, now: Timestamp, mut tell: impl FnMut(Duration)) {
         while let Some(input) = pop_up_to(&mut self.latest, number) {
             if input.number == number {
                 tell(now.since(input.planned));
             }
+        }
+    }
+
+    /// Tells of each reliable input that is not covered how long it has waited. They stay uncovered.
+    pub(crate) fn give_up(&self, now: Timestamp, mut tell: impl FnMut(Duration)) {
+        for input in &self.reliable {
+            tell(now.since(input.planned));
         }
     }
 
@@ -121,6 +150,33 @@ mod tests {
         });
         assert_eq!(latencies, [9, 8]);
         assert_eq!((sends.acknowledged, sends.uncovered()), (2, 1));
+        sends.give_up(Timestamp::from_millis(30), |latency| {
+            latencies.push(latency.as_millis())
+        });
+        assert_eq!(latencies, [9, 8, 27]);
+        assert_eq!(sends.uncovered(), 1);
+    }
+
+    #[test]
+    fn what_a_room_applied_is_held_against_what_was_sent() {
+        let sent = |covered| {
+            let mut sends = Sends::default();
+            for number in 1..=10 {
+                sends.on_reliable(number, Timestamp::ZERO);
+            }
+            sends.covered(covered, Timestamp::ZERO, drop);
+            sends
+        };
+        for (covered, applied, lost, duplicated) in
+            [(10, 10, 0, 0), (8, 8, 2, 0), (10, 7, 3, 0), (8, 11, 2, 3)]
+        {
+            let mut sends = sent(covered);
+            sends.on_applied(applied);
+            assert_eq!((sends.lost(), sends.duplicated), (lost, duplicated));
+        }
+        let mut sends = sent(10);
+        sends.on_unsent(12);
+        assert_eq!((sends.lost(), sends.duplicated), (0, 2));
     }
 
     #[test]

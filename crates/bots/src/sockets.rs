@@ -3,8 +3,12 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
+use crate::options::{Conduct, Options};
+
 /// Bots per socket: their snapshots of one tick fit even the usual receive buffer of 208 KiB.
 const BOTS_PER_SOCKET: usize = 64;
+/// Idle bots per socket: little is sent to them, and never to all at once.
+const IDLE_BOTS_PER_SOCKET: usize = 1_024;
 /// Sockets at most: each is asked once per pass.
 const SOCKETS_MAX: usize = 64;
 /// Datagrams taken from one socket before the others have their turn.
@@ -17,19 +21,33 @@ const BUFFER: usize = 2_048;
 pub(crate) struct Sockets {
     sockets: Vec<UdpSocket>,
     buffer: Vec<u8>,
+    carried: Carried,
+}
+
+/// What went through the sockets, without UDP and IP headers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Carried {
+    pub(crate) datagrams_up: u64,
+    pub(crate) datagrams_down: u64,
+    pub(crate) bytes_up: u64,
+    pub(crate) bytes_down: u64,
 }
 
 impl Sockets {
-    /// Opens sockets for so many bots.
+    /// Opens sockets for the bots of a run.
     ///
     /// # Errors
     /// The system has none to give.
-    pub(crate) fn open(server: SocketAddr, bots: usize) -> io::Result<Self> {
+    pub(crate) fn open(server: SocketAddr, options: &Options) -> io::Result<Self> {
         let any = match server.ip() {
             IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
         };
-        let count = bots.div_ceil(BOTS_PER_SOCKET).clamp(1, SOCKETS_MAX);
+        let each = match options.conduct {
+            Conduct::Play => BOTS_PER_SOCKET,
+            Conduct::Idle => IDLE_BOTS_PER_SOCKET,
+        };
+        let count = options.bots.div_ceil(each).clamp(1, SOCKETS_MAX);
         let open = |_| {
             let socket =
                 rejoin_datagram::bind(SocketAddr::new(any, 0)).map_err(io::Error::other)?;
@@ -40,6 +58,7 @@ impl Sockets {
         Ok(Self {
             sockets,
             buffer: vec![0; BUFFER],
+            carried: Carried::default(),
         })
     }
 
@@ -59,6 +78,8 @@ impl Sockets {
                 match socket.recv(&mut self.buffer) {
                     Ok(len) => {
                         any = true;
+                        self.carried.datagrams_down += 1;
+                        self.carried.bytes_down += u64::try_from(len).unwrap_or(u64::MAX);
                         take(index, self.buffer.get_mut(..len).unwrap_or_default());
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
@@ -70,9 +91,16 @@ impl Sockets {
     }
 
     /// Sends a datagram; a socket that cannot take it loses it, as any network may.
-    pub(crate) fn send(&self, socket: usize, datagram: &[u8]) {
-        if let Some(socket) = self.sockets.get(socket) {
-            drop(socket.send(datagram));
+    pub(crate) fn send(&mut self, socket: usize, datagram: &[u8]) {
+        let sent = self.sockets.get(socket).map(|socket| socket.send(datagram));
+        if let Some(Ok(len)) = sent {
+            self.carried.datagrams_up += 1;
+            self.carried.bytes_up += u64::try_from(len).unwrap_or(u64::MAX);
         }
+    }
+
+    /// What went through so far.
+    pub(crate) const fn carried(&self) -> Carried {
+        self.carried
     }
 }

@@ -2,66 +2,127 @@
 
 use std::time::Duration;
 
-use crate::measure::{Measure, Percentiles};
-use crate::report::{Cause, Failure, Snapshots};
+use crate::measure::{Bucket, Measure, Percentiles};
+use crate::options::Options;
+use crate::report::{Cause, Failure, Joins, Snapshots};
+use crate::series::Series;
 
 /// Different failures kept; more are only counted.
 const FAILURES_KEPT: usize = 32;
+
+/// A distribution of the whole run, and of its newest window.
+#[derive(Debug)]
+pub(crate) struct Recent {
+    whole: Measure,
+    window: Measure,
+    newest: Percentiles,
+}
+
+impl Recent {
+    fn new() -> Self {
+        Self {
+            whole: Measure::new(),
+            window: Measure::new(),
+            newest: Percentiles::default(),
+        }
+    }
+
+    fn add(&mut self, duration: Duration) {
+        self.whole.add(duration);
+        self.window.add(duration);
+    }
+
+    fn end_window(&mut self) {
+        self.newest = self.window.percentiles();
+        self.window.clear();
+    }
+
+    /// Of the whole run.
+    pub(crate) fn whole(&self) -> Percentiles {
+        self.whole.percentiles()
+    }
+
+    /// How the whole run is spread.
+    pub(crate) fn buckets(&self) -> Vec<Bucket> {
+        self.whole.buckets()
+    }
+
+    /// Of the window that ended last.
+    pub(crate) const fn newest(&self) -> Percentiles {
+        self.newest
+    }
+}
 
 /// Counters and distributions of a run.
 #[derive(Debug)]
 pub(crate) struct Tally {
     pub(crate) planned: u64,
+    pub(crate) joins: Joins,
     pub(crate) snapshots: Snapshots,
     pub(crate) events: u64,
     pub(crate) join: Measure,
-    pub(crate) rtt: Measure,
+    pub(crate) snapshot_age: Measure,
     pub(crate) lateness: Measure,
-    input: Measure,
-    input_window: Measure,
-    pub(crate) input_now: Percentiles,
-    pub(crate) rtt_now: Percentiles,
+    lateness_max: Duration,
+    /// Acts later than that.
+    pub(crate) late: u64,
+    pub(crate) series: Series,
+    rtt: Recent,
+    input: Recent,
     pub(crate) failures: Vec<Failure>,
     pub(crate) failures_total: u64,
 }
 
 impl Tally {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(options: &Options) -> Self {
         Self {
             planned: 0,
+            joins: Joins::default(),
             snapshots: Snapshots::default(),
             events: 0,
             join: Measure::new(),
-            rtt: Measure::new(),
+            snapshot_age: Measure::new(),
             lateness: Measure::new(),
-            input: Measure::new(),
-            input_window: Measure::new(),
-            input_now: Percentiles::default(),
-            rtt_now: Percentiles::default(),
+            lateness_max: options.lateness_max,
+            late: 0,
+            series: Series::new(options.play_for),
+            rtt: Recent::new(),
+            input: Recent::new(),
             failures: Vec::new(),
             failures_total: 0,
         }
     }
 
+    /// From an input's planned time until its bot saw that the room has it.
     pub(crate) fn input(&mut self, latency: Duration) {
         self.input.add(latency);
-        self.input_window.add(latency);
+        self.series.input(latency);
     }
 
-    pub(crate) fn input_percentiles(&self) -> Percentiles {
-        self.input.percentiles()
+    /// From a probe's planned time to its answer.
+    pub(crate) fn rtt(&mut self, latency: Duration) {
+        self.rtt.add(latency);
+        self.series.rtt(latency);
     }
 
-    /// Ends a window of sampling; `rtts` are those of the links now.
-    pub(crate) fn sample(&mut self, rtts: impl Iterator<Item = Duration>) {
-        let mut window = Measure::new();
-        for rtt in rtts {
-            window.add(rtt);
-            self.rtt.add(rtt);
-        }
-        self.rtt_now = window.percentiles();
-        self.input_now = self.input_window.percentiles();
-        self.input_window.clear();
+    /// A planned act was so late.
+    pub(crate) fn act(&mut self, lateness: Duration) {
+        self.lateness.add(lateness);
+        self.late += u64::from(lateness > self.lateness_max);
+    }
+
+    pub(crate) const fn inputs(&self) -> &Recent {
+        &self.input
+    }
+
+    pub(crate) const fn rtts(&self) -> &Recent {
+        &self.rtt
+    }
+
+    /// Ends a window of the recent figures.
+    pub(crate) fn sample(&mut self) {
+        self.rtt.end_window();
+        self.input.end_window();
     }
 
     pub(crate) fn fail(&mut self, bot: Option<usize>, cause: Cause, text: impl Into<String>) {

@@ -389,6 +389,7 @@ impl Active {
                 view,
                 private: head.private,
                 full: head.base.is_none(),
+                bytes: message.len(),
             }),
             Received::Known | Received::Unusable => {}
         }

@@ -39,6 +39,8 @@ pub enum Event {
         private: bool,
         /// True if it came whole, false if as a delta.
         full: bool,
+        /// Bytes of the snapshot as it came: of a delta fewer than of the view.
+        bytes: usize,
     },
     /// A one-off message from a room.
     Room {

@@ -97,6 +97,7 @@ mod tests {
             view: Bytes::new(),
             private: false,
             full: true,
+            bytes: 0,
         }
     }
 

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
-use rejoin_bots::{Impairment, Mode, parse_duration};
-use rejoin_client::ServerAddress;
+use rejoin_bots::parse_duration;
 use rejoin_protocol::crypto::PublicKey;
 use rejoin_protocol::handshake::PermitId;
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::bots_args::BotsArgs;
 use crate::exit::{Exit, Failure};
 use crate::server_args::{ConfigCommand, DoctorArgs, ServeArgs, SettingsArgs};
 
@@ -142,45 +142,6 @@ pub(crate) struct RotateArgs {
 fn parse_permit_id(text: &str) -> Result<PermitId, String> {
     let wrong = || "expected a permit id of 32 hexadecimal digits".to_owned();
     text.parse().map_err(|_| wrong())
-}
-
-/// `bots`.
-#[derive(Debug, Args)]
-pub(crate) struct BotsArgs {
-    /// The server
-    #[arg(default_value = "rejoin://127.0.0.1:7777")]
-    pub(crate) address: ServerAddress,
-    /// Number of bots [default: 16, or one for each permit]
-    #[arg(short = 'n', long = "bots", value_name = "N",
-          value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub(crate) bots: Option<u32>,
-    /// Rooms to spread them over
-    #[arg(long, value_name = "R", default_value = "1",
-          value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub(crate) rooms: u32,
-    /// How long they play, such as 30s or 2m
-    #[arg(long = "for", value_name = "T", default_value = "30s", value_parser = parse_duration)]
-    pub(crate) duration: Duration,
-    /// Inputs per second of each bot
-    #[arg(long, value_name = "HZ", default_value = "30",
-          value_parser = clap::value_parser!(u32).range(1..=1_000))]
-    pub(crate) input_rate: u32,
-    /// How inputs travel: reliable (in order, exactly once) or latest (the newest wins)
-    #[arg(long, value_name = "MODE", default_value = "reliable")]
-    pub(crate) input_mode: Mode,
-    /// Kind of room to play in
-    #[arg(long, value_name = "KIND")]
-    pub(crate) kind: Option<String>,
-    /// Seeds what the bots do
-    #[arg(long, value_name = "N", default_value = "1")]
-    pub(crate) seed: u64,
-    /// Permits for a server with token auth, one a line as `token mint` prints them; - reads standard
-    /// input
-    #[arg(long, value_name = "FILE")]
-    pub(crate) permits: Option<PathBuf>,
-    /// Worsen the network, such as delay=50ms±10ms,loss=5%,duplicate=1%,reorder=2%
-    #[arg(long, value_name = "NET")]
-    pub(crate) net: Option<Impairment>,
 }
 
 /// `demo`.
@@ -344,6 +305,8 @@ fn first_text(value: &ContextValue) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use rejoin_bots::Mode;
+
     use super::*;
 
     fn failure(line: &str) -> Failure {
@@ -370,6 +333,12 @@ mod tests {
             ("rejoin bots -n 0", "--bots"),
             ("rejoin bots --for 30", "30s"),
             ("rejoin bots --input-mode fast", "fast"),
+            ("rejoin bots --check rtts.p99<20ms", "`rtt.p99`"),
+            ("rejoin bots --check inputs.lost=0", "`==`"),
+            ("rejoin bots --check rtt.p99<20", "us, ms or s"),
+            ("rejoin bots --behaviour idle --rooms 2", "--rooms <R>"),
+            ("rejoin bots --ramp 0", "--ramp"),
+            ("rejoin bots --lateness-max soon", "soon"),
             ("rejoin serve --limit input_per_s=9", "`inputs_per_s`"),
             ("rejoin serve --limit requests_per_s=0", "must be 1 to"),
             ("rejoin serve --limit bytes_per_s=unlimited", "unlimited"),

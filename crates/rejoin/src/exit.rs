@@ -24,12 +24,14 @@ pub(crate) enum Exit {
     ConnectionLost,
     /// The server said no.
     Refused,
+    /// A figure does not keep the bound that the user gave it.
+    CheckMissed,
     /// A defect of ours, or a system that lets us down.
     Internal,
 }
 
 impl Exit {
-    /// The number that the process returns. 70 is `EX_SOFTWARE` of sysexits.
+    /// The number that the process returns. 99 is what k6 returns for a missed threshold; 70 is `EX_SOFTWARE` of sysexits.
     pub(crate) const fn code(self) -> u8 {
         match self {
             Self::Success => 0,
@@ -41,6 +43,7 @@ impl Exit {
             Self::ConnectionLost => 6,
             Self::Refused => 7,
             Self::Internal => 70,
+            Self::CheckMissed => 99,
         }
     }
 }
@@ -74,7 +77,7 @@ impl Failure {
 mod tests {
     use super::*;
 
-    const ALL: [Exit; 9] = [
+    const ALL: [Exit; 10] = [
         Exit::Success,
         Exit::CheckFailed,
         Exit::Usage,
@@ -84,6 +87,7 @@ mod tests {
         Exit::ConnectionLost,
         Exit::Refused,
         Exit::Internal,
+        Exit::CheckMissed,
     ];
 
     #[test]

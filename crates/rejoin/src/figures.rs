@@ -21,15 +21,15 @@ pub(crate) fn counted<N: TryInto<u64>>(number: N, thing: &str) -> String {
     }
 }
 
-/// Milliseconds with as many digits as mean something: `0.42`, `4.2`, `42`.
-pub(crate) fn millis(ms: f64) -> String {
-    let digits = if ms < 1.0 {
-        2
-    } else if ms < 10.0 {
-        1
-    } else {
-        0
+/// A latency in milliseconds with as many digits as mean something: `0.42 ms`, `4.2 ms`, `42 ms`.
+pub(crate) fn millis(micros: u64) -> String {
+    let digits = match micros {
+        0..1_000 => 2,
+        1_000..10_000 => 1,
+        _ => 0,
     };
+    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+    let ms = micros as f64 / 1_000.0;
     format!("{ms:.digits$} ms")
 }
 
@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn figures_keep_the_digits_that_mean_something() {
         assert_eq!(
-            [0.42, 4.24, 42.4].map(millis),
+            [420, 4_240, 42_400].map(millis),
             ["0.42 ms", "4.2 ms", "42 ms"]
         );
         let texts = [512, 1_500, 250_000, 1_200_000, 3_000_000_000].map(bytes);

@@ -41,7 +41,9 @@
 pub mod prelude;
 
 mod app;
+mod bots_args;
 mod bots_command;
+mod check;
 mod cli;
 mod config_command;
 mod demo;
@@ -50,6 +52,7 @@ mod exit;
 mod figures;
 mod key_command;
 mod logging;
+mod metrics;
 mod output;
 mod run;
 mod serve_command;

@@ -62,7 +62,7 @@ impl Live {
         {
             self.latency_at = Some(now);
             if progress.input.count > 0 {
-                push_bounded(&mut self.latency_us, micros(progress.input.p50_ms), HISTORY);
+                push_bounded(&mut self.latency_us, progress.input.p50_us, HISTORY);
             }
         }
         self.progress = Some(progress);
@@ -124,15 +124,6 @@ fn push_bounded<T>(queue: &mut VecDeque<T>, item: T, max: usize) {
 fn per_second(count: u64, passed: Duration) -> u64 {
     let micros = passed.as_micros().max(1);
     u64::try_from(u128::from(count) * 1_000_000 / micros).unwrap_or(u64::MAX)
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a latency is positive and bounded by a minute"
-)]
-fn micros(ms: f64) -> u64 {
-    (ms.clamp(0.0, 60_000.0) * 1_000.0) as u64
 }
 
 #[cfg(test)]

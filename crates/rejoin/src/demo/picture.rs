@@ -124,7 +124,7 @@ impl Picture<'_> {
             .cpu_percent
             .map_or_else(unknown, |share| format!("{share:.1} %"));
         let seconds = now.input.count > 0;
-        let latency = |ms: f64| if seconds { millis(ms) } else { unknown() };
+        let latency = |us: u64| if seconds { millis(us) } else { unknown() };
         let deltas = percent(now.snapshots.delta, snapshots);
         vec![
             self.heading("match"),
@@ -134,8 +134,8 @@ impl Picture<'_> {
             self.heading("inputs, exactly once"),
             figure("sent", thousands(now.inputs.reliable)),
             figure("applied", thousands(now.inputs.acknowledged)),
-            figure("until seen, p50", latency(now.input.p50_ms)),
-            figure("until seen, p99", latency(now.input.p99_ms)),
+            figure("until seen, p50", latency(now.input.p50_us)),
+            figure("until seen, p99", latency(now.input.p99_us)),
             Line::default(),
             self.heading("snapshots"),
             figure("per second", thousands(self.live.rates.snapshots)),
@@ -149,8 +149,8 @@ impl Picture<'_> {
             ),
             Line::default(),
             self.heading("network"),
-            figure("round trip, p50", millis(now.rtt.p50_ms)),
-            figure("round trip, p99", millis(now.rtt.p99_ms)),
+            figure("round trip, p50", millis(now.rtt.p50_us)),
+            figure("round trip, p99", millis(now.rtt.p99_us)),
             figure("down", format!("{}/s", bytes(self.live.rates.bytes_down))),
             Line::default(),
             self.heading("server"),

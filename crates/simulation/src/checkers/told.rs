@@ -49,6 +49,7 @@ pub(crate) fn told(
             view,
             private,
             full,
+            ..
         } => {
             let told = View {
                 sequence,

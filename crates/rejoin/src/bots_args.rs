@@ -1,0 +1,80 @@
+//! The arguments of `bots`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use rejoin_bots::{Impairment, Mode, parse_duration};
+use rejoin_client::ServerAddress;
+
+use crate::check::{Check, CheckError};
+
+/// `bots`.
+#[derive(Debug, Args)]
+pub(crate) struct BotsArgs {
+    /// The server
+    #[arg(default_value = "rejoin://127.0.0.1:7777")]
+    pub(crate) address: ServerAddress,
+    /// Number of bots [default: 16, or one for each permit]
+    #[arg(short = 'n', long = "bots", value_name = "N",
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) bots: Option<u32>,
+    /// Rooms to spread them over
+    #[arg(long, value_name = "R", default_value = "1",
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) rooms: u32,
+    /// How long they play, such as 30s or 2m
+    #[arg(long = "for", value_name = "T", default_value = "30s", value_parser = parse_duration)]
+    pub(crate) duration: Duration,
+    /// Inputs per second of each bot
+    #[arg(long, value_name = "HZ", default_value = "30",
+          value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) input_rate: u32,
+    /// How inputs travel: reliable (in order, exactly once) or latest (the newest wins)
+    #[arg(long, value_name = "MODE", default_value = "reliable")]
+    pub(crate) input_mode: Mode,
+    /// Let them hold sessions and take no seat
+    #[arg(long, value_name = "WHAT",
+          conflicts_with_all = ["rooms", "kind", "input_rate", "input_mode"])]
+    pub(crate) behaviour: Option<BehaviourArg>,
+    /// Kind of room to play in
+    #[arg(long, value_name = "KIND")]
+    pub(crate) kind: Option<String>,
+    /// Let so many bots join per second [default: as many as the server takes, 64 at a time]
+    #[arg(long, value_name = "RATE", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) ramp: Option<u32>,
+    /// Latest that the bots may be themselves, at the 99th percentile: beyond it the run is not valid
+    #[arg(long, value_name = "T", default_value = "10ms", value_parser = parse_duration)]
+    pub(crate) lateness_max: Duration,
+    /// Bound of a figure, such as 'rtt.p99<20ms' or 'inputs.lost==0'; repeatable. docs/bots.md names
+    /// the figures
+    #[arg(long = "check", value_name = "CHECK", value_parser = parse_check)]
+    pub(crate) checks: Vec<Check>,
+    /// Write all figures as JSON to FILE; - is standard output, and then nothing else is on it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Write the run as a page with charts to FILE; it needs nothing else to be looked at
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Seeds what the bots do
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub(crate) seed: u64,
+    /// Permits for a server with token auth, one a line as `token mint` prints them; - reads standard
+    /// input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) permits: Option<PathBuf>,
+    /// Worsen the network, such as delay=50ms±10ms,loss=5%,duplicate=1%,reorder=2%
+    #[arg(long, value_name = "NET")]
+    pub(crate) net: Option<Impairment>,
+}
+
+/// What bots do but play in rooms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum BehaviourArg {
+    /// They hold sessions.
+    Idle,
+}
+
+fn parse_check(text: &str) -> Result<Check, CheckError> {
+    text.parse()
+}

@@ -1,0 +1,188 @@
+//! `bots`: players without people, against any server. Lines while they play, then a summary.
+//!
+//! ```text
+//! arguments -> run (lines meanwhile) -> report -> summary, checks, files -> exit code
+//! ```
+
+mod chart;
+mod json;
+mod lines;
+mod page;
+mod permits;
+mod record;
+mod result_file;
+mod summary;
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::Path;
+
+use rejoin_bots::{Conduct, FleetError, Options, Report};
+use rejoin_client::ServerAddress;
+
+use crate::app::App;
+use crate::bots_args::{BehaviourArg, BotsArgs};
+use crate::check::{Check, Outcome};
+use crate::exit::{Exit, Failure};
+use crate::figures::counted;
+use crate::output;
+use crate::stop::Stop;
+
+pub(crate) use lines::Lines;
+pub(crate) use summary::{judge, summary};
+
+use page::page;
+use permits::{check_permits, permits};
+use record::{Run, record};
+use result_file::ResultFile;
+
+/// Where a result goes.
+enum Destination {
+    StandardOutput,
+    File(ResultFile),
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// The bots could not play, saw something that must not happen, were late themselves, or a figure
+/// does not keep its bound.
+pub(crate) fn run(app: &App, args: &BotsArgs) -> Result<(), Failure> {
+    let kind = args.kind.as_deref().unwrap_or_else(|| app.default_kind());
+    app.behaviours().check(kind)?;
+    let options = options(args)?;
+    let json = args.json.as_deref().map(destination).transpose()?;
+    let html = args.html.as_deref();
+    let html = html
+        .map(|path| ResultFile::begin("--html", path))
+        .transpose()?;
+    let silent = matches!(json, Some(Destination::StandardOutput));
+    let stop = Stop::listen()?;
+    let mut lines = if silent {
+        Lines::silent(stop)
+    } else {
+        output::line(introduction(kind, &options, &args.address));
+        Lines::new(stop)
+    };
+    let report = app.behaviours().run(kind, &options, &mut lines)?;
+    let outcome = |check: &Check| (check.clone(), check.judge(&report));
+    let outcomes: Vec<(Check, Outcome)> = args.checks.iter().map(outcome).collect();
+    if !silent {
+        let checks = summary::checks(&outcomes);
+        summary(&report)
+            .into_iter()
+            .chain(checks)
+            .for_each(output::line);
+    }
+    let run = Run {
+        options: &options,
+        server: &args.address,
+        outcomes: &outcomes,
+    };
+    match json {
+        Some(Destination::StandardOutput) => output::line(record(&run, &report)),
+        Some(Destination::File(file)) => file.finish(&format!("{}\n", record(&run, &report)))?,
+        None => {}
+    }
+    if let Some(file) = html {
+        file.finish(&page(&run, &report))?;
+    }
+    verdict(&report, &outcomes)
+}
+
+/// The failure that the command ends with, if one of the run's own checks failed, the bots were late,
+/// or a figure does not keep its bound: in this order, as each makes the next meaningless.
+fn verdict(report: &Report, outcomes: &[(Check, Outcome)]) -> Result<(), Failure> {
+    judge(report)?;
+    summary::judge_validity(report)?;
+    summary::judge_checks(outcomes)
+}
+
+fn destination(path: &Path) -> Result<Destination, Failure> {
+    if path == Path::new("-") {
+        return Ok(Destination::StandardOutput);
+    }
+    ResultFile::begin("--json", path).map(Destination::File)
+}
+
+/// What the arguments ask for.
+fn options(args: &BotsArgs) -> Result<Options, Failure> {
+    let mut options = Options::new(resolve(&args.address)?, args.address.key);
+    if let Some(file) = &args.permits {
+        options.credentials = permits(file)?;
+    }
+    options.bots = match args.bots {
+        Some(bots) => usize::try_from(bots).unwrap_or(usize::MAX),
+        None if options.credentials.is_empty() => options.bots,
+        None => options.credentials.len(),
+    };
+    check_permits(&options)?;
+    options.rooms = usize::try_from(args.rooms).unwrap_or(usize::MAX);
+    if args.behaviour == Some(BehaviourArg::Idle) {
+        options.conduct = Conduct::Idle;
+    }
+    options.mode = args.input_mode;
+    options.input_hz = args.input_rate;
+    options.play_for = args.duration;
+    options.ramp_hz = args.ramp;
+    options.lateness_max = args.lateness_max;
+    options.seed = args.seed;
+    options.net = args.net;
+    check_span(&options)?;
+    Ok(options)
+}
+
+/// A run that has no time for a single input would prove nothing.
+///
+/// # Errors
+/// It is one.
+pub(crate) fn check_span(options: &Options) -> Result<(), Failure> {
+    let inputs = options.play_for.as_nanos() * u128::from(options.input_hz) / 1_000_000_000;
+    let idle = options.conduct == Conduct::Idle && !options.play_for.is_zero();
+    if inputs > 0 || idle {
+        return Ok(());
+    }
+    let text = format!(
+        "--for {:?} is shorter than the time between two inputs at {} Hz",
+        options.play_for, options.input_hz
+    );
+    Err(Failure::new(Exit::Usage, text))
+}
+
+/// What will be played.
+pub(crate) fn introduction(kind: &str, options: &Options, address: &ServerAddress) -> String {
+    if options.conduct == Conduct::Idle {
+        let (bots, span) = (counted(options.bots, "idle bot"), options.play_for);
+        return format!("{bots} without a seat on {address}, for {span:?}");
+    }
+    format!(
+        "{} in {} of kind {kind} on {address}\n{} inputs at {} Hz for {:?}, seed {}",
+        counted(options.bots, "bot"),
+        counted(options.rooms.min(options.bots), "room"),
+        options.mode,
+        options.input_hz,
+        options.play_for,
+        options.seed,
+    )
+}
+
+/// The first address of the host that a bot can use.
+///
+/// # Errors
+/// The name has none.
+fn resolve(address: &ServerAddress) -> Result<SocketAddr, Failure> {
+    let host = address.host.as_str();
+    let fail =
+        |why: String| Failure::new(Exit::Unreachable, format!("cannot resolve {host}: {why}"));
+    (host, address.port)
+        .to_socket_addrs()
+        .map_err(|error| fail(error.to_string()))?
+        .next()
+        .ok_or_else(|| fail("the name has no address".to_owned()))
+}
+
+impl From<FleetError> for Failure {
+    fn from(error: FleetError) -> Self {
+        let usage = matches!(error, FleetError::UnknownKind { .. });
+        Self::new(if usage { Exit::Usage } else { Exit::Internal }, error)
+    }
+}
