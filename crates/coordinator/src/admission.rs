@@ -12,30 +12,42 @@ use rejoin_protocol::crypto::PublicKey;
 use rejoin_protocol::handshake::{HelloError, OpenHello, ReceivedHello, Welcome};
 use rejoin_protocol::limits::{JOIN_TIMEOUT, PENDING_JOIN_LIFE};
 use rejoin_protocol::text::Quoted;
-use rejoin_protocol::{Connection, Incarnation, Refusal, RefusalCode, Rng, Timestamp};
+use rejoin_protocol::{Connection, Incarnation, Refusal, RefusalCode, Rng, SessionId, Timestamp};
 use tracing::debug;
 
 use crate::answers::Answer;
-use crate::auth::{OpenPermit, Proof};
+use crate::auth::{Proof, Visitor};
 use crate::connections::{PendingJoin, Stage};
+use crate::directory::Directory;
 use crate::hellos::{Hello, Judgement};
 use crate::house::House;
 use crate::keys::Slot;
 use crate::limits::UNPROVEN_JOINS_MAX;
+use crate::mail::Content;
 use crate::schedule::Due;
+
+/// A hello and how it came.
+#[derive(Clone, Copy)]
+pub(crate) struct Heard<'a> {
+    pub(crate) from: SocketAddr,
+    pub(crate) datagram: &'a [u8],
+    /// True if another shard handed it over.
+    pub(crate) forwarded: bool,
+}
 
 /// Takes a hello through the gates, cheapest first. Gives what to send back, if anything.
 pub(crate) fn handle_hello(
     house: &mut House,
-    (from, datagram): (SocketAddr, &[u8]),
+    homes: &mut impl Directory,
+    heard: Heard<'_>,
     rng: &mut Rng,
     now: Timestamp,
 ) -> Option<Answer> {
-    let answer = take(house, (from, datagram), rng, now);
+    let answer = take(house, homes, heard, rng, now);
     debug_assert!(
         answer
             .as_ref()
-            .is_none_or(|answer| answer.bytes().len() <= datagram.len()),
+            .is_none_or(|answer| answer.bytes().len() <= heard.datagram.len()),
         "an answer is never larger than its hello"
     );
     answer
@@ -43,10 +55,12 @@ pub(crate) fn handle_hello(
 
 fn take(
     house: &mut House,
-    (from, datagram): (SocketAddr, &[u8]),
+    homes: &mut impl Directory,
+    heard: Heard<'_>,
     rng: &mut Rng,
     now: Timestamp,
 ) -> Option<Answer> {
+    let Heard { from, datagram, .. } = heard;
     let hello = match house.gate.read(datagram) {
         Ok(hello) => hello,
         Err(HelloError::Version { answer, .. }) => {
@@ -75,6 +89,18 @@ fn take(
         Ok(open) => open,
         Err(problem) => return refused(house, &problem.to_string()),
     };
+    let visitor = permit.and_then(|permit| {
+        permit.admit(Proof {
+            identity: open.identity,
+            now_unix_s: house.config.unix_s(now),
+            session_secret: &house.config.session_secret,
+        })
+    });
+    if let Ok(visitor) = &visitor
+        && !is_home(house, homes, visitor.session, heard)
+    {
+        return None;
+    }
     let judgement = house.hellos.judge(&open, house.config.moment_max(now));
     // Else a session would count at an address that nobody has shown, and its reply go to several.
     if let Judgement::Repeated { slot, .. } = judgement
@@ -84,7 +110,33 @@ fn take(
         return ask_cookie(house, (from, &hello), now);
     }
     let applicant = Applicant { from, proven };
-    follow(house, applicant, judgement, (open, permit), now)
+    follow(house, applicant, judgement, (open, visitor), now)
+}
+
+/// True if the session lives here. Else its home is handed the hello, once.
+fn is_home(
+    house: &mut House,
+    homes: &mut impl Directory,
+    session: SessionId,
+    heard: Heard<'_>,
+) -> bool {
+    let home = homes.settle(session, house.config.shard);
+    if !house.mail.is_other(home) {
+        // Unless a join becomes of it, it is taken back with the end of the turn.
+        house.parted.push(session);
+        return true;
+    }
+    if heard.forwarded || house.mail.is_full(home) {
+        house.stats.hellos_refused += 1;
+    } else {
+        house.stats.forwarded += 1;
+        let content = Content::Datagram {
+            from: heard.from,
+            bytes: heard.datagram.to_vec(),
+        };
+        house.mail.post(home, content);
+    }
+    false
 }
 
 /// Asks for a cookie, if there is time.
@@ -111,7 +163,7 @@ fn follow(
     house: &mut House,
     applicant: Applicant,
     judgement: Judgement,
-    (hello, permit): (OpenHello, Result<OpenPermit, Refusal>),
+    (hello, visitor): (OpenHello, Result<Visitor, Refusal>),
     now: Timestamp,
 ) -> Option<Answer> {
     match judgement {
@@ -131,7 +183,7 @@ fn follow(
             if house.connections.pending().all >= house.config.pending_joins_max {
                 return refused(house, "too many pending joins");
             }
-            answer(house, applicant, (hello, permit), now)
+            answer(house, applicant, (hello, visitor), now)
         }
     }
 }
@@ -183,12 +235,12 @@ fn refused(house: &mut House, why: &str) -> Option<Answer> {
 fn answer(
     house: &mut House,
     applicant: Applicant,
-    (hello, permit): (OpenHello, Result<OpenPermit, Refusal>),
+    (hello, visitor): (OpenHello, Result<Visitor, Refusal>),
     now: Timestamp,
 ) -> Option<Answer> {
     let name = Hello::of(&hello);
     let from = applicant.from;
-    match permit.and_then(|permit| decide(house, (name.identity, applicant), permit, now)) {
+    match decide(house, (name.identity, applicant), visitor, now) {
         Ok(join) => {
             let Some(id) = house.connections.next_id() else {
                 return refused(house, "every connection slot is in use");
@@ -223,7 +275,7 @@ fn answer(
 fn decide(
     house: &House,
     (identity, applicant): (PublicKey, Applicant),
-    permit: OpenPermit,
+    visitor: Result<Visitor, Refusal>,
     now: Timestamp,
 ) -> Result<PendingJoin, Refusal> {
     if house.stopping {
@@ -232,11 +284,7 @@ fn decide(
             "the server is shutting down",
         ));
     }
-    let visitor = permit.admit(Proof {
-        identity,
-        now_unix_s: house.config.unix_s(now),
-        session_secret: &house.config.session_secret,
-    })?;
+    let visitor = visitor?;
     let found = house.sessions.find(visitor.session);
     if let Some(session) = found {
         house.check_takeover(session, now)?;
@@ -272,6 +320,7 @@ mod tests {
 
     use super::*;
     use crate::config::Config;
+    use crate::directory::MemoryDirectory;
 
     fn house(pending_joins_max: usize) -> House {
         let mut config = Config::new(StaticKeys::development(), [7; 32]);
@@ -295,7 +344,13 @@ mod tests {
 
     fn take(house: &mut House, hello: &[u8], now: Timestamp) -> Option<Answer> {
         let from = SocketAddr::from(([127, 0, 0, 1], 9));
-        handle_hello(house, (from, hello), &mut Rng::from_number(3), now)
+        let heard = Heard {
+            from,
+            datagram: hello,
+            forwarded: false,
+        };
+        let homes = &mut MemoryDirectory::default();
+        handle_hello(house, homes, heard, &mut Rng::from_number(3), now)
     }
 
     fn only_slot(house: &House) -> Slot {

@@ -26,11 +26,16 @@ pub struct Config {
     pub epoch: Epoch,
     /// Byte 0 of every connection id of this shard.
     pub shard: u8,
-    /// Most sessions; more joins are refused. Each may make its connection hold up to the bounds of
+    /// How many shards the server has: theirs are the numbers below.
+    pub shards: u8,
+    /// Secret behind cookies. One that the shards of a server share, since a hello may reach any of them;
+    /// `None`: the shard draws its own.
+    pub cookie_secret: Option<[u8; 32]>,
+    /// Most sessions of this shard; more joins are refused. Each may make its connection hold up to the bounds of
     /// its queues (`rejoin_protocol::limits`), which is much more than it takes in play. Default
     /// 4,096.
     pub sessions_max: usize,
-    /// Most rooms; more creates are refused. Default 1,024.
+    /// Most rooms of this shard; more creates are refused. Default 1,024.
     pub rooms_max: usize,
     /// Most joins whose keys no packet has confirmed; more hellos get no answer. Default 1,024.
     pub pending_joins_max: usize,
@@ -55,6 +60,8 @@ impl Config {
             unix_start: Duration::ZERO,
             epoch: Epoch(1),
             shard: 0,
+            shards: 1,
+            cookie_secret: None,
             sessions_max: 4_096,
             rooms_max: 1_024,
             pending_joins_max: 1_024,
@@ -82,13 +89,14 @@ impl Config {
 }
 
 impl fmt::Debug for Config {
-    /// Leaves the session secret out.
+    /// Leaves the secrets out.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
             .field("keys", &self.keys)
             .field("auth", &self.auth)
             .field("epoch", &self.epoch)
             .field("shard", &self.shard)
+            .field("shards", &self.shards)
             .field("sessions_max", &self.sessions_max)
             .field("rooms_max", &self.rooms_max)
             .field("pending_joins_max", &self.pending_joins_max)

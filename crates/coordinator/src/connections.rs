@@ -11,6 +11,7 @@ use rejoin_protocol::crypto::PublicKey;
 use rejoin_protocol::{CloseReason, Connection, ConnectionId, Incarnation, Rng, Timestamp};
 
 use crate::auth::Visitor;
+use crate::awaited::Awaited;
 use crate::connection_ids::{ConnectionIds, Label, SLOT_BITS};
 use crate::keys::{Key, SessionKey, Slot};
 
@@ -25,6 +26,7 @@ pub(crate) struct Connections {
     /// Free places, the one freed first at the front: an old label fits again as late as possible.
     free: VecDeque<u32>,
     pending: PendingJoins,
+    pub(crate) awaited: Awaited,
     /// Connections that may have something to send, each once.
     ready: VecDeque<Slot>,
     /// Connections that could not be sent something they must not miss, and the first reason.
@@ -116,6 +118,7 @@ impl Connections {
             places: Vec::new(),
             free: VecDeque::new(),
             pending: PendingJoins::default(),
+            awaited: Awaited::default(),
             ready: VecDeque::new(),
             doomed: BTreeMap::new(),
         }
@@ -149,6 +152,7 @@ impl Connections {
         path: SocketAddr,
     ) -> Slot {
         self.pending.add(&join);
+        self.awaited.add(join.visitor.session);
         let stage = Stage::Pending(join);
         let peer = Some(Box::new(Peer {
             connection,
@@ -224,7 +228,7 @@ impl Connections {
         let peer = self.get_mut(slot)?;
         match std::mem::replace(&mut peer.stage, Stage::Closing) {
             Stage::Pending(join) => {
-                self.pending.remove(&join);
+                self.on_pending_over(&join);
                 Some(join)
             }
             other @ (Stage::Active(_) | Stage::Closing) => {
@@ -232,6 +236,11 @@ impl Connections {
                 None
             }
         }
+    }
+
+    fn on_pending_over(&mut self, join: &PendingJoin) {
+        self.pending.remove(join);
+        self.awaited.remove(join.visitor.session);
     }
 
     /// Binds a confirmed connection to its session.
@@ -251,7 +260,7 @@ impl Connections {
         match before {
             Stage::Active(session) => Some(session),
             Stage::Pending(join) => {
-                self.pending.remove(&join);
+                self.on_pending_over(&join);
                 None
             }
             Stage::Closing => None,
@@ -271,7 +280,7 @@ impl Connections {
         }
         match peer.stage {
             Stage::Pending(join) => {
-                self.pending.remove(&join);
+                self.on_pending_over(&join);
                 None
             }
             Stage::Active(session) => Some(session),
@@ -331,6 +340,7 @@ impl Connections {
             }
         }
         assert_eq!(pending, self.pending, "pending joins are counted");
+        self.awaited.check(pending.all);
         assert_eq!(self.iter().count(), self.len(), "free places are empty");
         assert!(self.places.len() <= SLOTS_MAX, "slots are bounded");
         let ready = self.iter().filter(|(_, peer)| peer.ready).count();

@@ -1,13 +1,16 @@
-//! Which rooms there are: told by shards, asked by joins and lists. Control path only.
+//! Which rooms there are, and which shard has what: told by shards, asked by joins and lists. Control path
+//! only.
 
 use std::collections::BTreeMap;
 
 use rejoin_protocol::message::{Filter, RoomCard};
-use rejoin_protocol::{RoomCode, RoomId};
+use rejoin_protocol::{RoomCode, RoomId, SessionId};
 
-/// Knows the open rooms of all shards. The server shares one among its shards; the simulator
-/// gives each its own.
+/// Knows the open rooms and the sessions of all shards, which share one.
 pub trait Directory {
+    /// A shard is about to open a room. Tells whose it is: that shard's, unless another came first.
+    fn claim(&mut self, room: RoomId, shard: u8) -> u8;
+
     /// Shows a room, or its newest card.
     fn publish(&mut self, shard: u8, card: RoomCard);
 
@@ -17,55 +20,103 @@ pub trait Directory {
     /// The private room of a code.
     fn by_code(&self, code: RoomCode) -> Option<RoomId>;
 
-    /// Takes a closed room away.
+    /// Takes a closed room away, or one that was claimed and does not open.
     fn withdraw(&mut self, room: RoomId);
 
     /// The shard that owns a room.
     fn owner(&self, room: RoomId) -> Option<u8>;
 
+    /// The newest card of a listed room.
+    fn card(&self, room: RoomId) -> Option<RoomCard>;
+
     /// Open rooms that match, in order of id, at most `max`.
     fn find(&self, kind: Option<&str>, filters: &[Filter], max: usize) -> Vec<RoomCard>;
+
+    /// A listed room of another shard than `but` that matches and has a free seat, and its shard.
+    fn vacant(&self, kind: &str, filters: &[Filter], but: u8) -> Option<(u8, RoomId)>;
+
+    /// A session, or a join to it, is at a shard. Tells its home: that shard, unless it has one already.
+    fn settle(&mut self, session: SessionId, shard: u8) -> u8;
+
+    /// A session is over, and no join to it is pending.
+    fn depart(&mut self, session: SessionId);
+}
+
+/// True if somebody who looks for any room of `kind` may be sent there.
+#[must_use]
+pub fn is_vacant(card: &RoomCard, kind: &str, filters: &[Filter]) -> bool {
+    card.kind == kind
+        && card.members < card.members_max
+        && filters.iter().all(|filter| filter.matches(&card.metadata))
 }
 
 /// A directory in one thread.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryDirectory {
-    rooms: BTreeMap<RoomId, (u8, RoomCard)>,
-    private: BTreeMap<RoomCode, (u8, RoomId)>,
+    owners: BTreeMap<RoomId, u8>,
+    cards: BTreeMap<RoomId, RoomCard>,
+    private: BTreeMap<RoomCode, RoomId>,
+    homes: BTreeMap<SessionId, u8>,
 }
 
 impl Directory for MemoryDirectory {
+    fn claim(&mut self, room: RoomId, shard: u8) -> u8 {
+        *self.owners.entry(room).or_insert(shard)
+    }
+
     fn publish(&mut self, shard: u8, card: RoomCard) {
-        self.rooms.insert(card.room, (shard, card));
+        self.owners.insert(card.room, shard);
+        self.cards.insert(card.room, card);
     }
 
     fn publish_private(&mut self, shard: u8, room: RoomId, code: RoomCode) {
-        self.private.insert(code, (shard, room));
+        self.owners.insert(room, shard);
+        self.private.insert(code, room);
     }
 
     fn by_code(&self, code: RoomCode) -> Option<RoomId> {
-        self.private.get(&code).map(|(_, room)| *room)
+        self.private.get(&code).copied()
     }
 
     fn withdraw(&mut self, room: RoomId) {
-        self.rooms.remove(&room);
-        self.private.retain(|_, (_, private)| *private != room);
+        self.owners.remove(&room);
+        self.cards.remove(&room);
+        self.private.retain(|_, private| *private != room);
     }
 
     fn owner(&self, room: RoomId) -> Option<u8> {
-        let listed = self.rooms.get(&room).map(|(shard, _)| *shard);
-        let mut private = self.private.values();
-        listed.or_else(|| private.find(|(_, of)| *of == room).map(|(shard, _)| *shard))
+        self.owners.get(&room).copied()
+    }
+
+    fn card(&self, room: RoomId) -> Option<RoomCard> {
+        self.cards.get(&room).cloned()
     }
 
     fn find(&self, kind: Option<&str>, filters: &[Filter], max: usize) -> Vec<RoomCard> {
-        let cards = self.rooms.values().map(|(_, card)| card);
+        let cards = self.cards.values();
         cards
             .filter(|card| kind.is_none_or(|kind| kind == card.kind))
             .filter(|card| filters.iter().all(|filter| filter.matches(&card.metadata)))
             .take(max)
             .cloned()
             .collect()
+    }
+
+    fn vacant(&self, kind: &str, filters: &[Filter], but: u8) -> Option<(u8, RoomId)> {
+        let vacant = self.cards.values();
+        let mut vacant = vacant.filter(|card| is_vacant(card, kind, filters));
+        vacant.find_map(|card| {
+            let shard = self.owner(card.room)?;
+            (shard != but).then_some((shard, card.room))
+        })
+    }
+
+    fn settle(&mut self, session: SessionId, shard: u8) -> u8 {
+        *self.homes.entry(session).or_insert(shard)
+    }
+
+    fn depart(&mut self, session: SessionId) {
+        self.homes.remove(&session);
     }
 }
 

@@ -6,10 +6,10 @@
 
 use std::net::SocketAddr;
 
+use rejoin_protocol::Timestamp;
 use rejoin_protocol::bucket::Bucket;
 use rejoin_protocol::crypto::PublicKey;
 use rejoin_protocol::handshake::{Cookies, HelloError, Mac1Key, ReceivedHello};
-use rejoin_protocol::{Rng, Timestamp};
 
 use crate::limits::UNEARNED_RATE;
 
@@ -23,10 +23,10 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    pub(crate) fn new(server: &PublicKey, rng: &mut Rng) -> Self {
+    pub(crate) fn new(server: &PublicKey, cookie_secret: [u8; 32]) -> Self {
         Self {
             mac1: Mac1Key::of(server),
-            cookies: Cookies::new(rng.bytes()),
+            cookies: Cookies::new(cookie_secret),
             unearned: Bucket::default(),
         }
     }
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn unearned_handshakes_are_bounded_at_once_and_over_time() {
-        let mut gate = Gate::new(&PublicKey([1; 32]), &mut Rng::from_number(1));
+        let mut gate = Gate::new(&PublicKey([1; 32]), [2; 32]);
         let mut passed = |now| (0..10_000).filter(|_| gate.spend(now)).count();
         let start = Timestamp::from_millis(5);
         assert_eq!(passed(start), 50);

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 
 use rejoin_protocol::message::{Answer, CallId, ClientMessage, ServerMessage};
-use rejoin_protocol::{CloseReason, Refusal, RefusalCode, Rng, Timestamp};
+use rejoin_protocol::{CloseReason, Refusal, RefusalCode, Rng, SessionId, Timestamp};
 
 use crate::addresses::Addresses;
 use crate::answers::Answers;
@@ -19,6 +19,7 @@ use crate::goodbyes::Goodbyes;
 use crate::hellos::Hellos;
 use crate::keys::{SessionKey, Slot};
 use crate::limits::CHALLENGE_INTERVAL;
+use crate::mail::{Content, Home, Mail};
 use crate::pace::Pace;
 use crate::rooms::Rooms;
 use crate::rooms::queue::Origin;
@@ -39,9 +40,15 @@ pub(crate) struct House {
     pub(crate) sessions: Sessions,
     pub(crate) rooms: Rooms,
     pub(crate) schedule: Schedule<Due>,
+    /// What other shards are told with the end of the turn.
+    pub(crate) mail: Mail,
+    /// Sessions that this shard may be the home of no longer.
+    pub(crate) parted: Vec<SessionId>,
     /// Requests that wait for the turn; bounded per session.
     pub(crate) requests: VecDeque<Request>,
     pub(crate) stats: ShardStats,
+    /// Memory for the heads of snapshots from abroad.
+    pub(crate) scratch: Vec<u8>,
     /// Lines about faults of room logic, and about a store that refuses.
     pub(crate) fault_lines: Pace,
     pub(crate) store_lines: Pace,
@@ -56,14 +63,19 @@ pub(crate) struct Request {
     /// The connection it came over. Its answer is for that client alone.
     pub(crate) slot: Slot,
     pub(crate) message: ClientMessage,
+    /// True if a room of another shard was tried and had no seat: the next one is opened here.
+    pub(crate) tried: bool,
 }
 
 impl House {
     /// Nobody there yet.
     pub(crate) fn new(config: Config, rng: &mut Rng) -> Self {
+        let cookie_secret = config
+            .cookie_secret
+            .unwrap_or_else(|| rng.fork("cookies").bytes());
         let seen = config.sessions_max.saturating_add(config.pending_joins_max);
         Self {
-            gate: Gate::new(&config.keys.public(), &mut rng.fork("cookies")),
+            gate: Gate::new(&config.keys.public(), cookie_secret),
             addresses: Addresses::new(
                 config.budgets.address_sessions_max,
                 matches!(config.auth, Auth::Dev),
@@ -75,8 +87,11 @@ impl House {
             sessions: Sessions::new(),
             rooms: Rooms::new(),
             schedule: Schedule::new(),
+            mail: Mail::new(config.shard, config.shards),
+            parted: Vec::new(),
             requests: VecDeque::new(),
             stats: ShardStats::default(),
+            scratch: Vec::new(),
             fault_lines: Pace::default(),
             store_lines: Pace::default(),
             stopping: false,
@@ -110,18 +125,52 @@ impl House {
         match origin {
             Origin::None => {}
             Origin::Admit {
-                session,
+                home: Home::Here(session),
                 call,
                 created: _,
             } => {
-                if let Some(asker) = self.sessions.get_mut(session) {
-                    asker.admits = asker.admits.saturating_sub(1);
-                }
-                self.sessions.loosen(session);
+                self.on_ask_over(session);
                 self.reply(session, call, Err(refusal));
             }
-            Origin::Leave { session, call } => self.reply(session, call, Err(refusal)),
+            Origin::Admit {
+                home: Home::There(guest),
+                call,
+                created: _,
+            } => self.mail.post(
+                guest.shard,
+                Content::Reply {
+                    to: guest,
+                    call,
+                    ask: true,
+                    result: Err(refusal),
+                },
+            ),
+            Origin::Leave { home, call } => self.answer_to(home, call, Err(refusal)),
         }
+    }
+
+    /// Answers a request, wherever its session lives.
+    pub(crate) fn answer_to(&mut self, home: Home, call: CallId, result: Result<Answer, Refusal>) {
+        match home {
+            Home::Here(session) => self.reply(session, call, result),
+            Home::There(guest) => self.mail.post(
+                guest.shard,
+                Content::Reply {
+                    to: guest,
+                    call,
+                    ask: false,
+                    result,
+                },
+            ),
+        }
+    }
+
+    /// A question for a seat has its answer.
+    pub(crate) fn on_ask_over(&mut self, session: SessionKey) {
+        if let Some(asker) = self.sessions.get_mut(session) {
+            asker.admits = asker.admits.saturating_sub(1);
+        }
+        self.sessions.loosen(session);
     }
 
     /// Drops a connection with all that waits for it.
@@ -156,10 +205,21 @@ impl House {
 
     /// Drops sessions that nothing keeps.
     pub(crate) fn sweep(&mut self, now: Timestamp) {
-        for (session, address) in self.sessions.sweep() {
-            self.addresses.release(address, now);
-            self.schedule.clear(Due::Idle(session));
+        for (key, session) in self.sessions.sweep() {
+            self.addresses.release(session.address, now);
+            self.schedule.clear(Due::Idle(key));
+            self.parted.push(session.id);
         }
+    }
+
+    /// Takes the sessions that this shard is the home of no longer.
+    pub(crate) fn take_departed(&mut self) -> Vec<SessionId> {
+        let mut departed = std::mem::take(&mut self.parted);
+        departed.append(&mut self.connections.awaited.take_over());
+        departed.retain(|session| {
+            self.sessions.find(*session).is_none() && !self.connections.awaited.contains(*session)
+        });
+        departed
     }
 
     /// The refusal of a room that fails or is gone.

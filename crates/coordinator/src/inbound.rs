@@ -12,16 +12,15 @@ use rejoin_protocol::packet;
 use rejoin_protocol::planted::{self, Bug};
 use rejoin_protocol::room_message::RoomMessage;
 use rejoin_protocol::text::Quoted;
-use rejoin_protocol::{CloseReason, ConnectionEvent, Limit, PlayerId, SeatId, Timestamp};
+use rejoin_protocol::{CloseReason, ConnectionEvent, Limit, SeatId, Timestamp};
 use tracing::{debug, trace};
 
 use crate::answers::Answer;
 use crate::connections::Stage;
 use crate::house::{House, Request, VIOLATION};
-use crate::keys::{RoomKey, SessionKey, Slot};
+use crate::keys::{SessionKey, Slot};
 use crate::limits::REQUESTS_MAX;
-use crate::rooms::entry::Entry;
-use crate::rooms::queue::Origin;
+use crate::mail::{At, ToRoom, ToSession};
 use crate::rooms::room::SnapshotTag;
 use crate::spending::Overspent;
 
@@ -116,8 +115,8 @@ impl House {
             ConnectionEvent::Latest { key, message } => {
                 self.on_latest(source, SeatId(key), message, now);
             }
-            ConnectionEvent::Acked(tag) => self.on_acked(source, tag),
-            ConnectionEvent::Lost(tag) => self.on_lost(source, tag),
+            ConnectionEvent::Acked(tag) => self.on_fate_told(source, tag, true, now),
+            ConnectionEvent::Lost(tag) => self.on_fate_told(source, tag, false, now),
             ConnectionEvent::PathAnswered(token) => {
                 self.on_path_answered(source.slot, token, now);
             }
@@ -164,6 +163,7 @@ impl House {
             session: source.session,
             slot: source.slot,
             message,
+            tried: false,
         });
     }
 
@@ -188,18 +188,13 @@ impl House {
         (number, payload): (u64, Bytes),
         now: Timestamp,
     ) {
-        let Some((key, player)) = self.held(source.session, seat) else {
+        let session = self.sessions.get(source.session);
+        let held = session.and_then(|session| Some((session, session.seats.get(&seat)?)));
+        let Some((session, holding)) = held else {
             self.stats.inputs_ignored += 1;
             return;
         };
-        let Some(room) = self.rooms.get_mut(key) else {
-            return;
-        };
-        let cursor = room.seat(player).map_or(0, |seat| seat.cursor);
-        let Some(member) = room.members.get(&player) else {
-            return;
-        };
-        let expected = member.queued_to.saturating_add(1);
+        let (at, expected) = (holding.at, holding.queued_to.saturating_add(1));
         if number > expected || payload.len() > INPUT_MAX {
             debug!(slot = ?source.slot, number, expected, len = payload.len(), "senseless input");
             return self.close(source.slot, VIOLATION, now);
@@ -209,101 +204,66 @@ impl House {
         }
         // What waits lies between the cursor and the newest number queued. A sender who keeps to
         // its window cannot have more in one turn: acknowledgements leave only after it.
-        if number.saturating_sub(cursor) > STREAM_WINDOW {
-            debug!(slot = ?source.slot, number, cursor, "more than {STREAM_WINDOW} inputs wait");
-            return self.close(source.slot, CloseReason::OverLimit(Limit::Inputs), now);
-        }
-        let mut entry = Entry::Input {
-            player,
-            number: Some(number),
-            payload,
-        };
-        match self.spend_input(source.session, key, now) {
-            Ok(()) => {}
-            Err(Overspent::Closed(reason)) => return self.close(source.slot, reason, now),
-            Err(Overspent::Refused(refusal)) => {
-                self.refuse_input(key, &entry, refusal);
-                // The number stays, so that the cursor passes it and order holds.
-                entry = Entry::Void { player, number };
+        if let At::Here(key) = at {
+            let seat = self
+                .rooms
+                .get(key)
+                .and_then(|room| room.seat(session.player()));
+            let cursor = seat.map_or(0, |seat| seat.cursor);
+            if number.saturating_sub(cursor) > STREAM_WINDOW {
+                debug!(slot = ?source.slot, number, cursor, "more than {STREAM_WINDOW} inputs wait");
+                return self.close(source.slot, CloseReason::OverLimit(Limit::Inputs), now);
             }
         }
-        let room = self.rooms.get_mut(key);
-        if let Some(member) = room.and_then(|room| room.members.get_mut(&player)) {
-            member.queued_to = member.queued_to.max(number);
+        let what = match self.spend_input(source.session, now) {
+            Ok(()) => ToRoom::Input { number, payload },
+            Err(Overspent::Closed(reason)) => return self.close(source.slot, reason, now),
+            Err(Overspent::Refused(refusal)) => {
+                let refused = ToSession::InputRefused { number, refusal };
+                self.connections.deliver(source.slot, seat, refused);
+                ToRoom::Void { number }
+            }
+        };
+        let session = self.sessions.get_mut(source.session);
+        if let Some(holding) = session.and_then(|session| session.seats.get_mut(&seat)) {
+            holding.queued_to = holding.queued_to.max(number);
         }
-        self.rooms.push(key, entry, Origin::None);
+        if !self.to_room(source.session, at, what, now) {
+            debug!(slot = ?source.slot, "the room's shard does not keep up");
+            self.close(source.slot, CloseReason::Overloaded, now);
+        }
     }
 
     fn on_latest(&mut self, source: Source, seat: SeatId, payload: Bytes, now: Timestamp) {
-        let Some((key, player)) = self.held(source.session, seat) else {
+        let Some(at) = self.held(source.session, seat) else {
             self.stats.inputs_ignored += 1;
             return;
         };
         if payload.len() > INPUT_MAX {
             return self.close(source.slot, VIOLATION, now);
         }
-        // One that takes the place of another costs the room nothing.
-        let waits = self
-            .rooms
-            .get(key)
-            .is_some_and(|room| room.queue.has_latest(player));
-        if !waits && self.spend_room_input(key, now).is_err() {
-            return;
-        }
-        // Bounded by the seats of the room: a newer one takes the place of an older one.
-        self.rooms.push(
-            key,
-            Entry::Input {
-                player,
-                number: None,
-                payload,
-            },
-            Origin::None,
-        );
+        self.to_room(source.session, at, ToRoom::Latest { payload }, now);
     }
 
-    fn on_acked(&mut self, source: Source, tag: Tag) {
-        let tag = SnapshotTag::unpack(tag);
-        let Some((key, player)) = self.held(source.session, tag.seat) else {
-            return;
-        };
-        let room = self.rooms.get_mut(key);
-        if let Some(member) = room.and_then(|room| room.members.get_mut(&player))
-            && member.generation == tag.generation
-        {
-            let waited = member.delivery.is_on_stream();
-            member.delivery.on_acked(tag.sequence);
-            if waited && !member.delivery.is_on_stream() {
-                self.resend(key);
-            }
+    fn on_fate_told(&mut self, source: Source, tag: Tag, arrived: bool, now: Timestamp) {
+        let SnapshotTag {
+            seat,
+            generation,
+            sequence,
+        } = SnapshotTag::unpack(tag);
+        if let Some(at) = self.held(source.session, seat) {
+            let fate = ToRoom::Fate {
+                generation,
+                sequence,
+                arrived,
+            };
+            self.to_room(source.session, at, fate, now);
         }
     }
 
-    fn on_lost(&mut self, source: Source, tag: Tag) {
-        let tag = SnapshotTag::unpack(tag);
-        let Some((key, player)) = self.held(source.session, tag.seat) else {
-            return;
-        };
-        let room = self.rooms.get_mut(key);
-        if let Some(member) = room.and_then(|room| room.members.get_mut(&player))
-            && member.generation == tag.generation
-            && member.delivery.on_lost(tag.sequence)
-        {
-            self.resend(key);
-        }
-    }
-
-    /// A member of the room lacks something although the room did not change.
-    pub(crate) fn resend(&mut self, key: RoomKey) {
-        if let Some(room) = self.rooms.get_mut(key) {
-            room.showing.resend = true;
-            self.rooms.activate(key);
-        }
-    }
-
-    /// The room and player behind a seat of a session.
-    pub(crate) fn held(&self, session: SessionKey, seat: SeatId) -> Option<(RoomKey, PlayerId)> {
+    /// Where the room behind a seat of a session is.
+    pub(crate) fn held(&self, session: SessionKey, seat: SeatId) -> Option<At> {
         let session = self.sessions.get(session)?;
-        Some((*session.seats.get(&seat)?, session.player()))
+        Some(session.seats.get(&seat)?.at)
     }
 }

@@ -5,10 +5,13 @@ use rejoin_protocol::limits::SEATS_MAX;
 use crate::connections::Stage;
 use crate::directory::Directory;
 use crate::house::House;
-use crate::keys::RoomKey;
+use crate::keys::{RoomKey, SessionKey};
 use crate::limits::{REQUESTS_MAX, ROOM_ENTRIES_MAX, UNPROVEN_JOINS_MAX};
-use crate::rooms::room::HostedRoom;
+use crate::mail::{At, Home};
+use crate::rooms::durable::Seat;
+use crate::rooms::room::{HostedRoom, Line, Member};
 use crate::schedule::Due;
+use crate::sessions::{Holding, Session};
 
 /// Checks that all indexes agree and all bounds hold.
 ///
@@ -106,22 +109,36 @@ fn check_sessions(house: &House) {
             session.requests <= REQUESTS_MAX,
             "and the requests of a turn are bounded"
         );
-        for (seat, room) in &session.seats {
-            let room = house
-                .rooms
-                .get(*room)
-                .expect("a seat is in a room there is");
-            let member = room
-                .members
-                .get(&session.player())
-                .expect("a seat has a member");
-            assert_eq!(
-                (member.session, member.seat),
-                (key, *seat),
-                "seat and member agree"
-            );
+        assert!(
+            session.abroad.len() <= SEATS_MAX,
+            "questions abroad are bounded"
+        );
+        for holding in session.seats.values() {
+            check_seat(house, (key, session), holding);
         }
     }
+}
+
+fn check_seat(house: &House, (key, session): (SessionKey, &Session), holding: &Holding) {
+    let room = match holding.at {
+        At::Here(room) => room,
+        At::There(abroad) => {
+            assert!(
+                house.mail.is_other(abroad.shard),
+                "a room abroad is not here"
+            );
+            return;
+        }
+    };
+    let room = house.rooms.get(room).expect("a seat is in a room there is");
+    let member = room.members.get(&session.player());
+    let member = member.expect("a seat has a member");
+    assert_eq!(member.home, Home::Here(key), "seat and member agree");
+    let cursor = room.seat(session.player()).map_or(0, |seat| seat.cursor);
+    assert!(
+        cursor <= holding.queued_to,
+        "a cursor covers only what was sent"
+    );
 }
 
 fn check_room(house: &House, key: RoomKey, room: &HostedRoom) {
@@ -135,28 +152,11 @@ fn check_room(house: &House, key: RoomKey, room: &HostedRoom) {
         "a room has no more than its seats"
     );
     for (player, member) in &room.members {
-        let session = house
-            .sessions
-            .get(member.session)
-            .expect("a member has a session");
-        assert_eq!(
-            session.seats.get(&member.seat),
-            Some(&key),
-            "member and session agree"
-        );
         let seat = room.seat(*player).expect("a member has a seat");
-        assert_eq!(seat.session, session.id, "and it is the session's");
-        assert!(
-            seat.cursor <= member.queued_to,
-            "a cursor covers only what was sent"
-        );
+        check_home(house, key, member, seat);
         let shown = member.shown_cursor.unwrap_or(0);
         assert!(shown <= seat.cursor, "a cursor never falls");
         assert!(member.delivery.told_cursor() <= shown, "nor is more told");
-        assert!(
-            member.slot.is_none() || member.slot == session.connection,
-            "a member is sent things on its session's connection"
-        );
     }
     let Some(durable) = &room.durable else { return };
     assert!(
@@ -167,6 +167,30 @@ fn check_room(house: &House, key: RoomKey, room: &HostedRoom) {
     assert!(
         durable.seats.keys().eq(inside.keys()),
         "and so do the instance's own members"
+    );
+}
+
+fn check_home(house: &House, key: RoomKey, member: &Member, seat: &Seat) {
+    let session = match member.home {
+        Home::Here(session) => session,
+        Home::There(guest) => {
+            assert!(house.mail.is_other(guest.shard), "a guest is not from here");
+            assert_eq!(seat.session, guest.session, "the seat is the guest's");
+            let line = member.line;
+            assert!(line.is_none_or(|line| matches!(line, Line::There(_))));
+            return;
+        }
+    };
+    let session = house.sessions.get(session);
+    let session = session.expect("a member has a session");
+    let name = session.seat_in(key).expect("which has the seat");
+    assert_eq!(seat.session, session.id, "and it is the session's");
+    let own = session
+        .connection
+        .map(|slot| Line::Here { slot, seat: name });
+    assert!(
+        member.line.is_none() || member.line == own,
+        "a member is sent things on its session's connection"
     );
 }
 

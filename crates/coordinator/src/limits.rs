@@ -15,7 +15,7 @@ pub(crate) const ROOM_CALLS_MAX: usize = 4_096;
 /// Calls in one record of a journal; a record with more is not ours. Room for what all members of
 /// the largest room can ask of it in one turn: inputs, requests to leave, and changes of their
 /// seats, which cannot be refused.
-pub(crate) const ROOM_ENTRIES_MAX: usize = 1 << 19;
+pub(crate) const ROOM_ENTRIES_MAX: usize = 1 << 20;
 /// Requests of one session in one turn; one more closes it as over its limit.
 pub(crate) const REQUESTS_MAX: u16 = 64;
 /// Members named in one answer; the others are told one by one after it, because an answer
@@ -81,6 +81,12 @@ pub(crate) const UNEARNED_RATE: Rate = Rate::per_second(500, 50);
 pub(crate) const MOMENT_AHEAD_MAX: Duration = Duration::from_secs(24 * 3_600);
 /// Handshake replies that wait to be sent; more hellos get no answer.
 pub(crate) const REPLIES_MAX: usize = 1_024;
+/// Reliable inputs of a member abroad that wait for its room. More than a stream's window, as its own shard
+/// acknowledges packets while the room's does not run.
+pub(crate) const INPUTS_ABROAD_MAX: u64 = 2 * STREAM_WINDOW;
+/// Letters that wait for one other shard; see [`crate::mail`] for what is not written then. About 3 MiB, and
+/// what 1,000 members abroad are sent in half a second.
+pub(crate) const LETTERS_MAX: usize = 16_384;
 /// Close packets kept for peers that did not hear them, about 200 bytes each.
 pub(crate) const GOODBYES_MAX: usize = 1_024;
 /// Demands for a cookie or another version that wait to be sent: everyone who comes within some 50 ms
@@ -98,7 +104,7 @@ const _: () = assert!(
         // A seat that is asked for again may be told as returned, and as loading.
         > 3 * ROOM_CALLS_MAX as u64
             + ROOM_MEMBERS_MAX as u64
-                * (STREAM_WINDOW + 1 + REQUESTS_MAX as u64 + SEAT_CHANGES_MAX)
+                * (INPUTS_ABROAD_MAX + 1 + REQUESTS_MAX as u64 + SEAT_CHANGES_MAX)
 );
 const _: () = assert!(PRIVATE_RING <= SNAPSHOT_RING && SNAPSHOT_RING <= IN_FLIGHT_MAX);
 const _: () = assert!(

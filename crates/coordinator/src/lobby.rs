@@ -7,29 +7,31 @@
 use std::time::Duration;
 
 use rejoin_protocol::limits::{LIST_MAX, SEATS_MAX};
-use rejoin_protocol::message::{
-    Answer, CallId, ClientMessage, Filter, RoomCloseReason, RoomSettings, SeatChange,
-};
+use rejoin_protocol::message::{Answer, CallId, ClientMessage, Filter, RoomCard, RoomSettings};
 use rejoin_protocol::planted::{self, Bug};
 use rejoin_protocol::text::Quoted;
-use rejoin_protocol::{Refusal, RefusalCode, Rng, RoomCode, RoomId, SeatId, Timestamp};
-use rejoin_room::{Kinds, RoomSpec};
+use rejoin_protocol::{
+    Liveness, Refusal, RefusalCode, RequestId, Rng, RoomCode, RoomId, SeatId, Timestamp,
+};
+use rejoin_room::{Kind, Kinds, RoomSpec};
 use tracing::debug;
 
 use crate::directory::Directory;
 use crate::house::{House, Request};
 use crate::keys::{RoomKey, SessionKey};
-use crate::limits::{CODE_DRAWS_MAX, ROOM_CALLS_MAX};
+use crate::limits::CODE_DRAWS_MAX;
 use crate::listing;
+use crate::mail::{Abroad, Ask, At, ToRoom};
 use crate::rooms::entry::{Applicant, Entry, Opening};
 use crate::rooms::queue::Origin;
 use crate::rooms::room::HostedRoom;
+use crate::sessions::AskedAbroad;
 
 /// Where requests are handled. Borrowed from the shard for one turn.
 pub(crate) struct Lobby<'a, D> {
     pub(crate) house: &'a mut House,
     pub(crate) kinds: &'a Kinds,
-    pub(crate) directory: &'a D,
+    pub(crate) directory: &'a mut D,
     /// Seeds new rooms.
     pub(crate) rng: &'a mut Rng,
 }
@@ -39,6 +41,14 @@ pub(crate) struct Lobby<'a, D> {
 struct Caller {
     session: SessionKey,
     call: CallId,
+}
+
+/// Which rooms will do, if it is not for one alone.
+struct AnyRoom {
+    request: RequestId,
+    filters: Vec<Filter>,
+    /// A room of another shard was asked already.
+    tried: bool,
 }
 
 /// A room that a caller wants opened.
@@ -60,6 +70,7 @@ impl<D: Directory> Lobby<'_, D> {
         if asker.connection != Some(request.slot) {
             return;
         }
+        let tried = request.tried;
         let caller = |call| Caller { session, call };
         let (call, done) = match request.message {
             ClientMessage::Create {
@@ -99,9 +110,14 @@ impl<D: Directory> Lobby<'_, D> {
                     kind,
                     settings,
                 };
-                (call, self.join_or_create(caller(call), wish, &filters, now))
+                let any = AnyRoom {
+                    request,
+                    filters,
+                    tried,
+                };
+                (call, self.join_or_create(caller(call), wish, any, now))
             }
-            ClientMessage::Leave { call, seat } => (call, self.leave(caller(call), seat)),
+            ClientMessage::Leave { call, seat } => (call, self.leave(caller(call), seat, now)),
             ClientMessage::List {
                 call,
                 kind,
@@ -111,7 +127,7 @@ impl<D: Directory> Lobby<'_, D> {
                 call,
                 self.list(caller(call), kind.as_deref(), &filters, max),
             ),
-            ClientMessage::Close { call, seat } => (call, self.close_room(caller(call), seat)),
+            ClientMessage::Close { call, seat } => (call, self.close_room(caller(call), seat, now)),
             ClientMessage::Resync { seat } => return self.resync(session, seat, now),
             // A request of a newer protocol crate; the wire cannot give it to this one.
             _ => return,
@@ -123,15 +139,31 @@ impl<D: Directory> Lobby<'_, D> {
     }
 
     fn create(&mut self, caller: Caller, wish: Wish, now: Timestamp) -> Result<(), Refusal> {
-        match self.house.rooms.reached(wish.room) {
-            Some(key) => self.enter_uncoded(caller, Some(key), now),
+        match self.reached(wish.room) {
+            Some(at) => self.enter_uncoded(caller, Some(at), now),
             None => self.open(caller, wish, now),
         }
     }
 
     fn join(&mut self, caller: Caller, room: RoomId, now: Timestamp) -> Result<(), Refusal> {
-        let found = self.house.rooms.find(room);
+        let found = self.find(room);
         self.enter_uncoded(caller, found, now)
+    }
+
+    /// Where the room of an id is, if it is open.
+    fn find(&self, room: RoomId) -> Option<At> {
+        let here = self.house.rooms.find(room).map(At::Here);
+        here.or_else(|| {
+            let shard = self.directory.owner(room)?;
+            let other = self.house.mail.is_other(shard);
+            other.then_some(At::There(abroad(shard, room)))
+        })
+    }
+
+    /// Where the room is that a request of that id reaches.
+    fn reached(&self, request: RoomId) -> Option<At> {
+        let placed = || self.find(self.house.rooms.placed(request)?);
+        self.find(request).or_else(placed)
     }
 
     /// Asks a room for a seat that was reached by its id or by a request. The id of a listed room is no
@@ -140,19 +172,30 @@ impl<D: Directory> Lobby<'_, D> {
     fn enter_uncoded(
         &mut self,
         caller: Caller,
-        found: Option<RoomKey>,
+        found: Option<At>,
         now: Timestamp,
     ) -> Result<(), Refusal> {
-        let opens = |key: &RoomKey| {
-            let room = self.house.rooms.get(*key);
-            room.is_some_and(|room| room.closing.is_none() && room.code.is_none())
-                || self.is_insider(caller.session, *key)
+        let opens = |at: &At| match at {
+            At::Here(key) => {
+                let room = self.house.rooms.get(*key);
+                room.is_some_and(|room| room.closing.is_none() && room.code.is_none())
+                    || self.is_insider(caller.session, *key)
+            }
+            At::There(abroad) => {
+                let session = self.house.sessions.get(caller.session);
+                self.directory.card(abroad.room).is_some()
+                    || session.is_some_and(|known| known.seat_abroad(abroad.room).is_some())
+            }
         };
-        if let Some(key) = found.filter(opens) {
-            return self.admit(caller, key, now);
+        if let Some(at) = found.filter(opens) {
+            return self.admit(caller, at, AskedAbroad::default(), now);
         }
         self.house.check_guess(caller.session, now)?;
-        self.enter(caller, None, now)
+        match found {
+            // Only its own shard knows who opened it.
+            Some(at @ At::There(_)) => self.admit(caller, at, GUESS, now),
+            Some(At::Here(_)) | None => self.enter(caller, None, now),
+        }
     }
 
     /// True if a session needs no code to enter a room: it holds a seat there, or opened the room.
@@ -171,11 +214,11 @@ impl<D: Directory> Lobby<'_, D> {
     ) -> Result<(), Refusal> {
         self.house.check_guess(caller.session, now)?;
         let room = self.directory.by_code(code);
-        let mut found = room.and_then(|room| self.house.rooms.find(room));
+        let mut found = room.and_then(|room| self.find(room));
         if planted::is(Bug::AnyCodeOpens) {
             let mut rooms = self.house.rooms.by_id();
             let private = rooms.find(|(_, room)| room.code.is_some());
-            found = found.or(private.map(|(key, _)| key));
+            found = found.or(private.map(|(key, _)| At::Here(key)));
         }
         self.enter(caller, found, now)
     }
@@ -196,68 +239,100 @@ impl<D: Directory> Lobby<'_, D> {
 
     /// Asks the room that was guessed for a seat. One that is closing is as unknown as one that
     /// never was.
-    fn enter(
-        &mut self,
-        caller: Caller,
-        found: Option<RoomKey>,
-        now: Timestamp,
-    ) -> Result<(), Refusal> {
-        let open = found.filter(|key| {
-            let room = self.house.rooms.get(*key);
-            room.is_some_and(|room| room.closing.is_none())
+    fn enter(&mut self, caller: Caller, found: Option<At>, now: Timestamp) -> Result<(), Refusal> {
+        let open = found.filter(|at| match at {
+            At::Here(key) => {
+                let room = self.house.rooms.get(*key);
+                room.is_some_and(|room| room.closing.is_none())
+            }
+            At::There(_) => true,
         });
-        let Some(key) = open else {
+        let Some(at) = open else {
             self.house.on_wrong_guess(caller.session, now);
             return Err(unknown_room());
         };
-        self.admit(caller, key, now)
+        let asked = AskedAbroad {
+            by_code: true,
+            ..GUESS
+        };
+        self.admit(caller, at, asked, now)
     }
 
     fn join_or_create(
         &mut self,
         caller: Caller,
         wish: Wish,
-        filters: &[Filter],
+        any: AnyRoom,
         now: Timestamp,
     ) -> Result<(), Refusal> {
-        Filter::check_all(filters)?;
-        if let Some(key) = self.house.rooms.reached(wish.room) {
+        Filter::check_all(&any.filters)?;
+        if let Some(at) = self.reached(wish.room) {
             if planted::is(Bug::RequestIdIgnored) {
                 let room = RoomId(self.rng.bytes());
                 return self.open(caller, Wish { room, ..wish }, now);
             }
-            return self.enter_uncoded(caller, Some(key), now);
+            return self.enter_uncoded(caller, Some(at), now);
         }
         if self.house.rooms.is_buried(wish.room, now) {
             return Err(closed_room());
         }
-        match self.place_for(caller.session, &wish.kind, filters) {
-            Some(key) => {
-                self.house.rooms.place(wish.room, key);
-                self.admit(caller, key, now)
+        if let Some(at) = self.place_for(caller.session, &wish.kind, &any.filters) {
+            let placed = match at {
+                At::Here(key) => self.house.rooms.get(key).map(|room| room.id),
+                At::There(abroad) => Some(abroad.room),
+            };
+            if let Some(room) = placed {
+                self.house.rooms.place(wish.room, room);
+            }
+            return self.admit(caller, at, AskedAbroad::default(), now);
+        }
+        // Its card may be a turn old: it may be full, or closed. Then the next room is opened here.
+        let own = self.house.config.shard;
+        let vacant = || self.directory.vacant(&wish.kind, &any.filters, own);
+        let elsewhere = (!any.tried).then(vacant).flatten();
+        match elsewhere.filter(|(shard, _)| self.house.mail.is_other(*shard)) {
+            Some((shard, room)) => {
+                let again = ClientMessage::JoinOrCreate {
+                    call: caller.call,
+                    request: any.request,
+                    kind: wish.kind,
+                    filters: any.filters,
+                    settings: wish.settings,
+                };
+                let asked = AskedAbroad {
+                    else_here: Some(Box::new(again)),
+                    ..AskedAbroad::default()
+                };
+                self.admit(caller, At::There(abroad(shard, room)), asked, now)
             }
             None => self.open(caller, wish, now),
         }
     }
 
     /// A room that fits: one where the session sits already, so that a relaunched client finds
-    /// its seat; else the first with a free seat.
-    fn place_for(&self, session: SessionKey, kind: &str, filters: &[Filter]) -> Option<RoomKey> {
+    /// its seat; else the first here with a free seat.
+    fn place_for(&self, session: SessionKey, kind: &str, filters: &[Filter]) -> Option<At> {
         let rooms = &self.house.rooms;
         let fits = |room: &HostedRoom| {
             room.kind.name == kind
                 && room.closing.is_none()
                 && filters.iter().all(|filter| filter.matches(room.metadata()))
         };
-        let held = self.house.held_rooms(session);
-        let own = held
-            .into_iter()
-            .find(|key| rooms.get(*key).is_some_and(fits));
+        let fits_there = |card: RoomCard| {
+            card.kind == kind && filters.iter().all(|filter| filter.matches(&card.metadata))
+        };
+        let session = self.house.sessions.get(session);
+        let held = session.into_iter().flat_map(|known| known.seats.values());
+        let mut held = held.map(|holding| holding.at);
+        let own = held.find(|at| match at {
+            At::Here(key) => rooms.get(*key).is_some_and(fits),
+            At::There(abroad) => self.directory.card(abroad.room).is_some_and(fits_there),
+        });
         own.or_else(|| {
             let mut free = rooms
                 .by_id()
                 .filter(|(_, room)| room.code.is_none() && room.has_free_seat() && fits(room));
-            free.next().map(|(key, _)| key)
+            free.next().map(|(key, _)| At::Here(key))
         })
     }
 
@@ -289,6 +364,32 @@ impl<D: Directory> Lobby<'_, D> {
             return Err(limit_reached(text).retry_after(wait));
         }
         self.check_seats(caller.session)?;
+        // Somebody at another shard may have asked for the same room a moment ago.
+        let owner = self.directory.claim(room, self.house.config.shard);
+        if self.house.mail.is_other(owner) {
+            return self.enter_uncoded(caller, Some(At::There(abroad(owner, room))), now);
+        }
+        let wish = Wish {
+            room,
+            kind: kind.name.to_owned(),
+            settings,
+        };
+        let opened = self.open_here(caller, wish, kind, now);
+        if opened.is_err() {
+            self.directory.withdraw(room);
+        }
+        opened
+    }
+
+    /// Opens a room that this shard owns.
+    fn open_here(
+        &mut self,
+        caller: Caller,
+        wish: Wish,
+        kind: Kind,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let Wish { room, settings, .. } = wish;
         self.house.spend_create(caller.session, now)?;
         let code = settings.private.then(|| self.fresh_code()).transpose()?;
         let Some(session) = self.house.sessions.get(caller.session) else {
@@ -313,53 +414,98 @@ impl<D: Directory> Lobby<'_, D> {
         self.house
             .rooms
             .push(key, Entry::Open(Box::new(opening)), Origin::None);
-        self.ask_seat(caller, key, true)
+        self.ask_here(caller, key, true)
     }
 
     /// Asks a room that is open for a seat, or for the one the session holds there.
-    fn admit(&mut self, caller: Caller, key: RoomKey, now: Timestamp) -> Result<(), Refusal> {
-        let room = self.house.rooms.get(key).ok_or_else(unknown_room)?;
-        if room.closing.is_some() {
-            return Err(unknown_room());
-        }
-        if room.queue.len() >= ROOM_CALLS_MAX {
-            let text = format!("at most {ROOM_CALLS_MAX} calls wait for a room");
-            return Err(limit_reached(text).retry_after(RETRY_SOON));
+    fn admit(
+        &mut self,
+        caller: Caller,
+        at: At,
+        asked: AskedAbroad,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        if let At::Here(key) = at {
+            self.house.check_ask(key)?;
         }
         let Some(session) = self.house.sessions.get(caller.session) else {
             return Ok(());
         };
-        if session.seat_in(key).is_none() {
+        let held = match at {
+            At::Here(key) => session.seat_in(key),
+            At::There(abroad) => session.seat_abroad(abroad.room),
+        };
+        if held.is_none() {
             self.check_seats(caller.session)?;
             self.house.spend_seat(caller.session, now)?;
-        } else {
-            self.house.claim(key, caller.session);
         }
-        self.ask_seat(caller, key, false)
+        match at {
+            At::Here(key) => self.ask_here(caller, key, false),
+            At::There(room) => self.ask_abroad(caller, room, asked, now),
+        }?;
+        let session = self.house.sessions.get_mut(caller.session);
+        let held = held.and_then(|seat| session?.seats.get_mut(&seat));
+        if let Some(holding) = held {
+            holding.claimed = true;
+        }
+        Ok(())
     }
 
     /// Queues the question. The one who opens a room is the first to ask.
-    fn ask_seat(&mut self, caller: Caller, key: RoomKey, created: bool) -> Result<(), Refusal> {
+    fn ask_here(&mut self, caller: Caller, key: RoomKey, created: bool) -> Result<(), Refusal> {
+        let from = self.house.sender(caller.session);
+        if let (Some(from), Some(ask)) = (from, self.question(caller, false)) {
+            self.house.ask(key, from, ask, created)?;
+            self.on_asked(caller);
+        }
+        Ok(())
+    }
+
+    /// Sends the question to the room's own shard.
+    fn ask_abroad(
+        &mut self,
+        caller: Caller,
+        room: Abroad,
+        asked: AskedAbroad,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let Some(ask) = self.question(caller, asked.by_code) else {
+            return Ok(());
+        };
         let Some(session) = self.house.sessions.get_mut(caller.session) else {
             return Ok(());
         };
-        session.admits += 1;
-        let applicant = Applicant {
-            session: session.id,
-            incarnation: session.incarnation,
-            name: session.name.clone(),
-            claims: session.claims.clone(),
-        };
-        let Caller { session, call } = caller;
-        let origin = Origin::Admit {
-            session,
-            call,
-            created,
-        };
+        if session.abroad.len() >= SEATS_MAX {
+            let text = format!("at most {SEATS_MAX} questions of a session wait for other rooms");
+            return Err(limit_reached(text).retry_after(RETRY_SOON));
+        }
+        session.abroad.insert(caller.call, asked);
+        let question = ToRoom::Ask(Box::new(ask));
         self.house
-            .rooms
-            .push(key, Entry::Admit(Box::new(applicant)), origin);
+            .to_room(caller.session, At::There(room), question, now);
+        self.on_asked(caller);
         Ok(())
+    }
+
+    fn on_asked(&mut self, caller: Caller) {
+        if let Some(session) = self.house.sessions.get_mut(caller.session) {
+            session.admits += 1;
+        }
+    }
+
+    fn question(&self, caller: Caller, by_code: bool) -> Option<Ask> {
+        let session = self.house.sessions.get(caller.session)?;
+        Some(Ask {
+            call: caller.call,
+            applicant: Applicant {
+                session: session.id,
+                incarnation: session.incarnation,
+                name: session.name.clone(),
+                claims: session.claims.clone(),
+            },
+            loading: self.house.liveness(caller.session) == Some(Liveness::Loading),
+            by_code,
+        })
     }
 
     fn check_seats(&self, session: SessionKey) -> Result<(), Refusal> {
@@ -373,41 +519,19 @@ impl<D: Directory> Lobby<'_, D> {
         Ok(())
     }
 
-    fn leave(&mut self, caller: Caller, seat: SeatId) -> Result<(), Refusal> {
-        let (key, player) = self
-            .house
-            .held(caller.session, seat)
-            .ok_or_else(unknown_seat)?;
-        let session = self.house.sessions.get(caller.session);
-        let incarnation = session
-            .map(|session| session.incarnation)
-            .unwrap_or_default();
-        let entry = Entry::Seat {
-            player,
-            change: SeatChange::Left,
-            incarnation,
-        };
+    fn leave(&mut self, caller: Caller, seat: SeatId, now: Timestamp) -> Result<(), Refusal> {
+        let held = self.house.held(caller.session, seat);
+        let at = held.ok_or_else(unknown_seat)?;
         let Caller { session, call } = caller;
-        self.house
-            .rooms
-            .push(key, entry, Origin::Leave { session, call });
+        self.house.to_room(session, at, ToRoom::Leave { call }, now);
         Ok(())
     }
 
-    fn close_room(&mut self, caller: Caller, seat: SeatId) -> Result<(), Refusal> {
-        let (key, player) = self
-            .house
-            .held(caller.session, seat)
-            .ok_or_else(unknown_seat)?;
-        let room = self.house.rooms.get_mut(key).ok_or_else(unknown_room)?;
-        if room.owner != player {
-            let text = "only the player who created the room may close it";
-            return Err(Refusal::new(RefusalCode::NotOwner, text));
-        }
-        room.closing.get_or_insert(RoomCloseReason::ClosedByOwner);
-        self.house.rooms.activate(key);
-        self.house
-            .reply(caller.session, caller.call, Ok(Answer::Closed));
+    fn close_room(&mut self, caller: Caller, seat: SeatId, now: Timestamp) -> Result<(), Refusal> {
+        let held = self.house.held(caller.session, seat);
+        let at = held.ok_or_else(unknown_seat)?;
+        let Caller { session, call } = caller;
+        self.house.to_room(session, at, ToRoom::Close { call }, now);
         Ok(())
     }
 
@@ -427,27 +551,37 @@ impl<D: Directory> Lobby<'_, D> {
     }
 
     fn resync(&mut self, session: SessionKey, seat: SeatId, now: Timestamp) {
-        let Some((key, player)) = self.house.held(session, seat) else {
-            return;
-        };
-        let room = self.house.rooms.get_mut(key);
-        if let Some(member) = room.and_then(|room| room.members.get_mut(&player))
-            && member.resync(now)
-        {
-            self.house.stats.resyncs += 1;
-            self.house.resend(key);
+        if let Some(at) = self.house.held(session, seat) {
+            self.house.to_room(session, at, ToRoom::Resync, now);
         }
     }
 }
 
-/// When a request that met a busy moment may try again.
-const RETRY_SOON: Duration = Duration::from_millis(100);
+/// A question that may be wrong.
+const GUESS: AskedAbroad = AskedAbroad {
+    guess: true,
+    by_code: false,
+    else_here: None,
+};
 
-fn limit_reached(text: String) -> Refusal {
+/// A room of another shard that the session does not sit in yet.
+const fn abroad(shard: u8, room: RoomId) -> Abroad {
+    Abroad {
+        shard,
+        key: None,
+        room,
+        stay: 0,
+    }
+}
+
+/// When a request that met a busy moment may try again.
+pub(crate) const RETRY_SOON: Duration = Duration::from_millis(100);
+
+pub(crate) fn limit_reached(text: String) -> Refusal {
     Refusal::new(RefusalCode::LimitReached, text)
 }
 
-fn unknown_room() -> Refusal {
+pub(crate) fn unknown_room() -> Refusal {
     Refusal::new(RefusalCode::UnknownRoom, "no such room is open")
 }
 
@@ -458,6 +592,6 @@ fn closed_room() -> Refusal {
     )
 }
 
-fn unknown_seat() -> Refusal {
+pub(crate) fn unknown_seat() -> Refusal {
     Refusal::new(RefusalCode::UnknownSeat, "the session holds no such seat")
 }

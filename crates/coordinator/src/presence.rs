@@ -5,18 +5,17 @@ use rejoin_protocol::crypto::PublicKey;
 use rejoin_protocol::limits::{HEARTBEAT_IDLE, HEARTBEAT_SEATED};
 use rejoin_protocol::message::SeatChange;
 use rejoin_protocol::planted::{self, Bug};
-use rejoin_protocol::{CloseReason, Incarnation, Limit, Liveness, PlayerId, Timestamp};
+use rejoin_protocol::{CloseReason, Incarnation, Limit, Liveness, Timestamp};
 use tracing::debug;
 
 use crate::addresses::AddressKey;
 use crate::connections::Stage;
 use crate::house::House;
-use crate::keys::{RoomKey, SessionKey, Slot};
+use crate::keys::{SessionKey, Slot};
 use crate::limits::CLOSING_LIFE;
-use crate::rooms::entry::Entry;
-use crate::rooms::queue::Origin;
-use crate::rooms::room::Member;
+use crate::mail::{At, ToRoom};
 use crate::schedule::Due;
+use crate::sessions::Holding;
 
 impl House {
     /// The first packet under a join's keys arrived: only now does a session change.
@@ -58,12 +57,8 @@ impl House {
         self.connections.bind(slot, session);
         self.stats.joins += 1;
         // The new client may know nothing of the seats: each is held until it asks for the room.
-        let hold = now + self.config.seat_hold;
-        for key in self.held_rooms(session) {
-            self.detach_member(key, session);
-            if let Some(player) = self.sessions.get(session).map(|session| session.player()) {
-                self.schedule.set_earlier(Due::Hold(key, player), hold);
-            }
+        for at in self.unclaim(session) {
+            self.to_room(session, at, ToRoom::Detach, now);
         }
         if seatless {
             self.schedule
@@ -135,44 +130,22 @@ impl House {
                 SeatChange::Detached
             }
         };
-        for key in self.held_rooms(session) {
-            if change != SeatChange::Returned || self.is_claimed(key, session) {
-                self.push_change(key, session, change);
-            }
-        }
-    }
-
-    /// The session's client asked for a seat that the session holds: it is there again. One that asks
-    /// again and again changes nothing, since all the others are told of each change.
-    pub(crate) fn claim(&mut self, key: RoomKey, session: SessionKey) {
-        let Some(player) = self.sessions.get(session).map(|session| session.player()) else {
+        let Some(known) = self.sessions.get(session) else {
             return;
         };
-        self.schedule.clear(Due::Hold(key, player));
-        let room = self.rooms.get_mut(key);
-        let member = room.and_then(|room| room.members.get_mut(&player));
-        if !member.is_some_and(Member::claim) {
-            return;
+        let concerned = |holding: &&Holding| change != SeatChange::Returned || holding.claimed;
+        let rooms = known.seats.values().filter(concerned);
+        let rooms: Vec<_> = rooms.map(|holding| holding.at).collect();
+        for at in rooms {
+            self.to_room(session, at, ToRoom::Change(change), now);
         }
-        self.push_change(key, session, SeatChange::Returned);
-        if self.liveness(session) == Some(Liveness::Loading) {
-            self.push_change(key, session, SeatChange::Loading);
-        }
-    }
-
-    /// True if the session's client has asked for its seat in the room.
-    fn is_claimed(&self, key: RoomKey, session: SessionKey) -> bool {
-        let player = self.sessions.get(session).map(|session| session.player());
-        let room = self.rooms.get(key);
-        let member = room.and_then(|room| room.members.get(&player?));
-        member.is_some_and(Member::is_claimed)
     }
 
     /// Ends a connection from this side; its seats are held.
     pub(crate) fn close(&mut self, slot: Slot, reason: CloseReason, now: Timestamp) {
         debug!(?slot, %reason, "connection is closed");
         if let Some(session) = self.end_connection(slot, reason, now) {
-            self.part(session, slot, SeatChange::Detached);
+            self.part(session, slot, SeatChange::Detached, now);
         }
     }
 
@@ -193,14 +166,14 @@ impl House {
             _ => SeatChange::Detached,
         };
         if let Some(session) = self.forget_connection(slot) {
-            self.part(session, slot, change);
+            self.part(session, slot, change, now);
         }
     }
 
     /// Its time is over: silent for the whole hold, or closed without a word.
-    pub(crate) fn on_gone(&mut self, slot: Slot) {
+    pub(crate) fn on_gone(&mut self, slot: Slot, now: Timestamp) {
         if let Some(session) = self.forget_connection(slot) {
-            self.part(session, slot, SeatChange::Detached);
+            self.part(session, slot, SeatChange::Detached, now);
         }
     }
 
@@ -236,19 +209,6 @@ impl House {
         }
     }
 
-    /// A detached player did not return in time, or its client did not ask for the seat.
-    pub(crate) fn on_hold_over(&mut self, key: RoomKey, player: PlayerId) {
-        let room = self.rooms.get(key);
-        let member = room.and_then(|room| room.members.get(&player));
-        let Some(session) = member.map(|member| member.session) else {
-            return;
-        };
-        // Back within this very turn: the room hears of it in a moment.
-        if !self.is_claimed(key, session) || !self.is_connected(session) {
-            self.push_change(key, session, SeatChange::Left);
-        }
-    }
-
     /// True if a connection carries the session and its peer is there.
     pub(crate) fn is_connected(&self, session: SessionKey) -> bool {
         self.liveness(session)
@@ -256,37 +216,19 @@ impl House {
     }
 
     /// Where the client of a session stands on the ladder, if there is one.
-    fn liveness(&self, session: SessionKey) -> Option<Liveness> {
+    pub(crate) fn liveness(&self, session: SessionKey) -> Option<Liveness> {
         let slot = self.sessions.get(session)?.connection?;
         let peer = self.connections.get(slot)?;
         Some(peer.connection.liveness())
     }
 
-    /// Queues a change of a session's seat in a room.
-    pub(crate) fn push_change(&mut self, key: RoomKey, session: SessionKey, change: SeatChange) {
-        let Some(session) = self.sessions.get(session) else {
-            return;
-        };
-        let (player, incarnation) = (session.player(), session.incarnation);
-        self.rooms.push(
-            key,
-            Entry::Seat {
-                player,
-                change,
-                incarnation,
-            },
-            Origin::None,
-        );
-    }
-
     /// Announces how often the session will hear from us, and bears no longer silence of its client
     /// than the rules allow: one that has not asked for the session's seats knows of none.
     pub(crate) fn announce_heartbeat(&mut self, session: SessionKey, now: Timestamp) {
-        let rooms = self.held_rooms(session);
-        let claimed = rooms.into_iter().any(|key| self.is_claimed(key, session));
         let Some(session) = self.sessions.get(session) else {
             return;
         };
+        let claimed = session.seats.values().any(|holding| holding.claimed);
         let pace = |seated| match seated {
             true => HEARTBEAT_SEATED,
             false => HEARTBEAT_IDLE,
@@ -302,12 +244,16 @@ impl House {
         }
     }
 
-    /// The rooms a session has a seat in.
-    pub(crate) fn held_rooms(&self, session: SessionKey) -> Vec<RoomKey> {
-        let session = self.sessions.get(session);
-        session
-            .map(|session| session.seats.values().copied().collect())
-            .unwrap_or_default()
+    /// Nobody has asked for the session's seats: tells where they are.
+    fn unclaim(&mut self, session: SessionKey) -> Vec<At> {
+        let Some(session) = self.sessions.get_mut(session) else {
+            return Vec::new();
+        };
+        let unclaimed = session.seats.values_mut().map(|holding| {
+            holding.claimed = false;
+            holding.at
+        });
+        unclaimed.collect()
     }
 
     /// Says goodbye on a connection; it is forgotten soon after, heard or not.
@@ -324,7 +270,7 @@ impl House {
     }
 
     /// A session lost its connection.
-    fn part(&mut self, key: SessionKey, slot: Slot, change: SeatChange) {
+    fn part(&mut self, key: SessionKey, slot: Slot, change: SeatChange, now: Timestamp) {
         let Some(session) = self.sessions.get_mut(key) else {
             return;
         };
@@ -334,20 +280,9 @@ impl House {
         session.connection = None;
         self.sessions.loosen(key);
         self.schedule.clear(Due::Idle(key));
-        for room in self.held_rooms(key) {
-            self.detach_member(room, key);
-            self.push_change(room, key, change);
-        }
-    }
-
-    /// Nothing is sent to the member until its client claims the seat on a connection.
-    fn detach_member(&mut self, key: RoomKey, session: SessionKey) {
-        let Some(player) = self.sessions.get(session).map(|session| session.player()) else {
-            return;
-        };
-        let room = self.rooms.get_mut(key);
-        if let Some(member) = room.and_then(|room| room.members.get_mut(&player)) {
-            member.attach(None);
+        for at in self.unclaim(key) {
+            self.to_room(key, at, ToRoom::Detach, now);
+            self.to_room(key, at, ToRoom::Change(change), now);
         }
     }
 }

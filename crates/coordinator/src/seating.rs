@@ -3,22 +3,23 @@
 
 use rejoin_protocol::message::{Answer, CallId, Member as MemberCard, SeatChange, Seated};
 use rejoin_protocol::message::{RoomCloseReason, ServerMessage};
-use rejoin_protocol::room_message::RoomMessage;
 use rejoin_protocol::{PlayerId, Refusal, RefusalCode, SeatId, Timestamp};
 
 use crate::house::House;
 use crate::keys::{RoomKey, SessionKey};
 use crate::limits::SEATED_MEMBERS_MAX;
+use crate::mail::{Abroad, At, Guest, Home, ToRoom, ToSession};
+use crate::news::Lines;
 use crate::rooms::durable::{Applied, Happening, Verdict};
 use crate::rooms::entry::Entry;
 use crate::rooms::queue::{Origin, Queued};
-use crate::rooms::room::{HostedRoom, Member};
+use crate::rooms::room::{HostedRoom, Line, Member};
 use crate::schedule::Due;
 
 /// A session that was given a seat.
 #[derive(Clone, Copy)]
-struct Ask {
-    session: SessionKey,
+struct Asked {
+    home: Home,
     call: CallId,
     /// True if the same request opened the room.
     created: bool,
@@ -63,29 +64,29 @@ impl House {
         match (call.origin, verdict) {
             (
                 Origin::Admit {
-                    session,
+                    home,
                     call,
                     created,
                 },
                 verdict @ (Verdict::Seated | Verdict::Found),
             ) => {
                 let fresh = verdict == Verdict::Seated;
-                self.seat(
-                    key,
-                    Ask {
-                        session,
-                        call,
-                        created,
-                        fresh,
-                    },
-                    now,
-                );
+                let asked = Asked {
+                    home,
+                    call,
+                    created,
+                    fresh,
+                };
+                match home {
+                    Home::Here(session) => self.seat(key, session, asked, now),
+                    Home::There(guest) => self.seat_guest(key, guest, asked),
+                }
             }
             (origin @ (Origin::Admit { .. } | Origin::Leave { .. }), Verdict::Refused(refusal)) => {
                 self.refuse(origin, refusal);
             }
-            (Origin::Leave { session, call }, Verdict::Done) => {
-                self.reply(session, call, Ok(Answer::Left));
+            (Origin::Leave { home, call }, Verdict::Done) => {
+                self.answer_to(home, call, Ok(Answer::Left));
             }
             (origin @ (Origin::Admit { .. } | Origin::Leave { .. }), _) => {
                 let text = "the session holds no such seat";
@@ -109,52 +110,81 @@ impl House {
             return;
         };
         let room = self.rooms.get(key);
-        let Some(member) = room.and_then(|room| room.members.get(player)) else {
-            return;
-        };
-        if let Some(slot) = member.slot {
-            let (seat, number) = (member.seat, *number);
-            let message = ServerMessage::InputRefused {
-                seat,
-                number,
-                refusal,
-            };
-            self.connections.tell(slot, &message);
+        if let Some((room, member)) = room.and_then(|room| Some((room, room.members.get(player)?)))
+            && let Some(line) = member.line
+        {
+            let number = *number;
+            let what = ToSession::InputRefused { number, refusal };
+            let abroad = room.as_abroad(self.config.shard, key, member);
+            self.lines().tell(line, abroad, what);
+        }
+    }
+
+    /// Both ways to members.
+    fn lines(&mut self) -> Lines<'_> {
+        Lines {
+            connections: &mut self.connections,
+            mail: &mut self.mail,
         }
     }
 
     /// The room gave a session a seat, or found the one it holds.
-    fn seat(&mut self, key: RoomKey, ask: Ask, now: Timestamp) {
-        let Some(session) = self.sessions.get_mut(ask.session) else {
+    fn seat(&mut self, key: RoomKey, session: SessionKey, asked: Asked, now: Timestamp) {
+        self.on_ask_over(session);
+        let Some(known) = self.sessions.get_mut(session) else {
             return;
         };
-        session.admits = session.admits.saturating_sub(1);
-        let (player, slot) = (session.player(), session.connection);
-        let seat = session
-            .seat_in(key)
-            .unwrap_or_else(|| session.take_seat(key));
+        let (player, slot) = (known.player(), known.connection);
+        let at = At::Here(key);
+        let seat = known.seat_in(key).unwrap_or_else(|| known.take_seat(at));
         let Some(room) = self.rooms.get_mut(key) else {
             return;
         };
-        let cursor = room.seat(player).map_or(0, |seat| seat.cursor);
-        let member = room.members.entry(player);
-        let member = member.or_insert_with(|| Member::new(ask.session, seat));
-        member.queued_to = member.queued_to.max(cursor);
-        member.attach(slot);
-        let seated = Answer::Seated(seated(room, (player, seat), ask));
-        let untold = untold_members(room, seat);
-        room.showing.resend = true;
-        self.schedule.clear(Due::Idle(ask.session));
-        self.announce_heartbeat(ask.session, now);
-        self.reply(ask.session, ask.call, Ok(seated));
-        for message in untold {
-            self.tell(ask.session, &message);
+        let line = slot.map(|slot| Line::Here { slot, seat });
+        room.seat_member(player, asked.home, line);
+        let seated = seated(room, (player, seat), asked);
+        let untold = untold_members(room);
+        if let Some(holding) = known.seats.get_mut(&seat) {
+            holding.queued_to = holding.queued_to.max(seated.cursor);
+            holding.claimed = slot.is_some();
+        }
+        self.schedule.clear(Due::Idle(session));
+        self.announce_heartbeat(session, now);
+        self.reply(session, asked.call, Ok(Answer::Seated(seated)));
+        for (player, name) in untold {
+            let change = SeatChange::Joined;
+            let message = ServerMessage::Seat {
+                seat,
+                player,
+                name,
+                change,
+            };
+            self.tell(session, &message);
         }
         if slot.is_none() {
             // The client went away within the turn that gave it a seat; nobody waits for it.
-            self.push_change(key, ask.session, SeatChange::Left);
+            self.to_room(session, at, ToRoom::Change(SeatChange::Left), now);
         }
         tracing::debug!(%player, ?seat, ?now, "seat is taken");
+    }
+
+    /// The same for a session of another shard; its home goes on from there.
+    fn seat_guest(&mut self, key: RoomKey, guest: Guest, asked: Asked) {
+        let player = guest.player();
+        let Some(room) = self.rooms.get_mut(key) else {
+            return;
+        };
+        room.seat_member(player, asked.home, Some(Line::There(guest)));
+        let Some(member) = room.members.get(&player) else {
+            return;
+        };
+        let abroad = room.as_abroad(self.config.shard, key, member);
+        let what = ToSession::Seated {
+            call: asked.call,
+            seated: Box::new(seated(room, (player, SeatId(0)), asked)),
+            untold: untold_members(room),
+        };
+        self.mail.tell(guest, abroad, what);
     }
 
     fn on_happening(&mut self, key: RoomKey, happening: Happening, now: Timestamp) {
@@ -167,15 +197,13 @@ impl House {
                 payload,
             } => {
                 let room = self.rooms.get(key);
-                let member = room.and_then(|room| room.members.get(&to));
-                if let Some((slot, seat)) = member.and_then(|m| Some((m.slot?, m.seat))) {
-                    let message = RoomMessage::Event {
-                        seat,
-                        number,
-                        payload,
-                    };
-                    self.connections
-                        .send_ordered(slot, seat, message.encode(), None);
+                let found = room.and_then(|room| Some((room, room.members.get(&to)?)));
+                if let Some((room, member)) = found
+                    && let Some(line) = member.line
+                {
+                    let what = ToSession::Event { number, payload };
+                    let abroad = room.as_abroad(self.config.shard, key, member);
+                    self.lines().tell(line, abroad, what);
                 }
             }
             Happening::Metadata => {
@@ -232,7 +260,8 @@ impl House {
         room.upkeep.card_stale = true;
         if let Some(member) = room.members.remove(&player) {
             let reason = word.map(RoomCloseReason::Removed);
-            self.vacate(&member, reason, now);
+            let abroad = room.as_abroad(self.config.shard, key, &member);
+            self.vacate(&member, abroad, reason, now);
         }
         self.tell_others(key, (player, name), SeatChange::Left);
     }
@@ -241,26 +270,42 @@ impl House {
     pub(crate) fn vacate(
         &mut self,
         member: &Member,
+        room: Abroad,
         reason: Option<RoomCloseReason>,
         now: Timestamp,
     ) {
-        if let (Some(slot), Some(reason)) = (member.slot, reason) {
-            let message = ServerMessage::RoomClosed {
-                seat: member.seat,
-                reason,
-            };
-            self.connections.tell(slot, &message);
+        let what = ToSession::Vacated {
+            reason: reason.filter(|_| member.line.is_some()),
+        };
+        match member.home {
+            Home::Here(session) => {
+                if let Some(line) = member.line {
+                    self.lines().tell(line, room, what);
+                }
+                let known = self.sessions.get(session);
+                let seat = room
+                    .key
+                    .and_then(|key| known.and_then(|known| known.seat_in(key)));
+                if let Some(seat) = seat {
+                    self.give_up(session, seat, now);
+                }
+            }
+            Home::There(guest) => self.mail.tell(guest, room, what),
         }
-        let Some(session) = self.sessions.get_mut(member.session) else {
+    }
+
+    /// A session has a seat no longer.
+    pub(crate) fn give_up(&mut self, session: SessionKey, seat: SeatId, now: Timestamp) {
+        let Some(known) = self.sessions.get_mut(session) else {
             return;
         };
-        session.seats.remove(&member.seat);
-        if session.seats.is_empty() && session.connection.is_some() {
+        known.seats.remove(&seat);
+        if known.seats.is_empty() && known.connection.is_some() {
             let hold = self.config.idle_session_hold;
-            self.schedule.set(Due::Idle(member.session), now + hold);
+            self.schedule.set(Due::Idle(session), now + hold);
         }
-        self.sessions.loosen(member.session);
-        self.announce_heartbeat(member.session, now);
+        self.sessions.loosen(session);
+        self.announce_heartbeat(session, now);
     }
 
     fn tell_others(
@@ -272,25 +317,25 @@ impl House {
         let Some(room) = self.rooms.get(key) else {
             return;
         };
+        let mut lines = Lines {
+            connections: &mut self.connections,
+            mail: &mut self.mail,
+        };
         for (other, member) in &room.members {
-            if let (true, Some(slot)) = (*other != player, member.slot) {
-                let (seat, name) = (member.seat, name.clone());
-                self.connections.tell(
-                    slot,
-                    &ServerMessage::Seat {
-                        seat,
-                        player,
-                        name,
-                        change,
-                    },
-                );
+            if let (true, Some(line)) = (*other != player, member.line) {
+                let what = ToSession::Member {
+                    player,
+                    name: name.clone(),
+                    change,
+                };
+                lines.tell(line, room.as_abroad(self.config.shard, key, member), what);
             }
         }
     }
 }
 
 /// What a session is told of the seat it has.
-fn seated(room: &HostedRoom, (player, seat): (PlayerId, SeatId), ask: Ask) -> Seated {
+fn seated(room: &HostedRoom, (player, seat): (PlayerId, SeatId), asked: Asked) -> Seated {
     let held = room.seat(player);
     Seated {
         seat,
@@ -301,23 +346,18 @@ fn seated(room: &HostedRoom, (player, seat): (PlayerId, SeatId), ask: Ask) -> Se
         player,
         cursor: held.map_or(0, |seat| seat.cursor),
         // What the call itself sends to a fresh seat comes after the answer.
-        event: held.filter(|_| !ask.fresh).map_or(0, |seat| seat.events),
-        created: ask.created && ask.fresh,
+        event: held.filter(|_| !asked.fresh).map_or(0, |seat| seat.events),
+        created: asked.created && asked.fresh,
         members: members(room).take(SEATED_MEMBERS_MAX).collect(),
         code: room.code,
     }
 }
 
 /// The members beyond those that one answer names, told one by one.
-fn untold_members(room: &HostedRoom, seat: SeatId) -> Vec<ServerMessage> {
+fn untold_members(room: &HostedRoom) -> Vec<(PlayerId, String)> {
     let untold = members(room).skip(SEATED_MEMBERS_MAX);
     untold
-        .map(|MemberCard { player, name }| ServerMessage::Seat {
-            seat,
-            player,
-            name,
-            change: SeatChange::Joined,
-        })
+        .map(|MemberCard { player, name }| (player, name))
         .collect()
 }
 

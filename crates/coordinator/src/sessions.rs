@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rejoin_protocol::limits::LATEST_KEYS_MAX;
-use rejoin_protocol::{Incarnation, PlayerId, SeatId, SessionId};
+use rejoin_protocol::message::{CallId, ClientMessage};
+use rejoin_protocol::{Incarnation, PlayerId, RoomId, SeatId, SessionId};
 
 use crate::addresses::AddressKey;
 use crate::connections::PendingJoin;
 use crate::keys::{RoomKey, SessionKey, Slot};
+use crate::mail::{At, Guest};
 use crate::purse::Purse;
 use crate::slab::Slab;
 
@@ -31,9 +33,11 @@ pub(crate) struct Session {
     /// The connection that carries it now.
     pub(crate) connection: Option<Slot>,
     /// Its seats, by its own names for them.
-    pub(crate) seats: BTreeMap<SeatId, RoomKey>,
-    /// Seats it asked for in this turn.
+    pub(crate) seats: BTreeMap<SeatId, Holding>,
+    /// Questions for seats that have no answer yet.
     pub(crate) admits: usize,
+    /// Those of them that went to other shards, with what their answers may lead to.
+    pub(crate) abroad: BTreeMap<CallId, AskedAbroad>,
     /// Where it was opened from, as far as that counts.
     pub(crate) address: AddressKey,
     /// What it may still do.
@@ -44,30 +48,64 @@ pub(crate) struct Session {
     next_seat: u16,
 }
 
+/// A seat, as its session knows it.
+#[derive(Debug)]
+pub(crate) struct Holding {
+    pub(crate) at: At,
+    /// The session's client has asked for it.
+    pub(crate) claimed: bool,
+    /// Newest reliable input handed to the room.
+    pub(crate) queued_to: u64,
+}
+
+/// What may become of a question that another shard refuses.
+#[derive(Debug, Default)]
+pub(crate) struct AskedAbroad {
+    /// It named a room that is not listed: to be wrong is to have guessed.
+    pub(crate) guess: bool,
+    /// It came by the room's code.
+    pub(crate) by_code: bool,
+    /// Any room would do, so that one may be opened here.
+    pub(crate) else_here: Option<Box<ClientMessage>>,
+}
+
 impl Session {
     /// The player it is seen as.
     pub(crate) fn player(&self) -> PlayerId {
         self.id.player()
     }
 
-    /// The seat it holds in a room.
+    /// The seat it holds in a room of this shard.
     pub(crate) fn seat_in(&self, room: RoomKey) -> Option<SeatId> {
-        self.seats
-            .iter()
-            .find(|(_, held)| **held == room)
-            .map(|(seat, _)| *seat)
+        self.seat_where(|at| at == At::Here(room))
+    }
+
+    /// The seat it holds in a room of another shard.
+    pub(crate) fn seat_abroad(&self, room: RoomId) -> Option<SeatId> {
+        self.seat_where(|at| matches!(at, At::There(abroad) if abroad.room == room))
+    }
+
+    fn seat_where(&self, fits: impl Fn(At) -> bool) -> Option<SeatId> {
+        let mut seats = self.seats.iter();
+        let found = seats.find(|(_, held)| fits(held.at));
+        found.map(|(seat, _)| *seat)
     }
 
     /// Names a new seat. Names go round through all that the latest lane has keys for, so that
     /// what was meant for an earlier seat cannot meet a later one.
-    pub(crate) fn take_seat(&mut self, room: RoomKey) -> SeatId {
+    pub(crate) fn take_seat(&mut self, at: At) -> SeatId {
         let names = u16::try_from(LATEST_KEYS_MAX).expect("the latest lane has few keys");
         let free = (0..names)
             .map(|step| SeatId((self.next_seat + step) % names))
             .find(|seat| !self.seats.contains_key(seat))
             .expect("a session has fewer seats than the latest lane has keys");
         self.next_seat = (free.0 + 1) % names;
-        self.seats.insert(free, room);
+        let holding = Holding {
+            at,
+            claimed: false,
+            queued_to: 0,
+        };
+        self.seats.insert(free, holding);
         free
     }
 }
@@ -97,6 +135,12 @@ impl Sessions {
         self.slab.get_mut(key)
     }
 
+    /// The session that another shard knows as `guest`.
+    pub(crate) fn of_guest(&self, guest: Guest) -> Option<&Session> {
+        self.get(guest.key)
+            .filter(|session| session.id == guest.session)
+    }
+
     /// The session of that id.
     pub(crate) fn find(&self, id: SessionId) -> Option<SessionKey> {
         self.by_id.get(&id).copied()
@@ -117,6 +161,7 @@ impl Sessions {
             connection: None,
             seats: BTreeMap::new(),
             admits: 0,
+            abroad: BTreeMap::new(),
             address,
             purse: Purse::default(),
             requests: 0,
@@ -132,8 +177,8 @@ impl Sessions {
         self.loose.insert(key);
     }
 
-    /// Drops sessions without connection and seats. Tells which, and where they were opened from.
-    pub(crate) fn sweep(&mut self) -> Vec<(SessionKey, AddressKey)> {
+    /// Drops sessions without connection and seats, and gives them out.
+    pub(crate) fn sweep(&mut self) -> Vec<(SessionKey, Session)> {
         let mut gone = Vec::new();
         for key in std::mem::take(&mut self.loose) {
             let kept = self.slab.get(key).is_none_or(|session| {
@@ -141,7 +186,7 @@ impl Sessions {
             });
             if !kept && let Some(session) = self.slab.remove(key) {
                 self.by_id.remove(&session.id);
-                gone.push((key, session.address));
+                gone.push((key, session));
             }
         }
         gone

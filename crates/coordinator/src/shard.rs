@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 
 use rejoin_protocol::message::RoomCloseReason;
-use rejoin_protocol::{CloseReason, Rng, Timestamp, handshake};
+use rejoin_protocol::{CloseReason, ConnectionId, Rng, Timestamp, handshake, packet};
 use rejoin_room::Kinds;
 use rejoin_store::Store;
 use tracing::{info, trace};
 
-use crate::admission;
+use crate::admission::{self, Heard};
 use crate::auth::Auth;
 use crate::config::Config;
 use crate::connections::Stage;
@@ -17,6 +17,7 @@ use crate::house::House;
 use crate::invariants;
 use crate::keys::{RoomKey, Slot};
 use crate::lobby::Lobby;
+use crate::mail::{Content, Letter};
 use crate::paths::is_answerable;
 use crate::rooms::entry::Entry;
 use crate::rooms::queue::Origin;
@@ -98,10 +99,54 @@ impl<S: Store, D: Directory> Shard<S, D> {
         if !is_answerable(from) {
             self.house.stats.dropped += 1;
         } else if handshake::is_hello(datagram) {
-            self.handle_hello(from, datagram, now);
+            let heard = Heard {
+                from,
+                datagram,
+                forwarded: false,
+            };
+            self.handle_hello(heard, now);
+        } else if let Some(shard) = self.other_addressee(datagram) {
+            self.forward(shard, from, datagram);
         } else if !self.house.handle_packet(from, datagram, now) {
             self.house.stats.dropped += 1;
         }
+    }
+
+    /// Step 1 for one letter of another shard.
+    pub fn handle_letter(&mut self, letter: Letter, now: Timestamp) {
+        self.clock = self.clock.max(now);
+        match letter.0 {
+            Content::Datagram { from, mut bytes } => {
+                if handshake::is_hello(&bytes) {
+                    let heard = Heard {
+                        from,
+                        datagram: &bytes,
+                        forwarded: true,
+                    };
+                    self.handle_hello(heard, now);
+                } else if !self.house.handle_packet(from, &mut bytes, now) {
+                    self.house.stats.dropped += 1;
+                }
+            }
+            Content::ToRoom { room, from, what } => {
+                self.house.take_from_abroad(room, from, what, now);
+            }
+            Content::ToSession { to, room, what } => self.house.hear(to, room, what, now),
+            Content::Reply {
+                to,
+                call,
+                ask,
+                result,
+            } => self
+                .house
+                .on_reply_from_abroad(to, (call, ask), result, now),
+        }
+    }
+
+    /// Step 5 for the other shards: moves the letters for `shard` to `taken`. They must arrive there in this
+    /// order, each once. If a shard does not keep up, leave them: what waits here is bounded.
+    pub fn take_letters(&mut self, shard: u8, taken: &mut Vec<Letter>) {
+        self.house.mail.take(shard, taken);
     }
 
     /// The rest of the turn: due ticks and timers, journal, apply, encode, release.
@@ -133,6 +178,9 @@ impl<S: Store, D: Directory> Shard<S, D> {
         }
         self.house.close_doomed(now);
         self.house.sweep(now);
+        for session in self.house.take_departed() {
+            self.directory.depart(session);
+        }
     }
 
     /// Appends the next datagram to `out` and tells where it goes.
@@ -174,6 +222,7 @@ impl<S: Store, D: Directory> Shard<S, D> {
         let waiting = self.house.rooms.is_active()
             || !self.house.requests.is_empty()
             || !self.house.answers.is_empty()
+            || !self.house.mail.is_empty()
             || self.house.connections.first_ready().is_some()
             || matches!(self.life, Life::Stopping(_));
         if waiting {
@@ -226,17 +275,36 @@ impl<S: Store, D: Directory> Shard<S, D> {
         invariants::check(&self.house, &self.directory);
     }
 
-    fn handle_hello(&mut self, from: SocketAddr, datagram: &[u8], now: Timestamp) {
+    /// The other shard of this server that a datagram is for. The system steers most to the right one.
+    fn other_addressee(&self, datagram: &[u8]) -> Option<u8> {
+        let ConnectionId([shard, ..]) = packet::label(datagram)?;
+        self.house.mail.is_other(shard).then_some(shard)
+    }
+
+    fn forward(&mut self, shard: u8, from: SocketAddr, datagram: &[u8]) {
+        if self.house.mail.is_full(shard) {
+            self.house.stats.dropped += 1;
+            return;
+        }
+        self.house.stats.forwarded += 1;
+        let bytes = datagram.to_vec();
+        self.house
+            .mail
+            .post(shard, Content::Datagram { from, bytes });
+    }
+
+    fn handle_hello(&mut self, heard: Heard<'_>, now: Timestamp) {
         let answers = &self.house.answers;
-        let no_place = answers.has_demands_enough() && !handshake::carries_cookie(datagram);
+        let no_place = answers.has_demands_enough() && !handshake::carries_cookie(heard.datagram);
         if answers.is_full() || no_place {
             self.house.stats.hellos_refused += 1;
             return;
         }
         let rng = &mut self.chance.handshakes;
-        let answer = admission::handle_hello(&mut self.house, (from, datagram), rng, now);
+        let homes = &mut self.directory;
+        let answer = admission::handle_hello(&mut self.house, homes, heard, rng, now);
         if let Some(answer) = answer {
-            self.house.answers.push(from, answer);
+            self.house.answers.push(heard.from, answer);
         }
     }
 
@@ -245,7 +313,7 @@ impl<S: Store, D: Directory> Shard<S, D> {
         let mut lobby = Lobby {
             house: &mut self.house,
             kinds: &self.kinds,
-            directory: &self.directory,
+            directory: &mut self.directory,
             rng: &mut self.chance.rooms,
         };
         for request in requests.drain(..) {
@@ -261,7 +329,7 @@ impl<S: Store, D: Directory> Shard<S, D> {
             match due {
                 Due::Join(slot) => self.house.on_join_expired(slot),
                 Due::Timers(slot) => self.on_timers(slot, now),
-                Due::Gone(slot) => self.house.on_gone(slot),
+                Due::Gone(slot) => self.house.on_gone(slot, now),
                 Due::Idle(session) => self.house.on_idle(session, now),
                 Due::Hold(room, player) => self.house.on_hold_over(room, player),
                 Due::Room(key) => self.on_room_due(key, now),

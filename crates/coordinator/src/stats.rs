@@ -21,6 +21,8 @@ pub struct ShardStats {
     pub dropped: u64,
     /// Datagrams handed out.
     pub sent: u64,
+    /// Datagrams handed to the shard that they are for.
+    pub forwarded: u64,
     /// Ticks run.
     pub ticks: u64,
     /// Ticks skipped because the shard was late.

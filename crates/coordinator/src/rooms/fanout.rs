@@ -3,17 +3,17 @@
 
 use bytes::Bytes;
 use rejoin_protocol::Timestamp;
-use rejoin_protocol::limits::LATEST_MAX;
-use rejoin_protocol::room_message::{RoomMessage, SnapshotHead};
+use rejoin_protocol::room_message::SnapshotHead;
 use rejoin_room::RoomFault;
 
-use super::delivery::{Lane, Wanted};
+use super::delivery::Wanted;
 use super::durable::Seat;
 use super::ring::Ring;
 use super::room::{HostedRoom, Member};
-use crate::connections::Connections;
-use crate::keys::Slot;
+use crate::keys::RoomKey;
 use crate::limits::PRIVATE_RING;
+use crate::mail::Abroad;
+use crate::news::Lines;
 use crate::stats::ShardStats;
 
 /// Brings the room's views up to date.
@@ -56,34 +56,38 @@ pub(crate) fn encode(
 /// Sends every member who is there what it lacks.
 pub(crate) fn send(
     room: &mut HostedRoom,
-    connections: &mut Connections,
+    (shard, key): (u8, RoomKey),
+    lines: &mut Lines<'_>,
     scratch: &mut Vec<u8>,
     stats: &mut ShardStats,
 ) {
     let Some(durable) = &room.durable else { return };
     for (player, member) in &mut room.members {
         let here = durable.seats.get(player).is_some_and(Seat::is_here);
-        if let (Some(slot), true) = (member.slot, here)
-            && let Some((snapshot, wanted)) = next_snapshot(member, &mut room.ring)
+        if let (Some(line), true) = (member.line, here)
+            // If not, a newer one follows.
+            && lines.takes_snapshots(line)
+            && let Some((head, body, wanted)) = next_snapshot(member, &mut room.ring)
         {
-            match snapshot.head.base {
+            match head.base {
                 Some(_) => stats.snapshots_delta += 1,
                 None => stats.snapshots_full += 1,
             }
-            send_to(member, slot, (snapshot, wanted), connections, scratch);
+            let abroad = Abroad {
+                shard,
+                key: Some(key),
+                room: room.id,
+                stay: member.stay,
+            };
+            let snapshot = (head, body);
+            let lane = lines.show((line, abroad), snapshot, member.generation, scratch);
+            member.delivery.on_sent(wanted, lane);
         }
     }
 }
 
-/// A snapshot as it travels.
-struct Snapshot {
-    head: SnapshotHead,
-    /// The whole view, or the delta that the head's base needs.
-    body: Bytes,
-}
-
-/// What the member lacks, if anything.
-fn next_snapshot(member: &mut Member, shared: &mut Ring) -> Option<(Snapshot, Wanted)> {
+/// What the member lacks, if anything: the whole view, or the delta that the head's base needs.
+fn next_snapshot(member: &mut Member, shared: &mut Ring) -> Option<(SnapshotHead, Bytes, Wanted)> {
     let cursor = member.shown_cursor?;
     let ring = member.private.as_deref_mut().unwrap_or(shared);
     let newest = ring.newest()?;
@@ -112,31 +116,5 @@ fn next_snapshot(member: &mut Member, shared: &mut Ring) -> Option<(Snapshot, Wa
         }
         None => whole,
     };
-    Some((Snapshot { head, body }, wanted))
-}
-
-fn send_to(
-    member: &mut Member,
-    slot: Slot,
-    (snapshot, wanted): (Snapshot, Wanted),
-    connections: &mut Connections,
-    scratch: &mut Vec<u8>,
-) {
-    let Snapshot { head, body } = snapshot;
-    scratch.clear();
-    head.encode(scratch);
-    let tag = Some(member.tag(head.sequence));
-    if scratch.len() + body.len() <= LATEST_MAX {
-        connections.send_latest(slot, member.seat, (scratch, body), tag);
-        member.delivery.on_sent(wanted, Lane::Latest);
-    } else {
-        scratch.extend_from_slice(&body);
-        let payload = Bytes::copy_from_slice(scratch);
-        let message = RoomMessage::Snapshot {
-            seat: member.seat,
-            payload,
-        };
-        connections.send_ordered(slot, member.seat, message.encode(), tag);
-        member.delivery.on_sent(wanted, Lane::Ordered);
-    }
+    Some((head, body, wanted))
 }

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use rejoin_protocol::PlayerId;
-use rejoin_protocol::limits::STREAM_WINDOW;
 use rejoin_protocol::message::CallId;
 
 use super::entry::Entry;
-use crate::keys::SessionKey;
+use crate::limits::INPUTS_ABROAD_MAX;
+use crate::mail::Home;
 
 /// Calls that wait for the turn, in order.
 #[derive(Debug, Default)]
@@ -34,13 +34,13 @@ pub(crate) enum Origin {
     None,
     /// A session that wants a seat.
     Admit {
-        session: SessionKey,
+        home: Home,
         call: CallId,
         /// True if the same request opened the room.
         created: bool,
     },
     /// A session that gives its seat back.
-    Leave { session: SessionKey, call: CallId },
+    Leave { home: Home, call: CallId },
 }
 
 impl Queue {
@@ -111,7 +111,9 @@ impl Queue {
             }
         }
         assert!(
-            reliable.into_values().all(|count| count <= STREAM_WINDOW),
+            reliable
+                .into_values()
+                .all(|count| count <= INPUTS_ABROAD_MAX),
             "reliable inputs that wait are bounded by sender"
         );
         let latest = self

@@ -20,8 +20,8 @@ pub(crate) struct Rooms {
     active: Vec<RoomKey>,
     tombstones: VecDeque<(Timestamp, RoomId)>,
     /// Requests that were placed in a room that was open already, oldest first: the id of the room
-    /// each would have opened, and the one it reached.
-    placed: VecDeque<(RoomId, RoomKey)>,
+    /// each would have opened, and the one it reached, here or at another shard.
+    placed: VecDeque<(RoomId, RoomId)>,
 }
 
 impl Rooms {
@@ -56,25 +56,22 @@ impl Rooms {
         self.by_id.get(&id).copied()
     }
 
-    /// The room that a request of that id reaches: its own, or the one it was placed in.
-    pub(crate) fn reached(&self, id: RoomId) -> Option<RoomKey> {
-        self.find(id).or_else(|| {
-            let mut placed = self.placed.iter().rev();
-            placed
-                .find(|(request, _)| *request == id)
-                .map(|(_, key)| *key)
-        })
+    /// The room that a request of that id was placed in.
+    pub(crate) fn placed(&self, request: RoomId) -> Option<RoomId> {
+        let mut placed = self.placed.iter().rev();
+        let found = placed.find(|(of, _)| *of == request);
+        found.map(|(_, room)| *room)
     }
 
-    /// Remembers where a request was placed, while that room is open.
-    pub(crate) fn place(&mut self, id: RoomId, key: RoomKey) {
-        if self.reached(id) == Some(key) {
+    /// Remembers where a request was placed.
+    pub(crate) fn place(&mut self, request: RoomId, room: RoomId) {
+        if self.placed(request) == Some(room) {
             return;
         }
         if self.placed.len() >= PLACED_MAX {
             self.placed.pop_front();
         }
-        self.placed.push_back((id, key));
+        self.placed.push_back((request, room));
     }
 
     /// All rooms, in order of id.
@@ -103,7 +100,7 @@ impl Rooms {
         let room = self.slab.remove(key)?;
         self.by_id.remove(&room.id);
         self.active.retain(|active| *active != key);
-        self.placed.retain(|(_, placed)| *placed != key);
+        self.placed.retain(|(_, placed)| *placed != room.id);
         Some(room)
     }
 
@@ -178,12 +175,6 @@ impl Rooms {
             self.placed.len() <= PLACED_MAX,
             "placed requests are bounded"
         );
-        for (_, key) in &self.placed {
-            assert!(
-                self.slab.get(*key).is_some(),
-                "a request is placed in a room there is"
-            );
-        }
         assert!(
             self.tombstones.len() <= TOMBSTONES_MAX,
             "tombstones are bounded"
@@ -249,8 +240,9 @@ mod tests {
                     }
                     _ if !open.is_empty() => {
                         let key = open[rng.index(open.len())];
-                        rooms.place(id, key);
-                        assert!(rooms.find(id).is_some() || rooms.reached(id) == Some(key));
+                        let room = rooms.get(key).unwrap().id;
+                        rooms.place(id, room);
+                        assert_eq!(rooms.placed(id), Some(room));
                     }
                     _ => {}
                 }

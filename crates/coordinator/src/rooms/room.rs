@@ -19,11 +19,12 @@ use super::entry::Entry;
 use super::queue::Queue;
 use super::ring::Ring;
 use crate::addresses::AddressKey;
-use crate::keys::{SessionKey, Slot};
+use crate::keys::{RoomKey, Slot};
 use crate::limits::{
     CHECKPOINT_AFTER, CHECKPOINT_BYTES_MIN, CHECKPOINT_GROWTH, VIEW_INTERVAL, VOID_WINDOW,
     VOIDS_MAX,
 };
+use crate::mail::{Abroad, Guest, Home, Stay};
 
 /// A hosted room.
 #[derive(Debug)]
@@ -40,6 +41,8 @@ pub(crate) struct HostedRoom {
     pub(crate) durable: Option<Durable>,
     /// The live side of each seat.
     pub(crate) members: BTreeMap<PlayerId, Member>,
+    /// Stays so far: each taking of a seat is one.
+    pub(crate) stays: Stay,
     /// Calls of the next turn.
     pub(crate) queue: Queue,
     /// Number of the newest journal record.
@@ -59,18 +62,18 @@ pub(crate) struct HostedRoom {
 /// The live side of a seat.
 #[derive(Debug)]
 pub(crate) struct Member {
-    pub(crate) session: SessionKey,
-    /// The session's name for the seat.
-    pub(crate) seat: SeatId,
+    pub(crate) home: Home,
+    /// Which of the room's seats ever taken it is.
+    pub(crate) stay: Stay,
     /// Where to send: set while the session's client has the seat on a connection.
-    pub(crate) slot: Option<Slot>,
+    pub(crate) line: Option<Line>,
+    /// Its player was last seen to be gone.
+    pub(crate) away: bool,
     /// Its client has asked for the seat, and the room has yet to answer.
     claimed: bool,
     pub(crate) delivery: Delivery,
     /// Own views, if the room shows this member something else than the others.
     pub(crate) private: Option<Box<Ring>>,
-    /// Newest reliable input queued or applied.
-    pub(crate) queued_to: u64,
     /// The cursor at the newest view; `None` if none was made since the client took or found the
     /// seat. What the room showed before is not for it: it may lack its row, hold what a private
     /// view would hide, or tell an older cursor than the answer did.
@@ -79,6 +82,15 @@ pub(crate) struct Member {
     pub(crate) generation: u8,
     /// When its client last had the views started anew.
     resynced: Option<Timestamp>,
+}
+
+/// How a member is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Line {
+    /// On a connection of this shard, under the session's name for the seat.
+    Here { slot: Slot, seat: SeatId },
+    /// Through its home.
+    There(Guest),
 }
 
 /// A snapshot's fate, as its tag names it.
@@ -132,6 +144,7 @@ impl HostedRoom {
             code: spec.code,
             durable: None,
             members: BTreeMap::new(),
+            stays: 0,
             queue: Queue::default(),
             sequence: 0,
             clock: Clock::new(spec.room, kind.tick_hz, now),
@@ -153,6 +166,28 @@ impl HostedRoom {
     /// The seat of a player.
     pub(crate) fn seat(&self, player: PlayerId) -> Option<&Seat> {
         self.durable.as_ref()?.seats.get(&player)
+    }
+
+    /// What another shard calls the room of a member.
+    pub(crate) const fn as_abroad(&self, shard: u8, key: RoomKey, member: &Member) -> Abroad {
+        Abroad {
+            shard,
+            key: Some(key),
+            room: self.id,
+            stay: member.stay,
+        }
+    }
+
+    /// A session has a seat here, and its client may be on the line.
+    pub(crate) fn seat_member(&mut self, player: PlayerId, home: Home, line: Option<Line>) {
+        let stays = &mut self.stays;
+        let member = self.members.entry(player).or_insert_with(|| {
+            *stays = stays.wrapping_add(1);
+            Member::new(home, *stays)
+        });
+        member.home = home;
+        member.attach(line);
+        self.showing.resend = true;
     }
 
     /// Seats taken.
@@ -188,7 +223,7 @@ impl HostedRoom {
     /// True if anyone would see a view.
     pub(crate) fn has_watchers(&self) -> bool {
         self.members.iter().any(|(player, member)| {
-            member.slot.is_some() && self.seat(*player).is_some_and(Seat::is_here)
+            member.line.is_some() && self.seat(*player).is_some_and(Seat::is_here)
         })
     }
 
@@ -274,15 +309,15 @@ impl Upkeep {
 
 impl Member {
     /// A seat that was just taken.
-    pub(crate) fn new(session: SessionKey, seat: SeatId) -> Self {
+    pub(crate) fn new(home: Home, stay: Stay) -> Self {
         Self {
-            session,
-            seat,
-            slot: None,
+            home,
+            stay,
+            line: None,
+            away: false,
             claimed: false,
             delivery: Delivery::default(),
             private: None,
-            queued_to: 0,
             shown_cursor: None,
             generation: 0,
             resynced: None,
@@ -290,10 +325,10 @@ impl Member {
     }
 
     /// Sends to another connection from now on, or to none. The client there has no views yet.
-    pub(crate) fn attach(&mut self, slot: Option<Slot>) {
+    pub(crate) fn attach(&mut self, line: Option<Line>) {
         self.claimed = false;
-        if self.slot != slot {
-            self.slot = slot;
+        if self.line != line {
+            self.line = line;
             self.shown_cursor = None;
             self.restart_view();
         }
@@ -308,7 +343,7 @@ impl Member {
 
     /// True if its client has asked for the seat.
     pub(crate) const fn is_claimed(&self) -> bool {
-        self.claimed || self.slot.is_some()
+        self.claimed || self.line.is_some()
     }
 
     /// Starts the views from a whole one.
@@ -330,28 +365,19 @@ impl Member {
         self.restart_view();
         true
     }
-
-    /// The tag of one of its snapshots.
-    pub(crate) fn tag(&self, sequence: u64) -> Tag {
-        SnapshotTag {
-            seat: self.seat,
-            generation: self.generation,
-            sequence,
-        }
-        .pack()
-    }
 }
 
 /// Bits of a snapshot's sequence in its tag: at a thousand records a second, 35 years.
 const SEQUENCE_BITS: u32 = 40;
 
 impl SnapshotTag {
-    const fn pack(self) -> Tag {
+    /// As connections carry it.
+    pub(crate) const fn pack(self) -> Tag {
         let sequence = self.sequence & ((1 << SEQUENCE_BITS) - 1);
         (self.seat.0 as u64) << 48 | (self.generation as u64) << SEQUENCE_BITS | sequence
     }
 
-    /// Reads what [`Member::tag`] made.
+    /// Reads what [`SnapshotTag::pack`] made.
     pub(crate) fn unpack(tag: Tag) -> Self {
         let [a, b, generation, ..] = tag.to_be_bytes();
         Self {
@@ -365,7 +391,7 @@ impl SnapshotTag {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keys::Key;
+    use crate::keys::{Key, SessionKey};
 
     #[test]
     fn a_tag_reads_back_what_it_was_made_of() {
@@ -380,7 +406,7 @@ mod tests {
     #[test]
     fn a_view_starts_anew_only_so_often() {
         let at = Timestamp::from_millis;
-        let mut member = Member::new(SessionKey::from_index(0), SeatId(0));
+        let mut member = Member::new(Home::Here(SessionKey::from_index(0)), 0);
         let interval = u64::try_from(RESYNC_INTERVAL.as_millis()).unwrap();
         assert!(member.resync(at(5)));
         assert!(!member.resync(at(5)) && !member.resync(at(4 + interval)));

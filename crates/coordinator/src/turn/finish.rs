@@ -10,6 +10,7 @@ use crate::directory::Directory;
 use crate::house::House;
 use crate::keys::RoomKey;
 use crate::limits::CHECKPOINT_AFTER;
+use crate::news::Lines;
 use crate::rooms::room::HostedRoom;
 use crate::rooms::{checkpoint as bytes, fanout};
 use crate::schedule::Due;
@@ -80,7 +81,12 @@ fn show(
     }
     room.showing.ticked = false;
     if std::mem::take(&mut room.showing.resend) || encoded {
-        fanout::send(room, &mut house.connections, scratch, &mut house.stats);
+        let mut lines = Lines {
+            connections: &mut house.connections,
+            mail: &mut house.mail,
+        };
+        let here = (house.config.shard, key);
+        fanout::send(room, here, &mut lines, scratch, &mut house.stats);
     }
     Ok(())
 }
@@ -146,7 +152,8 @@ fn close<S: Store, D: Directory>(
     house.addresses.on_room_closed(room.address, now);
     for (player, member) in std::mem::take(&mut room.members) {
         house.schedule.clear(Due::Hold(key, player));
-        house.vacate(&member, Some(reason.clone()), now);
+        let abroad = room.as_abroad(house.config.shard, key, &member);
+        house.vacate(&member, abroad, Some(reason.clone()), now);
     }
     for call in room.queue.take() {
         house.refuse(call.origin, House::room_failed());

@@ -1,0 +1,394 @@
+//! What sessions ask of the rooms of this shard and let them know, from here or from another shard.
+//!
+//! The home of a session has looked at what only it can know: budgets of the session, order and size of
+//! its inputs, codes and guesses. Here it becomes a call of the room, or an answer.
+
+use bytes::Bytes;
+use rejoin_protocol::message::{Answer, RoomCloseReason, SeatChange};
+use rejoin_protocol::{CloseReason, Incarnation, Limit, PlayerId, Refusal, RefusalCode, Timestamp};
+use tracing::debug;
+
+use crate::house::House;
+use crate::keys::{RoomKey, SessionKey};
+use crate::limits::{INPUTS_ABROAD_MAX, ROOM_CALLS_MAX};
+use crate::lobby::{RETRY_SOON, limit_reached, unknown_room, unknown_seat};
+use crate::mail::{Abroad, Ask, At, Content, Guest, Home, ToRoom};
+use crate::rooms::entry::Entry;
+use crate::rooms::queue::Origin;
+use crate::schedule::Due;
+
+/// Who turns to a room.
+#[derive(Clone, Copy)]
+pub(crate) struct Sender {
+    pub(crate) home: Home,
+    pub(crate) player: PlayerId,
+    pub(crate) incarnation: Incarnation,
+}
+
+impl House {
+    /// A session turns to the room of one of its seats. False if the room would miss what it must not:
+    /// too much waits for its shard.
+    pub(crate) fn to_room(
+        &mut self,
+        session: SessionKey,
+        at: At,
+        what: ToRoom,
+        now: Timestamp,
+    ) -> bool {
+        match at {
+            At::Here(key) => {
+                if let Some(sender) = self.sender(session) {
+                    self.take(key, sender, what, now);
+                }
+            }
+            At::There(room) if !what.is_due() && self.mail.is_full(room.shard) => {
+                return what.is_spare();
+            }
+            At::There(room) => {
+                if let Some(from) = self.guest(session) {
+                    let content = Content::ToRoom { room, from, what };
+                    self.mail.post(room.shard, content);
+                }
+            }
+        }
+        true
+    }
+
+    /// A session of this shard as rooms here know it.
+    pub(crate) fn sender(&self, session: SessionKey) -> Option<Sender> {
+        let known = self.sessions.get(session)?;
+        Some(Sender {
+            home: Home::Here(session),
+            player: known.player(),
+            incarnation: known.incarnation,
+        })
+    }
+
+    /// The same as other shards know it.
+    fn guest(&self, session: SessionKey) -> Option<Guest> {
+        let known = self.sessions.get(session)?;
+        Some(Guest {
+            shard: self.config.shard,
+            key: session,
+            session: known.id,
+            incarnation: known.incarnation,
+        })
+    }
+
+    /// A session of another shard turns to a room of this one. What is for a seat that is gone is passed
+    /// over, as the news of its end is on the way; who waits for an answer gets one.
+    pub(crate) fn take_from_abroad(
+        &mut self,
+        room: Abroad,
+        from: Guest,
+        what: ToRoom,
+        now: Timestamp,
+    ) {
+        let sender = Sender {
+            home: Home::There(from),
+            player: from.player(),
+            incarnation: from.incarnation,
+        };
+        let what = match what {
+            ToRoom::Ask(ask) => return self.ask_from_abroad(room, from, *ask),
+            what => what,
+        };
+        let key = room.key.filter(|key| {
+            let there = self.rooms.get(*key).filter(|there| there.id == room.room);
+            let member = there.and_then(|there| there.members.get(&sender.player));
+            member.is_some_and(|member| member.stay == room.stay)
+        });
+        match (key, what) {
+            (Some(key), ToRoom::Input { number, .. } | ToRoom::Void { number })
+                if self.waits_too_long(key, sender.player, number) =>
+            {
+                debug!(%from.session, number, "more than {INPUTS_ABROAD_MAX} inputs wait");
+                let reason = CloseReason::OverLimit(Limit::Inputs);
+                self.mail.end(from, room, reason);
+            }
+            (Some(key), what) => self.take(key, sender, what, now),
+            (None, ToRoom::Leave { call } | ToRoom::Close { call }) => {
+                self.answer_to(sender.home, call, Err(unknown_seat()));
+            }
+            (None, ToRoom::Input { .. } | ToRoom::Latest { .. }) => self.stats.inputs_ignored += 1,
+            (None, _) => {}
+        }
+    }
+
+    fn waits_too_long(&self, key: RoomKey, player: PlayerId, number: u64) -> bool {
+        let seat = self.rooms.get(key).and_then(|room| room.seat(player));
+        let cursor = seat.map_or(0, |seat| seat.cursor);
+        number.saturating_sub(cursor) > INPUTS_ABROAD_MAX
+    }
+
+    fn ask_from_abroad(&mut self, room: Abroad, from: Guest, ask: Ask) {
+        self.mail.forgive(from);
+        let player = from.player();
+        let call = ask.call;
+        let opens = |key: &RoomKey| {
+            self.rooms.get(*key).is_some_and(|room| {
+                ask.by_code
+                    || room.code.is_none()
+                    || room.owner == player
+                    || room.members.contains_key(&player)
+            })
+        };
+        let sender = Sender {
+            home: Home::There(from),
+            player,
+            incarnation: from.incarnation,
+        };
+        let asked = match self.rooms.find(room.room).filter(opens) {
+            Some(key) => self.ask(key, sender, ask, false),
+            None => Err(unknown_room()),
+        };
+        if let Err(refusal) = asked {
+            let reply = Content::Reply {
+                to: from,
+                call,
+                ask: true,
+                result: Err(refusal),
+            };
+            self.mail.post(from.shard, reply);
+        }
+    }
+
+    /// Asks a room that is open for a seat, or for the one the session holds there.
+    ///
+    /// # Errors
+    /// It is about to close, or too many wait for it.
+    pub(crate) fn ask(
+        &mut self,
+        key: RoomKey,
+        from: Sender,
+        ask: Ask,
+        created: bool,
+    ) -> Result<(), Refusal> {
+        self.check_ask(key)?;
+        self.claim(key, from, ask.loading);
+        let origin = Origin::Admit {
+            home: from.home,
+            call: ask.call,
+            created,
+        };
+        self.rooms
+            .push(key, Entry::Admit(Box::new(ask.applicant)), origin);
+        Ok(())
+    }
+
+    /// Whether a room can be asked for a seat now.
+    ///
+    /// # Errors
+    /// It is about to close, or too many wait for it.
+    pub(crate) fn check_ask(&self, key: RoomKey) -> Result<(), Refusal> {
+        let open = self.rooms.get(key).filter(|room| room.closing.is_none());
+        let room = open.ok_or_else(unknown_room)?;
+        if room.queue.len() >= ROOM_CALLS_MAX {
+            let text = format!("at most {ROOM_CALLS_MAX} calls wait for a room");
+            return Err(limit_reached(text).retry_after(RETRY_SOON));
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, key: RoomKey, from: Sender, what: ToRoom, now: Timestamp) {
+        let Sender {
+            home,
+            player,
+            incarnation,
+        } = from;
+        match what {
+            ToRoom::Ask(ask) => {
+                let call = ask.call;
+                if let Err(refusal) = self.ask(key, from, *ask, false) {
+                    self.answer_to(home, call, Err(refusal));
+                }
+            }
+            ToRoom::Leave { call } => {
+                let entry = Entry::Seat {
+                    player,
+                    change: SeatChange::Left,
+                    incarnation,
+                };
+                self.rooms.push(key, entry, Origin::Leave { home, call });
+            }
+            ToRoom::Close { call } => {
+                let result = self.close_room(key, player);
+                self.answer_to(home, call, result.map(|()| Answer::Closed));
+            }
+            ToRoom::Resync => self.resync(key, player, now),
+            ToRoom::Input { number, payload } => {
+                self.take_input(key, player, (number, payload), now);
+            }
+            ToRoom::Void { number } => {
+                self.rooms
+                    .push(key, Entry::Void { player, number }, Origin::None);
+            }
+            ToRoom::Latest { payload } => self.take_latest(key, player, payload, now),
+            ToRoom::Fate {
+                generation,
+                sequence,
+                arrived,
+            } => self.on_fate(key, player, (generation, sequence), arrived),
+            ToRoom::Change(change) => self.change_seat(key, from, change),
+            ToRoom::Detach => self.detach(key, from, now),
+        }
+    }
+
+    fn close_room(&mut self, key: RoomKey, player: PlayerId) -> Result<(), Refusal> {
+        let room = self.rooms.get_mut(key).ok_or_else(unknown_room)?;
+        if room.owner != player {
+            let text = "only the player who created the room may close it";
+            return Err(Refusal::new(RefusalCode::NotOwner, text));
+        }
+        room.closing.get_or_insert(RoomCloseReason::ClosedByOwner);
+        self.rooms.activate(key);
+        Ok(())
+    }
+
+    fn resync(&mut self, key: RoomKey, player: PlayerId, now: Timestamp) {
+        let room = self.rooms.get_mut(key);
+        let member = room.and_then(|room| room.members.get_mut(&player));
+        if member.is_some_and(|member| member.resync(now)) {
+            self.stats.resyncs += 1;
+            self.resend(key);
+        }
+    }
+
+    fn take_input(
+        &mut self,
+        key: RoomKey,
+        player: PlayerId,
+        (number, payload): (u64, Bytes),
+        now: Timestamp,
+    ) {
+        let mut entry = Entry::Input {
+            player,
+            number: Some(number),
+            payload,
+        };
+        if let Err(refusal) = self.spend_room_input(key, now) {
+            self.refuse_input(key, &entry, refusal);
+            // The number stays, so that the cursor passes it and order holds.
+            entry = Entry::Void { player, number };
+        }
+        self.rooms.push(key, entry, Origin::None);
+    }
+
+    fn take_latest(&mut self, key: RoomKey, player: PlayerId, payload: Bytes, now: Timestamp) {
+        // One that takes the place of another costs the room nothing.
+        let room = self.rooms.get(key);
+        let waits = room.is_some_and(|room| room.queue.has_latest(player));
+        if !waits && self.spend_room_input(key, now).is_err() {
+            return;
+        }
+        // Bounded by the seats of the room: a newer one takes the place of an older one.
+        let entry = Entry::Input {
+            player,
+            number: None,
+            payload,
+        };
+        self.rooms.push(key, entry, Origin::None);
+    }
+
+    fn on_fate(
+        &mut self,
+        key: RoomKey,
+        player: PlayerId,
+        (generation, sequence): (u8, u64),
+        arrived: bool,
+    ) {
+        let room = self.rooms.get_mut(key);
+        let Some(member) = room.and_then(|room| room.members.get_mut(&player)) else {
+            return;
+        };
+        if member.generation != generation {
+            return;
+        }
+        let behind = if arrived {
+            let waited = member.delivery.is_on_stream();
+            member.delivery.on_acked(sequence);
+            waited && !member.delivery.is_on_stream()
+        } else {
+            member.delivery.on_lost(sequence)
+        };
+        if behind {
+            self.resend(key);
+        }
+    }
+
+    /// A member of the room lacks something although the room did not change.
+    fn resend(&mut self, key: RoomKey) {
+        if let Some(room) = self.rooms.get_mut(key) {
+            room.showing.resend = true;
+            self.rooms.activate(key);
+        }
+    }
+
+    /// The session's client asked for a seat that the session holds: it is there again. One that asks
+    /// again and again changes nothing, since all the others are told of each change.
+    fn claim(&mut self, key: RoomKey, from: Sender, loading: bool) {
+        let room = self.rooms.get_mut(key);
+        let Some(member) = room.and_then(|room| room.members.get_mut(&from.player)) else {
+            return;
+        };
+        let first = member.claim();
+        self.schedule.clear(Due::Hold(key, from.player));
+        if !first {
+            return;
+        }
+        self.change_seat(key, from, SeatChange::Returned);
+        if loading {
+            self.change_seat(key, from, SeatChange::Loading);
+        }
+    }
+
+    /// Queues a change of a session's seat in a room.
+    pub(crate) fn change_seat(&mut self, key: RoomKey, from: Sender, change: SeatChange) {
+        let room = self.rooms.get_mut(key);
+        if let Some(member) = room.and_then(|room| room.members.get_mut(&from.player)) {
+            member.away = change == SeatChange::Detached;
+        }
+        let entry = Entry::Seat {
+            player: from.player,
+            change,
+            incarnation: from.incarnation,
+        };
+        self.rooms.push(key, entry, Origin::None);
+    }
+
+    /// Nothing is sent to the member until its client claims the seat on a connection.
+    fn detach(&mut self, key: RoomKey, from: Sender, now: Timestamp) {
+        if let Home::There(guest) = from.home {
+            self.mail.forgive(guest);
+        }
+        let room = self.rooms.get_mut(key);
+        if let Some(member) = room.and_then(|room| room.members.get_mut(&from.player)) {
+            member.attach(None);
+            let hold = now + self.config.seat_hold;
+            self.schedule.set_earlier(Due::Hold(key, from.player), hold);
+        }
+    }
+
+    /// A detached player did not return in time, or its client did not ask for the seat.
+    pub(crate) fn on_hold_over(&mut self, key: RoomKey, player: PlayerId) {
+        let room = self.rooms.get(key);
+        let Some(member) = room.and_then(|room| room.members.get(&player)) else {
+            return;
+        };
+        // Back within this very turn: the room hears of it in a moment.
+        if member.is_claimed() && !member.away {
+            return;
+        }
+        let from = match member.home {
+            Home::Here(session) => self.sender(session),
+            Home::There(guest) => Some(Sender {
+                home: member.home,
+                player,
+                incarnation: guest.incarnation,
+            }),
+        };
+        if let Some(from) = from {
+            self.change_seat(key, from, SeatChange::Left);
+        }
+    }
+}

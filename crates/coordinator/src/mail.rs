@@ -1,0 +1,269 @@
+//! What shards tell each other: letters, kept until the turn ends and then handed over in batches.
+//!
+//! ```text
+//! home   the shard of a session and its connection        ToRoom ->
+//! host   the shard of a room                               <- ToSession
+//! ```
+//!
+//! A session whose room is at its own home goes through the same calls without a letter. Letters between
+//! two shards arrive in order. Bounded: with [`LETTERS_MAX`] waiting for a shard, those that can be done
+//! without are not written (a latest input, a snapshot: a newer one follows), and whoever needs one that
+//! cannot is closed as overloaded. What is told of seats themselves is always written; it is bounded by
+//! the budgets of those who cause it.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use rejoin_protocol::message::{Answer, CallId, RoomCloseReason, SeatChange, Seated};
+use rejoin_protocol::room_message::SnapshotHead;
+use rejoin_protocol::{CloseReason, Incarnation, PlayerId, Refusal, RoomId, SessionId};
+
+use crate::keys::{RoomKey, SessionKey};
+use crate::limits::LETTERS_MAX;
+use crate::rooms::entry::Applicant;
+
+/// Something that one shard tells another. Carried as it is: nothing in it is for those between.
+#[derive(Debug)]
+pub struct Letter(pub(crate) Content);
+
+#[derive(Debug)]
+pub(crate) enum Content {
+    /// A datagram that is for the other shard.
+    Datagram { from: SocketAddr, bytes: Vec<u8> },
+    /// A session turns to a room.
+    ToRoom {
+        room: Abroad,
+        from: Guest,
+        what: ToRoom,
+    },
+    /// A room turns to a session.
+    ToSession {
+        to: Guest,
+        room: Abroad,
+        what: ToSession,
+    },
+    /// The answer to a request, except that a seat was taken.
+    Reply {
+        to: Guest,
+        call: CallId,
+        /// True if it refuses a seat.
+        ask: bool,
+        result: Result<Answer, Refusal>,
+    },
+}
+
+/// A session as other shards know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Guest {
+    /// Its home.
+    pub(crate) shard: u8,
+    pub(crate) key: SessionKey,
+    pub(crate) session: SessionId,
+    /// Which of its clients is meant.
+    pub(crate) incarnation: Incarnation,
+}
+
+impl Guest {
+    /// The player it is seen as.
+    pub(crate) fn player(&self) -> PlayerId {
+        self.session.player()
+    }
+}
+
+/// A room as other shards know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Abroad {
+    /// Its host.
+    pub(crate) shard: u8,
+    /// Its place there; `None` before the first answer.
+    pub(crate) key: Option<RoomKey>,
+    pub(crate) room: RoomId,
+    /// Which of the session's stays there is meant, so that what was sent to a seat that is gone does
+    /// not meet the next one.
+    pub(crate) stay: Stay,
+}
+
+/// A number that each taking of a seat has for itself, in its room.
+pub(crate) type Stay = u32;
+
+/// Where a session's room is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum At {
+    Here(RoomKey),
+    There(Abroad),
+}
+
+/// Where a room's session is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Home {
+    Here(SessionKey),
+    There(Guest),
+}
+
+/// What a session asks of a room, or lets it know.
+#[derive(Debug)]
+pub(crate) enum ToRoom {
+    /// It wants a seat, or the one it holds.
+    Ask(Box<Ask>),
+    /// It gives its seat back.
+    Leave { call: CallId },
+    /// It wants the room closed.
+    Close { call: CallId },
+    /// Its client has lost its view.
+    Resync,
+    /// A reliable input, the next in order.
+    Input { number: u64, payload: Bytes },
+    /// A reliable input that was refused already. The number stays, so that the cursor passes it.
+    Void { number: u64 },
+    /// A latest input.
+    Latest { payload: Bytes },
+    /// What became of a snapshot.
+    Fate {
+        generation: u8,
+        sequence: u64,
+        arrived: bool,
+    },
+    /// Its player was seen to change.
+    Change(SeatChange),
+    /// Nobody has the seat on a connection any more: it is held until a client asks for it.
+    Detach,
+}
+
+impl ToRoom {
+    /// True if the room can do without it.
+    pub(crate) const fn is_spare(&self) -> bool {
+        matches!(self, Self::Latest { .. })
+    }
+
+    /// True if it is written however much waits.
+    pub(crate) const fn is_due(&self) -> bool {
+        !matches!(
+            self,
+            Self::Latest { .. } | Self::Input { .. } | Self::Void { .. }
+        )
+    }
+}
+
+/// A question for a seat.
+#[derive(Debug)]
+pub(crate) struct Ask {
+    pub(crate) call: CallId,
+    pub(crate) applicant: Applicant,
+    /// Its client says that it is loading.
+    pub(crate) loading: bool,
+    /// It came by the room's code.
+    pub(crate) by_code: bool,
+}
+
+/// What a room tells one of its members.
+#[derive(Debug)]
+pub(crate) enum ToSession {
+    /// It has the seat.
+    Seated {
+        call: CallId,
+        /// The seat's name is for the session's home to give.
+        seated: Box<Seated>,
+        /// Members that one answer does not name.
+        untold: Vec<(PlayerId, String)>,
+    },
+    /// Another member changed.
+    Member {
+        player: PlayerId,
+        name: String,
+        change: SeatChange,
+    },
+    /// A reliable input will not be applied.
+    InputRefused { number: u64, refusal: Refusal },
+    /// An event of the room.
+    Event { number: u64, payload: Bytes },
+    /// A view, or what makes it of one the client has.
+    Snapshot {
+        head: SnapshotHead,
+        body: Bytes,
+        generation: u8,
+    },
+    /// The seat is gone; a reason is told to the client.
+    Vacated { reason: Option<RoomCloseReason> },
+    /// Its connection must be closed.
+    End(CloseReason),
+}
+
+impl ToSession {
+    /// True if it is written however much waits.
+    pub(crate) const fn is_due(&self) -> bool {
+        !matches!(
+            self,
+            Self::Snapshot { .. }
+                | Self::Event { .. }
+                | Self::Member { .. }
+                | Self::InputRefused { .. }
+        )
+    }
+}
+
+/// Letters of one shard that wait to be handed over.
+#[derive(Debug)]
+pub(crate) struct Mail {
+    own: u8,
+    /// By addressee.
+    queues: Vec<Vec<Letter>>,
+    /// Sessions abroad that were told to end, until they detach.
+    ending: BTreeSet<(u8, SessionKey)>,
+}
+
+impl Mail {
+    /// No letters from shard `own` of `shards`.
+    pub(crate) fn new(own: u8, shards: u8) -> Self {
+        Self {
+            own,
+            queues: (0..shards.max(1)).map(|_| Vec::new()).collect(),
+            ending: BTreeSet::new(),
+        }
+    }
+
+    /// True if that is another shard of this server.
+    pub(crate) fn is_other(&self, shard: u8) -> bool {
+        shard != self.own && usize::from(shard) < self.queues.len()
+    }
+
+    /// True if what can be done without is not written.
+    pub(crate) fn is_full(&self, shard: u8) -> bool {
+        let queue = self.queues.get(usize::from(shard));
+        queue.is_none_or(|queue| queue.len() >= LETTERS_MAX)
+    }
+
+    /// Writes a letter.
+    pub(crate) fn post(&mut self, shard: u8, content: Content) {
+        debug_assert!(self.is_other(shard), "nobody writes to itself");
+        if let Some(queue) = self.queues.get_mut(usize::from(shard)) {
+            queue.push(Letter(content));
+        }
+    }
+
+    /// A member abroad has to be closed. Said once; nothing that it could do without is written to it before
+    /// it detaches.
+    pub(crate) fn end(&mut self, to: Guest, room: Abroad, reason: CloseReason) {
+        if self.ending.insert((to.shard, to.key)) {
+            let what = ToSession::End(reason);
+            self.post(to.shard, Content::ToSession { to, room, what });
+        }
+    }
+
+    /// Its end has come, or it asks anew.
+    pub(crate) fn forgive(&mut self, guest: Guest) {
+        self.ending.remove(&(guest.shard, guest.key));
+    }
+
+    /// Moves all letters for a shard to `taken`.
+    pub(crate) fn take(&mut self, shard: u8, taken: &mut Vec<Letter>) {
+        if let Some(queue) = self.queues.get_mut(usize::from(shard)) {
+            taken.append(queue);
+        }
+    }
+
+    /// True if nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queues.iter().all(Vec::is_empty)
+    }
+}
