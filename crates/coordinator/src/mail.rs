@@ -27,6 +27,14 @@ use crate::rooms::entry::Applicant;
 #[derive(Debug)]
 pub struct Letter(pub(crate) Content);
 
+impl Letter {
+    /// True if it is a datagram that the other shard was handed by mistake.
+    #[must_use]
+    pub const fn carries_datagram(&self) -> bool {
+        matches!(self.0, Content::Datagram { .. })
+    }
+}
+
 #[derive(Debug)]
 pub(crate) enum Content {
     /// A datagram that is for the other shard.

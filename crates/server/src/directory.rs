@@ -5,27 +5,30 @@ use std::sync::Arc;
 
 use dashmap::DashMap;
 use rejoin_coordinator::Directory;
+use rejoin_coordinator::directory::is_vacant;
 use rejoin_protocol::message::{Filter, RoomCard};
-use rejoin_protocol::{RoomCode, RoomId};
+use rejoin_protocol::{RoomCode, RoomId, SessionId};
 
-/// The open rooms of all shards. Clones share one map.
+/// The open rooms and the sessions of all shards. Clones share one.
 #[derive(Clone, Debug, Default)]
 pub struct SharedDirectory {
-    rooms: Arc<DashMap<RoomId, (u8, RoomCard)>>,
-    private: Arc<DashMap<RoomCode, (u8, RoomId)>>,
+    owners: Arc<DashMap<RoomId, u8>>,
+    cards: Arc<DashMap<RoomId, RoomCard>>,
+    private: Arc<DashMap<RoomCode, RoomId>>,
+    homes: Arc<DashMap<SessionId, u8>>,
 }
 
 impl SharedDirectory {
     /// All listed rooms with their shards, by id.
     #[must_use]
     pub fn all(&self) -> Vec<(u8, RoomCard)> {
-        let mut all: Vec<_> = self
-            .rooms
-            .iter()
-            .map(|entry| entry.value().clone())
-            .collect();
-        all.sort_by_key(|(_, card)| card.room);
-        all
+        let cards = self.cards.iter().map(|entry| entry.value().clone());
+        let mut cards: Vec<_> = cards.collect();
+        cards.sort_by_key(|card| card.room);
+        let all = cards
+            .into_iter()
+            .filter_map(|card| Some((self.owner(card.room)?, card)));
+        all.collect()
     }
 
     /// How many rooms are open and not listed.
@@ -36,34 +39,44 @@ impl SharedDirectory {
 }
 
 impl Directory for SharedDirectory {
+    fn claim(&mut self, room: RoomId, shard: u8) -> u8 {
+        *self.owners.entry(room).or_insert(shard)
+    }
+
     fn publish(&mut self, shard: u8, card: RoomCard) {
-        self.rooms.insert(card.room, (shard, card));
+        self.owners.insert(card.room, shard);
+        self.cards.insert(card.room, card);
     }
 
     fn publish_private(&mut self, shard: u8, room: RoomId, code: RoomCode) {
-        self.private.insert(code, (shard, room));
+        self.owners.insert(room, shard);
+        self.private.insert(code, room);
     }
 
     fn by_code(&self, code: RoomCode) -> Option<RoomId> {
-        self.private.get(&code).map(|entry| entry.1)
+        self.private.get(&code).map(|entry| *entry)
     }
 
     fn withdraw(&mut self, room: RoomId) {
-        self.rooms.remove(&room);
-        self.private.retain(|_, (_, private)| *private != room);
+        // What is listed leads to its owner, so the owner goes last.
+        if self.cards.remove(&room).is_none() {
+            self.private.retain(|_, private| *private != room);
+        }
+        self.owners.remove(&room);
     }
 
     fn owner(&self, room: RoomId) -> Option<u8> {
-        let listed = self.rooms.get(&room).map(|entry| entry.0);
-        let mut private = self.private.iter();
-        listed.or_else(|| private.find(|entry| entry.1 == room).map(|entry| entry.0))
+        self.owners.get(&room).map(|entry| *entry)
+    }
+
+    fn card(&self, room: RoomId) -> Option<RoomCard> {
+        self.cards.get(&room).map(|entry| entry.clone())
     }
 
     fn find(&self, kind: Option<&str>, filters: &[Filter], max: usize) -> Vec<RoomCard> {
         // The map has no order of its own, so the first `max` by id are kept while it is walked.
         let mut found = BTreeMap::new();
-        for entry in self.rooms.iter() {
-            let (_, card) = entry.value();
+        for card in self.cards.iter() {
             let wanted = kind.is_none_or(|kind| kind == card.kind)
                 && filters.iter().all(|filter| filter.matches(&card.metadata));
             if wanted {
@@ -74,6 +87,25 @@ impl Directory for SharedDirectory {
             }
         }
         found.into_values().collect()
+    }
+
+    fn vacant(&self, kind: &str, filters: &[Filter], but: u8) -> Option<(u8, RoomId)> {
+        let vacant = self.cards.iter();
+        let vacant = vacant.filter(|card| is_vacant(card, kind, filters));
+        // The first by id, as one shard would choose: everyone who looks goes to the same room.
+        let rooms = vacant.map(|card| card.room).filter_map(|room| {
+            let shard = self.owner(room)?;
+            (shard != but).then_some((room, shard))
+        });
+        rooms.min().map(|(room, shard)| (shard, room))
+    }
+
+    fn settle(&mut self, session: SessionId, shard: u8) -> u8 {
+        *self.homes.entry(session).or_insert(shard)
+    }
+
+    fn depart(&mut self, session: SessionId) {
+        self.homes.remove(&session);
     }
 }
 
@@ -103,15 +135,42 @@ mod tests {
             let kind = if rng.chance(0.5) { "arena" } else { "chat" };
             let number = rng.bytes::<1>()[0];
             let card = card(kind, number, i64::from(number % 7));
-            if rng.chance(0.3) {
-                shared.withdraw(card.room);
-                plain.withdraw(card.room);
-            } else {
-                let shard = number % 4;
-                shared.publish(shard, card.clone());
-                plain.publish(shard, card.clone());
+            let (shard, code) = (
+                number % 4,
+                RoomCode::draw(&mut Rng::from_number(number.into())),
+            );
+            let session = SessionId([number; 16]);
+            match rng.below(6) {
+                0 | 1 => {
+                    shared.withdraw(card.room);
+                    plain.withdraw(card.room);
+                }
+                2 => {
+                    shared.publish_private(shard, card.room, code);
+                    plain.publish_private(shard, card.room, code);
+                }
+                3 => {
+                    let claimed = shared.claim(card.room, shard);
+                    assert_eq!(claimed, plain.claim(card.room, shard));
+                }
+                4 => {
+                    let home = shared.settle(session, shard);
+                    assert_eq!(home, plain.settle(session, shard));
+                }
+                _ => {
+                    shared.publish(shard, card.clone());
+                    plain.publish(shard, card.clone());
+                }
+            }
+            if rng.chance(0.1) {
+                shared.depart(session);
+                plain.depart(session);
             }
             assert_eq!(shared.owner(card.room), plain.owner(card.room));
+            assert_eq!(shared.card(card.room), plain.card(card.room));
+            assert_eq!(shared.by_code(code), plain.by_code(code));
+            let vacant = shared.vacant(kind, &[], shard);
+            assert_eq!(vacant, plain.vacant(kind, &[], shard));
         }
         let level = |value| Filter {
             key: "level".to_owned(),

@@ -21,7 +21,11 @@ pub(crate) enum Act {
     /// A player's client stops to run for a while, as if its machine slept.
     Silence { player: usize, lasts: Duration },
     /// The server does not run for a while.
-    Stall { lasts: Duration },
+    Stall {
+        /// Which; `None`: all.
+        shard: Option<usize>,
+        lasts: Duration,
+    },
     /// A player's client dies without a word; another one starts later.
     Kill { player: usize, back_after: Duration },
     /// A player starts a second client while the first one runs.
@@ -106,7 +110,10 @@ pub(crate) fn plan(options: &Options, seconds: u64, rng: &mut Rng) -> Vec<(Times
         },
     );
     plan.outages(options.stalls, &mut rng.fork("stalls"), |_, lasts, _| {
-        Act::Stall { lasts }
+        // By its length, so that nothing that is drawn shifts.
+        let shard = [None, Some(0), Some(1)]
+            [usize::try_from(lasts.as_millis() % 3).expect("a small number")];
+        Act::Stall { shard, lasts }
     });
     plan.repeat(options.kills, &mut rng.fork("kills"), |plan, rng| {
         Act::Kill {

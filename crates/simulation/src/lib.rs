@@ -27,6 +27,7 @@ mod records;
 mod repeater;
 mod report;
 mod scene;
+mod server;
 mod settings;
 mod trace;
 mod wiring;

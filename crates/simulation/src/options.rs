@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use rejoin_protocol::Rng;
 
+use crate::server::LETTER_DELAY_MAX;
+
 /// How much is played.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Load {
@@ -69,6 +71,28 @@ pub(crate) struct Options {
     pub(crate) empty_room_hold: Duration,
     /// How long the server gathers datagrams before a turn.
     pub(crate) gather: Duration,
+    pub(crate) sharding: Sharding,
+}
+
+/// The shards of the server.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Sharding {
+    /// How many there are.
+    pub(crate) shards: u8,
+    /// Share of datagrams that reach any shard, not their own.
+    pub(crate) astray: f64,
+    /// Longest time of a letter between two.
+    pub(crate) letter_delay: Duration,
+}
+
+impl Sharding {
+    fn draw(rng: &mut Rng) -> Self {
+        Self {
+            shards: if rng.chance(0.5) { 2 } else { 1 },
+            astray: maybe(rng, 0.4, Rng::unit).unwrap_or(0.0),
+            letter_delay: LETTER_DELAY_MAX.mul_f64(rng.unit()),
+        }
+    }
 }
 
 /// The rooms of a group.
@@ -164,6 +188,7 @@ impl Options {
                 .unwrap_or(Duration::from_secs(120)),
             empty_room_hold: millis(rng, 2_000, 10_000),
             gather: Duration::from_micros(between(rng, 0, 2_000)),
+            sharding: Sharding::draw(&mut rng.fork("sharding")),
         };
         options.draw_impairments(rng);
         options.draw_privacy(&mut rng.fork("private"));
@@ -177,6 +202,8 @@ impl Options {
             options.loads = None;
             options.private = vec![false; 4];
             options.guesses = None;
+            options.sharding.shards = 2;
+            options.sharding.astray = 0.0;
         }
         options
     }
@@ -300,7 +327,17 @@ impl fmt::Display for Options {
             "hold seats {:?}, empty rooms {:?}; ",
             self.seat_hold, self.empty_room_hold
         )?;
-        write!(f, "gather {:?}", self.gather)
+        write!(f, "gather {:?}; ", self.gather)?;
+        let Sharding {
+            shards,
+            astray,
+            letter_delay,
+        } = self.sharding;
+        write!(
+            f,
+            "{shards} shards, {:.0} % astray, letters {letter_delay:?}",
+            astray * 100.0
+        )
     }
 }
 

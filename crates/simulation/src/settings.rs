@@ -9,6 +9,8 @@ pub struct Settings {
     pub seconds: u64,
     /// How much is played.
     pub load: Load,
+    /// How many shards the server has; `None`: drawn from the seed.
+    pub shards: Option<u8>,
     /// Last events to keep for the report.
     pub log: usize,
 }
@@ -18,6 +20,7 @@ impl Default for Settings {
         Self {
             seconds: 60,
             load: Load::Drawn,
+            shards: None,
             log: 0,
         }
     }

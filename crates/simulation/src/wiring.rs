@@ -1,21 +1,18 @@
 //! Server, clients and network, wired together: each datagram on its way, each wake on time.
 
-use rejoin_coordinator::{MemoryDirectory, Shard};
-use rejoin_protocol::handshake::is_hello;
-use rejoin_protocol::{CloseReason, Timestamp};
-use rejoin_store::MemoryStore;
+use rejoin_protocol::Timestamp;
 
 use crate::cast::{Body, Cast, FIRST_PORT, address, client_at};
 use crate::checkers;
 use crate::coverage::{Coverage, Stage};
 use crate::eavesdropper::{self, Eavesdropper};
 use crate::faults::Act;
-use crate::model::Witnessed;
 use crate::network::{Datagram, Direction, Network};
 use crate::queue::Queue;
 use crate::repeater::{Goal, Repeater};
 use crate::report::{Violation, ensure};
 use crate::scene::Scene;
+use crate::server::{Arrived, Outcome, Post, Server};
 use crate::trace::Mark;
 use crate::workload;
 
@@ -26,19 +23,12 @@ pub(crate) struct Wiring {
     pub(crate) network: Network,
     pub(crate) coverage: Coverage,
     pub(crate) queue: Queue<Happening>,
-    shard: Server,
-    /// When the server's next turn is planned.
-    turn: Option<Timestamp>,
-    /// Until when the server does not run.
-    stalled: Timestamp,
+    pub(crate) server: Server,
     repeater: Option<Repeater>,
     eavesdropper: Option<Eavesdropper>,
     /// The buffer that datagrams are polled into.
     out: Vec<u8>,
 }
-
-/// The server, with a directory that the model sees.
-pub(crate) type Server = Shard<MemoryStore, Witnessed<MemoryDirectory>>;
 
 /// Something that happens at its time.
 pub(crate) enum Happening {
@@ -54,8 +44,10 @@ pub(crate) enum Happening {
         port: u16,
         datagram: Datagram,
     },
-    /// The server's turn.
-    Turn,
+    /// The turn of a shard.
+    Turn { shard: usize },
+    /// Letters arrive at a shard.
+    Letters(Post),
     /// A client's timer.
     Wake { client: usize },
     /// A silent client runs again.
@@ -82,7 +74,7 @@ impl Wiring {
         scene: Scene,
         cast: Cast,
         network: Network,
-        (shard, repeater, eavesdropper): (Server, Option<Repeater>, Option<Eavesdropper>),
+        (server, repeater, eavesdropper): (Server, Option<Repeater>, Option<Eavesdropper>),
     ) -> Self {
         Self {
             scene,
@@ -90,9 +82,7 @@ impl Wiring {
             network,
             coverage: Coverage::default(),
             queue: Queue::new(),
-            shard,
-            turn: None,
-            stalled: Timestamp::ZERO,
+            server,
             repeater,
             eavesdropper,
             out: Vec::new(),
@@ -101,29 +91,28 @@ impl Wiring {
 
     /// The server is told to stop.
     pub(crate) fn stop(&mut self) {
-        self.shard.stop(CloseReason::ServerStopping);
-        self.plan_turn(self.scene.now);
+        self.server.stop();
+        for shard in self.server.shards() {
+            self.plan_turn(shard, self.scene.now);
+        }
     }
 
     /// True once the server has nothing left to say.
     pub(crate) fn is_stopped(&self) -> bool {
-        self.shard.is_stopped()
-    }
-
-    /// The server does not run until `until`: what arrives waits.
-    pub(crate) fn stall(&mut self, until: Timestamp) {
-        self.stalled = self.stalled.max(until);
+        self.server.is_stopped()
     }
 
     pub(crate) fn reach_server(
         &mut self,
         (client, port): (usize, u16),
-        mut datagram: Datagram,
+        datagram: Datagram,
     ) -> Result<(), Violation> {
         let now = self.scene.now;
-        if now < self.stalled {
+        let shard = self.server.steer(client, port, &datagram.bytes);
+        let stalled = self.server.stalled(shard);
+        if now < stalled {
             self.queue.push(
-                self.stalled,
+                stalled,
                 Happening::ToServer {
                     client,
                     port,
@@ -135,20 +124,46 @@ impl Wiring {
         self.scene
             .trace
             .fold(Mark::ToServer, client, &datagram.bytes, now);
-        let hello = is_hello(&datagram.bytes);
-        let dropped = self.shard.stats().dropped;
-        self.shard
-            .handle_datagram(address(client, port), &mut datagram.bytes, now);
-        if !hello && self.shard.stats().dropped == dropped {
+        let arrived = Arrived { client, datagram };
+        let from = address(client, port);
+        let (outcome, arrived) = self.server.handle_datagram(shard, from, arrived, now);
+        if let Some(arrived) = arrived {
+            self.on_arrived(outcome, arrived)?;
+        }
+        self.plan_turn(shard, now + self.scene.options.gather);
+        Ok(())
+    }
+
+    /// Letters arrive at a shard.
+    pub(crate) fn deliver(&mut self, post: Post) -> Result<(), Violation> {
+        let now = self.scene.now;
+        let Post { from, to, letters } = post;
+        let stalled = self.server.stalled(to);
+        if now < stalled {
+            let post = Post { from, to, letters };
+            self.queue.push(stalled, Happening::Letters(post));
+            return Ok(());
+        }
+        for letter in letters {
+            if let Some((outcome, arrived)) = self.server.handle_letter((from, to), letter, now) {
+                self.on_arrived(outcome, arrived)?;
+            }
+        }
+        self.plan_turn(to, now);
+        Ok(())
+    }
+
+    fn on_arrived(&mut self, outcome: Outcome, arrived: Arrived) -> Result<(), Violation> {
+        let Arrived { client, datagram } = arrived;
+        if outcome == Outcome::Taken {
             self.check_taken(&datagram, "the server")?;
             let player = match (client, &mut self.cast.guest) {
                 (GUEST, Some((player, _))) => player,
                 _ => self.cast.player_mut(self.cast.client(client).player),
             };
-            player.reached.touch(now);
+            player.reached.touch(self.scene.now);
         }
         self.network.recycle(datagram);
-        self.plan_turn(now + self.scene.options.gather);
         Ok(())
     }
 
@@ -399,25 +414,22 @@ impl Wiring {
         }
     }
 
-    fn plan_turn(&mut self, at: Timestamp) {
-        let at = at.max(self.stalled);
-        if self.turn.is_none_or(|planned| at < planned) {
-            self.turn = Some(at);
-            self.queue.push(at, Happening::Turn);
+    fn plan_turn(&mut self, shard: usize, at: Timestamp) {
+        if let Some(at) = self.server.plan_turn(shard, at) {
+            self.queue.push(at, Happening::Turn { shard });
         }
     }
 
-    pub(crate) fn turn(&mut self) -> Result<(), Violation> {
+    pub(crate) fn turn(&mut self, shard: usize) -> Result<(), Violation> {
         let now = self.scene.now;
-        if self.turn != Some(now) {
+        if !self.server.take_turn(shard, now) {
             return Ok(());
         }
-        self.turn = None;
-        if now < self.stalled {
-            self.plan_turn(now);
+        if now < self.server.stalled(shard) {
+            self.plan_turn(shard, now);
             return Ok(());
         }
-        self.shard.turn(now);
+        self.server.shard(shard).turn(now);
         for burst in 0.. {
             ensure(
                 burst < BURST_MAX,
@@ -425,7 +437,8 @@ impl Wiring {
                 String::new,
             )?;
             self.out.clear();
-            let Some(to) = self.shard.poll_transmit(&mut self.out, now) else {
+            let out = &mut self.out;
+            let Some(to) = self.server.shard(shard).poll_transmit(out, now) else {
                 break;
             };
             let client = client_at(to)
@@ -445,17 +458,19 @@ impl Wiring {
             };
             self.carry((client, to.port(), Direction::Down), stage);
         }
+        for (at, post) in self.server.take_post(shard, now) {
+            self.queue.push(at, Happening::Letters(post));
+        }
         self.check_server()?;
         workload::move_on(&mut self.cast, &self.scene);
-        if let Some(due) = self.shard.poll_timeout() {
-            self.plan_turn(due.max(now));
+        if let Some(due) = self.server.shard(shard).poll_timeout() {
+            self.plan_turn(shard, due.max(now));
         }
         Ok(())
     }
 
     fn check_server(&self) -> Result<(), Violation> {
-        self.shard.check_invariants();
-        let stats = self.shard.stats();
+        let stats = self.server.check();
         self.scene.rooms.check(stats.rooms)?;
         let players = self.cast.everyone().count();
         ensure(

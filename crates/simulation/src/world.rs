@@ -25,6 +25,7 @@ use crate::records::RoomRecords;
 use crate::repeater::{self, Repeater};
 use crate::report::{Counters, Violation, ensure};
 use crate::scene::{Phase, Scene};
+use crate::server::Server;
 use crate::settings::Settings;
 use crate::trace::Trace;
 use crate::wiring::{Happening, Wiring};
@@ -43,7 +44,8 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(seed: u64, settings: &Settings) -> Self {
         let root = Rng::from_number(seed);
-        let options = Options::draw(settings.load, &mut root.fork("options"));
+        let mut options = Options::draw(settings.load, &mut root.fork("options"));
+        options.sharding.shards = settings.shards.unwrap_or(options.sharding.shards);
         let keys = StaticKeys::generate(&mut root.fork("server key"));
         let rooms = Rooms::default();
         let config = Config {
@@ -56,8 +58,23 @@ impl World {
             .with::<Chat>()
             .with::<Witness>();
         let directory = rooms.watch(MemoryDirectory::default());
-        let (store, chance) = (MemoryStore::default(), root.fork("server"));
-        let shard = Shard::new(config, kinds, store, directory, chance, Timestamp::ZERO);
+        let sharding = options.sharding;
+        let shard = |number| {
+            let chance = match number {
+                0 => root.fork("server"),
+                _ => root.fork(&format!("shard {number}")),
+            };
+            let mut config = config.clone();
+            (config.shard, config.shards) = (number, sharding.shards);
+            if sharding.shards > 1 {
+                config.cookie_secret = Some(root.fork("cookies").bytes());
+            }
+            let (kinds, directory) = (kinds.clone(), directory.clone());
+            let store = MemoryStore::default();
+            Shard::new(config, kinds, store, directory, chance, Timestamp::ZERO)
+        };
+        let shards = (0..sharding.shards).map(shard).collect();
+        let server = Server::new(shards, sharding, root.fork("sharding"));
         let cast = draw_cast(&options, &mut root.fork("cast"));
         let network = Network::new(options.up, options.down, root.fork("network"));
         let scene = Scene {
@@ -77,7 +94,7 @@ impl World {
         let repeater = repeater.map(|(guest, _)| start_guest(guest, &cast, keys.public(), &root));
         let eavesdropper = scene.options.eavesdropper;
         let eavesdropper = eavesdropper.then(|| Eavesdropper::new(root.fork("eavesdropper")));
-        let mut wiring = Wiring::new(scene, cast, network, (shard, repeater, eavesdropper));
+        let mut wiring = Wiring::new(scene, cast, network, (server, repeater, eavesdropper));
         wiring.queue.push(Timestamp::ZERO, Happening::Strike);
         wiring.queue.push(Timestamp::ZERO, Happening::PlayGuest);
         for (at, act) in plan(
@@ -145,7 +162,8 @@ impl World {
                 port,
                 datagram,
             } => self.wiring.reach_client((client, port), datagram),
-            Happening::Turn => self.wiring.turn(),
+            Happening::Turn { shard } => self.wiring.turn(shard),
+            Happening::Letters(post) => self.wiring.deliver(post),
             Happening::Wake { client } => self.wiring.wake(client),
             Happening::Rouse { client } => self.rouse(client),
             Happening::LoadOver { client, says_done } => {
@@ -187,9 +205,9 @@ impl World {
                 queue.push(scene.now + lasts, Happening::Mend { players, ways });
                 Ok(())
             }
-            Act::Stall { lasts } => {
+            Act::Stall { shard, lasts } => {
                 let until = scene.now + lasts;
-                self.wiring.stall(until);
+                self.wiring.server.stall(shard, until);
                 Ok(())
             }
             Act::Silence { player, lasts } => self.silence(player, lasts),

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use rejoin_coordinator::Directory;
 use rejoin_protocol::message::{Filter, RoomCard};
-use rejoin_protocol::{PlayerId, RoomCode, RoomId};
+use rejoin_protocol::{PlayerId, RoomCode, RoomId, SessionId};
 
 use crate::report::{Violation, ensure};
 
@@ -37,18 +37,27 @@ struct Listing {
     open: bool,
 }
 
-/// A directory that tells the model what it is told.
+/// A directory that tells the model what it is told. Clones share it.
 #[derive(Debug)]
 pub(crate) struct Witnessed<D> {
-    inner: D,
+    inner: Rc<RefCell<D>>,
     listed: Listed,
+}
+
+impl<D> Clone for Witnessed<D> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: Rc::clone(&self.inner),
+            listed: Rc::clone(&self.listed),
+        }
+    }
 }
 
 impl Rooms {
     /// A directory whose entries this model sees.
     pub(crate) fn watch<D: Directory>(&self, inner: D) -> Witnessed<D> {
         Witnessed {
-            inner,
+            inner: Rc::new(RefCell::new(inner)),
             listed: Rc::clone(&self.listed),
         }
     }
@@ -182,33 +191,53 @@ impl<D> Witnessed<D> {
 }
 
 impl<D: Directory> Directory for Witnessed<D> {
+    fn claim(&mut self, room: RoomId, shard: u8) -> u8 {
+        self.inner.borrow_mut().claim(room, shard)
+    }
+
     fn publish(&mut self, shard: u8, card: RoomCard) {
         self.note(card.room);
-        self.inner.publish(shard, card);
+        self.inner.borrow_mut().publish(shard, card);
     }
 
     fn publish_private(&mut self, shard: u8, room: RoomId, code: RoomCode) {
         self.note(room);
-        self.inner.publish_private(shard, room, code);
+        self.inner.borrow_mut().publish_private(shard, room, code);
     }
 
     fn by_code(&self, code: RoomCode) -> Option<RoomId> {
-        self.inner.by_code(code)
+        self.inner.borrow().by_code(code)
     }
 
     fn withdraw(&mut self, room: RoomId) {
         if let Some(listing) = self.listed.borrow_mut().get_mut(&room) {
             listing.open = false;
         }
-        self.inner.withdraw(room);
+        self.inner.borrow_mut().withdraw(room);
     }
 
     fn owner(&self, room: RoomId) -> Option<u8> {
-        self.inner.owner(room)
+        self.inner.borrow().owner(room)
     }
 
     fn find(&self, kind: Option<&str>, filters: &[Filter], max: usize) -> Vec<RoomCard> {
-        self.inner.find(kind, filters, max)
+        self.inner.borrow().find(kind, filters, max)
+    }
+
+    fn card(&self, room: RoomId) -> Option<RoomCard> {
+        self.inner.borrow().card(room)
+    }
+
+    fn vacant(&self, kind: &str, filters: &[Filter], but: u8) -> Option<(u8, RoomId)> {
+        self.inner.borrow().vacant(kind, filters, but)
+    }
+
+    fn settle(&mut self, session: SessionId, shard: u8) -> u8 {
+        self.inner.borrow_mut().settle(session, shard)
+    }
+
+    fn depart(&mut self, session: SessionId) {
+        self.inner.borrow_mut().depart(session);
     }
 }
 

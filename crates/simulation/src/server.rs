@@ -1,0 +1,248 @@
+//! The server process: its shards, which of them a datagram reaches, and the letters between them.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use rejoin_coordinator::{Letter, MemoryDirectory, Shard, ShardStats};
+use rejoin_protocol::handshake::is_hello;
+use rejoin_protocol::{CloseReason, Rng, Timestamp, packet};
+use rejoin_store::MemoryStore;
+
+use crate::model::Witnessed;
+use crate::network::Datagram;
+use crate::options::Sharding;
+
+/// A shard, with a directory that the model sees and all shards share.
+pub(crate) type SimulatedShard = Shard<MemoryStore, Witnessed<MemoryDirectory>>;
+
+/// See the module page.
+pub(crate) struct Server {
+    places: Vec<Place>,
+    sharding: Sharding,
+    chance: Rng,
+}
+
+/// A shard and its thread.
+struct Place {
+    shard: SimulatedShard,
+    /// When its next turn is planned.
+    turn: Option<Timestamp>,
+    /// Until when it does not run.
+    stalled: Timestamp,
+    /// When the newest letters for it arrive: none overtake others.
+    letters_at: Timestamp,
+    /// What it handed on and the other shard has not seen yet, in order.
+    handed_on: VecDeque<Arrived>,
+}
+
+/// A datagram that arrived.
+pub(crate) struct Arrived {
+    pub(crate) client: usize,
+    pub(crate) datagram: Datagram,
+}
+
+/// What became of a datagram that was given to a shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It was a hello, or not authentic.
+    Nothing,
+    /// A connection took it.
+    Taken,
+    /// It is on its way to the shard that it is for.
+    HandedOn,
+}
+
+/// Letters on their way.
+pub(crate) struct Post {
+    pub(crate) from: usize,
+    pub(crate) to: usize,
+    pub(crate) letters: Vec<Letter>,
+}
+
+impl Server {
+    /// A server of these shards.
+    pub(crate) fn new(shards: Vec<SimulatedShard>, sharding: Sharding, chance: Rng) -> Self {
+        let place = |shard| Place {
+            shard,
+            turn: None,
+            stalled: Timestamp::ZERO,
+            letters_at: Timestamp::ZERO,
+            handed_on: VecDeque::new(),
+        };
+        Self {
+            places: shards.into_iter().map(place).collect(),
+            sharding,
+            chance,
+        }
+    }
+
+    /// All shards' numbers.
+    pub(crate) fn shards(&self) -> std::ops::Range<usize> {
+        0..self.places.len()
+    }
+
+    /// The shard that a datagram reaches: that of its connection, unless it goes astray. A hello has none.
+    pub(crate) fn steer(&mut self, client: usize, port: u16, bytes: &[u8]) -> usize {
+        let shards = self.places.len();
+        if shards == 1 {
+            return 0;
+        }
+        let named = packet::label(bytes).map(|id| usize::from(id.0[0]));
+        let own = match named {
+            Some(shard) if !is_hello(bytes) => shard % shards,
+            Some(_) | None => (client + usize::from(port)) % shards,
+        };
+        let astray = self.chance.chance(self.sharding.astray);
+        if astray {
+            self.chance.index(shards)
+        } else {
+            own
+        }
+    }
+
+    /// Until when a shard does not run.
+    pub(crate) fn stalled(&self, shard: usize) -> Timestamp {
+        self.places[shard].stalled
+    }
+
+    /// A shard, or all, do not run until then.
+    pub(crate) fn stall(&mut self, shard: Option<usize>, until: Timestamp) {
+        for (number, place) in self.places.iter_mut().enumerate() {
+            if shard.is_none_or(|shard| shard == number) {
+                place.stalled = place.stalled.max(until);
+            }
+        }
+    }
+
+    /// Plans a turn no later than `at`. Tells when, if that is news.
+    pub(crate) fn plan_turn(&mut self, shard: usize, at: Timestamp) -> Option<Timestamp> {
+        let place = &mut self.places[shard];
+        let at = at.max(place.stalled);
+        if place.turn.is_some_and(|planned| planned <= at) {
+            return None;
+        }
+        place.turn = Some(at);
+        Some(at)
+    }
+
+    /// True if a turn of the shard is planned for this moment; it is then taken.
+    pub(crate) fn take_turn(&mut self, shard: usize, now: Timestamp) -> bool {
+        let turn = &mut self.places[shard].turn;
+        let due = *turn == Some(now);
+        if due {
+            *turn = None;
+        }
+        due
+    }
+
+    /// A shard.
+    pub(crate) fn shard(&mut self, shard: usize) -> &mut SimulatedShard {
+        &mut self.places[shard].shard
+    }
+
+    /// Gives a datagram to a shard. One that is handed on is kept until its letter arrives.
+    pub(crate) fn handle_datagram(
+        &mut self,
+        shard: usize,
+        from: SocketAddr,
+        mut arrived: Arrived,
+        now: Timestamp,
+    ) -> (Outcome, Option<Arrived>) {
+        let place = &mut self.places[shard];
+        let hello = is_hello(&arrived.datagram.bytes);
+        let before = place.shard.stats();
+        place
+            .shard
+            .handle_datagram(from, &mut arrived.datagram.bytes, now);
+        let after = place.shard.stats();
+        if after.forwarded > before.forwarded {
+            place.handed_on.push_back(arrived);
+            return (Outcome::HandedOn, None);
+        }
+        (outcome(hello, before, after), Some(arrived))
+    }
+
+    /// Gives a letter to a shard. If it carries a datagram, tells which, and what became of it.
+    pub(crate) fn handle_letter(
+        &mut self,
+        (from, to): (usize, usize),
+        letter: Letter,
+        now: Timestamp,
+    ) -> Option<(Outcome, Arrived)> {
+        let arrived = letter.carries_datagram().then(|| {
+            let handed_on = &mut self.places[from].handed_on;
+            handed_on.pop_front().expect("each is handed on once")
+        });
+        let shard = &mut self.places[to].shard;
+        let before = shard.stats();
+        shard.handle_letter(letter, now);
+        let after = shard.stats();
+        arrived.map(|arrived| {
+            let hello = is_hello(&arrived.datagram.bytes);
+            (outcome(hello, before, after), arrived)
+        })
+    }
+
+    /// The letters that a shard wrote in its turn, and when they arrive.
+    pub(crate) fn take_post(&mut self, from: usize, now: Timestamp) -> Vec<(Timestamp, Post)> {
+        let mut posts = Vec::new();
+        for to in self.shards().filter(|to| *to != from) {
+            let mut letters = Vec::new();
+            let addressee = u8::try_from(to).expect("few shards");
+            self.shard(from).take_letters(addressee, &mut letters);
+            if letters.is_empty() {
+                continue;
+            }
+            let delay = self.sharding.letter_delay.mul_f64(self.chance.unit());
+            let place = &mut self.places[to];
+            place.letters_at = place.letters_at.max(now + delay);
+            posts.push((place.letters_at, Post { from, to, letters }));
+        }
+        posts
+    }
+
+    /// All shards are told to stop.
+    pub(crate) fn stop(&mut self) {
+        for place in &mut self.places {
+            place.shard.stop(CloseReason::ServerStopping);
+        }
+    }
+
+    /// True once none has anything left to say.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.places.iter().all(|place| place.shard.is_stopped())
+    }
+
+    /// Checks each shard, and gives what they count together.
+    pub(crate) fn check(&self) -> Counted {
+        let mut counted = Counted::default();
+        for place in &self.places {
+            place.shard.check_invariants();
+            let stats = place.shard.stats();
+            counted.sessions += stats.sessions;
+            counted.rooms += stats.rooms;
+            counted.resyncs += stats.resyncs;
+        }
+        counted
+    }
+}
+
+/// What all shards count together.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counted {
+    pub(crate) sessions: usize,
+    pub(crate) rooms: usize,
+    pub(crate) resyncs: u64,
+}
+
+fn outcome(hello: bool, before: ShardStats, after: ShardStats) -> Outcome {
+    if hello || after.dropped > before.dropped {
+        Outcome::Nothing
+    } else {
+        Outcome::Taken
+    }
+}
+
+/// Longest time of a letter: a turn of a busy shard.
+pub(crate) const LETTER_DELAY_MAX: Duration = Duration::from_millis(3);
