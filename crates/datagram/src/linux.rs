@@ -12,13 +12,15 @@ use std::ffi::CString;
 use std::io;
 use std::mem::zeroed;
 use std::net::{SocketAddr, UdpSocket};
+use std::num::NonZeroU8;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use libc::{c_int, c_uint, iovec, mmsghdr, sock_filter, sock_fprog};
-use socket2::{Domain, SockAddr, SockAddrStorage, Socket, Type};
+use socket2::{SockAddr, SockAddrStorage, SockRef};
 
+use crate::group::SteeringRules;
 use crate::{RECEIVE_BATCH_MAX, SEND_BATCH_MAX};
 
 /// Fills slots of `slot_len` bytes with what waits, and appends sender and length of each to `filled`.
@@ -131,26 +133,60 @@ pub(crate) fn join(socket: &UdpSocket) -> io::Result<()> {
     set(socket, libc::SOL_UDP, libc::UDP_GRO, &ON)
 }
 
-/// Puts a program before a port of loopback that several sockets share; it sends all to the first.
+/// Lets other sockets have the same port, if they say so too.
 ///
 /// # Errors
 /// The system's own: it cannot.
-pub(crate) fn steer() -> io::Result<()> {
-    let socket = Socket::new(Domain::IPV4, Type::DGRAM, None)?;
-    socket.set_reuse_port(true)?;
-    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())?;
-    let mut program = [sock_filter {
-        code: u16::try_from(libc::BPF_RET | libc::BPF_K).unwrap_or(0),
-        jt: 0,
-        jf: 0,
-        k: 0,
-    }];
+pub(crate) fn share(socket: SockRef<'_>) -> io::Result<()> {
+    socket.set_reuse_port(true)
+}
+
+/// Puts a program before the port that `socket` shares with others, `count` together. See
+/// [`SteeringRules`]. The system lets the program see what a datagram carries, and drops none for it.
+///
+/// # Errors
+/// The system's own: it cannot, or the port is not shared.
+pub(crate) fn steer(socket: &UdpSocket, rules: &SteeringRules, count: NonZeroU8) -> io::Result<()> {
+    let mut program = program(rules, count);
     let program = sock_fprog {
-        len: 1,
+        len: u16::try_from(program.len()).map_err(io::Error::other)?,
         filter: program.as_mut_ptr(),
     };
     let option = libc::SO_ATTACH_REUSEPORT_CBPF;
-    set(&socket, libc::SOL_SOCKET, option, &program)
+    set(socket, libc::SOL_SOCKET, option, &program)
+}
+
+/// What is returned is a socket's number. A number that no socket has makes the system choose by its own hash
+/// of both addresses and ports: it spreads, and keeps what comes from one address and port together. A read
+/// beyond the end of a datagram returns 0.
+fn program(rules: &SteeringRules, count: NonZeroU8) -> [sock_filter; 11] {
+    const LOAD: c_uint = libc::BPF_LD | libc::BPF_B | libc::BPF_ABS;
+    const AND: c_uint = libc::BPF_ALU | libc::BPF_AND | libc::BPF_K;
+    const IS: c_uint = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
+    const IS_LEAST: c_uint = libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K;
+    const RETURN: c_uint = libc::BPF_RET | libc::BPF_K;
+    const RETURN_LOADED: c_uint = libc::BPF_RET | libc::BPF_A;
+    const BY_HASH: u32 = u32::MAX;
+    let step = |code: c_uint, jt, jf, k| sock_filter {
+        code: u16::try_from(code).unwrap_or_default(),
+        jt,
+        jf,
+        k,
+    };
+    let (numbered, spread) = (rules.numbered, rules.spread);
+    [
+        step(LOAD, 0, 0, 0),
+        step(AND, 0, 0, numbered.mask.into()),
+        step(IS, 0, 3, numbered.value.into()),
+        step(LOAD, 0, 0, rules.number_at.into()),
+        step(IS_LEAST, 4, 0, count.get().into()),
+        step(RETURN_LOADED, 0, 0, 0),
+        step(LOAD, 0, 0, 0),
+        step(AND, 0, 0, spread.mask.into()),
+        step(IS, 1, 0, spread.value.into()),
+        step(RETURN, 0, 0, 0),
+        step(RETURN, 0, 0, BY_HASH),
+    ]
 }
 
 /// Bytes that this process may still write to the disk of `folder`.

@@ -2,7 +2,12 @@
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
+use std::num::NonZeroU8;
 use std::path::Path;
+
+use socket2::SockRef;
+
+use crate::group::SteeringRules;
 
 /// Fills slots of `slot_len` bytes with what waits, and appends sender and length of each to `filled`.
 ///
@@ -61,11 +66,24 @@ pub(crate) fn join(_socket: &UdpSocket) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// Lets other sockets have the same port.
+///
+/// # Errors
+/// Always: where there is no such option, or where it gives all datagrams to one of the sockets, nothing is
+/// gained.
+pub(crate) fn share(_socket: SockRef<'_>) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// Puts a program before a port that several sockets share.
 ///
 /// # Errors
 /// Always: not here.
-pub(crate) fn steer() -> io::Result<()> {
+pub(crate) fn steer(
+    _socket: &UdpSocket,
+    _rules: &SteeringRules,
+    _count: NonZeroU8,
+) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
