@@ -43,7 +43,7 @@ pub fn abilities() -> io::Result<Abilities> {
             receive: receive / counted_twice,
             send: send / counted_twice,
         },
-        segmented_sends: system::segment(&socket),
+        segmented_sends: system::knows_runs(&socket),
         joined_receives: system::join(&socket),
         steering: steering(),
     })

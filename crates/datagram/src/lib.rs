@@ -8,6 +8,7 @@ mod abilities;
 mod bind;
 mod group;
 mod receive;
+mod runs;
 mod send;
 #[cfg(all(target_os = "linux", not(feature = "portable")))]
 #[path = "linux.rs"]

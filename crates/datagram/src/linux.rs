@@ -10,17 +10,18 @@
 
 use std::ffi::CString;
 use std::io;
-use std::mem::zeroed;
+use std::mem::{offset_of, zeroed};
 use std::net::{SocketAddr, UdpSocket};
 use std::num::NonZeroU8;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use libc::{c_int, c_uint, iovec, mmsghdr, sock_filter, sock_fprog};
+use libc::{c_int, c_uint, cmsghdr, iovec, mmsghdr, sock_filter, sock_fprog};
 use socket2::{SockAddr, SockAddrStorage, SockRef};
 
 use crate::group::SteeringRules;
+use crate::runs::Message;
 use crate::{RECEIVE_BATCH_MAX, SEND_BATCH_MAX};
 
 /// Fills slots of `slot_len` bytes with what waits, and appends sender and length of each to `filled`.
@@ -74,54 +75,87 @@ pub(crate) fn receive(
     Ok(())
 }
 
-/// Sends the first of `parts`; each is an address and where its datagram ends in `bytes`, the first of
-/// which begins at `start`. Tells how many the system took: fewer than all if one of them cannot leave.
+/// Sends `messages`, whose bytes are in `bytes`. Tells how many the system took: fewer than all if one of
+/// them cannot leave.
 ///
 /// # Errors
 /// The first of them cannot leave, because the buffer is full ([`io::ErrorKind::WouldBlock`]) or for
 /// the system's own reason.
-pub(crate) fn send(
-    socket: &UdpSocket,
-    bytes: &[u8],
-    parts: &[(SocketAddr, usize)],
-    mut start: usize,
-) -> io::Result<usize> {
+pub(crate) fn send(socket: &UdpSocket, bytes: &[u8], messages: &[Message]) -> io::Result<usize> {
     let mut names = [const { None }; SEND_BATCH_MAX];
     let mut pieces = [EMPTY; SEND_BATCH_MAX];
+    let mut cuts = [Cut::NONE; SEND_BATCH_MAX];
     // SAFETY: integers and pointers that may be null.
     let mut headers: [mmsghdr; SEND_BATCH_MAX] = unsafe { zeroed() };
     let mut count = 0;
-    for ((((to, end), header), piece), name) in parts
+    for ((((message, header), piece), name), cut) in messages
         .iter()
         .zip(&mut headers)
         .zip(&mut pieces)
         .zip(&mut names)
+        .zip(&mut cuts)
     {
-        let datagram = bytes.get(start..*end).unwrap_or_default();
-        start = *end;
-        let name = name.insert(SockAddr::from(*to));
-        piece.iov_base = datagram.as_ptr().cast_mut().cast();
-        piece.iov_len = datagram.len();
+        let data = bytes.get(message.start..message.end).unwrap_or_default();
+        let name = name.insert(SockAddr::from(message.to));
+        piece.iov_base = data.as_ptr().cast_mut().cast();
+        piece.iov_len = data.len();
         header.msg_hdr.msg_iov = piece;
         header.msg_hdr.msg_iovlen = 1;
         header.msg_hdr.msg_name = name.as_ptr().cast_mut().cast();
         header.msg_hdr.msg_namelen = name.len();
+        if let Some(segment) = message.segment {
+            cut.segment = segment;
+            header.msg_hdr.msg_control = std::ptr::from_mut(cut).cast();
+            header.msg_hdr.msg_controllen = size_of::<Cut>() as _;
+        }
         count += 1;
     }
-    // SAFETY: `count` headers were filled; each points at one name and one piece of its own, and each
-    // piece at borrowed bytes. The system only reads what is sent, whatever the pointers' types say.
+    // SAFETY: `count` headers were filled; each points at one name, one piece and, with its length, one cut
+    // of its own, and each piece at borrowed bytes. The system only reads what is sent, whatever the
+    // pointers' types say.
     let outcome =
         unsafe { libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), count, NO_FLAGS) };
     told(outcome)
 }
 
-/// Makes the socket send many datagrams as one buffer, cut every 1,200 bytes.
+/// The control message that says where the system cuts a run.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Cut {
+    header: cmsghdr,
+    segment: u16,
+}
+
+impl Cut {
+    const NONE: Self = Self {
+        header: cmsghdr {
+            cmsg_len: (offset_of!(Self, segment) + size_of::<u16>()) as _,
+            cmsg_level: libc::SOL_UDP,
+            cmsg_type: libc::UDP_SEGMENT,
+        },
+        segment: 0,
+    };
+}
+
+/// Whether the system cuts runs apart: an old one would take no notice, and send one large datagram.
 ///
 /// # Errors
-/// The system's own: it cannot.
-pub(crate) fn segment(socket: &UdpSocket) -> io::Result<()> {
-    const DATAGRAM_LEN: c_int = 1_200;
-    set(socket, libc::SOL_UDP, libc::UDP_SEGMENT, &DATAGRAM_LEN)
+/// The system's own: it does not.
+pub(crate) fn knows_runs(socket: &UdpSocket) -> io::Result<()> {
+    const NEVER_UNASKED: c_int = 0;
+    set(socket, libc::SOL_UDP, libc::UDP_SEGMENT, &NEVER_UNASKED)
+}
+
+/// Makes the system refuse runs of this socket.
+#[cfg(test)]
+pub(crate) fn leave_checksums_out(socket: &UdpSocket) -> io::Result<()> {
+    const ON: c_int = 1;
+    set(socket, libc::SOL_SOCKET, libc::SO_NO_CHECK, &ON)
+}
+
+/// True if a device said that it cannot cut a run apart.
+pub(crate) fn cannot_cut(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EIO)
 }
 
 /// Makes the socket receive many datagrams as one buffer.
