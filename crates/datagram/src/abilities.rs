@@ -2,9 +2,11 @@
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
+use std::num::NonZeroU8;
 use std::path::Path;
 
 use crate::bind::{BUFFER_WANTED, Buffers, bind, buffers};
+use crate::group::{Pattern, SteeringRules, bind_group};
 use crate::system;
 
 /// What a socket of this process can have. Made anew each time it is asked for.
@@ -41,9 +43,9 @@ pub fn abilities() -> io::Result<Abilities> {
             receive: receive / counted_twice,
             send: send / counted_twice,
         },
-        segmented_sends: system::segment(&socket),
+        segmented_sends: system::knows_runs(&socket),
         joined_receives: system::join(&socket),
-        steering: system::steer(),
+        steering: steering(),
     })
 }
 
@@ -53,6 +55,21 @@ pub fn abilities() -> io::Result<Abilities> {
 /// The system does not tell.
 pub fn free_space(folder: &Path) -> io::Result<u64> {
     system::free_space(folder)
+}
+
+/// Tries it on a port of loopback.
+fn steering() -> io::Result<()> {
+    const COUNT: NonZeroU8 = NonZeroU8::MIN.saturating_add(1);
+    const ANY: Pattern = Pattern { mask: 0, value: 0 };
+    const RULES: SteeringRules = SteeringRules {
+        numbered: ANY,
+        number_at: 0,
+        spread: ANY,
+    };
+    let address = SocketAddr::from(([127, 0, 0, 1], 0));
+    let group = bind_group(address, COUNT, None).map_err(io::Error::other)?;
+    let first = group.sockets.first().ok_or(io::ErrorKind::NotFound)?;
+    system::steer(first, &RULES, COUNT)
 }
 
 fn socket() -> io::Result<UdpSocket> {
@@ -70,7 +87,7 @@ mod tests {
         assert!(granted.send > 0 && granted.send <= buffer_wanted());
     }
 
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", not(feature = "portable")))]
     #[test]
     fn what_is_told_of_buffers_is_what_linux_allows() {
         let granted = abilities().unwrap().buffers;
@@ -83,7 +100,7 @@ mod tests {
         }
     }
 
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", not(feature = "portable")))]
     #[test]
     fn what_linux_has_had_for_years_is_found() {
         let found = abilities().unwrap();
@@ -92,7 +109,7 @@ mod tests {
         found.steering.unwrap();
     }
 
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", not(feature = "portable")))]
     #[test]
     fn the_room_on_a_disk_is_told_and_a_folder_that_is_not_there_is_an_error() {
         assert!(free_space(Path::new("/")).unwrap() > 0);

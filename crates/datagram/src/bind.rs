@@ -18,6 +18,9 @@ pub enum BindError {
     /// No interface of this machine has the address.
     #[error("{0} is not an address of this machine")]
     NotLocal(SocketAddr),
+    /// Several sockets were asked for, and this system gives a port to one alone.
+    #[error("this system has one socket for {0}, so that one shard alone can serve there")]
+    OneSocket(SocketAddr),
     /// The system's own reason.
     #[error("cannot bind {address}: {source}")]
     Other {
@@ -51,18 +54,21 @@ const BUFFER_ENOUGH: usize = 64 * 1024;
 /// # Errors
 /// See [`BindError`].
 pub fn bind(address: SocketAddr) -> Result<UdpSocket, BindError> {
-    open(address).map_err(|source| {
-        let kind = source.kind();
-        if kind == ErrorKind::AddrInUse {
-            BindError::InUse(address)
-        } else if kind == ErrorKind::PermissionDenied {
-            BindError::NotPermitted(address)
-        } else if kind == ErrorKind::AddrNotAvailable {
-            BindError::NotLocal(address)
-        } else {
-            BindError::Other { address, source }
-        }
-    })
+    open(address, |_| Ok(())).map_err(|source| named(address, source))
+}
+
+/// Why `address` cannot be bound.
+pub(crate) fn named(address: SocketAddr, source: io::Error) -> BindError {
+    let kind = source.kind();
+    if kind == ErrorKind::AddrInUse {
+        BindError::InUse(address)
+    } else if kind == ErrorKind::PermissionDenied {
+        BindError::NotPermitted(address)
+    } else if kind == ErrorKind::AddrNotAvailable {
+        BindError::NotLocal(address)
+    } else {
+        BindError::Other { address, source }
+    }
 }
 
 /// What the system granted `socket`; 0 where it does not tell.
@@ -75,7 +81,11 @@ pub fn buffers(socket: &UdpSocket) -> Buffers {
     }
 }
 
-fn open(address: SocketAddr) -> io::Result<UdpSocket> {
+/// A socket as [`bind`] says, on which `prepare` may set more before it is bound.
+pub(crate) fn open(
+    address: SocketAddr,
+    prepare: impl FnOnce(&Socket) -> io::Result<()>,
+) -> io::Result<UdpSocket> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::DGRAM,
@@ -88,6 +98,7 @@ fn open(address: SocketAddr) -> io::Result<UdpSocket> {
     socket.set_nonblocking(true)?;
     raise(|bytes| socket.set_recv_buffer_size(bytes));
     raise(|bytes| socket.set_send_buffer_size(bytes));
+    prepare(&socket)?;
     socket.bind(&address.into())?;
     Ok(socket.into())
 }

@@ -6,16 +6,19 @@
 
 mod abilities;
 mod bind;
+mod group;
 mod receive;
+mod runs;
 mod send;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(feature = "portable")))]
 #[path = "linux.rs"]
 mod system;
-#[cfg(not(target_os = "linux"))]
+#[cfg(any(not(target_os = "linux"), feature = "portable"))]
 #[path = "portable.rs"]
 mod system;
 
 pub use abilities::{Abilities, abilities, buffer_wanted, free_space};
 pub use bind::{BindError, Buffers, bind, buffers};
+pub use group::{Group, Pattern, Steering, SteeringRules, bind_group};
 pub use receive::{RECEIVE_BATCH_MAX, RECEIVE_LEN_MAX, ReceiveBatch, Received};
 pub use send::{SEND_BATCH_MAX, SendBatch, Sent};

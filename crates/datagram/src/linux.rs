@@ -10,15 +10,18 @@
 
 use std::ffi::CString;
 use std::io;
-use std::mem::zeroed;
+use std::mem::{offset_of, zeroed};
 use std::net::{SocketAddr, UdpSocket};
+use std::num::NonZeroU8;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use libc::{c_int, c_uint, iovec, mmsghdr, sock_filter, sock_fprog};
-use socket2::{Domain, SockAddr, SockAddrStorage, Socket, Type};
+use libc::{c_int, c_uint, cmsghdr, iovec, mmsghdr, sock_filter, sock_fprog};
+use socket2::{SockAddr, SockAddrStorage, SockRef};
 
+use crate::group::SteeringRules;
+use crate::runs::Message;
 use crate::{RECEIVE_BATCH_MAX, SEND_BATCH_MAX};
 
 /// Fills slots of `slot_len` bytes with what waits, and appends sender and length of each to `filled`.
@@ -72,54 +75,87 @@ pub(crate) fn receive(
     Ok(())
 }
 
-/// Sends the first of `parts`; each is an address and where its datagram ends in `bytes`, the first of
-/// which begins at `start`. Tells how many the system took: fewer than all if one of them cannot leave.
+/// Sends `messages`, whose bytes are in `bytes`. Tells how many the system took: fewer than all if one of
+/// them cannot leave.
 ///
 /// # Errors
 /// The first of them cannot leave, because the buffer is full ([`io::ErrorKind::WouldBlock`]) or for
 /// the system's own reason.
-pub(crate) fn send(
-    socket: &UdpSocket,
-    bytes: &[u8],
-    parts: &[(SocketAddr, usize)],
-    mut start: usize,
-) -> io::Result<usize> {
+pub(crate) fn send(socket: &UdpSocket, bytes: &[u8], messages: &[Message]) -> io::Result<usize> {
     let mut names = [const { None }; SEND_BATCH_MAX];
     let mut pieces = [EMPTY; SEND_BATCH_MAX];
+    let mut cuts = [Cut::NONE; SEND_BATCH_MAX];
     // SAFETY: integers and pointers that may be null.
     let mut headers: [mmsghdr; SEND_BATCH_MAX] = unsafe { zeroed() };
     let mut count = 0;
-    for ((((to, end), header), piece), name) in parts
+    for ((((message, header), piece), name), cut) in messages
         .iter()
         .zip(&mut headers)
         .zip(&mut pieces)
         .zip(&mut names)
+        .zip(&mut cuts)
     {
-        let datagram = bytes.get(start..*end).unwrap_or_default();
-        start = *end;
-        let name = name.insert(SockAddr::from(*to));
-        piece.iov_base = datagram.as_ptr().cast_mut().cast();
-        piece.iov_len = datagram.len();
+        let data = bytes.get(message.start..message.end).unwrap_or_default();
+        let name = name.insert(SockAddr::from(message.to));
+        piece.iov_base = data.as_ptr().cast_mut().cast();
+        piece.iov_len = data.len();
         header.msg_hdr.msg_iov = piece;
         header.msg_hdr.msg_iovlen = 1;
         header.msg_hdr.msg_name = name.as_ptr().cast_mut().cast();
         header.msg_hdr.msg_namelen = name.len();
+        if let Some(segment) = message.segment {
+            cut.segment = segment;
+            header.msg_hdr.msg_control = std::ptr::from_mut(cut).cast();
+            header.msg_hdr.msg_controllen = size_of::<Cut>() as _;
+        }
         count += 1;
     }
-    // SAFETY: `count` headers were filled; each points at one name and one piece of its own, and each
-    // piece at borrowed bytes. The system only reads what is sent, whatever the pointers' types say.
+    // SAFETY: `count` headers were filled; each points at one name, one piece and, with its length, one cut
+    // of its own, and each piece at borrowed bytes. The system only reads what is sent, whatever the
+    // pointers' types say.
     let outcome =
         unsafe { libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), count, NO_FLAGS) };
     told(outcome)
 }
 
-/// Makes the socket send many datagrams as one buffer, cut every 1,200 bytes.
+/// The control message that says where the system cuts a run.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Cut {
+    header: cmsghdr,
+    segment: u16,
+}
+
+impl Cut {
+    const NONE: Self = Self {
+        header: cmsghdr {
+            cmsg_len: (offset_of!(Self, segment) + size_of::<u16>()) as _,
+            cmsg_level: libc::SOL_UDP,
+            cmsg_type: libc::UDP_SEGMENT,
+        },
+        segment: 0,
+    };
+}
+
+/// Whether the system cuts runs apart: an old one would take no notice, and send one large datagram.
 ///
 /// # Errors
-/// The system's own: it cannot.
-pub(crate) fn segment(socket: &UdpSocket) -> io::Result<()> {
-    const DATAGRAM_LEN: c_int = 1_200;
-    set(socket, libc::SOL_UDP, libc::UDP_SEGMENT, &DATAGRAM_LEN)
+/// The system's own: it does not.
+pub(crate) fn knows_runs(socket: &UdpSocket) -> io::Result<()> {
+    const NEVER_UNASKED: c_int = 0;
+    set(socket, libc::SOL_UDP, libc::UDP_SEGMENT, &NEVER_UNASKED)
+}
+
+/// Makes the system refuse runs of this socket.
+#[cfg(test)]
+pub(crate) fn leave_checksums_out(socket: &UdpSocket) -> io::Result<()> {
+    const ON: c_int = 1;
+    set(socket, libc::SOL_SOCKET, libc::SO_NO_CHECK, &ON)
+}
+
+/// True if a device said that it cannot cut a run apart.
+pub(crate) fn cannot_cut(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EIO)
 }
 
 /// Makes the socket receive many datagrams as one buffer.
@@ -131,26 +167,60 @@ pub(crate) fn join(socket: &UdpSocket) -> io::Result<()> {
     set(socket, libc::SOL_UDP, libc::UDP_GRO, &ON)
 }
 
-/// Puts a program before a port of loopback that several sockets share; it sends all to the first.
+/// Lets other sockets have the same port, if they say so too.
 ///
 /// # Errors
 /// The system's own: it cannot.
-pub(crate) fn steer() -> io::Result<()> {
-    let socket = Socket::new(Domain::IPV4, Type::DGRAM, None)?;
-    socket.set_reuse_port(true)?;
-    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())?;
-    let mut program = [sock_filter {
-        code: u16::try_from(libc::BPF_RET | libc::BPF_K).unwrap_or(0),
-        jt: 0,
-        jf: 0,
-        k: 0,
-    }];
+pub(crate) fn share(socket: SockRef<'_>) -> io::Result<()> {
+    socket.set_reuse_port(true)
+}
+
+/// Puts a program before the port that `socket` shares with others, `count` together. See
+/// [`SteeringRules`]. The system lets the program see what a datagram carries, and drops none for it.
+///
+/// # Errors
+/// The system's own: it cannot, or the port is not shared.
+pub(crate) fn steer(socket: &UdpSocket, rules: &SteeringRules, count: NonZeroU8) -> io::Result<()> {
+    let mut program = program(rules, count);
     let program = sock_fprog {
-        len: 1,
+        len: u16::try_from(program.len()).map_err(io::Error::other)?,
         filter: program.as_mut_ptr(),
     };
     let option = libc::SO_ATTACH_REUSEPORT_CBPF;
-    set(&socket, libc::SOL_SOCKET, option, &program)
+    set(socket, libc::SOL_SOCKET, option, &program)
+}
+
+/// What is returned is a socket's number. A number that no socket has makes the system choose by its own hash
+/// of both addresses and ports: it spreads, and keeps what comes from one address and port together. A read
+/// beyond the end of a datagram returns 0.
+fn program(rules: &SteeringRules, count: NonZeroU8) -> [sock_filter; 11] {
+    const LOAD: c_uint = libc::BPF_LD | libc::BPF_B | libc::BPF_ABS;
+    const AND: c_uint = libc::BPF_ALU | libc::BPF_AND | libc::BPF_K;
+    const IS: c_uint = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
+    const IS_LEAST: c_uint = libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K;
+    const RETURN: c_uint = libc::BPF_RET | libc::BPF_K;
+    const RETURN_LOADED: c_uint = libc::BPF_RET | libc::BPF_A;
+    const BY_HASH: u32 = u32::MAX;
+    let step = |code: c_uint, jt, jf, k| sock_filter {
+        code: u16::try_from(code).unwrap_or_default(),
+        jt,
+        jf,
+        k,
+    };
+    let (numbered, spread) = (rules.numbered, rules.spread);
+    [
+        step(LOAD, 0, 0, 0),
+        step(AND, 0, 0, numbered.mask.into()),
+        step(IS, 0, 3, numbered.value.into()),
+        step(LOAD, 0, 0, rules.number_at.into()),
+        step(IS_LEAST, 4, 0, count.get().into()),
+        step(RETURN_LOADED, 0, 0, 0),
+        step(LOAD, 0, 0, 0),
+        step(AND, 0, 0, spread.mask.into()),
+        step(IS, 1, 0, spread.value.into()),
+        step(RETURN, 0, 0, 0),
+        step(RETURN, 0, 0, BY_HASH),
+    ]
 }
 
 /// Bytes that this process may still write to the disk of `folder`.

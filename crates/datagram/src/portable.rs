@@ -2,7 +2,13 @@
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
+use std::num::NonZeroU8;
 use std::path::Path;
+
+use socket2::SockRef;
+
+use crate::group::SteeringRules;
+use crate::runs::Message;
 
 /// Fills slots of `slot_len` bytes with what waits, and appends sender and length of each to `filled`.
 ///
@@ -26,31 +32,30 @@ pub(crate) fn receive(
     Ok(())
 }
 
-/// Sends the first of `parts`; each is an address and where its datagram ends in `bytes`, the first of
-/// which begins at `start`. Tells how many the system took.
+/// Sends the first of `messages`, whose bytes are in `bytes`. Tells how many the system took.
 ///
 /// # Errors
 /// It cannot leave, because the buffer is full ([`io::ErrorKind::WouldBlock`]) or for the system's own
 /// reason.
-pub(crate) fn send(
-    socket: &UdpSocket,
-    bytes: &[u8],
-    parts: &[(SocketAddr, usize)],
-    start: usize,
-) -> io::Result<usize> {
-    let Some((to, end)) = parts.first() else {
+pub(crate) fn send(socket: &UdpSocket, bytes: &[u8], messages: &[Message]) -> io::Result<usize> {
+    let Some(message) = messages.first() else {
         return Ok(0);
     };
-    let datagram = bytes.get(start..*end).unwrap_or_default();
-    socket.send_to(datagram, to).map(|_| 1)
+    let datagram = bytes.get(message.start..message.end).unwrap_or_default();
+    socket.send_to(datagram, message.to).map(|_| 1)
 }
 
-/// Makes the socket send many datagrams as one buffer.
+/// Whether the socket sends many datagrams as one buffer.
 ///
 /// # Errors
 /// Always: not here.
-pub(crate) fn segment(_socket: &UdpSocket) -> io::Result<()> {
+pub(crate) fn knows_runs(_socket: &UdpSocket) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+/// True if a device said that it cannot cut a run apart.
+pub(crate) fn cannot_cut(_error: &io::Error) -> bool {
+    false
 }
 
 /// Makes the socket receive many datagrams as one buffer.
@@ -61,11 +66,24 @@ pub(crate) fn join(_socket: &UdpSocket) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// Lets other sockets have the same port.
+///
+/// # Errors
+/// Always: where there is no such option, or where it gives all datagrams to one of the sockets, nothing is
+/// gained.
+pub(crate) fn share(_socket: SockRef<'_>) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// Puts a program before a port that several sockets share.
 ///
 /// # Errors
 /// Always: not here.
-pub(crate) fn steer() -> io::Result<()> {
+pub(crate) fn steer(
+    _socket: &UdpSocket,
+    _rules: &SteeringRules,
+    _count: NonZeroU8,
+) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 

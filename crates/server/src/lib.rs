@@ -25,6 +25,7 @@ mod permit_files;
 mod report;
 mod server;
 mod shutdown;
+mod steering;
 
 pub use admin::AdminError;
 pub use config::{ConfigError, ServerConfig};
@@ -39,6 +40,7 @@ pub use permit_files::{load_or_make_permit_keys, load_permit_keys, rotate_permit
 pub use report::ServerReport;
 pub use server::{Server, ServerError};
 pub use shutdown::{ReloadSignals, StopSignals};
+pub use steering::STEERING_RULES;
 
 pub use rejoin_coordinator::{Auth, Budgets, ShardStats};
 pub use rejoin_datagram::{Abilities, BindError, abilities, buffer_wanted, free_space};

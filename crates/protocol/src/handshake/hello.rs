@@ -19,7 +19,7 @@ use crate::limits::{DATAGRAM_MAX, VERSION_MAX, VERSION_MIN};
 use crate::wire::{Malformed, Reader};
 
 /// The first byte of a hello. Data packets have zeros in the two top bits, handshakes 01.
-pub(super) const HELLO: u8 = 0x40;
+pub const HELLO: u8 = 0x40;
 
 /// Bytes of MAC1.
 pub(super) const MAC1_LEN: usize = 16;

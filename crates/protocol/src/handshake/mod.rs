@@ -28,7 +28,7 @@ mod tests;
 pub use client::{ClientHandshake, Established, HandshakeError, HandshakeOptions, StartError};
 pub use cookie::{COOKIE_PERIOD, Cookies};
 pub use grant::{Grant, GrantError, PermitId};
-pub use hello::{Mac1Key, carries_cookie};
+pub use hello::{HELLO, Mac1Key, carries_cookie};
 pub use permit::{Permit, PermitError, SealedPermit};
 pub use permit_keys::{OpenPermitError, PermitKey, PermitKeyError, PermitKeyId, PermitKeys};
 pub use reply::Welcome;

@@ -10,6 +10,12 @@ const TYPE_MASK: u8 = 0b1100_0000;
 const EPOCH_SHIFT: u8 = 4;
 const KEY_PHASE: u8 = 0b0000_1000;
 const LABELLED: u8 = 0b0000_0100;
+/// The bits of a datagram's first byte that tell whether it is a data packet with a connection id.
+pub const LABELLED_MASK: u8 = TYPE_MASK | LABELLED;
+/// What those bits are then.
+pub const LABELLED_BITS: u8 = LABELLED;
+/// Where the shard stands in such a datagram: the first byte of the connection id.
+pub const SHARD_AT: u8 = 1;
 const NUMBER_LEN_MASK: u8 = 0b0000_0011;
 
 /// What stands before the sealed frames.
