@@ -46,3 +46,51 @@ pub struct ShardStats {
     /// Rooms closed because their logic failed.
     pub rooms_failed: u64,
 }
+
+impl ShardStats {
+    /// Adds what another shard has done and holds.
+    pub fn add(&mut self, other: &Self) {
+        let Self {
+            sessions,
+            joins_pending,
+            rooms,
+            joins,
+            cookies_asked,
+            hellos_refused,
+            received,
+            dropped,
+            sent,
+            forwarded,
+            ticks,
+            ticks_skipped,
+            inputs,
+            inputs_ignored,
+            snapshots_full,
+            snapshots_delta,
+            resyncs,
+            over_budget,
+            voids,
+            rooms_failed,
+        } = other;
+        self.sessions += sessions;
+        self.joins_pending += joins_pending;
+        self.rooms += rooms;
+        self.joins += joins;
+        self.cookies_asked += cookies_asked;
+        self.hellos_refused += hellos_refused;
+        self.received += received;
+        self.dropped += dropped;
+        self.sent += sent;
+        self.forwarded += forwarded;
+        self.ticks += ticks;
+        self.ticks_skipped += ticks_skipped;
+        self.inputs += inputs;
+        self.inputs_ignored += inputs_ignored;
+        self.snapshots_full += snapshots_full;
+        self.snapshots_delta += snapshots_delta;
+        self.resyncs += resyncs;
+        self.over_budget += over_budget;
+        self.voids += voids;
+        self.rooms_failed += rooms_failed;
+    }
+}

@@ -25,6 +25,7 @@ pub(crate) fn run(app: &App, args: &ServeArgs, settings: &Checked) -> Result<(),
     let mut config = config(settings, folder.as_deref())?;
     config.limits = settings.limits();
     config.admin = settings.admin();
+    config.shards = settings.shards();
     let server = Server::bind(config)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

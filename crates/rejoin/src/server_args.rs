@@ -26,6 +26,9 @@ pub(crate) struct SettingsArgs {
     /// Answer operators at ADDR, on this machine alone: /livez, /readyz, /metrics, /rooms
     #[arg(long, value_name = "ADDR")]
     pub(crate) admin: Option<SocketAddr>,
+    /// Serve with N threads, each on a processor of its own where it can be [default: 1]
+    #[arg(long, value_name = "N")]
+    pub(crate) shards: Option<u64>,
     /// Change a limit, such as inputs_per_s=2000; repeatable. docs/limits.md names them all
     #[arg(long = "limit", value_name = "NAME=VALUE", value_parser = parse_limit)]
     pub(crate) limits: Vec<String>,

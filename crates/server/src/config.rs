@@ -1,6 +1,7 @@
 //! ServerConfig: one plain struct, checked once before a socket is opened.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU8;
 
 use rejoin_coordinator::{Auth, Config};
 use rejoin_protocol::handshake::PermitKeys;
@@ -19,9 +20,14 @@ pub struct ServerConfig {
     pub identity: Identity,
     /// Where operators ask: a loopback address; `None`: nowhere. Port 0: any free one.
     pub admin: Option<SocketAddr>,
+    /// How many threads serve, each with a part of the sessions and rooms. At most [`SHARDS_MAX`].
+    pub shards: NonZeroU8,
     /// How much of everything.
     pub limits: Limits,
 }
+
+/// Most shards: more processors than a server for sessions has had use for.
+pub const SHARDS_MAX: u8 = 64;
 
 /// Why settings cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,6 +46,9 @@ pub enum ConfigError {
          address, and a proxy that asks who it is"
     )]
     PublicAdmin(SocketAddr),
+    /// More shards than there may be.
+    #[error("shards must be 1 to {SHARDS_MAX}")]
+    Shards,
     /// A limit out of its bounds.
     #[error(transparent)]
     Limit(#[from] LimitError),
@@ -64,6 +73,7 @@ impl ServerConfig {
             auth: Auth::Dev,
             identity,
             admin: None,
+            shards: NonZeroU8::MIN,
             limits: Limits::default(),
         }
     }
@@ -102,11 +112,16 @@ impl ServerConfig {
         }
         self.admin.map_or(Ok(()), Self::check_admin)?;
         self.limits.check()?;
+        if self.shards.get() > SHARDS_MAX {
+            return Err(ConfigError::Shards);
+        }
         let mut config = Config::new(self.identity.keys, self.identity.session_secret);
         config.auth = self.auth;
-        config.sessions_max = count(self.limits.sessions_max);
-        config.rooms_max = count(self.limits.rooms_max);
-        config.pending_joins_max = count(self.limits.pending_joins_max);
+        let part = |number: u32| count(number.div_ceil(self.shards.get().into()));
+        config.shards = self.shards.get();
+        config.sessions_max = part(self.limits.sessions_max);
+        config.rooms_max = part(self.limits.rooms_max);
+        config.pending_joins_max = part(self.limits.pending_joins_max);
         config.seat_hold = self.limits.seat_hold;
         config.empty_room_hold = self.limits.empty_room_hold;
         config.idle_session_hold = self.limits.idle_session_hold;

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 use crate::directory::SharedDirectory;
 use crate::drains::Drains;
+use crate::mailboxes::Mailboxes;
 use crate::report::{ServerReport, Status, TOLD_EVERY, TURN_EVERY};
 
 /// Batches received before a turn must be taken: 512 datagrams, 2 to 5 ms of work, so that ticks
@@ -25,6 +26,8 @@ use crate::report::{ServerReport, Status, TOLD_EVERY, TURN_EVERY};
 const BATCHES_PER_TURN: usize = 8;
 /// How long a stopping server may take to tell its players.
 const DRAIN_MAX: Duration = Duration::from_secs(1);
+/// When letters are offered again to a shard that does not keep up.
+const OFFER_AGAIN: Duration = Duration::from_millis(1);
 /// A stopping shard has little to do; this is how often it is looked at.
 const DRAIN_STEP: Duration = Duration::from_millis(10);
 
@@ -38,11 +41,25 @@ pub(crate) struct Driver {
     send: SendBatch,
     auth: watch::Receiver<Auth>,
     drains: Drains,
+    mailboxes: Mailboxes,
+    /// Letters wait because a mailbox is full; they are offered again then.
+    offer_at: Option<Timestamp>,
     report: ServerReport,
     /// True once it has begun to stop.
     stops: bool,
-    /// Who is told where the server stands, and when next.
-    told: Option<(watch::Sender<Status>, Timestamp)>,
+    /// Who is told where the shard stands, and when next.
+    status: watch::Sender<Status>,
+    tell_at: Timestamp,
+}
+
+/// What a driver connects its shard to.
+#[derive(Debug)]
+pub(crate) struct Outside {
+    pub(crate) socket: UdpSocket,
+    pub(crate) clock: Clock,
+    pub(crate) auth: watch::Receiver<Auth>,
+    pub(crate) mailboxes: Mailboxes,
+    pub(crate) status: watch::Sender<Status>,
 }
 
 /// One socket in two forms.
@@ -69,10 +86,15 @@ impl Driver {
     /// The runtime does not take it.
     pub(crate) fn new(
         shard: Shard<MemoryStore, SharedDirectory>,
-        socket: UdpSocket,
-        clock: Clock,
-        auth: watch::Receiver<Auth>,
+        outside: Outside,
     ) -> io::Result<Self> {
+        let Outside {
+            socket,
+            clock,
+            auth,
+            mailboxes,
+            status,
+        } = outside;
         let readiness = tokio::net::UdpSocket::from_std(socket.try_clone()?)?;
         Ok(Self {
             shard,
@@ -85,15 +107,13 @@ impl Driver {
             send: SendBatch::new(),
             auth,
             drains: Drains::default(),
+            mailboxes,
+            offer_at: None,
             report: ServerReport::default(),
             stops: false,
-            told: None,
+            status,
+            tell_at: Timestamp::ZERO,
         })
-    }
-
-    /// Tells `status` where the server stands from now on.
-    pub(crate) fn tell(&mut self, status: watch::Sender<Status>) {
-        self.told = Some((status, Timestamp::ZERO));
     }
 
     /// Serves until `shutdown` is ready, then drains.
@@ -123,11 +143,14 @@ impl Driver {
     }
 
     async fn wait(&mut self, shutdown: impl Future<Output = ()>) -> io::Result<Wake> {
-        let turn = self.told.as_ref().map(|(_, next)| *next + TURN_EVERY);
-        let due = [self.shard.poll_timeout(), turn]
-            .into_iter()
-            .flatten()
-            .min();
+        // Nobody watches unless operators may ask.
+        let watched = self.status.receiver_count() > 0;
+        let turn = watched.then_some(self.tell_at + TURN_EVERY);
+        let due = match self.offer_at {
+            Some(offer) => Some(offer),
+            None => self.shard.poll_timeout(),
+        };
+        let due = [due, turn].into_iter().flatten().min();
         let look = self.drains.next();
         if let Some(look) = look {
             // Not in the runtime: it would be woken by each datagram that it is not to look at yet.
@@ -146,6 +169,7 @@ impl Driver {
             () = shutdown => Ok(Wake::Stop),
             () = changed(&mut self.auth) => Ok(Wake::Auth),
             wake = wake => wake,
+            () = self.mailboxes.rung() => Ok(Wake::Due),
             () = sleep_until(self.clock, due) => Ok(Wake::Due),
         }
     }
@@ -169,21 +193,26 @@ impl Driver {
         let now = self.clock.now();
         self.drains
             .on_look(self.report.received - received, drained, now);
+        let shard = &mut self.shard;
+        self.mailboxes
+            .take(|letter| shard.handle_letter(letter, now));
         self.shard.turn(now);
         self.release(now);
+        let shard = &mut self.shard;
+        let put = self
+            .mailboxes
+            .put(|to, letters| shard.take_letters(to, letters));
+        self.offer_at = (!put).then_some(now + OFFER_AGAIN);
         self.report.turns += 1;
         self.tell_status(now);
         Ok(())
     }
 
     fn tell_status(&mut self, now: Timestamp) {
-        let Some((status, next)) = &mut self.told else {
-            return;
-        };
-        if now >= *next {
-            *next = now + TOLD_EVERY;
+        if now >= self.tell_at && self.status.receiver_count() > 0 {
+            self.tell_at = now + TOLD_EVERY;
             self.report.shard = self.shard.stats();
-            status.send_replace(Status {
+            self.status.send_replace(Status {
                 serves: !self.stops,
                 turned: Instant::now(),
                 report: self.report,

@@ -20,15 +20,17 @@ mod entropy;
 mod identity;
 mod key_files;
 mod limits;
+mod mailboxes;
 mod nearest;
 mod permit_files;
 mod report;
 mod server;
 mod shutdown;
 mod steering;
+mod threads;
 
 pub use admin::AdminError;
-pub use config::{ConfigError, ServerConfig};
+pub use config::{ConfigError, SHARDS_MAX, ServerConfig};
 pub use directory::SharedDirectory;
 pub use durations::NotASpan;
 pub use entropy::rng as entropy;
@@ -40,7 +42,6 @@ pub use permit_files::{load_or_make_permit_keys, load_permit_keys, rotate_permit
 pub use report::ServerReport;
 pub use server::{Server, ServerError};
 pub use shutdown::{ReloadSignals, StopSignals};
-pub use steering::STEERING_RULES;
 
 pub use rejoin_coordinator::{Auth, Budgets, ShardStats};
 pub use rejoin_datagram::{Abilities, BindError, abilities, buffer_wanted, free_space};

@@ -7,7 +7,7 @@ use rejoin_coordinator::ShardStats;
 /// What a server did, told when it ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ServerReport {
-    /// The shard's counters. Its `sessions` and `rooms` are those left at the end.
+    /// The shards' counters, together. `sessions` and `rooms` are those left at the end.
     pub shard: ShardStats,
     /// Turns taken.
     pub turns: u64,
@@ -23,7 +23,29 @@ pub struct ServerReport {
     pub sends_refused: u64,
 }
 
-/// Where a server stands, as it tells its operators.
+impl ServerReport {
+    /// Adds what another shard did.
+    pub(crate) fn add(&mut self, other: &Self) {
+        let Self {
+            shard,
+            turns,
+            received,
+            received_too_long,
+            sent,
+            sends_blocked,
+            sends_refused,
+        } = other;
+        self.shard.add(shard);
+        self.turns += turns;
+        self.received += received;
+        self.received_too_long += received_too_long;
+        self.sent += sent;
+        self.sends_blocked += sends_blocked;
+        self.sends_refused += sends_refused;
+    }
+}
+
+/// Where a shard stands, as it tells the server's operators.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Status {
     /// False once it has begun to stop.
@@ -33,7 +55,18 @@ pub(crate) struct Status {
     pub(crate) report: ServerReport,
 }
 
+impl Status {
+    /// Of a shard that is about to take its first turn.
+    pub(crate) fn at_start() -> Self {
+        Self {
+            serves: true,
+            turned: Instant::now(),
+            report: ServerReport::default(),
+        }
+    }
+}
+
 /// How often a driver tells its status. A page that is asked for more often shows the same.
 pub(crate) const TOLD_EVERY: Duration = Duration::from_millis(100);
-/// How long a server without work may go without a turn while operators watch.
+/// How long a shard without work may go without a turn while operators watch.
 pub(crate) const TURN_EVERY: Duration = Duration::from_secs(1);

@@ -1,11 +1,12 @@
 //! A server from its settings to its end.
 
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
-use std::time::Instant;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::task::Poll;
 
 use rejoin_coordinator::{Auth, Config, Shard};
-use rejoin_datagram::BindError;
+use rejoin_datagram::{BindError, Group, Steering};
 use rejoin_protocol::crypto::PublicKey;
 use rejoin_room::Kinds;
 use rejoin_store::MemoryStore;
@@ -15,15 +16,18 @@ use crate::admin::{AdminError, Port};
 use crate::clock::{self, Clock};
 use crate::config::{ConfigError, ServerConfig};
 use crate::directory::SharedDirectory;
-use crate::driver::Driver;
+use crate::driver::{Driver, Outside};
 use crate::entropy;
+use crate::mailboxes::Mailboxes;
 use crate::report::{ServerReport, Status};
+use crate::steering::STEERING_RULES;
+use crate::threads::{self, ShardThread};
 
 /// A server that owns its port; [`Server::run`] makes it serve.
 #[derive(Debug)]
 pub struct Server {
     config: Config,
-    socket: UdpSocket,
+    group: Group,
     address: SocketAddr,
     auth: watch::Sender<Auth>,
     admin: Option<Port>,
@@ -56,17 +60,23 @@ impl Server {
     /// # Errors
     /// See [`ServerError`].
     pub fn bind(settings: ServerConfig) -> Result<Self, ServerError> {
-        let (bind, admin) = (settings.bind, settings.admin);
+        let (bind, admin, shards) = (settings.bind, settings.admin, settings.shards);
         let config = settings.check()?;
-        let socket = rejoin_datagram::bind(bind)?;
-        let address = socket.local_addr()?;
-        let buffers = rejoin_datagram::buffers(&socket);
+        let group = rejoin_datagram::bind_group(bind, shards, Some(STEERING_RULES))?;
+        let Some(first) = group.sockets.first() else {
+            return Err(io::Error::other("a group without a socket").into());
+        };
+        let address = first.local_addr()?;
+        let buffers = rejoin_datagram::buffers(first);
         tracing::debug!(%address, buffers.receive, buffers.send, "socket buffers");
+        if group.steering == Steering::None {
+            tracing::warn!("the system does not steer datagrams: shards hand them to each other");
+        }
         Ok(Self {
             admin: admin.map(Port::bind).transpose()?,
             auth: watch::Sender::new(config.auth.clone()),
             config,
-            socket,
+            group,
             address,
         })
     }
@@ -98,39 +108,98 @@ impl Server {
     }
 
     /// Serves rooms of `kinds` until `shutdown` is ready, then tells every player and ends within
-    /// a second. Runs on a tokio runtime with I/O and time enabled.
+    /// a second. Each shard has a thread of its own; dropping the future stops them too.
     ///
     /// # Errors
-    /// The socket failed. Sessions are lost then.
+    /// A socket failed. Sessions are lost then.
+    ///
+    /// # Panics
+    /// If a shard did: a defect of ours.
     pub async fn run(
         self,
         kinds: Kinds,
         shutdown: impl Future<Output = ()>,
     ) -> Result<ServerReport, ServerError> {
+        let directory = SharedDirectory::default();
+        let (stop, stopped) = watch::channel(false);
+        let (mut threads, status) = self.start(&kinds, &directory, &stopped)?;
+        if let Some(port) = self.admin {
+            port.answer(status, directory)?;
+        }
+        let mut shutdown = pin!(shutdown);
+        tokio::select! {
+            () = &mut shutdown => {}
+            () = any_ended(&mut threads) => {}
+        }
+        stop.send_replace(true);
+        let mut report = ServerReport::default();
+        let mut failure = None;
+        for thread in threads {
+            match thread.join().await {
+                Ok(told) => report.add(&told),
+                Err(problem) => failure = Some(problem),
+            }
+        }
+        // Its peers' sockets are open until here: else the system would steer their datagrams elsewhere.
+        drop(self.group);
+        failure.map_or(Ok(report), |problem| Err(problem.into()))
+    }
+
+    /// Starts all shards. Gives where each of them stands, too.
+    fn start(
+        &self,
+        kinds: &Kinds,
+        directory: &SharedDirectory,
+        stopped: &watch::Receiver<bool>,
+    ) -> Result<(Vec<ShardThread>, Vec<watch::Receiver<Status>>), ServerError> {
         let clock = Clock::start();
+        let chance = entropy::rng()?;
         let config = Config {
             unix_start: clock::since_1970(),
-            ..self.config
+            cookie_secret: Some(chance.fork("cookies").bytes()),
+            ..self.config.clone()
         };
-        let directory = SharedDirectory::default();
-        let shard = Shard::new(
-            config,
-            kinds,
-            MemoryStore::default(),
-            directory.clone(),
-            entropy::rng()?,
-            clock.now(),
-        );
-        let mut driver = Driver::new(shard, self.socket, clock, self.auth.subscribe())?;
-        if let Some(port) = self.admin {
-            let status = watch::Sender::new(Status {
-                serves: true,
-                turned: Instant::now(),
-                report: ServerReport::default(),
-            });
-            port.answer(status.subscribe(), directory)?;
-            driver.tell(status);
+        let processors = threads::processors(self.group.sockets.len());
+        let mailboxes = Mailboxes::of(self.group.sockets.len());
+        let (mut threads, mut all_status) = (Vec::new(), Vec::new());
+        for (number, (socket, mailboxes)) in (0..).zip(self.group.sockets.iter().zip(mailboxes)) {
+            let (kinds, directory) = (kinds.clone(), directory.clone());
+            let config = Config {
+                shard: number,
+                ..config.clone()
+            };
+            let chance = chance.fork(&format!("shard {number}"));
+            let status = watch::Sender::new(Status::at_start());
+            all_status.push(status.subscribe());
+            let outside = Outside {
+                socket: socket.try_clone()?,
+                clock,
+                auth: self.auth.subscribe(),
+                mailboxes,
+                status,
+            };
+            let make = move || {
+                let store = MemoryStore::default();
+                let shard = Shard::new(config, kinds, store, directory, chance, clock.now());
+                Driver::new(shard, outside)
+            };
+            let (number, stopped) = (usize::from(number), stopped.clone());
+            let processor = processors.get(number).copied();
+            threads.push(ShardThread::start(number, processor, stopped, make)?);
         }
-        Ok(driver.run(shutdown).await?)
+        Ok((threads, all_status))
     }
+}
+
+/// Waits until some shard has ended.
+async fn any_ended(threads: &mut [ShardThread]) {
+    std::future::poll_fn(|context| {
+        let ended = threads.iter_mut().any(|thread| thread.has_ended(context));
+        if ended {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+    .await;
 }

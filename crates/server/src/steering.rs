@@ -6,7 +6,7 @@ use rejoin_protocol::packet::{LABELLED_BITS, LABELLED_MASK, SHARD_AT};
 
 /// A packet with a connection id goes to the shard that the id names. A hello goes to any, and when it is sent
 /// again to the same one. What is left is nothing of ours.
-pub const STEERING_RULES: SteeringRules = SteeringRules {
+pub(crate) const STEERING_RULES: SteeringRules = SteeringRules {
     numbered: Pattern {
         mask: LABELLED_MASK,
         value: LABELLED_BITS,

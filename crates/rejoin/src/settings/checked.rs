@@ -1,6 +1,7 @@
 //! Settings that were found good together: what a server is started with.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU8;
 use std::path::PathBuf;
 
 use rejoin_server::{KeyFileError, Limits, ServerConfig};
@@ -15,6 +16,7 @@ pub(crate) struct Checked {
     auth: AuthMode,
     data: Option<PathBuf>,
     admin: Option<SocketAddr>,
+    shards: NonZeroU8,
     limits: Limits,
 }
 
@@ -29,6 +31,7 @@ impl Checked {
             auth: settings.auth,
             data: settings.data.clone(),
             admin: settings.admin,
+            shards: settings.shards,
             limits: settings.limits,
         })
     }
@@ -46,6 +49,11 @@ impl Checked {
     /// Where operators ask.
     pub(crate) fn admin(&self) -> Option<SocketAddr> {
         self.admin
+    }
+
+    /// How many threads serve.
+    pub(crate) fn shards(&self) -> NonZeroU8 {
+        self.shards
     }
 
     /// How much of everything.

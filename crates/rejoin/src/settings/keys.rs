@@ -2,10 +2,11 @@
 //! environment's names, the example file and the table in the docs come.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU8;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use rejoin_server::{Limit, LimitError, LimitValue, ServerConfig};
+use rejoin_server::{Limit, LimitError, LimitValue, SHARDS_MAX, ServerConfig};
 use tracing_subscriber::filter::LevelFilter;
 
 use super::problem::{Problem, plain};
@@ -42,6 +43,8 @@ pub(crate) enum Place<'a> {
     Folder(&'a mut Option<PathBuf>),
     /// An address and port of this machine.
     Admin(&'a mut Option<SocketAddr>),
+    /// How many threads serve.
+    Shards(&'a mut NonZeroU8),
     /// Severity of a log.
     Level(&'a mut Option<LevelFilter>),
     /// One of the server's limits.
@@ -63,6 +66,7 @@ impl Settings {
             auth,
             data,
             admin,
+            shards,
             log,
             limits,
         } = self;
@@ -102,6 +106,16 @@ impl Settings {
                 "127.0.0.1:7780",
                 Place::Admin(admin),
             ),
+            Key {
+                unit: "threads",
+                ..top(
+                    "shards",
+                    "How many threads serve, each on a processor of its own where it can be. Sessions and rooms are \
+                     spread over them, and so are `sessions_max`, `rooms_max` and `pending_joins_max`.",
+                    "",
+                    Place::Shards(shards),
+                )
+            },
             top(
                 "log",
                 "Least severity to log. Without it: as $RUST_LOG says, else info.",
@@ -143,7 +157,11 @@ impl<'a> Key<'a> {
 
     /// Whether a file gives it as a number; else as text.
     pub(crate) fn is_number(&self) -> bool {
-        matches!(&self.place, Place::Limit(limit) if matches!(limit.value, LimitValue::Number(..)))
+        match &self.place {
+            Place::Shards(_) => true,
+            Place::Limit(limit) => matches!(limit.value, LimitValue::Number(..)),
+            _ => false,
+        }
     }
 
     /// Reads a value.
@@ -171,6 +189,11 @@ impl<'a> Key<'a> {
                 ServerConfig::check_admin(address)?;
                 **place = Some(address);
             }
+            Place::Shards(place) => {
+                let count = text.parse().ok();
+                let count = count.filter(|count: &NonZeroU8| count.get() <= SHARDS_MAX);
+                **place = count.ok_or_else(|| word(&[&shards_bounds()]))?;
+            }
             Place::Level(place) => {
                 let level = LEVELS.contains(&text).then(|| text.parse().ok()).flatten();
                 **place = Some(level.ok_or_else(|| word(&LEVELS))?);
@@ -187,6 +210,7 @@ impl<'a> Key<'a> {
             Place::Auth(mode) => mode.to_possible_value().map(|it| quoted(it.get_name())),
             Place::Folder(folder) => folder.as_ref().map(|it| quoted(&it.to_string_lossy())),
             Place::Admin(address) => address.map(|it| quoted(&it.to_string())),
+            Place::Shards(count) => Some(count.to_string()),
             Place::Level(level) => level.map(|it| quoted(&it.to_string())),
             Place::Limit(limit) if self.is_number() => Some(limit.text()),
             Place::Limit(limit) => Some(quoted(&limit.text())),
@@ -200,6 +224,7 @@ impl<'a> Key<'a> {
             Place::Auth(_) => one_of(&modes()),
             Place::Folder(_) => "a folder".to_owned(),
             Place::Admin(_) => "a loopback address and port".to_owned(),
+            Place::Shards(_) => shards_bounds(),
             Place::Level(_) => one_of(&LEVELS),
             Place::Limit(limit) => limit.bounds(),
         }
@@ -215,6 +240,10 @@ fn shown(mut error: LimitError) -> Problem {
         problem.0 = plain(&problem.0);
     }
     error.into()
+}
+
+fn shards_bounds() -> String {
+    format!("1 to {SHARDS_MAX}")
 }
 
 fn modes() -> Vec<&'static str> {

@@ -18,6 +18,7 @@ mod show;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::num::NonZeroU8;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
@@ -42,6 +43,8 @@ pub(crate) struct Settings {
     pub(crate) data: Option<PathBuf>,
     /// Where operators ask.
     pub(crate) admin: Option<SocketAddr>,
+    /// How many threads serve.
+    pub(crate) shards: NonZeroU8,
     /// Least severity to log.
     pub(crate) log: Option<LevelFilter>,
     /// How much of everything.
@@ -55,6 +58,7 @@ impl Default for Settings {
             auth: AuthMode::Dev,
             data: None,
             admin: None,
+            shards: NonZeroU8::MIN,
             log: None,
             limits: Limits::default(),
         }
@@ -137,6 +141,11 @@ impl Loaded {
                 "admin",
                 "--admin",
                 flags.admin.map(|address| address.to_string()),
+            ),
+            (
+                "shards",
+                "--shards",
+                flags.shards.map(|count| count.to_string()),
             ),
             ("log", "--log", log.map(|level| level.to_string())),
         ];

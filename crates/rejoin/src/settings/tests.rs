@@ -77,6 +77,7 @@ fn a_flag_goes_before_a_variable_before_the_file_before_the_default() {
         ("REJOIN_DATA", "variable"),
         ("REJOIN_LOG", "error"),
         ("REJOIN_ADMIN", "127.0.0.1:9"),
+        ("REJOIN_SHARDS", "3"),
         ("REJOIN_LIMIT_INPUTS_PER_S", "2"),
         ("REJOIN_LIMIT_SEAT_HOLD", "2s"),
     ]);
@@ -88,6 +89,7 @@ fn a_flag_goes_before_a_variable_before_the_file_before_the_default() {
         auth: AuthMode::Token,
         data: Some(PathBuf::from("variable")),
         admin: Some(([127, 0, 0, 1], 9).into()),
+        shards: 3.try_into().unwrap(),
         log: Some(LevelFilter::DEBUG),
         ..Settings::default()
     };
@@ -101,6 +103,7 @@ fn a_flag_goes_before_a_variable_before_the_file_before_the_default() {
         ("auth", format!("{file}:1")),
         ("data", "REJOIN_DATA".to_owned()),
         ("admin", "REJOIN_ADMIN".to_owned()),
+        ("shards", "REJOIN_SHARDS".to_owned()),
         ("log", "--log".to_owned()),
         ("limits.rooms_max", format!("{file}:6")),
         (
@@ -144,6 +147,7 @@ fn every_key_can_be_set_by_its_variable_and_by_the_file() {
             (Place::Admin(_), _) => "127.0.0.1:7777",
             (Place::Auth(_), _) => "token",
             (Place::Level(_), _) => "trace",
+            (Place::Shards(_), _) => "7",
             (Place::Address(_) | Place::Folder(_), _) => "127.0.0.2",
             (Place::Limit(_), true) => "7777",
             (Place::Limit(_), false) => "7777s",
@@ -166,7 +170,7 @@ fn every_key_can_be_set_by_its_variable_and_by_the_file() {
 }
 
 /// Files with one thing wrong, and what is told of each.
-const WRONG_FILES: [(&str, &str); 28] = [
+const WRONG_FILES: [(&str, &str); 30] = [
     (
         "# ours\n\n[limits]\nrooms_max = 5\n\n\ninputs_per_sec = 9\n",
         "F:7: no key is named `inputs_per_sec` in [limits]; did you mean `inputs_per_s`?",
@@ -257,6 +261,8 @@ const WRONG_FILES: [(&str, &str); 28] = [
         "F:1: the operators' port lets everyone read, so it does not listen on the public 0.0.0.0:9; use a \
          loopback address, and a proxy that asks who it is",
     ),
+    ("shards = 0", "F:1: shards is 1 to 64, not `0`"),
+    ("shards = 65", "F:1: shards is 1 to 64, not `65`"),
     (
         "data = ''",
         "F:1: data is empty: leave it out or name a place",

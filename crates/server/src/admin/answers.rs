@@ -20,11 +20,20 @@ use crate::report::Status;
 /// What the answers are made of.
 #[derive(Clone, Debug)]
 pub(super) struct Sources {
-    pub(super) status: watch::Receiver<Status>,
+    /// By shard.
+    pub(super) status: Vec<watch::Receiver<Status>>,
     pub(super) directory: SharedDirectory,
 }
 
 /// All paths.
+impl Sources {
+    /// Where each shard stands.
+    fn standing(&self) -> Vec<Status> {
+        let shards = self.status.iter();
+        shards.map(|status| *status.borrow()).collect()
+    }
+}
+
 pub(super) fn router(sources: Sources) -> Router {
     Router::new()
         .route("/livez", get(livez))
@@ -66,34 +75,36 @@ fn names_an_address(headers: &HeaderMap) -> bool {
 
 /// The loop takes turns.
 async fn livez(State(sources): State<Sources>) -> (StatusCode, String) {
-    let status = *sources.status.borrow();
-    alive(&status, Instant::now())
+    alive(&sources.standing(), Instant::now())
 }
 
 /// The loop takes turns, and takes players.
 async fn readyz(State(sources): State<Sources>) -> (StatusCode, String) {
-    let status = *sources.status.borrow();
-    if status.serves {
-        alive(&status, Instant::now())
+    let standing = sources.standing();
+    if standing.iter().all(|status| status.serves) {
+        alive(&standing, Instant::now())
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "stopping\n".to_owned())
     }
 }
 
-fn alive(status: &Status, now: Instant) -> (StatusCode, String) {
-    let silent = now.saturating_duration_since(status.turned);
-    if silent < LIVE_WITHIN {
-        (StatusCode::OK, "ok\n".to_owned())
-    } else {
-        let text = format!("no turn for {} s\n", silent.as_secs());
-        (StatusCode::SERVICE_UNAVAILABLE, text)
+fn alive(standing: &[Status], now: Instant) -> (StatusCode, String) {
+    let silent = |status: &Status| now.saturating_duration_since(status.turned);
+    let mut silences = standing.iter().map(silent).enumerate();
+    match silences.find(|(_, silence)| *silence >= LIVE_WITHIN) {
+        None => (StatusCode::OK, "ok\n".to_owned()),
+        Some((shard, silence)) => {
+            let text = format!("no turn of shard {shard} for {} s\n", silence.as_secs());
+            (StatusCode::SERVICE_UNAVAILABLE, text)
+        }
     }
 }
 
 async fn metrics_page(State(sources): State<Sources>) -> impl IntoResponse {
-    let status = *sources.status.borrow();
+    let standing = sources.standing().into_iter();
+    let reports: Vec<_> = standing.map(|status| status.report).collect();
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
-    (kind, metrics::page(&status.report))
+    (kind, metrics::page(&reports))
 }
 
 /// The listed rooms, by id; of private ones only how many there are.
@@ -166,14 +177,15 @@ mod tests {
     }
 
     #[test]
-    fn a_loop_without_turns_is_not_alive() {
+    fn a_shard_without_turns_is_not_alive() {
         let turned = Instant::now();
-        let status = Status {
+        let status = |turned| Status {
             serves: true,
             turned,
             report: ServerReport::default(),
         };
-        let after = |seconds| alive(&status, turned + Duration::from_secs(seconds)).0;
+        let standing = [status(turned + Duration::from_secs(9)), status(turned)];
+        let after = |seconds| alive(&standing, turned + Duration::from_secs(seconds)).0;
         assert_eq!(after(0), StatusCode::OK);
         assert_eq!(after(4), StatusCode::OK);
         assert_eq!(after(5), StatusCode::SERVICE_UNAVAILABLE);

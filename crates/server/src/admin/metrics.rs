@@ -12,7 +12,7 @@ enum Kind {
 }
 
 /// The page.
-pub(super) fn page(report: &ServerReport) -> String {
+pub(super) fn page(shards: &[ServerReport]) -> String {
     let mut page = String::new();
     let version = env!("CARGO_PKG_VERSION");
     head(
@@ -35,7 +35,9 @@ pub(super) fn page(report: &ServerReport) -> String {
     } in &FIGURES
     {
         head(&mut page, *kind, name, help);
-        line(&mut page, name, "shard=\"0\"", of(report));
+        for (shard, report) in shards.iter().enumerate() {
+            line(&mut page, name, &format!("shard=\"{shard}\""), of(report));
+        }
     }
     page
 }
@@ -87,7 +89,7 @@ fn count(number: usize) -> u64 {
 }
 
 /// All figures, with what each is.
-const FIGURES: [Figure; 23] = [
+const FIGURES: [Figure; 24] = [
     gauge("sessions", "Sessions now.", |report| {
         count(report.shard.sessions)
     }),
@@ -125,6 +127,11 @@ const FIGURES: [Figure; 23] = [
         "datagrams_dropped_total",
         "Datagrams of no connection, replayed, or not authentic.",
         |report| report.shard.dropped,
+    ),
+    counter(
+        "datagrams_forwarded_total",
+        "Datagrams handed to the shard that they are for.",
+        |report| report.shard.forwarded,
     ),
     counter(
         "datagrams_sent_total",
@@ -195,7 +202,7 @@ mod tests {
     fn every_figure_has_its_help_its_type_and_a_value() {
         let mut report = ServerReport::default();
         (report.turns, report.shard.sessions) = (12, 3);
-        let page = page(&report);
+        let page = page(&[report, ServerReport::default()]);
         let mut lines = page.lines();
         let mut names = Vec::new();
         while let Some(help) = lines.next() {
@@ -207,6 +214,9 @@ mod tests {
                 .unwrap();
             let kind = lines.next().unwrap();
             let value = lines.next().unwrap();
+            if !name.ends_with("build_info") {
+                assert_eq!(lines.next().unwrap(), format!("{name}{{shard=\"1\"}} 0"));
+            }
             let counter = name.ends_with("_total");
             let expected = if counter { "counter" } else { "gauge" };
             assert_eq!(kind, format!("# TYPE {name} {expected}"));
@@ -216,7 +226,7 @@ mod tests {
         }
         names.sort();
         names.dedup();
-        assert_eq!(names.len(), 24);
+        assert_eq!(names.len(), 25);
         assert!(page.contains("rejoin_turns_total{shard=\"0\"} 12\n"));
         assert!(page.contains("rejoin_sessions{shard=\"0\"} 3\n"));
     }

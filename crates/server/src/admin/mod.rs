@@ -1,8 +1,8 @@
 //! The operators' port: `/livez`, `/readyz`, `/metrics` and `/rooms`, for whoever is on this machine.
 //!
 //! ```text
-//! driver --Status, ten times a second--> watch --> answers    (a thread of its own)
-//! shards --rooms--> SharedDirectory ----------------^
+//! drivers --Status, ten times a second--> watches --> answers    (a thread of its own)
+//! shards --rooms--> SharedDirectory -------------------^
 //! ```
 //!
 //! Off unless an address is given, and read only. It has its own thread, so that it neither waits for a turn nor
@@ -63,7 +63,7 @@ impl Port {
     /// The system has no thread for it.
     pub(crate) fn answer(
         self,
-        status: watch::Receiver<Status>,
+        status: Vec<watch::Receiver<Status>>,
         directory: SharedDirectory,
     ) -> io::Result<()> {
         let answer = move || {
@@ -79,7 +79,7 @@ impl Port {
 
 fn serve(
     listener: TcpListener,
-    status: watch::Receiver<Status>,
+    status: Vec<watch::Receiver<Status>>,
     directory: SharedDirectory,
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -87,8 +87,12 @@ fn serve(
         .build()?;
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        let mut told = status.clone();
-        let over = async move { while told.changed().await.is_ok() {} };
+        let mut told = status.first().cloned();
+        let over = async move {
+            while let Some(told) = &mut told
+                && told.changed().await.is_ok()
+            {}
+        };
         let answers = answers::router(answers::Sources { status, directory });
         tokio::select! {
             served = async { axum::serve(listener, answers).await } => served,

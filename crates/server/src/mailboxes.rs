@@ -1,0 +1,94 @@
+//! Mailboxes: how letters get from one shard's thread to another's, a batch at a time.
+//!
+//! One for each shard, with a row for each sender, so that two senders never wait for each other. Bounded:
+//! with [`LETTERS_MAX`] in a row the sender keeps its letters, and the shard's own bound and rule apply.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rejoin_coordinator::Letter;
+use tokio::sync::Notify;
+
+/// Letters in one row beyond which no more are put in: twice what a shard itself keeps, so that a batch always
+/// finds room in an empty row.
+const LETTERS_MAX: usize = 32_768;
+
+/// The mailboxes of all shards, as one of them sees them.
+#[derive(Debug)]
+pub(crate) struct Mailboxes {
+    own: usize,
+    all: Arc<[Mailbox]>,
+    /// A row that was taken, to be put back empty: rows keep their memory.
+    taken: Vec<Letter>,
+}
+
+#[derive(Debug)]
+struct Mailbox {
+    /// By sender.
+    rows: Vec<Mutex<Vec<Letter>>>,
+    bell: Notify,
+}
+
+impl Mailboxes {
+    /// The views of `shards` shards, in order.
+    pub(crate) fn of(shards: usize) -> Vec<Self> {
+        let mailbox = |_| Mailbox {
+            rows: (0..shards).map(|_| Mutex::default()).collect(),
+            bell: Notify::new(),
+        };
+        let all: Arc<[_]> = (0..shards).map(mailbox).collect();
+        let view = |own| Self {
+            own,
+            all: Arc::clone(&all),
+            taken: Vec::new(),
+        };
+        (0..shards).map(view).collect()
+    }
+
+    /// Lets `write` put letters for each other shard into its row. False if a row was full.
+    pub(crate) fn put(&self, mut write: impl FnMut(u8, &mut Vec<Letter>)) -> bool {
+        let mut all = true;
+        for (number, mailbox) in self.all.iter().enumerate() {
+            let (Ok(shard), Some(row)) = (u8::try_from(number), mailbox.rows.get(self.own)) else {
+                continue;
+            };
+            if number == self.own {
+                continue;
+            }
+            let mut row = open(row);
+            if row.len() >= LETTERS_MAX {
+                all = false;
+                continue;
+            }
+            let before = row.len();
+            write(shard, &mut row);
+            if row.len() > before {
+                mailbox.bell.notify_one();
+            }
+        }
+        all
+    }
+
+    /// Takes all letters, in order for each sender.
+    pub(crate) fn take(&mut self, mut read: impl FnMut(Letter)) {
+        let Some(mailbox) = self.all.get(self.own) else {
+            return;
+        };
+        for row in &mailbox.rows {
+            std::mem::swap(&mut *open(row), &mut self.taken);
+            self.taken.drain(..).for_each(&mut read);
+        }
+    }
+
+    /// Waits until letters may have come.
+    pub(crate) async fn rung(&self) {
+        match self.all.get(self.own) {
+            Some(mailbox) => mailbox.bell.notified().await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// A row whose other side panicked still holds whole letters.
+fn open(row: &Mutex<Vec<Letter>>) -> MutexGuard<'_, Vec<Letter>> {
+    row.lock().unwrap_or_else(PoisonError::into_inner)
+}
