@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use rejoin_protocol::crypto::PublicKey;
 use rejoin_protocol::handshake::{HelloError, OpenHello, ReceivedHello, Welcome};
 use rejoin_protocol::limits::{JOIN_TIMEOUT, PENDING_JOIN_LIFE};
+use rejoin_protocol::planted::{self, Bug};
 use rejoin_protocol::text::Quoted;
 use rejoin_protocol::{Connection, Incarnation, Refusal, RefusalCode, Rng, SessionId, Timestamp};
 use tracing::debug;
@@ -121,7 +122,7 @@ fn is_home(
     heard: Heard<'_>,
 ) -> bool {
     let home = homes.settle(session, house.config.shard);
-    if !house.mail.is_other(home) {
+    if !house.mail.is_other(home) || planted::is(Bug::HomeIgnored) {
         // Unless a join becomes of it, it is taken back with the end of the turn.
         house.parted.push(session);
         return true;

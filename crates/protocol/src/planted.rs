@@ -30,11 +30,13 @@ pub enum Bug {
     LoadingNeverEnds,
     /// A late peer is shown as loading.
     LatenessShownAsLoading,
+    /// Each shard takes itself for the home of every session.
+    HomeIgnored,
 }
 
 impl Bug {
     /// All defects, for the test that catches each.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::ReplayAccepted,
         Self::LostNotResent,
         Self::LatestGoesBack,
@@ -47,6 +49,7 @@ impl Bug {
         Self::LoadingIgnored,
         Self::LoadingNeverEnds,
         Self::LatenessShownAsLoading,
+        Self::HomeIgnored,
     ];
 }
 
