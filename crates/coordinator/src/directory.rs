@@ -1,7 +1,9 @@
 //! Which rooms there are, and which shard has what: told by shards, asked by joins and lists. Control path
 //! only.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use rejoin_protocol::message::{Filter, RoomCard};
 use rejoin_protocol::{RoomCode, RoomId, SessionId};
@@ -40,6 +42,53 @@ pub trait Directory {
 
     /// A session is over, and no join to it is pending.
     fn depart(&mut self, session: SessionId);
+}
+
+/// One that several shards share in one thread.
+impl<D: Directory> Directory for Rc<RefCell<D>> {
+    fn claim(&mut self, room: RoomId, shard: u8) -> u8 {
+        self.borrow_mut().claim(room, shard)
+    }
+
+    fn publish(&mut self, shard: u8, card: RoomCard) {
+        self.borrow_mut().publish(shard, card);
+    }
+
+    fn publish_private(&mut self, shard: u8, room: RoomId, code: RoomCode) {
+        self.borrow_mut().publish_private(shard, room, code);
+    }
+
+    fn by_code(&self, code: RoomCode) -> Option<RoomId> {
+        self.borrow().by_code(code)
+    }
+
+    fn withdraw(&mut self, room: RoomId) {
+        self.borrow_mut().withdraw(room);
+    }
+
+    fn owner(&self, room: RoomId) -> Option<u8> {
+        self.borrow().owner(room)
+    }
+
+    fn card(&self, room: RoomId) -> Option<RoomCard> {
+        self.borrow().card(room)
+    }
+
+    fn find(&self, kind: Option<&str>, filters: &[Filter], max: usize) -> Vec<RoomCard> {
+        self.borrow().find(kind, filters, max)
+    }
+
+    fn vacant(&self, kind: &str, filters: &[Filter], but: u8) -> Option<(u8, RoomId)> {
+        self.borrow().vacant(kind, filters, but)
+    }
+
+    fn settle(&mut self, session: SessionId, shard: u8) -> u8 {
+        self.borrow_mut().settle(session, shard)
+    }
+
+    fn depart(&mut self, session: SessionId) {
+        self.borrow_mut().depart(session);
+    }
 }
 
 /// True if somebody who looks for any room of `kind` may be sent there.

@@ -25,6 +25,7 @@ pub(crate) fn check<D: Directory>(house: &House, directory: &D) {
     house.hellos.check();
     house.goodbyes.check();
     house.answers.check();
+    house.mail.check();
     let counted = house.sessions.iter().filter(|(_, s)| s.address.is_some());
     let rooms = house.rooms.by_id();
     let opened = rooms.filter(|(_, room)| room.address.is_some());

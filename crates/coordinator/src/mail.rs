@@ -35,6 +35,17 @@ impl Letter {
     }
 }
 
+impl Letter {
+    const fn is_due(&self) -> bool {
+        match &self.0 {
+            Content::Datagram { .. } => false,
+            Content::ToRoom { what, .. } => what.is_due(),
+            Content::ToSession { what, .. } => what.is_due(),
+            Content::Reply { .. } => true,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) enum Content {
     /// A datagram that is for the other shard.
@@ -273,5 +284,22 @@ impl Mail {
     /// True if nothing waits.
     pub(crate) fn is_empty(&self) -> bool {
         self.queues.iter().all(Vec::is_empty)
+    }
+
+    /// Checks the bound on what can be done without: what is always written comes on top.
+    pub(crate) fn check(&self) {
+        for queue in &self.queues {
+            let spare = queue.iter().filter(|letter| !letter.is_due());
+            assert!(
+                spare.count() <= LETTERS_MAX,
+                "letters that wait are bounded"
+            );
+        }
+        assert!(
+            self.queues
+                .get(usize::from(self.own))
+                .is_none_or(Vec::is_empty),
+            "nobody writes to itself"
+        );
     }
 }

@@ -7,9 +7,11 @@
     reason = "a test that meets the unexpected fails"
 )]
 
+mod abroad;
 mod addresses;
 mod budgets;
 mod clock;
+mod cluster;
 mod faults;
 mod hostile;
 mod inputs;

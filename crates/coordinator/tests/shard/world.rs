@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rejoin_client::{Core, Event, Options, Permit};
-use rejoin_coordinator::{Config, MemoryDirectory, Shard};
+use rejoin_coordinator::Config;
 use rejoin_protocol::connection::SendError;
 use rejoin_protocol::crypto::{StaticKeys, Suite};
 use rejoin_protocol::message::{Answer, CallId, RoomSettings, Seated};
@@ -14,6 +14,7 @@ use rejoin_protocol::{Refusal, RequestId, Rng, RoomId, SeatId, Timestamp};
 use rejoin_room::Kinds;
 use rejoin_store::MemoryStore;
 
+use crate::cluster::{self, Cluster};
 use crate::rooms::{Act, Board, Mill, Yard, board};
 
 const STEP: Duration = Duration::from_millis(1);
@@ -22,7 +23,7 @@ pub(crate) const DELAY: Duration = Duration::from_millis(10);
 
 /// See the module page.
 pub(crate) struct World {
-    pub(crate) shard: Shard<MemoryStore, MemoryDirectory>,
+    pub(crate) shard: Cluster,
     pub(crate) players: Vec<Player>,
     pub(crate) now: Timestamp,
     pub(crate) network: Network,
@@ -69,14 +70,21 @@ impl World {
     }
 
     pub(crate) fn with_store(store: MemoryStore, change: impl FnOnce(&mut Config)) -> Self {
+        Self::with_shards(cluster::usual(), store, change)
+    }
+
+    pub(crate) fn with_shards(
+        count: u8,
+        store: MemoryStore,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         let server = StaticKeys::development();
         let mut config = Config::new(server.clone(), [7; 32]);
         change(&mut config);
         let kinds = Kinds::new().with::<Yard>().with::<Mill>();
         let now = Timestamp::from_millis(1_000);
-        let directory = MemoryDirectory::default();
         Self {
-            shard: Shard::new(config, kinds, store, directory, Rng::from_number(1), now),
+            shard: Cluster::new(count, &config, &kinds, store, now),
             players: Vec::new(),
             now,
             network: Network::default(),

@@ -192,52 +192,52 @@ impl<D> Witnessed<D> {
 
 impl<D: Directory> Directory for Witnessed<D> {
     fn claim(&mut self, room: RoomId, shard: u8) -> u8 {
-        self.inner.borrow_mut().claim(room, shard)
+        self.inner.claim(room, shard)
     }
 
     fn publish(&mut self, shard: u8, card: RoomCard) {
         self.note(card.room);
-        self.inner.borrow_mut().publish(shard, card);
+        self.inner.publish(shard, card);
     }
 
     fn publish_private(&mut self, shard: u8, room: RoomId, code: RoomCode) {
         self.note(room);
-        self.inner.borrow_mut().publish_private(shard, room, code);
+        self.inner.publish_private(shard, room, code);
     }
 
     fn by_code(&self, code: RoomCode) -> Option<RoomId> {
-        self.inner.borrow().by_code(code)
+        self.inner.by_code(code)
     }
 
     fn withdraw(&mut self, room: RoomId) {
         if let Some(listing) = self.listed.borrow_mut().get_mut(&room) {
             listing.open = false;
         }
-        self.inner.borrow_mut().withdraw(room);
+        self.inner.withdraw(room);
     }
 
     fn owner(&self, room: RoomId) -> Option<u8> {
-        self.inner.borrow().owner(room)
+        self.inner.owner(room)
     }
 
     fn find(&self, kind: Option<&str>, filters: &[Filter], max: usize) -> Vec<RoomCard> {
-        self.inner.borrow().find(kind, filters, max)
+        self.inner.find(kind, filters, max)
     }
 
     fn card(&self, room: RoomId) -> Option<RoomCard> {
-        self.inner.borrow().card(room)
+        self.inner.card(room)
     }
 
     fn vacant(&self, kind: &str, filters: &[Filter], but: u8) -> Option<(u8, RoomId)> {
-        self.inner.borrow().vacant(kind, filters, but)
+        self.inner.vacant(kind, filters, but)
     }
 
     fn settle(&mut self, session: SessionId, shard: u8) -> u8 {
-        self.inner.borrow_mut().settle(session, shard)
+        self.inner.settle(session, shard)
     }
 
     fn depart(&mut self, session: SessionId) {
-        self.inner.borrow_mut().depart(session);
+        self.inner.depart(session);
     }
 }
 
