@@ -290,16 +290,19 @@ impl Mail {
     pub(crate) fn check(&self) {
         for queue in &self.queues {
             let spare = queue.iter().filter(|letter| !letter.is_due());
-            assert!(
-                spare.count() <= LETTERS_MAX,
-                "letters that wait are bounded"
-            );
+            assert!(spare.count() <= LETTERS_MAX, "letters are bounded");
+            let ends = queue.iter().filter_map(|letter| match &letter.0 {
+                Content::ToSession {
+                    to,
+                    what: ToSession::End(_),
+                    ..
+                } => Some(to.key),
+                _ => None,
+            });
+            let mut told = BTreeSet::new();
+            assert!({ ends }.all(|key| told.insert(key)), "an end is told once");
         }
-        assert!(
-            self.queues
-                .get(usize::from(self.own))
-                .is_none_or(Vec::is_empty),
-            "nobody writes to itself"
-        );
+        let own = self.queues.get(usize::from(self.own));
+        assert!(own.is_none_or(Vec::is_empty), "nobody writes to itself");
     }
 }

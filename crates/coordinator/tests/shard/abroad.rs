@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rejoin_client::{Ended, Event, State};
+use rejoin_client::{Ended, Event};
 use rejoin_protocol::message::{Answer, RoomCloseReason, RoomSettings, SeatChange, Seated};
 use rejoin_protocol::{CloseReason, Limit, Refusal, RefusalCode, RequestId, SeatId};
 use rejoin_store::MemoryStore;
@@ -395,36 +395,4 @@ fn inputs_for_a_shard_that_does_not_keep_up_are_bounded() {
     world.expect_view(ana, room.seat, |view| {
         view.totals.contains_key(&room.player)
     });
-}
-
-#[test]
-fn what_a_room_tells_a_client_is_not_told_to_the_one_that_followed_it() {
-    let mut world = world();
-    let [(ana, room), (ben, seat)] = duet(&mut world, "yard");
-    // The newer client's first packet comes to the home in the turn in which the room speaks, and the
-    // letter to the older one is under way.
-    let newer = world.start("ben");
-    let joined = |world: &World| {
-        let state = world.players[newer].core.state();
-        matches!(state, State::Active(_))
-    };
-    let mut said = 0;
-    while !joined(&world) {
-        said += 1;
-        world.act(ana, room.seat, Act::Say(1));
-        world.step();
-    }
-    for _ in 0..20 {
-        said += 1;
-        world.act(ana, room.seat, Act::Say(1));
-        world.step();
-    }
-    expect_replaced(&mut world, ben);
-    assert!(said > 20, "{said}");
-    world.run(SECOND);
-    assert_eq!(heard(&world, newer), [0; 0], "it has not asked");
-    let again = world.join(newer, room.room);
-    world.run(SECOND);
-    assert_eq!(heard(&world, newer), [0; 0]);
-    assert_eq!((again.seat, again.event), (seat.seat, said));
 }
