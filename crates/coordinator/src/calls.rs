@@ -5,7 +5,9 @@
 
 use bytes::Bytes;
 use rejoin_protocol::message::{Answer, RoomCloseReason, SeatChange};
-use rejoin_protocol::{CloseReason, Incarnation, Limit, PlayerId, Refusal, RefusalCode, Timestamp};
+use rejoin_protocol::{
+    CloseReason, Incarnation, Limit, PlayerId, Refusal, RefusalCode, RoomId, Timestamp,
+};
 use tracing::debug;
 
 use crate::house::House;
@@ -28,7 +30,7 @@ pub(crate) struct Sender {
 impl House {
     /// A session turns to the room of one of its seats. False if the room would miss what it must not:
     /// too much waits for its shard.
-    pub(crate) fn to_room(
+    pub(crate) fn call_room(
         &mut self,
         session: SessionKey,
         at: At,
@@ -65,7 +67,7 @@ impl House {
     }
 
     /// The same as other shards know it.
-    fn guest(&self, session: SessionKey) -> Option<Guest> {
+    pub(crate) fn guest(&self, session: SessionKey) -> Option<Guest> {
         let known = self.sessions.get(session)?;
         Some(Guest {
             shard: self.config.shard,
@@ -89,15 +91,11 @@ impl House {
             player: from.player(),
             incarnation: from.incarnation,
         };
-        let what = match what {
-            ToRoom::Ask(ask) => return self.ask_from_abroad(room, from, *ask),
-            what => what,
-        };
-        let key = room.key.filter(|key| {
-            let there = self.rooms.get(*key).filter(|there| there.id == room.room);
-            let member = there.and_then(|there| there.members.get(&sender.player));
-            member.is_some_and(|member| member.stay == room.stay)
-        });
+        let there = self.rooms.get(room.key);
+        let there = there.filter(|there| there.id == room.room);
+        let member = there.and_then(|there| there.members.get(&sender.player));
+        let same = member.is_some_and(|member| member.stay == room.stay);
+        let key = same.then_some(room.key);
         match (key, what) {
             (Some(key), ToRoom::Input { number, .. } | ToRoom::Void { number })
                 if self.waits_too_long(key, sender.player, number) =>
@@ -121,7 +119,8 @@ impl House {
         number.saturating_sub(cursor) > INPUTS_ABROAD_MAX
     }
 
-    fn ask_from_abroad(&mut self, room: Abroad, from: Guest, ask: Ask) {
+    /// A session of another shard wants a seat. Its home knows who asks, and the room who may.
+    pub(crate) fn ask_from_abroad(&mut self, room: RoomId, from: Guest, ask: Ask) {
         self.mail.forgive(from);
         let player = from.player();
         let call = ask.call;
@@ -138,7 +137,7 @@ impl House {
             player,
             incarnation: from.incarnation,
         };
-        let asked = match self.rooms.find(room.room).filter(opens) {
+        let asked = match self.rooms.find(room).filter(opens) {
             Some(key) => self.ask(key, sender, ask, false),
             None => Err(unknown_room()),
         };
@@ -197,12 +196,6 @@ impl House {
             incarnation,
         } = from;
         match what {
-            ToRoom::Ask(ask) => {
-                let call = ask.call;
-                if let Err(refusal) = self.ask(key, from, *ask, false) {
-                    self.answer_to(home, call, Err(refusal));
-                }
-            }
             ToRoom::Leave { call } => {
                 let entry = Entry::Seat {
                     player,

@@ -228,7 +228,7 @@ impl House {
         if let Some(holding) = session.and_then(|session| session.seats.get_mut(&seat)) {
             holding.queued_to = holding.queued_to.max(number);
         }
-        if !self.to_room(source.session, at, what, now) {
+        if !self.call_room(source.session, at, what, now) {
             debug!(slot = ?source.slot, "the room's shard does not keep up");
             self.close(source.slot, CloseReason::Overloaded, now);
         }
@@ -242,7 +242,7 @@ impl House {
         if payload.len() > INPUT_MAX {
             return self.close(source.slot, VIOLATION, now);
         }
-        self.to_room(source.session, at, ToRoom::Latest { payload }, now);
+        self.call_room(source.session, at, ToRoom::Latest { payload }, now);
     }
 
     fn on_fate_told(&mut self, source: Source, tag: Tag, arrived: bool, now: Timestamp) {
@@ -257,7 +257,7 @@ impl House {
                 sequence,
                 arrived,
             };
-            self.to_room(source.session, at, fate, now);
+            self.call_room(source.session, at, fate, now);
         }
     }
 

@@ -22,6 +22,7 @@ mod connection_ids;
 mod connections;
 pub mod directory;
 mod ending;
+mod entrance;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod gate;

@@ -6,23 +6,22 @@
 
 use std::time::Duration;
 
-use rejoin_protocol::limits::{LIST_MAX, SEATS_MAX};
-use rejoin_protocol::message::{Answer, CallId, ClientMessage, Filter, RoomCard, RoomSettings};
+use rejoin_protocol::limits::LIST_MAX;
+use rejoin_protocol::message::{Answer, CallId, ClientMessage, Filter, RoomSettings};
 use rejoin_protocol::planted::{self, Bug};
 use rejoin_protocol::text::Quoted;
-use rejoin_protocol::{
-    Liveness, Refusal, RefusalCode, RequestId, Rng, RoomCode, RoomId, SeatId, Timestamp,
-};
+use rejoin_protocol::{Refusal, RefusalCode, RequestId, Rng, RoomCode, RoomId, SeatId, Timestamp};
 use rejoin_room::{Kind, Kinds, RoomSpec};
 use tracing::debug;
 
 use crate::directory::Directory;
+use crate::entrance::Found;
 use crate::house::{House, Request};
-use crate::keys::{RoomKey, SessionKey};
+use crate::keys::SessionKey;
 use crate::limits::CODE_DRAWS_MAX;
 use crate::listing;
-use crate::mail::{Abroad, Ask, At, ToRoom};
-use crate::rooms::entry::{Applicant, Entry, Opening};
+use crate::mail::ToRoom;
+use crate::rooms::entry::{Entry, Opening};
 use crate::rooms::queue::Origin;
 use crate::rooms::room::HostedRoom;
 use crate::sessions::AskedAbroad;
@@ -38,9 +37,9 @@ pub(crate) struct Lobby<'a, D> {
 
 /// Who asks, and under which number the answer goes back.
 #[derive(Clone, Copy)]
-struct Caller {
-    session: SessionKey,
-    call: CallId,
+pub(crate) struct Caller {
+    pub(crate) session: SessionKey,
+    pub(crate) call: CallId,
 }
 
 /// Which rooms will do, if it is not for one alone.
@@ -56,6 +55,16 @@ struct Wish {
     room: RoomId,
     kind: String,
     settings: RoomSettings,
+}
+
+impl Wish {
+    fn new(request: RequestId, kind: String, settings: RoomSettings) -> Self {
+        Self {
+            room: RoomId::of(&kind, request),
+            kind,
+            settings,
+        }
+    }
 }
 
 impl<D: Directory> Lobby<'_, D> {
@@ -79,19 +88,8 @@ impl<D: Directory> Lobby<'_, D> {
                 kind,
                 settings,
             } => {
-                let room = RoomId::of(&kind, request);
-                (
-                    call,
-                    self.create(
-                        caller(call),
-                        Wish {
-                            room,
-                            kind,
-                            settings,
-                        },
-                        now,
-                    ),
-                )
+                let wish = Wish::new(request, kind, settings);
+                (call, self.create(caller(call), wish, now))
             }
             ClientMessage::Join { call, room } => (call, self.join(caller(call), room, now)),
             ClientMessage::JoinByCode { call, code } => {
@@ -104,12 +102,7 @@ impl<D: Directory> Lobby<'_, D> {
                 filters,
                 settings,
             } => {
-                let room = RoomId::of(&kind, request);
-                let wish = Wish {
-                    room,
-                    kind,
-                    settings,
-                };
+                let wish = Wish::new(request, kind, settings);
                 let any = AnyRoom {
                     request,
                     filters,
@@ -150,62 +143,6 @@ impl<D: Directory> Lobby<'_, D> {
         self.enter_uncoded(caller, found, now)
     }
 
-    /// Where the room of an id is, if it is open.
-    fn find(&self, room: RoomId) -> Option<At> {
-        let here = self.house.rooms.find(room).map(At::Here);
-        here.or_else(|| {
-            let shard = self.directory.owner(room)?;
-            let other = self.house.mail.is_other(shard);
-            other.then_some(At::There(abroad(shard, room)))
-        })
-    }
-
-    /// Where the room is that a request of that id reaches.
-    fn reached(&self, request: RoomId) -> Option<At> {
-        let placed = || self.find(self.house.rooms.placed(request)?);
-        self.find(request).or_else(placed)
-    }
-
-    /// Asks a room for a seat that was reached by its id or by a request. The id of a listed room is no
-    /// secret, so naming it is no guess. A private one opens only to insiders; to others it is as
-    /// unknown as one that never was, and a guess like that.
-    fn enter_uncoded(
-        &mut self,
-        caller: Caller,
-        found: Option<At>,
-        now: Timestamp,
-    ) -> Result<(), Refusal> {
-        let opens = |at: &At| match at {
-            At::Here(key) => {
-                let room = self.house.rooms.get(*key);
-                room.is_some_and(|room| room.closing.is_none() && room.code.is_none())
-                    || self.is_insider(caller.session, *key)
-            }
-            At::There(abroad) => {
-                let session = self.house.sessions.get(caller.session);
-                self.directory.card(abroad.room).is_some()
-                    || session.is_some_and(|known| known.seat_abroad(abroad.room).is_some())
-            }
-        };
-        if let Some(at) = found.filter(opens) {
-            return self.admit(caller, at, AskedAbroad::default(), now);
-        }
-        self.house.check_guess(caller.session, now)?;
-        match found {
-            // Only its own shard knows who opened it.
-            Some(at @ At::There(_)) => self.admit(caller, at, GUESS, now),
-            Some(At::Here(_)) | None => self.enter(caller, None, now),
-        }
-    }
-
-    /// True if a session needs no code to enter a room: it holds a seat there, or opened the room.
-    fn is_insider(&self, session: SessionKey, key: RoomKey) -> bool {
-        let (session, room) = (self.house.sessions.get(session), self.house.rooms.get(key));
-        session.zip(room).is_some_and(|(session, room)| {
-            room.owner == session.player() || session.seat_in(key).is_some()
-        })
-    }
-
     fn join_by_code(
         &mut self,
         caller: Caller,
@@ -218,7 +155,7 @@ impl<D: Directory> Lobby<'_, D> {
         if planted::is(Bug::AnyCodeOpens) {
             let mut rooms = self.house.rooms.by_id();
             let private = rooms.find(|(_, room)| room.code.is_some());
-            found = found.or(private.map(|(key, _)| At::Here(key)));
+            found = found.or(private.map(|(key, _)| Found::Here(key)));
         }
         self.enter(caller, found, now)
     }
@@ -237,27 +174,6 @@ impl<D: Directory> Lobby<'_, D> {
         Err(limit_reached(text.to_owned()).retry_after(RETRY_SOON))
     }
 
-    /// Asks the room that was guessed for a seat. One that is closing is as unknown as one that
-    /// never was.
-    fn enter(&mut self, caller: Caller, found: Option<At>, now: Timestamp) -> Result<(), Refusal> {
-        let open = found.filter(|at| match at {
-            At::Here(key) => {
-                let room = self.house.rooms.get(*key);
-                room.is_some_and(|room| room.closing.is_none())
-            }
-            At::There(_) => true,
-        });
-        let Some(at) = open else {
-            self.house.on_wrong_guess(caller.session, now);
-            return Err(unknown_room());
-        };
-        let asked = AskedAbroad {
-            by_code: true,
-            ..GUESS
-        };
-        self.admit(caller, at, asked, now)
-    }
-
     fn join_or_create(
         &mut self,
         caller: Caller,
@@ -266,32 +182,32 @@ impl<D: Directory> Lobby<'_, D> {
         now: Timestamp,
     ) -> Result<(), Refusal> {
         Filter::check_all(&any.filters)?;
-        if let Some(at) = self.reached(wish.room) {
+        if let Some(found) = self.reached(wish.room) {
             if planted::is(Bug::RequestIdIgnored) {
                 let room = RoomId(self.rng.bytes());
                 return self.open(caller, Wish { room, ..wish }, now);
             }
-            return self.enter_uncoded(caller, Some(at), now);
+            return self.enter_uncoded(caller, Some(found), now);
         }
         if self.house.rooms.is_buried(wish.room, now) {
             return Err(closed_room());
         }
-        if let Some(at) = self.place_for(caller.session, &wish.kind, &any.filters) {
-            let placed = match at {
-                At::Here(key) => self.house.rooms.get(key).map(|room| room.id),
-                At::There(abroad) => Some(abroad.room),
+        if let Some(found) = self.place_for(caller.session, &wish.kind, &any.filters) {
+            let placed = match found {
+                Found::Here(key) => self.house.rooms.get(key).map(|room| room.id),
+                Found::There { room, .. } => Some(room),
             };
             if let Some(room) = placed {
                 self.house.rooms.place(wish.room, room);
             }
-            return self.admit(caller, at, AskedAbroad::default(), now);
+            return self.admit(caller, found, AskedAbroad::default(), now);
         }
         // Its card may be a turn old: it may be full, or closed. Then the next room is opened here.
         let own = self.house.config.shard;
         let vacant = || self.directory.vacant(&wish.kind, &any.filters, own);
-        let elsewhere = (!any.tried).then(vacant).flatten();
-        match elsewhere.filter(|(shard, _)| self.house.mail.is_other(*shard)) {
-            Some((shard, room)) => {
+        let vacant = (!any.tried).then(vacant).flatten();
+        match vacant.and_then(|(shard, room)| self.elsewhere(shard, room)) {
+            Some(found) => {
                 let again = ClientMessage::JoinOrCreate {
                     call: caller.call,
                     request: any.request,
@@ -303,37 +219,10 @@ impl<D: Directory> Lobby<'_, D> {
                     else_here: Some(Box::new(again)),
                     ..AskedAbroad::default()
                 };
-                self.admit(caller, At::There(abroad(shard, room)), asked, now)
+                self.admit(caller, found, asked, now)
             }
             None => self.open(caller, wish, now),
         }
-    }
-
-    /// A room that fits: one where the session sits already, so that a relaunched client finds
-    /// its seat; else the first here with a free seat.
-    fn place_for(&self, session: SessionKey, kind: &str, filters: &[Filter]) -> Option<At> {
-        let rooms = &self.house.rooms;
-        let fits = |room: &HostedRoom| {
-            room.kind.name == kind
-                && room.closing.is_none()
-                && filters.iter().all(|filter| filter.matches(room.metadata()))
-        };
-        let fits_there = |card: RoomCard| {
-            card.kind == kind && filters.iter().all(|filter| filter.matches(&card.metadata))
-        };
-        let session = self.house.sessions.get(session);
-        let held = session.into_iter().flat_map(|known| known.seats.values());
-        let mut held = held.map(|holding| holding.at);
-        let own = held.find(|at| match at {
-            At::Here(key) => rooms.get(*key).is_some_and(fits),
-            At::There(abroad) => self.directory.card(abroad.room).is_some_and(fits_there),
-        });
-        own.or_else(|| {
-            let mut free = rooms
-                .by_id()
-                .filter(|(_, room)| room.code.is_none() && room.has_free_seat() && fits(room));
-            free.next().map(|(key, _)| At::Here(key))
-        })
     }
 
     /// Opens a room and asks it for its first seat.
@@ -366,8 +255,8 @@ impl<D: Directory> Lobby<'_, D> {
         self.check_seats(caller.session)?;
         // Somebody at another shard may have asked for the same room a moment ago.
         let owner = self.directory.claim(room, self.house.config.shard);
-        if self.house.mail.is_other(owner) {
-            return self.enter_uncoded(caller, Some(At::There(abroad(owner, room))), now);
+        if let Some(found) = self.elsewhere(owner, room) {
+            return self.enter_uncoded(caller, Some(found), now);
         }
         let wish = Wish {
             room,
@@ -417,113 +306,12 @@ impl<D: Directory> Lobby<'_, D> {
         self.ask_here(caller, key, true)
     }
 
-    /// Asks a room that is open for a seat, or for the one the session holds there.
-    fn admit(
-        &mut self,
-        caller: Caller,
-        at: At,
-        asked: AskedAbroad,
-        now: Timestamp,
-    ) -> Result<(), Refusal> {
-        if let At::Here(key) = at {
-            self.house.check_ask(key)?;
-        }
-        let Some(session) = self.house.sessions.get(caller.session) else {
-            return Ok(());
-        };
-        let held = match at {
-            At::Here(key) => session.seat_in(key),
-            At::There(abroad) => session.seat_abroad(abroad.room),
-        };
-        if held.is_none() {
-            self.check_seats(caller.session)?;
-            self.house.spend_seat(caller.session, now)?;
-        }
-        match at {
-            At::Here(key) => self.ask_here(caller, key, false),
-            At::There(room) => self.ask_abroad(caller, room, asked, now),
-        }?;
-        let session = self.house.sessions.get_mut(caller.session);
-        let held = held.and_then(|seat| session?.seats.get_mut(&seat));
-        if let Some(holding) = held {
-            holding.claimed = true;
-        }
-        Ok(())
-    }
-
-    /// Queues the question. The one who opens a room is the first to ask.
-    fn ask_here(&mut self, caller: Caller, key: RoomKey, created: bool) -> Result<(), Refusal> {
-        let from = self.house.sender(caller.session);
-        if let (Some(from), Some(ask)) = (from, self.question(caller, false)) {
-            self.house.ask(key, from, ask, created)?;
-            self.on_asked(caller);
-        }
-        Ok(())
-    }
-
-    /// Sends the question to the room's own shard.
-    fn ask_abroad(
-        &mut self,
-        caller: Caller,
-        room: Abroad,
-        asked: AskedAbroad,
-        now: Timestamp,
-    ) -> Result<(), Refusal> {
-        let Some(ask) = self.question(caller, asked.by_code) else {
-            return Ok(());
-        };
-        let Some(session) = self.house.sessions.get_mut(caller.session) else {
-            return Ok(());
-        };
-        if session.abroad.len() >= SEATS_MAX {
-            let text = format!("at most {SEATS_MAX} questions of a session wait for other rooms");
-            return Err(limit_reached(text).retry_after(RETRY_SOON));
-        }
-        session.abroad.insert(caller.call, asked);
-        let question = ToRoom::Ask(Box::new(ask));
-        self.house
-            .to_room(caller.session, At::There(room), question, now);
-        self.on_asked(caller);
-        Ok(())
-    }
-
-    fn on_asked(&mut self, caller: Caller) {
-        if let Some(session) = self.house.sessions.get_mut(caller.session) {
-            session.admits += 1;
-        }
-    }
-
-    fn question(&self, caller: Caller, by_code: bool) -> Option<Ask> {
-        let session = self.house.sessions.get(caller.session)?;
-        Some(Ask {
-            call: caller.call,
-            applicant: Applicant {
-                session: session.id,
-                incarnation: session.incarnation,
-                name: session.name.clone(),
-                claims: session.claims.clone(),
-            },
-            loading: self.house.liveness(caller.session) == Some(Liveness::Loading),
-            by_code,
-        })
-    }
-
-    fn check_seats(&self, session: SessionKey) -> Result<(), Refusal> {
-        let session = self.house.sessions.get(session);
-        let taken = session.map_or(0, |session| session.seats.len() + session.admits);
-        if taken >= SEATS_MAX {
-            return Err(limit_reached(format!(
-                "a session has at most {SEATS_MAX} seats"
-            )));
-        }
-        Ok(())
-    }
-
     fn leave(&mut self, caller: Caller, seat: SeatId, now: Timestamp) -> Result<(), Refusal> {
         let held = self.house.held(caller.session, seat);
         let at = held.ok_or_else(unknown_seat)?;
         let Caller { session, call } = caller;
-        self.house.to_room(session, at, ToRoom::Leave { call }, now);
+        self.house
+            .call_room(session, at, ToRoom::Leave { call }, now);
         Ok(())
     }
 
@@ -531,7 +319,8 @@ impl<D: Directory> Lobby<'_, D> {
         let held = self.house.held(caller.session, seat);
         let at = held.ok_or_else(unknown_seat)?;
         let Caller { session, call } = caller;
-        self.house.to_room(session, at, ToRoom::Close { call }, now);
+        self.house
+            .call_room(session, at, ToRoom::Close { call }, now);
         Ok(())
     }
 
@@ -552,25 +341,8 @@ impl<D: Directory> Lobby<'_, D> {
 
     fn resync(&mut self, session: SessionKey, seat: SeatId, now: Timestamp) {
         if let Some(at) = self.house.held(session, seat) {
-            self.house.to_room(session, at, ToRoom::Resync, now);
+            self.house.call_room(session, at, ToRoom::Resync, now);
         }
-    }
-}
-
-/// A question that may be wrong.
-const GUESS: AskedAbroad = AskedAbroad {
-    guess: true,
-    by_code: false,
-    else_here: None,
-};
-
-/// A room of another shard that the session does not sit in yet.
-const fn abroad(shard: u8, room: RoomId) -> Abroad {
-    Abroad {
-        shard,
-        key: None,
-        room,
-        stay: 0,
     }
 }
 

@@ -41,7 +41,7 @@ impl Letter {
             Content::Datagram { .. } => false,
             Content::ToRoom { what, .. } => what.is_due(),
             Content::ToSession { what, .. } => what.is_due(),
-            Content::Reply { .. } => true,
+            Content::Ask { .. } | Content::Reply { .. } => true,
         }
     }
 }
@@ -50,7 +50,13 @@ impl Letter {
 pub(crate) enum Content {
     /// A datagram that is for the other shard.
     Datagram { from: SocketAddr, bytes: Vec<u8> },
-    /// A session turns to a room.
+    /// A session wants a seat in a room, or the one it holds.
+    Ask {
+        room: RoomId,
+        from: Guest,
+        ask: Box<Ask>,
+    },
+    /// A session turns to the room of a seat.
     ToRoom {
         room: Abroad,
         from: Guest,
@@ -90,13 +96,12 @@ impl Guest {
     }
 }
 
-/// A room as other shards know it.
+/// The room of a seat as other shards know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Abroad {
     /// Its host.
     pub(crate) shard: u8,
-    /// Its place there; `None` before the first answer.
-    pub(crate) key: Option<RoomKey>,
+    pub(crate) key: RoomKey,
     pub(crate) room: RoomId,
     /// Which of the session's stays there is meant, so that what was sent to a seat that is gone does
     /// not meet the next one.
@@ -120,11 +125,9 @@ pub(crate) enum Home {
     There(Guest),
 }
 
-/// What a session asks of a room, or lets it know.
+/// What a session asks of the room of a seat, or lets it know.
 #[derive(Debug)]
 pub(crate) enum ToRoom {
-    /// It wants a seat, or the one it holds.
-    Ask(Box<Ask>),
     /// It gives its seat back.
     Leave { call: CallId },
     /// It wants the room closed.
@@ -291,13 +294,11 @@ impl Mail {
         for queue in &self.queues {
             let spare = queue.iter().filter(|letter| !letter.is_due());
             assert!(spare.count() <= LETTERS_MAX, "letters are bounded");
-            let ends = queue.iter().filter_map(|letter| match &letter.0 {
-                Content::ToSession {
-                    to,
-                    what: ToSession::End(_),
-                    ..
-                } => Some(to.key),
-                _ => None,
+            let ends = queue.iter().filter_map(|letter| {
+                let Content::ToSession { to, what, .. } = &letter.0 else {
+                    return None;
+                };
+                matches!(what, ToSession::End(_)).then_some(to.key)
             });
             let mut told = BTreeSet::new();
             assert!({ ends }.all(|key| told.insert(key)), "an end is told once");

@@ -239,7 +239,7 @@ impl House {
                 true => ToRoom::Change(SeatChange::Left),
                 false => ToRoom::Detach,
             };
-            self.to_room(to.key, at, what, now);
+            self.call_room(to.key, at, what, now);
             return;
         };
         seated.seat = seat;

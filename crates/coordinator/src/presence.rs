@@ -58,7 +58,7 @@ impl House {
         self.stats.joins += 1;
         // The new client may know nothing of the seats: each is held until it asks for the room.
         for at in self.unclaim(session) {
-            self.to_room(session, at, ToRoom::Detach, now);
+            self.call_room(session, at, ToRoom::Detach, now);
         }
         if seatless {
             self.schedule
@@ -137,7 +137,7 @@ impl House {
         let rooms = known.seats.values().filter(concerned);
         let rooms: Vec<_> = rooms.map(|holding| holding.at).collect();
         for at in rooms {
-            self.to_room(session, at, ToRoom::Change(change), now);
+            self.call_room(session, at, ToRoom::Change(change), now);
         }
     }
 
@@ -281,8 +281,8 @@ impl House {
         self.sessions.loosen(key);
         self.schedule.clear(Due::Idle(key));
         for at in self.unclaim(key) {
-            self.to_room(key, at, ToRoom::Detach, now);
-            self.to_room(key, at, ToRoom::Change(change), now);
+            self.call_room(key, at, ToRoom::Detach, now);
+            self.call_room(key, at, ToRoom::Change(change), now);
         }
     }
 }

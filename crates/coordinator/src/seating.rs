@@ -163,7 +163,7 @@ impl House {
         }
         if slot.is_none() {
             // The client went away within the turn that gave it a seat; nobody waits for it.
-            self.to_room(session, at, ToRoom::Change(SeatChange::Left), now);
+            self.call_room(session, at, ToRoom::Change(SeatChange::Left), now);
         }
         tracing::debug!(%player, ?seat, ?now, "seat is taken");
     }
@@ -283,10 +283,7 @@ impl House {
                     self.lines().tell(line, room, what);
                 }
                 let known = self.sessions.get(session);
-                let seat = room
-                    .key
-                    .and_then(|key| known.and_then(|known| known.seat_in(key)));
-                if let Some(seat) = seat {
+                if let Some(seat) = known.and_then(|known| known.seat_in(room.key)) {
                     self.give_up(session, seat, now);
                 }
             }

@@ -128,6 +128,7 @@ impl<S: Store, D: Directory> Shard<S, D> {
                     self.house.stats.dropped += 1;
                 }
             }
+            Content::Ask { room, from, ask } => self.house.ask_from_abroad(room, from, *ask),
             Content::ToRoom { room, from, what } => {
                 self.house.take_from_abroad(room, from, what, now);
             }

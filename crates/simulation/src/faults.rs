@@ -111,8 +111,11 @@ pub(crate) fn plan(options: &Options, seconds: u64, rng: &mut Rng) -> Vec<(Times
     );
     plan.outages(options.stalls, &mut rng.fork("stalls"), |_, lasts, _| {
         // By its length, so that nothing that is drawn shifts.
-        let shard = [None, Some(0), Some(1)]
-            [usize::try_from(lasts.as_millis() % 3).expect("a small number")];
+        let shard = match lasts.as_millis() % 3 {
+            0 => Some(0),
+            1 => Some(1),
+            _ => None,
+        };
         Act::Stall { shard, lasts }
     });
     plan.repeat(options.kills, &mut rng.fork("kills"), |plan, rng| {

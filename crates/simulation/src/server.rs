@@ -102,8 +102,8 @@ impl Server {
     }
 
     /// Until when a shard does not run.
-    pub(crate) fn stalled(&self, shard: usize) -> Timestamp {
-        self.places[shard].stalled
+    pub(crate) fn stalled(&mut self, shard: usize) -> Timestamp {
+        self.place(shard).stalled
     }
 
     /// A shard, or all, do not run until then.
@@ -117,7 +117,7 @@ impl Server {
 
     /// Plans a turn no later than `at`. Tells when, if that is news.
     pub(crate) fn plan_turn(&mut self, shard: usize, at: Timestamp) -> Option<Timestamp> {
-        let place = &mut self.places[shard];
+        let place = self.place(shard);
         let at = at.max(place.stalled);
         if place.turn.is_some_and(|planned| planned <= at) {
             return None;
@@ -128,7 +128,7 @@ impl Server {
 
     /// True if a turn of the shard is planned for this moment; it is then taken.
     pub(crate) fn take_turn(&mut self, shard: usize, now: Timestamp) -> bool {
-        let turn = &mut self.places[shard].turn;
+        let turn = &mut self.place(shard).turn;
         let due = *turn == Some(now);
         if due {
             *turn = None;
@@ -136,9 +136,13 @@ impl Server {
         due
     }
 
+    fn place(&mut self, shard: usize) -> &mut Place {
+        self.places.get_mut(shard).expect("shards are numbered")
+    }
+
     /// A shard.
     pub(crate) fn shard(&mut self, shard: usize) -> &mut SimulatedShard {
-        &mut self.places[shard].shard
+        &mut self.place(shard).shard
     }
 
     /// Gives a datagram to a shard. One that is handed on is kept until its letter arrives.
@@ -149,7 +153,7 @@ impl Server {
         mut arrived: Arrived,
         now: Timestamp,
     ) -> (Outcome, Option<Arrived>) {
-        let place = &mut self.places[shard];
+        let place = self.place(shard);
         let hello = is_hello(&arrived.datagram.bytes);
         let before = place.shard.stats();
         place
@@ -171,10 +175,10 @@ impl Server {
         now: Timestamp,
     ) -> Option<(Outcome, Arrived)> {
         let arrived = letter.carries_datagram().then(|| {
-            let handed_on = &mut self.places[from].handed_on;
+            let handed_on = &mut self.place(from).handed_on;
             handed_on.pop_front().expect("each is handed on once")
         });
-        let shard = &mut self.places[to].shard;
+        let shard = &mut self.place(to).shard;
         let before = shard.stats();
         shard.handle_letter(letter, now);
         let after = shard.stats();
@@ -195,7 +199,7 @@ impl Server {
                 continue;
             }
             let delay = self.sharding.letter_delay.mul_f64(self.chance.unit());
-            let place = &mut self.places[to];
+            let place = self.place(to);
             place.letters_at = place.letters_at.max(now + delay);
             posts.push((place.letters_at, Post { from, to, letters }));
         }

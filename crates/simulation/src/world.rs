@@ -48,33 +48,7 @@ impl World {
         options.sharding.shards = settings.shards.unwrap_or(options.sharding.shards);
         let keys = StaticKeys::generate(&mut root.fork("server key"));
         let rooms = Rooms::default();
-        let config = Config {
-            seat_hold: options.seat_hold,
-            empty_room_hold: options.empty_room_hold,
-            ..Config::new(keys.clone(), root.fork("session secret").bytes())
-        };
-        let kinds = Kinds::new()
-            .with::<Arena>()
-            .with::<Chat>()
-            .with::<Witness>();
-        let directory = rooms.watch(MemoryDirectory::default());
-        let sharding = options.sharding;
-        let shard = |number| {
-            let chance = match number {
-                0 => root.fork("server"),
-                _ => root.fork(&format!("shard {number}")),
-            };
-            let mut config = config.clone();
-            (config.shard, config.shards) = (number, sharding.shards);
-            if sharding.shards > 1 {
-                config.cookie_secret = Some(root.fork("cookies").bytes());
-            }
-            let (kinds, directory) = (kinds.clone(), directory.clone());
-            let store = MemoryStore::default();
-            Shard::new(config, kinds, store, directory, chance, Timestamp::ZERO)
-        };
-        let shards = (0..sharding.shards).map(shard).collect();
-        let server = Server::new(shards, sharding, root.fork("sharding"));
+        let server = start_server(&options, &keys, &rooms, &root);
         let cast = draw_cast(&options, &mut root.fork("cast"));
         let network = Network::new(options.up, options.down, root.fork("network"));
         let scene = Scene {
@@ -406,6 +380,37 @@ impl World {
 
 /// The pace of the eavesdropper.
 const STRIKE_PERIOD: Duration = Duration::from_millis(20);
+
+/// The server's shards, all of one kind.
+fn start_server(options: &Options, keys: &StaticKeys, rooms: &Rooms, root: &Rng) -> Server {
+    let config = Config {
+        seat_hold: options.seat_hold,
+        empty_room_hold: options.empty_room_hold,
+        ..Config::new(keys.clone(), root.fork("session secret").bytes())
+    };
+    let kinds = Kinds::new()
+        .with::<Arena>()
+        .with::<Chat>()
+        .with::<Witness>();
+    let directory = rooms.watch(MemoryDirectory::default());
+    let sharding = options.sharding;
+    let shard = |number| {
+        let chance = match number {
+            0 => root.fork("server"),
+            _ => root.fork(&format!("shard {number}")),
+        };
+        let mut config = config.clone();
+        (config.shard, config.shards) = (number, sharding.shards);
+        if sharding.shards > 1 {
+            config.cookie_secret = Some(root.fork("cookies").bytes());
+        }
+        let (kinds, directory) = (kinds.clone(), directory.clone());
+        let store = MemoryStore::default();
+        Shard::new(config, kinds, store, directory, chance, Timestamp::ZERO)
+    };
+    let shards = (0..sharding.shards).map(shard).collect();
+    Server::new(shards, sharding, root.fork("sharding"))
+}
 
 fn start_guest(guest: &Player, cast: &Cast, server: PublicKey, root: &Rng) -> Repeater {
     let options = HandshakeOptions {

@@ -75,7 +75,7 @@ pub(crate) fn send(
             }
             let abroad = Abroad {
                 shard,
-                key: Some(key),
+                key,
                 room: room.id,
                 stay: member.stay,
             };

@@ -172,7 +172,7 @@ impl HostedRoom {
     pub(crate) const fn as_abroad(&self, shard: u8, key: RoomKey, member: &Member) -> Abroad {
         Abroad {
             shard,
-            key: Some(key),
+            key,
             room: self.id,
             stay: member.stay,
         }

@@ -160,7 +160,11 @@ impl<'a> Key<'a> {
         match &self.place {
             Place::Shards(_) => true,
             Place::Limit(limit) => matches!(limit.value, LimitValue::Number(..)),
-            _ => false,
+            Place::Address(_)
+            | Place::Auth(_)
+            | Place::Folder(_)
+            | Place::Admin(_)
+            | Place::Level(_) => false,
         }
     }
 
