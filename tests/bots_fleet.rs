@@ -1,5 +1,6 @@
 //! A fleet of bots on a real server: what it proves, and that it can fail.
 
+#[allow(dead_code, reason = "not every test needs all of it")]
 mod in_process;
 
 use std::net::UdpSocket;

@@ -2,6 +2,7 @@
 //!
 //! A part of `crates/rejoin/examples/duel.rs`, so that the example itself stays short.
 
+#[allow(dead_code, reason = "not every test needs all of it")]
 mod in_process;
 
 use std::time::Duration;

@@ -1,5 +1,6 @@
 //! Bots on a real server through a bad network, in both directions.
 
+#[allow(dead_code, reason = "not every test needs all of it")]
 mod in_process;
 
 use std::time::Duration;

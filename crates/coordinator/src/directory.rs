@@ -6,12 +6,29 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use rejoin_protocol::message::{Filter, RoomCard};
-use rejoin_protocol::{RoomCode, RoomId, SessionId};
+use rejoin_protocol::{RoomCode, RoomId, SessionId, Timestamp};
+
+use crate::requests::Requests;
 
 /// Knows the open rooms and the sessions of all shards, which share one.
 pub trait Directory {
     /// A shard is about to open a room. Tells whose it is: that shard's, unless another came first.
     fn claim(&mut self, room: RoomId, shard: u8) -> u8;
+
+    /// A request is to be met by `room`, which is open. Tells which room meets it, see [`Requests::place`].
+    fn place(&mut self, request: RoomId, room: RoomId) -> RoomId;
+
+    /// The room that met a request has no seat for it.
+    fn displace(&mut self, request: RoomId);
+
+    /// The room that met a request, which may be closed by now.
+    fn placed(&self, request: RoomId) -> Option<RoomId>;
+
+    /// A room is closed: for a while no request opens it again.
+    fn bury(&mut self, room: RoomId, now: Timestamp);
+
+    /// True if a room of that id was closed a short while ago.
+    fn is_buried(&mut self, room: RoomId, now: Timestamp) -> bool;
 
     /// Shows a room, or its newest card.
     fn publish(&mut self, shard: u8, card: RoomCard);
@@ -48,6 +65,26 @@ pub trait Directory {
 impl<D: Directory> Directory for Rc<RefCell<D>> {
     fn claim(&mut self, room: RoomId, shard: u8) -> u8 {
         self.borrow_mut().claim(room, shard)
+    }
+
+    fn place(&mut self, request: RoomId, room: RoomId) -> RoomId {
+        self.borrow_mut().place(request, room)
+    }
+
+    fn displace(&mut self, request: RoomId) {
+        self.borrow_mut().displace(request);
+    }
+
+    fn placed(&self, request: RoomId) -> Option<RoomId> {
+        self.borrow().placed(request)
+    }
+
+    fn bury(&mut self, room: RoomId, now: Timestamp) {
+        self.borrow_mut().bury(room, now);
+    }
+
+    fn is_buried(&mut self, room: RoomId, now: Timestamp) -> bool {
+        self.borrow_mut().is_buried(room, now)
     }
 
     fn publish(&mut self, shard: u8, card: RoomCard) {
@@ -106,11 +143,34 @@ pub struct MemoryDirectory {
     cards: BTreeMap<RoomId, RoomCard>,
     private: BTreeMap<RoomCode, RoomId>,
     homes: BTreeMap<SessionId, u8>,
+    requests: Requests,
 }
 
 impl Directory for MemoryDirectory {
     fn claim(&mut self, room: RoomId, shard: u8) -> u8 {
         *self.owners.entry(room).or_insert(shard)
+    }
+
+    fn place(&mut self, request: RoomId, room: RoomId) -> RoomId {
+        let owners = &self.owners;
+        let is_open = |room| owners.contains_key(&room);
+        self.requests.place(request, room, is_open)
+    }
+
+    fn displace(&mut self, request: RoomId) {
+        self.requests.displace(request);
+    }
+
+    fn placed(&self, request: RoomId) -> Option<RoomId> {
+        self.requests.placed(request)
+    }
+
+    fn bury(&mut self, room: RoomId, now: Timestamp) {
+        self.requests.bury(room, now);
+    }
+
+    fn is_buried(&mut self, room: RoomId, now: Timestamp) -> bool {
+        self.requests.is_buried(room, now)
     }
 
     fn publish(&mut self, shard: u8, card: RoomCard) {

@@ -40,7 +40,7 @@ impl<D: Directory> Lobby<'_, D> {
 
     /// Where the room is that a request of that id reaches.
     pub(crate) fn reached(&self, request: RoomId) -> Option<Found> {
-        let placed = || self.find(self.house.rooms.placed(request)?);
+        let placed = || self.find(self.directory.placed(request)?);
         self.find(request).or_else(placed)
     }
 
@@ -108,6 +108,27 @@ impl<D: Directory> Lobby<'_, D> {
             ..GUESS
         };
         self.admit(caller, found, asked, now)
+    }
+
+    /// Sends a request to a room that fits it, unless another shard has found one for the same request.
+    pub(crate) fn go(
+        &mut self,
+        caller: Caller,
+        (request, found): (RoomId, Found),
+        asked: AskedAbroad,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let room = match found {
+            Found::Here(key) => self.house.rooms.get(key).map(|room| room.id),
+            Found::There { room, .. } => Some(room),
+        };
+        let room = room.ok_or_else(unknown_room)?;
+        let meets = self.directory.place(request, room);
+        if meets == room {
+            return self.admit(caller, found, asked, now);
+        }
+        let found = self.find(meets);
+        self.enter_uncoded(caller, found, now)
     }
 
     /// A room that fits: one where the session sits already, so that a relaunched client finds

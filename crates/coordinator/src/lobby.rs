@@ -182,6 +182,9 @@ impl<D: Directory> Lobby<'_, D> {
         now: Timestamp,
     ) -> Result<(), Refusal> {
         Filter::check_all(&any.filters)?;
+        if any.tried {
+            self.directory.displace(wish.room);
+        }
         if let Some(found) = self.reached(wish.room) {
             if planted::is(Bug::RequestIdIgnored) {
                 let room = RoomId(self.rng.bytes());
@@ -189,18 +192,11 @@ impl<D: Directory> Lobby<'_, D> {
             }
             return self.enter_uncoded(caller, Some(found), now);
         }
-        if self.house.rooms.is_buried(wish.room, now) {
+        if self.directory.is_buried(wish.room, now) {
             return Err(closed_room());
         }
         if let Some(found) = self.place_for(caller.session, &wish.kind, &any.filters) {
-            let placed = match found {
-                Found::Here(key) => self.house.rooms.get(key).map(|room| room.id),
-                Found::There { room, .. } => Some(room),
-            };
-            if let Some(room) = placed {
-                self.house.rooms.place(wish.room, room);
-            }
-            return self.admit(caller, found, AskedAbroad::default(), now);
+            return self.go(caller, (wish.room, found), AskedAbroad::default(), now);
         }
         // Its card may be a turn old: it may be full, or closed. Then the next room is opened here.
         let own = self.house.config.shard;
@@ -208,6 +204,7 @@ impl<D: Directory> Lobby<'_, D> {
         let vacant = (!any.tried).then(vacant).flatten();
         match vacant.and_then(|(shard, room)| self.elsewhere(shard, room)) {
             Some(found) => {
+                let request = wish.room;
                 let again = ClientMessage::JoinOrCreate {
                     call: caller.call,
                     request: any.request,
@@ -219,7 +216,7 @@ impl<D: Directory> Lobby<'_, D> {
                     else_here: Some(Box::new(again)),
                     ..AskedAbroad::default()
                 };
-                self.admit(caller, found, asked, now)
+                self.go(caller, (request, found), asked, now)
             }
             None => self.open(caller, wish, now),
         }
@@ -232,7 +229,7 @@ impl<D: Directory> Lobby<'_, D> {
             kind,
             mut settings,
         } = wish;
-        if self.house.rooms.is_buried(room, now) {
+        if self.directory.is_buried(room, now) {
             return Err(closed_room());
         }
         // First of all: from here on the name is short enough to be repeated.
@@ -256,6 +253,10 @@ impl<D: Directory> Lobby<'_, D> {
         // Somebody at another shard may have asked for the same room a moment ago.
         let owner = self.directory.claim(room, self.house.config.shard);
         if let Some(found) = self.elsewhere(owner, room) {
+            return self.enter_uncoded(caller, Some(found), now);
+        }
+        if let Some(found) = self.reached(room) {
+            self.directory.withdraw(room);
             return self.enter_uncoded(caller, Some(found), now);
         }
         let wish = Wish {

@@ -232,6 +232,8 @@ pub(crate) struct Mail {
     queues: Vec<Vec<Letter>>,
     /// Sessions abroad that were told to end, until they detach.
     ending: BTreeSet<(u8, SessionKey)>,
+    /// Letters written so far.
+    written: u64,
 }
 
 impl Mail {
@@ -241,6 +243,7 @@ impl Mail {
             own,
             queues: (0..shards.max(1)).map(|_| Vec::new()).collect(),
             ending: BTreeSet::new(),
+            written: 0,
         }
     }
 
@@ -260,6 +263,7 @@ impl Mail {
         debug_assert!(self.is_other(shard), "nobody writes to itself");
         if let Some(queue) = self.queues.get_mut(usize::from(shard)) {
             queue.push(Letter(content));
+            self.written += 1;
         }
     }
 
@@ -282,6 +286,11 @@ impl Mail {
         if let Some(queue) = self.queues.get_mut(usize::from(shard)) {
             taken.append(queue);
         }
+    }
+
+    /// Letters written so far.
+    pub(crate) const fn written(&self) -> u64 {
+        self.written
     }
 
     /// True if nothing waits.

@@ -264,6 +264,7 @@ impl<S: Store, D: Directory> Shard<S, D> {
             sessions: self.house.sessions.len(),
             joins_pending: self.house.connections.pending().all,
             rooms: self.house.rooms.len(),
+            letters: self.house.mail.written(),
             ..self.house.stats
         }
     }

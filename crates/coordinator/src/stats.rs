@@ -23,6 +23,8 @@ pub struct ShardStats {
     pub sent: u64,
     /// Datagrams handed to the shard that they are for.
     pub forwarded: u64,
+    /// Letters to other shards.
+    pub letters: u64,
     /// Ticks run.
     pub ticks: u64,
     /// Ticks skipped because the shard was late.
@@ -61,6 +63,7 @@ impl ShardStats {
             dropped,
             sent,
             forwarded,
+            letters,
             ticks,
             ticks_skipped,
             inputs,
@@ -82,6 +85,7 @@ impl ShardStats {
         self.dropped += dropped;
         self.sent += sent;
         self.forwarded += forwarded;
+        self.letters += letters;
         self.ticks += ticks;
         self.ticks_skipped += ticks_skipped;
         self.inputs += inputs;

@@ -1,13 +1,13 @@
 //! The directory of a server: one map that all shards share, touched on the control path only.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dashmap::DashMap;
-use rejoin_coordinator::Directory;
 use rejoin_coordinator::directory::is_vacant;
+use rejoin_coordinator::{Directory, Requests};
 use rejoin_protocol::message::{Filter, RoomCard};
-use rejoin_protocol::{RoomCode, RoomId, SessionId};
+use rejoin_protocol::{RoomCode, RoomId, SessionId, Timestamp};
 
 /// The open rooms and the sessions of all shards. Clones share one.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +16,7 @@ pub struct SharedDirectory {
     cards: Arc<DashMap<RoomId, RoomCard>>,
     private: Arc<DashMap<RoomCode, RoomId>>,
     homes: Arc<DashMap<SessionId, u8>>,
+    requests: Arc<Mutex<Requests>>,
 }
 
 impl SharedDirectory {
@@ -31,6 +32,11 @@ impl SharedDirectory {
         all.collect()
     }
 
+    /// A shard that panicked with them in its hands left them whole.
+    fn requests(&self) -> MutexGuard<'_, Requests> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// How many rooms are open and not listed.
     #[must_use]
     pub fn private_len(&self) -> usize {
@@ -41,6 +47,27 @@ impl SharedDirectory {
 impl Directory for SharedDirectory {
     fn claim(&mut self, room: RoomId, shard: u8) -> u8 {
         *self.owners.entry(room).or_insert(shard)
+    }
+
+    fn place(&mut self, request: RoomId, room: RoomId) -> RoomId {
+        let is_open = |room| self.owners.contains_key(&room);
+        self.requests().place(request, room, is_open)
+    }
+
+    fn displace(&mut self, request: RoomId) {
+        self.requests().displace(request);
+    }
+
+    fn placed(&self, request: RoomId) -> Option<RoomId> {
+        self.requests().placed(request)
+    }
+
+    fn bury(&mut self, room: RoomId, now: Timestamp) {
+        self.requests().bury(room, now);
+    }
+
+    fn is_buried(&mut self, room: RoomId, now: Timestamp) -> bool {
+        self.requests().is_buried(room, now)
     }
 
     fn publish(&mut self, shard: u8, card: RoomCard) {

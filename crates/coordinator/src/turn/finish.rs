@@ -161,10 +161,10 @@ fn close<S: Store, D: Directory>(
     if let Err(problem) = hosts.store.forget(room.id) {
         warn!(room = %room.id, %problem, "a closed room is not forgotten");
     }
-    hosts.directory.withdraw(room.id);
     if room.durable.is_some() {
-        house.rooms.bury(room.id, now);
+        hosts.directory.bury(room.id, now);
     }
+    hosts.directory.withdraw(room.id);
 }
 
 /// Takes all rooms out of this process, each with a checkpoint, so that the next one replays

@@ -396,3 +396,36 @@ fn inputs_for_a_shard_that_does_not_keep_up_are_bounded() {
         view.totals.contains_key(&room.player)
     });
 }
+
+#[test]
+fn a_party_that_shares_a_request_meets_in_one_room_whichever_shards_it_comes_to() {
+    let mut world = world();
+    let (ana, ben) = (world.player("ana"), world.player("ben"));
+    let (cleo, dan) = (world.player("cleo"), world.player("dan"));
+    // Both shards have a room with a free seat of their own.
+    let here = world.create(ana, "yard", 1);
+    let there = world.create(ben, "yard", 2);
+    let [first, second] = [cleo, dan].map(|player| {
+        let settings = RoomSettings::default();
+        let found = world.ask(player, |core| {
+            core.join_or_create(RequestId([3; 16]), "yard", vec![], settings)
+        });
+        seated(found).room
+    });
+    assert!(first == here.room || first == there.room);
+    assert_eq!(first, second);
+}
+
+#[test]
+fn a_room_that_was_closed_is_not_opened_again_by_its_request_at_the_other_shard() {
+    let mut world = world();
+    let [(ana, room), (ben, _)] = duet(&mut world, "yard");
+    assert_eq!(
+        world.ask(ana, |core| core.close_room(room.seat)),
+        Ok(Answer::Closed)
+    );
+    let refused = world.ask(ben, |core| {
+        core.create(RequestId([1; 16]), "yard", RoomSettings::default())
+    });
+    assert_eq!(refused.unwrap_err().code, RefusalCode::UnknownRoom);
+}

@@ -89,7 +89,7 @@ fn count(number: usize) -> u64 {
 }
 
 /// All figures, with what each is.
-const FIGURES: [Figure; 24] = [
+const FIGURES: [Figure; 25] = [
     gauge("sessions", "Sessions now.", |report| {
         count(report.shard.sessions)
     }),
@@ -132,6 +132,11 @@ const FIGURES: [Figure; 24] = [
         "datagrams_forwarded_total",
         "Datagrams handed to the shard that they are for.",
         |report| report.shard.forwarded,
+    ),
+    counter(
+        "letters_total",
+        "What shards told each other about sessions and rooms.",
+        |report| report.shard.letters,
     ),
     counter(
         "datagrams_sent_total",
@@ -226,7 +231,7 @@ mod tests {
         }
         names.sort();
         names.dedup();
-        assert_eq!(names.len(), 25);
+        assert_eq!(names.len(), 26);
         assert!(page.contains("rejoin_turns_total{shard=\"0\"} 12\n"));
         assert!(page.contains("rejoin_sessions{shard=\"0\"} 3\n"));
     }

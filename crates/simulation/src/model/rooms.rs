@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use rejoin_coordinator::Directory;
 use rejoin_protocol::message::{Filter, RoomCard};
-use rejoin_protocol::{PlayerId, RoomCode, RoomId, SessionId};
+use rejoin_protocol::{PlayerId, RoomCode, RoomId, SessionId, Timestamp};
 
 use crate::report::{Violation, ensure};
 
@@ -193,6 +193,26 @@ impl<D> Witnessed<D> {
 impl<D: Directory> Directory for Witnessed<D> {
     fn claim(&mut self, room: RoomId, shard: u8) -> u8 {
         self.inner.claim(room, shard)
+    }
+
+    fn place(&mut self, request: RoomId, room: RoomId) -> RoomId {
+        self.inner.place(request, room)
+    }
+
+    fn displace(&mut self, request: RoomId) {
+        self.inner.displace(request);
+    }
+
+    fn placed(&self, request: RoomId) -> Option<RoomId> {
+        self.inner.placed(request)
+    }
+
+    fn bury(&mut self, room: RoomId, now: Timestamp) {
+        self.inner.bury(room, now);
+    }
+
+    fn is_buried(&mut self, room: RoomId, now: Timestamp) -> bool {
+        self.inner.is_buried(room, now)
     }
 
     fn publish(&mut self, shard: u8, card: RoomCard) {
