@@ -5,8 +5,9 @@ use std::net::{SocketAddr, UdpSocket};
 use rejoin::serde::Serialize;
 use rejoin_datagram::ReceiveBatch;
 
-/// Players of one socket. Datagrams carry the player, so few sockets do, and each costs a look a pass.
-const PLAYERS_PER_SOCKET: usize = 256;
+/// Sockets of all players. Datagrams carry the player, so few do, and each costs a look a pass. The players of a
+/// room are on all of them.
+const SOCKETS: usize = 8;
 /// Batches taken from one socket before the others have their turn.
 const BATCHES: usize = 4;
 
@@ -51,16 +52,14 @@ impl Net {
             socket
         };
         Self {
-            sockets: (0..players.div_ceil(PLAYERS_PER_SOCKET))
-                .map(open)
-                .collect(),
+            sockets: (0..players.min(SOCKETS)).map(open).collect(),
             batch: ReceiveBatch::new(),
             traffic: Traffic::default(),
         }
     }
 
     pub(crate) const fn socket_of(player: usize) -> usize {
-        player / PLAYERS_PER_SOCKET
+        player % SOCKETS
     }
 
     /// A datagram that the system does not take is lost, and shows as a ping or snapshot that is missing.

@@ -25,6 +25,8 @@ pub(crate) enum Kind {
     Echo,
     /// Rejoin
     Rejoin,
+    /// Rejoin with two shards, both on the server's core
+    Rejoin2,
 }
 
 impl Kind {
@@ -34,6 +36,7 @@ impl Kind {
             Self::Raw2Aes => "raw2+aes",
             Self::Echo => "echo",
             Self::Rejoin => "rejoin",
+            Self::Rejoin2 => "rejoin2",
         }
     }
 }
@@ -122,7 +125,7 @@ impl Server {
             Kind::Raw2 => Box::new(RawPlayers::new(target, false, true, count)),
             Kind::Raw2Aes => Box::new(RawPlayers::new(target, true, true, count)),
             Kind::Echo => Box::new(RawPlayers::new(target, false, false, count)),
-            Kind::Rejoin => Box::new(RejoinPlayers::new(target, count)),
+            Kind::Rejoin | Kind::Rejoin2 => Box::new(RejoinPlayers::new(target, count)),
         }
     }
 
@@ -198,17 +201,26 @@ fn arguments(kind: Kind, size: Size) -> Vec<String> {
         Kind::Raw2Aes => format!("raw {shape} {rooms} aes"),
         Kind::Echo => "echo".to_owned(),
         // Limits that a server of this size is given; all that bound one peer stay as they are.
-        Kind::Rejoin => format!(
-            "serve --log warn --bind 127.0.0.1:0 --print-address --until-stdin-closes \
+        Kind::Rejoin | Kind::Rejoin2 => format!(
+            "serve --shards {} --log warn --bind 127.0.0.1:0 --print-address --until-stdin-closes \
              --limit sessions_max={} --limit rooms_max={} --limit address_rooms_max={} \
              --limit address_room_creates_burst={}",
-            size.players + 64,
-            rooms + 64,
+            shards(kind),
+            // Divided among the shards, and the players may not be.
+            shards(kind) * (size.players + 64),
+            shards(kind) * (rooms + 64),
             rooms + 64,
             rooms + 64,
         ),
     };
     told.split_whitespace().map(str::to_owned).collect()
+}
+
+const fn shards(kind: Kind) -> usize {
+    match kind {
+        Kind::Rejoin2 => 2,
+        Kind::Raw2 | Kind::Raw2Aes | Kind::Echo | Kind::Rejoin => 1,
+    }
 }
 
 /// Says where this server listens, and ends this process once whoever started it is gone.

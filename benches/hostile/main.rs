@@ -27,6 +27,7 @@ mod memory;
 mod pace;
 mod players;
 mod raw_socket;
+#[allow(dead_code, reason = "not every scenario needs all of it")]
 mod server;
 
 /// What a run is told: numbers by name, each with a default in its scenario.

@@ -15,6 +15,8 @@ pub struct SharedDirectory {
     owners: Arc<DashMap<RoomId, u8>>,
     cards: Arc<DashMap<RoomId, RoomCard>>,
     private: Arc<DashMap<RoomCode, RoomId>>,
+    /// The codes of private rooms.
+    codes: Arc<DashMap<RoomId, RoomCode>>,
     homes: Arc<DashMap<SessionId, u8>>,
     requests: Arc<Mutex<Requests>>,
 }
@@ -78,6 +80,7 @@ impl Directory for SharedDirectory {
     fn publish_private(&mut self, shard: u8, room: RoomId, code: RoomCode) {
         self.owners.insert(room, shard);
         self.private.insert(code, room);
+        self.codes.insert(room, code);
     }
 
     fn by_code(&self, code: RoomCode) -> Option<RoomId> {
@@ -86,8 +89,9 @@ impl Directory for SharedDirectory {
 
     fn withdraw(&mut self, room: RoomId) {
         // What is listed leads to its owner, so the owner goes last.
-        if self.cards.remove(&room).is_none() {
-            self.private.retain(|_, private| *private != room);
+        self.cards.remove(&room);
+        if let Some((_, code)) = self.codes.remove(&room) {
+            self.private.remove_if(&code, |_, of| *of == room);
         }
         self.owners.remove(&room);
     }

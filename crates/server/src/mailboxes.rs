@@ -92,3 +92,78 @@ impl Mailboxes {
 fn open(row: &Mutex<Vec<Letter>>) -> MutexGuard<'_, Vec<Letter>> {
     row.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use rejoin_coordinator::{Config, MemoryDirectory, Shard};
+    use rejoin_protocol::crypto::StaticKeys;
+    use rejoin_protocol::packet::{LABELLED_BITS, SHARD_AT};
+    use rejoin_protocol::{Rng, Timestamp};
+    use rejoin_room::Kinds;
+    use rejoin_store::MemoryStore;
+
+    use super::*;
+
+    type Plain = Shard<MemoryStore, MemoryDirectory>;
+
+    fn shard(number: u8) -> Plain {
+        let config = Config {
+            shard: number,
+            shards: 2,
+            ..Config::new(StaticKeys::development(), [7; 32])
+        };
+        let (store, directory) = (MemoryStore::default(), MemoryDirectory::default());
+        let (rng, now) = (Rng::from_number(1), Timestamp::ZERO);
+        Shard::new(config, Kinds::new(), store, directory, rng, now)
+    }
+
+    /// Makes the shard write letters to shard 1: datagrams that are for it.
+    fn write(shard: &mut Plain, count: usize) {
+        let from = ([127, 0, 0, 1], 9).into();
+        for _ in 0..count {
+            let mut datagram = [0_u8; 40];
+            datagram[0] = LABELLED_BITS;
+            datagram[usize::from(SHARD_AT)] = 1;
+            shard.handle_datagram(from, &mut datagram, Timestamp::ZERO);
+        }
+    }
+
+    #[tokio::test]
+    async fn letters_wait_with_their_sender_once_a_row_is_full_and_none_is_lost() {
+        let [zero, mut one] = Mailboxes::of(2).try_into().unwrap();
+        let mut shard = shard(0);
+        let mut put = |shard: &mut Plain| zero.put(|to, row| shard.take_letters(to, row));
+        let mut written = 0;
+        let mut refused = false;
+        for _ in 0..4 {
+            write(&mut shard, 12_000);
+            written += 12_000;
+            refused |= !put(&mut shard);
+        }
+        assert!(refused);
+        one.rung().await;
+        let mut read = 0;
+        one.take(|_| read += 1);
+        assert!(
+            (LETTERS_MAX..LETTERS_MAX + 16_384).contains(&read),
+            "{read}"
+        );
+        assert!(put(&mut shard), "there is room again");
+        one.rung().await;
+        one.take(|_| read += 1);
+        assert_eq!(read, written);
+        let mut more = 0;
+        one.take(|_| more += 1);
+        assert_eq!((more, shard.stats().dropped), (0, 0));
+    }
+
+    #[test]
+    fn a_shard_finds_nothing_of_its_own() {
+        let [mut zero, one] = Mailboxes::of(2).try_into().unwrap();
+        let mut asked = Vec::new();
+        assert!(zero.put(|to, _| asked.push(to)));
+        assert!(one.put(|to, _| asked.push(to)));
+        assert_eq!(asked, [1, 0]);
+        zero.take(|_| panic!("nobody wrote"));
+    }
+}
