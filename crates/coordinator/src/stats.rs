@@ -39,6 +39,10 @@ pub struct ShardStats {
     /// Inputs and requests refused or dropped because their sender, room or address went over its
     /// budget.
     pub over_budget: u64,
+    /// Calls of room logic, and views it made, that took longer than they may.
+    pub calls_over_budget: u64,
+    /// Ticks after which a room's next one was put off, because several in succession took too long.
+    pub ticks_slowed: u64,
     /// Calls taken out because room logic panicked in them.
     pub voids: u64,
     /// Rooms closed because their logic failed.
