@@ -18,6 +18,7 @@ mod joins;
 mod ladder;
 mod lines;
 mod lobby;
+mod overtime;
 mod presence;
 mod private;
 mod queues;

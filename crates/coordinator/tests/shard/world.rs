@@ -14,6 +14,7 @@ use rejoin_protocol::{Refusal, RequestId, Rng, RoomId, SeatId, Timestamp};
 use rejoin_room::Kinds;
 use rejoin_store::MemoryStore;
 
+use crate::overtime::Script;
 use crate::rooms::{Act, Board, Mill, Yard, board};
 
 const STEP: Duration = Duration::from_millis(1);
@@ -26,6 +27,8 @@ pub(crate) struct World {
     pub(crate) players: Vec<Player>,
     pub(crate) now: Timestamp,
     pub(crate) network: Network,
+    /// How long room logic takes.
+    pub(crate) stopwatch: Script,
     /// What the shard sent in the newest step to addresses where no player is.
     pub(crate) strays: Vec<(SocketAddr, Vec<u8>)>,
     server: StaticKeys,
@@ -80,6 +83,7 @@ impl World {
             players: Vec::new(),
             now,
             network: Network::default(),
+            stopwatch: Script::default(),
             strays: Vec::new(),
             server,
             wire: BTreeMap::new(),
@@ -156,7 +160,7 @@ impl World {
         for player in &mut self.players {
             player.core.handle_timeout(self.now);
         }
-        self.shard.turn(self.now);
+        self.shard.turn_measured(&mut self.stopwatch, self.now);
         self.shard.check_invariants();
         self.collect();
         for player in &mut self.players {
