@@ -110,6 +110,7 @@ impl ServerConfig {
         config.seat_hold = self.limits.seat_hold;
         config.empty_room_hold = self.limits.empty_room_hold;
         config.idle_session_hold = self.limits.idle_session_hold;
+        config.call_budget = self.limits.call_budget;
         config.budgets = self.limits.budgets;
         Ok(config)
     }

@@ -6,6 +6,7 @@
 use std::io::{self, ErrorKind};
 use std::net::UdpSocket;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rejoin_coordinator::{Auth, Shard};
@@ -19,6 +20,7 @@ use crate::clock::Clock;
 use crate::directory::SharedDirectory;
 use crate::drains::Drains;
 use crate::report::{ServerReport, Status, TOLD_EVERY, TURN_EVERY};
+use crate::watchdog::{Watch, WatchedCalls};
 
 /// Batches received before a turn must be taken: 512 datagrams, 2 to 5 ms of work, so that ticks
 /// stay on time under a flood. What waits longer stays in the socket's buffer.
@@ -38,6 +40,8 @@ pub(crate) struct Driver {
     send: SendBatch,
     auth: watch::Receiver<Auth>,
     drains: Drains,
+    watch: Arc<Watch>,
+    calls: WatchedCalls,
     report: ServerReport,
     /// True once it has begun to stop.
     stops: bool,
@@ -72,6 +76,7 @@ impl Driver {
         socket: UdpSocket,
         clock: Clock,
         auth: watch::Receiver<Auth>,
+        watch: Arc<Watch>,
     ) -> io::Result<Self> {
         let readiness = tokio::net::UdpSocket::from_std(socket.try_clone()?)?;
         Ok(Self {
@@ -85,6 +90,8 @@ impl Driver {
             send: SendBatch::new(),
             auth,
             drains: Drains::default(),
+            calls: WatchedCalls::new(Arc::clone(&watch)),
+            watch,
             report: ServerReport::default(),
             stops: false,
             told: None,
@@ -164,12 +171,19 @@ impl Driver {
     }
 
     fn turn(&mut self) -> io::Result<()> {
+        self.watch.enter();
+        let outcome = self.turn_watched();
+        self.watch.leave();
+        outcome
+    }
+
+    fn turn_watched(&mut self) -> io::Result<()> {
         let received = self.report.received;
         let drained = self.collect()?;
         let now = self.clock.now();
         self.drains
             .on_look(self.report.received - received, drained, now);
-        self.shard.turn(now);
+        self.shard.turn_measured(&mut self.calls, now);
         self.release(now);
         self.report.turns += 1;
         self.tell_status(now);

@@ -26,6 +26,7 @@ mod report;
 mod server;
 mod shutdown;
 mod steering;
+mod watchdog;
 
 pub use admin::AdminError;
 pub use config::{ConfigError, ServerConfig};

@@ -2,7 +2,8 @@
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rejoin_coordinator::{Auth, Config, Shard};
 use rejoin_datagram::BindError;
@@ -18,6 +19,7 @@ use crate::directory::SharedDirectory;
 use crate::driver::Driver;
 use crate::entropy;
 use crate::report::{ServerReport, Status};
+use crate::watchdog::{self, Watch};
 
 /// A server that owns its port; [`Server::run`] makes it serve.
 #[derive(Debug)]
@@ -27,6 +29,8 @@ pub struct Server {
     address: SocketAddr,
     auth: watch::Sender<Auth>,
     admin: Option<Port>,
+    /// How long a turn may stall; zero: as long as it likes.
+    watchdog: Duration,
 }
 
 /// Why a server cannot start, or cannot go on.
@@ -57,6 +61,7 @@ impl Server {
     /// See [`ServerError`].
     pub fn bind(settings: ServerConfig) -> Result<Self, ServerError> {
         let (bind, admin) = (settings.bind, settings.admin);
+        let watchdog = settings.limits.watchdog;
         let config = settings.check()?;
         let socket = rejoin_datagram::bind(bind)?;
         let address = socket.local_addr()?;
@@ -68,6 +73,7 @@ impl Server {
             config,
             socket,
             address,
+            watchdog,
         })
     }
 
@@ -100,6 +106,9 @@ impl Server {
     /// Serves rooms of `kinds` until `shutdown` is ready, then tells every player and ends within
     /// a second. Runs on a tokio runtime with I/O and time enabled.
     ///
+    /// Room logic that does not return for as long as the limit `watchdog` says has the process aborted: a thread
+    /// cannot be made to stop.
+    ///
     /// # Errors
     /// The socket failed. Sessions are lost then.
     pub async fn run(
@@ -121,7 +130,12 @@ impl Server {
             entropy::rng()?,
             clock.now(),
         );
-        let mut driver = Driver::new(shard, self.socket, clock, self.auth.subscribe())?;
+        let watch = Arc::new(Watch::default());
+        if !self.watchdog.is_zero() {
+            watchdog::start(vec![Arc::downgrade(&watch)], self.watchdog)?;
+        }
+        let auth = self.auth.subscribe();
+        let mut driver = Driver::new(shard, self.socket, clock, auth, watch)?;
         if let Some(port) = self.admin {
             let status = watch::Sender::new(Status {
                 serves: true,

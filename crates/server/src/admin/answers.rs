@@ -175,7 +175,7 @@ mod tests {
         };
         let after = |seconds| alive(&status, turned + Duration::from_secs(seconds)).0;
         assert_eq!(after(0), StatusCode::OK);
-        assert_eq!(after(4), StatusCode::OK);
-        assert_eq!(after(5), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(after(2), StatusCode::OK);
+        assert_eq!(after(3), StatusCode::SERVICE_UNAVAILABLE);
     }
 }
