@@ -176,6 +176,26 @@ mod tests {
     }
 
     #[test]
+    fn the_shard_is_told_the_spans_that_were_set() {
+        let mut server = settings("127.0.0.1:0");
+        let span = std::time::Duration::from_secs;
+        server.limits.call_budget = span(2);
+        server.limits.seat_hold = span(3);
+        server.limits.empty_room_hold = span(4);
+        server.limits.idle_session_hold = span(6);
+        let shard = server.check().unwrap();
+        assert_eq!(
+            [
+                shard.call_budget,
+                shard.seat_hold,
+                shard.empty_room_hold,
+                shard.idle_session_hold
+            ],
+            [span(2), span(3), span(4), span(6)]
+        );
+    }
+
+    #[test]
     fn limits_out_of_their_bounds_are_named() {
         let mut none = settings("127.0.0.1:0");
         none.limits.rooms_max = 0;
