@@ -192,6 +192,7 @@ fn its_bots_play_its_own_room_unless_told_otherwise() {
 mod watchdog {
     use std::io::{Read, Write};
     use std::net::TcpStream;
+    use std::time::Instant;
 
     use super::*;
     use crate::signal::signal;
@@ -250,8 +251,9 @@ mod watchdog {
             let id = room.room();
             // Its end is the end of this client too.
             tokio::task::spawn_blocking(move || {
-                let mut unhealthy = None;
+                let (start, mut unhealthy) = (Instant::now(), None);
                 while let Some(answer) = livez(&admin) {
+                    assert!(start.elapsed() < support::PATIENCE, "it goes on");
                     if answer.starts_with("HTTP/1.1 503") {
                         unhealthy = Some(answer);
                     }
