@@ -1,10 +1,13 @@
 //! A game's own binary made with `rejoin::serve`: this file is one. Started by `cargo test` it
 //! plays the tests below against itself, started by them it is the game.
 
+#[cfg(unix)]
+mod signal;
 mod support;
 mod within_patience;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use rejoin::bots::BotCx;
 use rejoin::prelude::*;
@@ -21,6 +24,8 @@ struct Count(u64);
 enum Press {
     Add,
     Defect,
+    Hang,
+    Nap,
 }
 
 impl Room for Counter {
@@ -39,6 +44,10 @@ impl Room for Counter {
         match press {
             Press::Add => {}
             Press::Defect => panic!("the counter\nis broken"),
+            Press::Hang => loop {
+                std::thread::sleep(NAP);
+            },
+            Press::Nap => (0..NAPS).for_each(|_| std::thread::sleep(NAP)),
         }
     }
 
@@ -46,6 +55,10 @@ impl Room for Counter {
         Cow::Borrowed(state)
     }
 }
+
+/// A call that takes its time takes it in parts, so that some is left when the process was stopped meanwhile.
+const NAP: Duration = Duration::from_millis(100);
+const NAPS: u32 = 8;
 
 /// Presses now and then, and knows what the counter must not do.
 #[derive(Default)]
@@ -76,6 +89,11 @@ fn main() -> ExitCode {
     it_goes_by_its_own_name();
     a_panic_in_room_logic_costs_one_input_and_one_log_line();
     its_bots_play_its_own_room_unless_told_otherwise();
+    #[cfg(unix)]
+    std::thread::scope(|both| {
+        both.spawn(watchdog::room_logic_that_does_not_return_is_named_and_the_process_aborts);
+        both.spawn(watchdog::a_process_that_was_stopped_as_a_whole_goes_on);
+    });
     ExitCode::SUCCESS
 }
 
@@ -167,4 +185,131 @@ fn its_bots_play_its_own_room_unless_told_otherwise() {
     .end();
     assert_eq!(bots.code, Some(0), "{bots:?}");
     assert!(bots.stdout.contains("kind counter"), "{bots:?}");
+}
+
+/// What becomes of room logic that does not return.
+#[cfg(unix)]
+mod watchdog {
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+    use std::time::Instant;
+
+    use super::*;
+    use crate::signal::signal;
+
+    /// Joins as `name` and takes a seat in the counter's room.
+    async fn join(address: &str, name: &str) -> (Client, RoomHandle<Counter>) {
+        let client = Client::connect(address, Permit::dev(name)).await;
+        let client = client.expect("the server takes players");
+        let room = client.join_or_create::<Counter>(JoinSpec::any()).await;
+        (client, room.expect("the room takes players"))
+    }
+
+    fn start(flags: &[&str]) -> (Process, String) {
+        let always = ["serve", "--bind", "127.0.0.1:0", "--print-address"];
+        let mut server = game(&[&always, flags].concat());
+        let line = server.line();
+        let address = line.strip_prefix("listening on ");
+        let address = address.expect("the first line is the address").to_owned();
+        (server, address)
+    }
+
+    /// Asks an operators' port whether the server takes turns.
+    fn livez(admin: &str) -> Option<String> {
+        let mut stream = TcpStream::connect(admin).ok()?;
+        let request = format!("GET /livez HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        Some(answer)
+    }
+
+    pub(super) fn room_logic_that_does_not_return_is_named_and_the_process_aborts() {
+        let (mut server, address) = start(&["--admin", "127.0.0.1:0", "--log", "info"]);
+        let admin = loop {
+            let line = server.log_line();
+            if let Some((_, admin)) = line.split_once("operators ask at http://") {
+                break admin.to_owned();
+            }
+        };
+        let id = within_patience(async {
+            let (_client, mut room) = join(&address, "ana").await;
+            room.send(Press::Nap).expect("little waits");
+            while room.cursor() != Some(1) {
+                room.next().await.expect("the room is open");
+            }
+            let line = loop {
+                let line = server.log_line();
+                if line.contains("over its budget") {
+                    break line;
+                }
+            };
+            assert!(line.contains("call=\"input\" took="), "{line}");
+            let healthy = livez(&admin).expect("the server answers");
+            assert!(healthy.starts_with("HTTP/1.1 200"), "{healthy}");
+            room.send(Press::Hang).expect("little waits");
+            let id = room.room();
+            // Its end is the end of this client too.
+            tokio::task::spawn_blocking(move || {
+                let (start, mut unhealthy) = (Instant::now(), None);
+                while let Some(answer) = livez(&admin) {
+                    assert!(start.elapsed() < support::PATIENCE, "it goes on");
+                    if answer.starts_with("HTTP/1.1 503") {
+                        unhealthy = Some(answer);
+                    }
+                    std::thread::sleep(NAP);
+                }
+                let told = unhealthy.expect("it says so before it ends");
+                assert!(told.contains("no turn for"), "{told}");
+            })
+            .await
+            .expect("it ends");
+            id
+        });
+        let ended = server.end();
+        assert_eq!(ended.signal, Some(SIGABRT), "{ended:?}");
+        let line = ended.stderr.lines().last().unwrap_or_default();
+        let words = [
+            "ERROR",
+            "room logic does not return; the process aborts",
+            &format!("room={id}"),
+            "kind=\"counter\"",
+            "stalled=5s",
+        ];
+        for word in words {
+            assert!(line.contains(word), "{word} is not in {ended:?}");
+        }
+    }
+
+    const SIGABRT: i32 = 6;
+
+    pub(super) fn a_process_that_was_stopped_as_a_whole_goes_on() {
+        let (server, address) = start(&["--limit", "watchdog=2s"]);
+        within_patience(async {
+            let (_client, mut room) = join(&address, "ben").await;
+            for number in 1..=2 {
+                room.send(Press::Nap).expect("little waits");
+                tokio::time::sleep(NAP * 3).await;
+                signal(server.id(), "STOP");
+                tokio::time::sleep(Duration::from_secs(4)).await;
+                signal(server.id(), "CONT");
+                while room.cursor() != Some(number) {
+                    room.next().await.expect("the room is open");
+                }
+            }
+            // Nothing is to be done, for longer than a call may take.
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            room.send(Press::Add).expect("little waits");
+            while room.cursor() != Some(3) {
+                room.next().await.expect("the room is open");
+            }
+        });
+        signal(server.id(), "TERM");
+        let ended = server.end();
+        assert_eq!(
+            (ended.code, ended.stderr.as_str()),
+            (Some(0), ""),
+            "{ended:?}"
+        );
+    }
 }

@@ -29,6 +29,10 @@ struct Lines(Receiver<String>);
 pub(crate) struct Ended {
     /// Its exit code; `None` if a signal ended it.
     pub(crate) code: Option<i32>,
+    /// The signal that ended it.
+    #[cfg(unix)]
+    #[allow(dead_code, reason = "few tests ask which")]
+    pub(crate) signal: Option<i32>,
     /// What it printed and nobody read before.
     pub(crate) stdout: String,
     /// What it said on standard error.
@@ -123,9 +127,11 @@ impl Process {
 
     /// Waits for its end.
     pub(crate) fn end(mut self) -> Ended {
-        let code = self.wait().code();
+        let status = self.wait();
         Ended {
-            code,
+            code: status.code(),
+            #[cfg(unix)]
+            signal: std::os::unix::process::ExitStatusExt::signal(&status),
             stdout: self.stdout.rest(),
             stderr: self.stderr.rest(),
         }

@@ -51,6 +51,11 @@ pub(crate) fn check(root: &Path) -> Result<(), String> {
             "portable",
         ],
     )?;
+    let one_by_one = ["--package", "rejoin-datagram", "--features", "portable"];
+    cargo(
+        root,
+        &[["test", "--locked"].as_slice(), &one_by_one].concat(),
+    )?;
     for package in ["rejoin-protocol", "rejoin-fuzzing", "rejoin-simulation"] {
         let planted = ["--features", "planted-bugs", "--test"];
         let test = if package == "rejoin-protocol" {

@@ -45,6 +45,8 @@ pub struct Config {
     pub empty_room_hold: Duration,
     /// How long a session without a seat may stay. Default 10 min.
     pub idle_session_hold: Duration,
+    /// How long one call of room logic may take before it is counted, named, and its room slowed. Default 10 ms.
+    pub call_budget: Duration,
     /// How much one connection, session, room or address may do.
     pub budgets: Budgets,
 }
@@ -68,6 +70,7 @@ impl Config {
             seat_hold: rejoin_protocol::limits::SEAT_HOLD,
             empty_room_hold: Duration::from_secs(10),
             idle_session_hold: Duration::from_secs(600),
+            call_budget: Duration::from_millis(10),
             budgets: Budgets::default(),
         }
     }
@@ -103,6 +106,7 @@ impl fmt::Debug for Config {
             .field("seat_hold", &self.seat_hold)
             .field("empty_room_hold", &self.empty_room_hold)
             .field("idle_session_hold", &self.idle_session_hold)
+            .field("call_budget", &self.call_budget)
             .field("budgets", &self.budgets)
             .finish_non_exhaustive()
     }

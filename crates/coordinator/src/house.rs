@@ -52,6 +52,8 @@ pub(crate) struct House {
     /// Lines about faults of room logic, and about a store that refuses.
     pub(crate) fault_lines: Pace,
     pub(crate) store_lines: Pace,
+    /// Lines about room logic that takes long.
+    pub(crate) overtime_lines: Pace,
     /// True once no new session may begin.
     pub(crate) stopping: bool,
 }
@@ -94,6 +96,7 @@ impl House {
             scratch: Vec::new(),
             fault_lines: Pace::default(),
             store_lines: Pace::default(),
+            overtime_lines: Pace::default(),
             stopping: false,
             config,
         }

@@ -62,7 +62,10 @@ pub(crate) const CHECKPOINT_GROWTH: usize = 4;
 /// Longest age of a call that no checkpoint covers.
 pub(crate) const CHECKPOINT_AFTER: Duration = Duration::from_secs(5);
 
-/// Shortest time between two lines of a shard about faults of room logic, and between two about its
+/// Ticks over the budget in succession after which their room is slowed.
+pub(crate) const TICKS_OVER_BUDGET: u32 = 3;
+
+/// Shortest time between two lines of a shard about faults of room logic, about its budget, and between two about its
 /// store; those between are counted in the next one.
 pub(crate) const LINE_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a connection that was closed may take to say so.

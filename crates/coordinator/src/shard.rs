@@ -23,6 +23,7 @@ use crate::rooms::entry::Entry;
 use crate::rooms::queue::Origin;
 use crate::schedule::Due;
 use crate::stats::ShardStats;
+use crate::stopwatch::{Stopwatch, Unmeasured};
 use crate::turn;
 
 /// A shard. Feed it datagrams, then call [`Shard::turn`], then drain [`Shard::poll_transmit`].
@@ -152,6 +153,12 @@ impl<S: Store, D: Directory> Shard<S, D> {
 
     /// The rest of the turn: due ticks and timers, journal, apply, encode, release.
     pub fn turn(&mut self, now: Timestamp) {
+        self.turn_measured(&mut Unmeasured, now);
+    }
+
+    /// The same, with the calls of room logic measured: what takes longer than `Config::call_budget` is counted
+    /// and named, and its room slowed.
+    pub fn turn_measured(&mut self, stopwatch: &mut dyn Stopwatch, now: Timestamp) {
         self.clock = self.clock.max(now);
         self.house.answers.on_turn();
         self.collect_requests(now);
@@ -165,14 +172,15 @@ impl<S: Store, D: Directory> Shard<S, D> {
         self.house.rooms.take_active(active);
         turn::write(&mut self.store, &mut self.house, active, written, now);
         for work in written.works.drain(..) {
-            turn::apply(&mut self.store, &self.kinds, &mut self.house, work, now);
+            let (kinds, house) = (&self.kinds, &mut self.house);
+            turn::apply(&mut self.store, kinds, house, work, stopwatch, now);
         }
         let mut hosts = turn::Hosts {
             store: &mut self.store,
             directory: &mut self.directory,
         };
         for key in active.drain(..) {
-            turn::finish(&mut hosts, &mut self.house, key, view, now);
+            turn::finish(&mut hosts, &mut self.house, key, view, stopwatch, now);
         }
         if let Life::Stopping(reason) = self.life {
             self.end_all(reason, now);

@@ -43,6 +43,10 @@ pub struct ShardStats {
     /// Inputs and requests refused or dropped because their sender, room or address went over its
     /// budget.
     pub over_budget: u64,
+    /// Calls of room logic, and views it made, that took longer than they may.
+    pub calls_over_budget: u64,
+    /// Ticks after which a room's next one was put off, because several in succession took too long.
+    pub ticks_slowed: u64,
     /// Calls taken out because room logic panicked in them.
     pub voids: u64,
     /// Rooms closed because their logic failed.
@@ -74,6 +78,8 @@ impl ShardStats {
             over_budget,
             voids,
             rooms_failed,
+            calls_over_budget,
+            ticks_slowed,
         } = other;
         self.sessions += sessions;
         self.joins_pending += joins_pending;
@@ -96,5 +102,7 @@ impl ShardStats {
         self.over_budget += over_budget;
         self.voids += voids;
         self.rooms_failed += rooms_failed;
+        self.calls_over_budget += calls_over_budget;
+        self.ticks_slowed += ticks_slowed;
     }
 }

@@ -18,9 +18,7 @@ pub struct Abilities {
     pub buffers: Buffers,
     /// Many datagrams to one peer as one buffer (`UDP_SEGMENT`).
     pub segmented_sends: io::Result<()>,
-    /// Many datagrams of one peer as one buffer (`UDP_GRO`).
-    pub joined_receives: io::Result<()>,
-    /// Several sockets of one port, with a classic BPF program that chooses among them.
+    /// Several sockets on one port, with a classic BPF program that chooses among them.
     pub steering: io::Result<()>,
 }
 
@@ -44,7 +42,6 @@ pub fn abilities() -> io::Result<Abilities> {
             send: send / counted_twice,
         },
         segmented_sends: system::knows_runs(&socket),
-        joined_receives: system::join(&socket),
         steering: steering(),
     })
 }
@@ -105,7 +102,6 @@ mod tests {
     fn what_linux_has_had_for_years_is_found() {
         let found = abilities().unwrap();
         found.segmented_sends.unwrap();
-        found.joined_receives.unwrap();
         found.steering.unwrap();
     }
 

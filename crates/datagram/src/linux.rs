@@ -158,10 +158,8 @@ pub(crate) fn cannot_cut(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::EIO)
 }
 
-/// Makes the socket receive many datagrams as one buffer.
-///
-/// # Errors
-/// The system's own: it cannot.
+/// Makes the socket receive as one what was sent as one.
+#[cfg(test)]
 pub(crate) fn join(socket: &UdpSocket) -> io::Result<()> {
     const ON: c_int = 1;
     set(socket, libc::SOL_UDP, libc::UDP_GRO, &ON)

@@ -58,14 +58,6 @@ pub(crate) fn cannot_cut(_error: &io::Error) -> bool {
     false
 }
 
-/// Makes the socket receive many datagrams as one buffer.
-///
-/// # Errors
-/// Always: not here.
-pub(crate) fn join(_socket: &UdpSocket) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
 /// Lets other sockets have the same port.
 ///
 /// # Errors

@@ -125,6 +125,7 @@ impl ServerConfig {
         config.seat_hold = self.limits.seat_hold;
         config.empty_room_hold = self.limits.empty_room_hold;
         config.idle_session_hold = self.limits.idle_session_hold;
+        config.call_budget = self.limits.call_budget;
         config.budgets = self.limits.budgets;
         Ok(config)
     }
@@ -187,6 +188,26 @@ mod tests {
             assert!(text.contains(command), "{text}");
         }
         assert!(!text.contains('\n'), "{text}");
+    }
+
+    #[test]
+    fn the_shard_is_told_the_spans_that_were_set() {
+        let mut server = settings("127.0.0.1:0");
+        let span = std::time::Duration::from_secs;
+        server.limits.call_budget = span(2);
+        server.limits.seat_hold = span(3);
+        server.limits.empty_room_hold = span(4);
+        server.limits.idle_session_hold = span(6);
+        let shard = server.check().unwrap();
+        assert_eq!(
+            [
+                shard.call_budget,
+                shard.seat_hold,
+                shard.empty_room_hold,
+                shard.idle_session_hold
+            ],
+            [span(2), span(3), span(4), span(6)]
+        );
     }
 
     #[test]

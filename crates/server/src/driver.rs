@@ -6,6 +6,7 @@
 use std::io::{self, ErrorKind};
 use std::net::UdpSocket;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rejoin_coordinator::{Auth, Shard};
@@ -20,6 +21,7 @@ use crate::directory::SharedDirectory;
 use crate::drains::Drains;
 use crate::mailboxes::Mailboxes;
 use crate::report::{ServerReport, Status, TOLD_EVERY, TURN_EVERY};
+use crate::watchdog::{Watch, WatchedCalls};
 
 /// Batches received before a turn must be taken: 512 datagrams, 2 to 5 ms of work, so that ticks
 /// stay on time under a flood. What waits longer stays in the socket's buffer.
@@ -44,6 +46,8 @@ pub(crate) struct Driver {
     mailboxes: Mailboxes,
     /// Letters wait because a mailbox is full; they are offered again then.
     offer_at: Option<Timestamp>,
+    watch: Arc<Watch>,
+    calls: WatchedCalls,
     report: ServerReport,
     /// True once it has begun to stop.
     stops: bool,
@@ -59,6 +63,7 @@ pub(crate) struct Outside {
     pub(crate) clock: Clock,
     pub(crate) auth: watch::Receiver<Auth>,
     pub(crate) mailboxes: Mailboxes,
+    pub(crate) watch: Arc<Watch>,
     pub(crate) status: watch::Sender<Status>,
 }
 
@@ -93,6 +98,7 @@ impl Driver {
             clock,
             auth,
             mailboxes,
+            watch,
             status,
         } = outside;
         let readiness = tokio::net::UdpSocket::from_std(socket.try_clone()?)?;
@@ -109,6 +115,8 @@ impl Driver {
             drains: Drains::default(),
             mailboxes,
             offer_at: None,
+            calls: WatchedCalls::new(Arc::clone(&watch)),
+            watch,
             report: ServerReport::default(),
             stops: false,
             status,
@@ -188,6 +196,13 @@ impl Driver {
     }
 
     fn turn(&mut self) -> io::Result<()> {
+        self.watch.enter();
+        let outcome = self.turn_watched();
+        self.watch.leave();
+        outcome
+    }
+
+    fn turn_watched(&mut self) -> io::Result<()> {
         let received = self.report.received;
         let drained = self.collect()?;
         let now = self.clock.now();
@@ -196,7 +211,7 @@ impl Driver {
         let shard = &mut self.shard;
         self.mailboxes
             .take(|letter| shard.handle_letter(letter, now));
-        self.shard.turn(now);
+        self.shard.turn_measured(&mut self.calls, now);
         self.release(now);
         let shard = &mut self.shard;
         let put = self

@@ -28,6 +28,7 @@ mod server;
 mod shutdown;
 mod steering;
 mod threads;
+mod watchdog;
 
 pub use admin::AdminError;
 pub use config::{ConfigError, SHARDS_MAX, ServerConfig};

@@ -18,6 +18,9 @@ const HOLD: RangeInclusive<Duration> = Duration::ZERO..=HOLD_MAX;
 /// A session takes its first seat a round trip after its join; less than this would race it.
 const IDLE_HOLD: RangeInclusive<Duration> = Duration::from_secs(1)..=HOLD_MAX;
 
+/// What takes no time at all is within any budget, and clocks tell no less than this apart.
+const CALL_BUDGET: RangeInclusive<Duration> = Duration::from_millis(1)..=HOLD_MAX;
+
 /// One limit, with all that is said of it.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -75,6 +78,9 @@ pub enum LimitError {
         /// What was given.
         problem: NotASpan,
     },
+    /// What the watchdog would end the process for is still within the budget.
+    #[error("watchdog must be more than call_budget, which is {0}, or 0s")]
+    Watchdog(String),
     /// A value out of the limit's bounds.
     #[error("{name} must be {bounds}")]
     OutOfBounds {
@@ -139,6 +145,12 @@ limits! {
     empty_room_hold: Hold(Duration::from_secs(10)) in HOLD, "time";
     /// How long a session without a seat may stay.
     idle_session_hold: Hold(Duration::from_secs(600)) in IDLE_HOLD, "time";
+    /// How long one call of room logic may take before it is counted and named in the log; ticks that keep taking
+    /// longer have their room slowed.
+    call_budget: Hold(Duration::from_millis(10)) in CALL_BUDGET, "time";
+    /// How long room logic may take to return before the process aborts with the room's name in the log; 0s is
+    /// for ever. It must be more than `call_budget`.
+    watchdog: Hold(Duration::from_secs(5)) in HOLD, "time";
 }
 
 impl Limits {
@@ -182,7 +194,11 @@ impl Limits {
     /// # Errors
     /// Names the first that is out of its bounds.
     pub(crate) fn check(mut self) -> Result<(), LimitError> {
-        self.all().iter().try_for_each(Limit::check)
+        self.all().iter().try_for_each(Limit::check)?;
+        if self.watchdog <= self.call_budget && !self.watchdog.is_zero() {
+            return Err(LimitError::Watchdog(durations::text(self.call_budget)));
+        }
+        Ok(())
     }
 }
 
@@ -301,7 +317,7 @@ mod tests {
     #[test]
     fn every_limit_can_be_set_by_its_name_and_shows_what_was_set() {
         let mut limits = Limits::default();
-        assert_eq!(limits.all().len(), 32);
+        assert_eq!(limits.all().len(), 34);
         let names: Vec<_> = limits.all().iter().map(|limit| limit.name).collect();
         for (index, name) in names.into_iter().enumerate() {
             let mut limits = Limits::default();
@@ -357,6 +373,24 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn the_watchdog_is_more_patient_than_the_budget_or_off() {
+        let checked = |settings: [&str; 2]| {
+            let mut limits = Limits::default();
+            for setting in settings {
+                limits.set(setting).unwrap();
+            }
+            limits.check()
+        };
+        let words = "watchdog must be more than call_budget, which is 7s, or 0s";
+        for watchdog in ["watchdog=7s", "watchdog=6999ms", "watchdog=1ms"] {
+            let error = checked(["call_budget=7s", watchdog]).unwrap_err();
+            assert_eq!(error.to_string(), words);
+        }
+        assert_eq!(checked(["call_budget=7s", "watchdog=7001ms"]), Ok(()));
+        assert_eq!(checked(["call_budget=7s", "watchdog=0s"]), Ok(()));
     }
 
     #[test]

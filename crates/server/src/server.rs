@@ -3,7 +3,9 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use rejoin_coordinator::{Auth, Config, Shard};
 use rejoin_datagram::{BindError, Group, Steering};
@@ -22,6 +24,7 @@ use crate::mailboxes::Mailboxes;
 use crate::report::{ServerReport, Status};
 use crate::steering::STEERING_RULES;
 use crate::threads::{self, ShardThread};
+use crate::watchdog::{self, Watch};
 
 /// A server that owns its port; [`Server::run`] makes it serve.
 #[derive(Debug)]
@@ -31,6 +34,8 @@ pub struct Server {
     address: SocketAddr,
     auth: watch::Sender<Auth>,
     admin: Option<Port>,
+    /// How long a turn may stall; zero: as long as it likes.
+    watchdog: Duration,
 }
 
 /// Why a server cannot start, or cannot go on.
@@ -61,6 +66,7 @@ impl Server {
     /// See [`ServerError`].
     pub fn bind(settings: ServerConfig) -> Result<Self, ServerError> {
         let (bind, admin, shards) = (settings.bind, settings.admin, settings.shards);
+        let watchdog = settings.limits.watchdog;
         let config = settings.check()?;
         let group = rejoin_datagram::bind_group(bind, shards, Some(STEERING_RULES))?;
         let Some(first) = group.sockets.first() else {
@@ -78,6 +84,7 @@ impl Server {
             config,
             group,
             address,
+            watchdog,
         })
     }
 
@@ -109,6 +116,9 @@ impl Server {
 
     /// Serves rooms of `kinds` until `shutdown` is ready, then tells every player and ends within
     /// a second. Each shard has a thread of its own; dropping the future stops them too.
+    ///
+    /// Room logic that does not return for as long as the limit `watchdog` says has the process aborted: a thread
+    /// cannot be made to stop.
     ///
     /// # Errors
     /// A socket failed. Sessions are lost then.
@@ -161,7 +171,7 @@ impl Server {
         };
         let processors = threads::processors(self.group.sockets.len());
         let mailboxes = Mailboxes::of(self.group.sockets.len());
-        let (mut threads, mut all_status) = (Vec::new(), Vec::new());
+        let (mut threads, mut all_status, mut watches) = (Vec::new(), Vec::new(), Vec::new());
         for (number, (socket, mailboxes)) in (0..).zip(self.group.sockets.iter().zip(mailboxes)) {
             let (kinds, directory) = (kinds.clone(), directory.clone());
             let config = Config {
@@ -171,11 +181,14 @@ impl Server {
             let chance = chance.fork(&format!("shard {number}"));
             let status = watch::Sender::new(Status::at_start());
             all_status.push(status.subscribe());
+            let watch = Arc::new(Watch::default());
+            watches.push(Arc::downgrade(&watch));
             let outside = Outside {
                 socket: socket.try_clone()?,
                 clock,
                 auth: self.auth.subscribe(),
                 mailboxes,
+                watch,
                 status,
             };
             let make = move || {
@@ -186,6 +199,9 @@ impl Server {
             let (number, stopped) = (usize::from(number), stopped.clone());
             let processor = processors.get(number).copied();
             threads.push(ShardThread::start(number, processor, stopped, make)?);
+        }
+        if !self.watchdog.is_zero() {
+            watchdog::start(watches, self.watchdog)?;
         }
         Ok((threads, all_status))
     }

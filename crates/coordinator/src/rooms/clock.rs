@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use rejoin_protocol::{RoomId, Timestamp};
 
+use super::brake::Brake;
+
 const SECOND_NANOS: u64 = 1_000_000_000;
 
 /// Turns moments into room time and back. Room time counts whole microseconds, as the journal
@@ -13,6 +15,7 @@ pub(crate) struct Clock {
     /// When the room's time was zero.
     origin: Timestamp,
     ticks: Option<Ticks>,
+    brake: Brake,
 }
 
 /// The grid on which ticks fall.
@@ -47,7 +50,11 @@ impl Clock {
                 next: 0,
             }
         });
-        Self { origin: now, ticks }
+        Self {
+            origin: now,
+            ticks,
+            brake: Brake::default(),
+        }
     }
 
     /// Room time at `now`.
@@ -64,13 +71,14 @@ impl Clock {
 
     /// When the next tick is due.
     pub(crate) fn next_tick(&self) -> Option<Timestamp> {
-        self.ticks.map(|ticks| ticks.moment(ticks.next))
+        let ticks = self.ticks?;
+        Some(ticks.moment(ticks.next).max(self.brake.until))
     }
 
     /// Takes the tick that is due, if any.
     pub(crate) fn take_tick(&mut self, now: Timestamp) -> Option<DueTick> {
         let ticks = self.ticks.as_mut()?;
-        if ticks.moment(ticks.next) > now {
+        if ticks.moment(ticks.next) > now || self.brake.is_on(now) {
             return None;
         }
         let elapsed = now.since(ticks.start).as_nanos();
@@ -80,6 +88,17 @@ impl Clock {
         let skipped = newest - ticks.next;
         ticks.next = newest + 1;
         Some(DueTick { skipped })
+    }
+
+    /// Room logic took so long for a part of the tick.
+    pub(crate) fn on_worked(&mut self, took: Duration) {
+        self.brake.on_worked(took);
+    }
+
+    /// The tick is done that a turn made at `began`. True if the next one has to wait for it.
+    pub(crate) fn on_ticked(&mut self, budget: Duration, began: Timestamp) -> bool {
+        self.brake.on_ticked(budget, began);
+        self.brake.is_on(began)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Rooms: what survives of them, how it is journalled and rebuilt, and what members are shown.
 
+pub(crate) mod brake;
 pub(crate) mod checkpoint;
 pub(crate) mod clock;
 pub(crate) mod delivery;

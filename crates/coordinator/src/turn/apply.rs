@@ -10,11 +10,13 @@ use tracing::{info, warn};
 use super::write::Work;
 use crate::house::House;
 use crate::keys::RoomKey;
+use crate::overtime::Calling;
 use crate::rooms::entry::Entry;
 use crate::rooms::journal;
 use crate::rooms::queue::Origin;
 use crate::rooms::replay::{self, ReplayError};
 use crate::rooms::room::HostedRoom;
+use crate::stopwatch::Stopwatch;
 
 /// Applies one room's calls and carries out what they come to.
 pub(crate) fn apply<S: Store>(
@@ -22,6 +24,7 @@ pub(crate) fn apply<S: Store>(
     kinds: &Kinds,
     house: &mut House,
     mut work: Work,
+    stopwatch: &mut dyn Stopwatch,
     now: Timestamp,
 ) {
     let mut index = 0;
@@ -29,7 +32,14 @@ pub(crate) fn apply<S: Store>(
         let Some(room) = house.rooms.get_mut(work.key) else {
             return;
         };
-        match replay::advance(&mut room.durable, kinds, work.at, &call.entry) {
+        stopwatch.begin(room.id, room.kind.name);
+        let outcome = replay::advance(&mut room.durable, kinds, work.at, &call.entry);
+        let (took, what) = (stopwatch.end(), Calling::of(&call.entry));
+        house.on_called(work.key, what, took, now);
+        let Some(room) = house.rooms.get_mut(work.key) else {
+            return;
+        };
+        match outcome {
             Ok(applied) => {
                 room.on_applied(&call.entry, now);
                 if matches!(call.entry, Entry::Open(_)) {
@@ -39,14 +49,11 @@ pub(crate) fn apply<S: Store>(
                 index += 1;
             }
             Err(problem) => {
-                if let Err(problem) = void(
-                    store,
-                    kinds,
-                    house,
-                    &mut work,
-                    Fault { index, problem },
-                    now,
-                ) {
+                let fault = Fault { index, problem };
+                stopwatch.begin(room.id, room.kind.name);
+                let voided = void(store, kinds, house, &mut work, fault, now);
+                house.on_called(work.key, Calling::Other("rebuild"), stopwatch.end(), now);
+                if let Err(problem) = voided {
                     house.fail_room(work.key, &problem, now);
                     for call in work.calls.drain(index..) {
                         house.refuse(call.origin, House::room_failed());

@@ -11,9 +11,11 @@ use crate::house::House;
 use crate::keys::RoomKey;
 use crate::limits::CHECKPOINT_AFTER;
 use crate::news::Lines;
+use crate::overtime::Calling;
 use crate::rooms::room::HostedRoom;
 use crate::rooms::{checkpoint as bytes, fanout};
 use crate::schedule::Due;
+use crate::stopwatch::Stopwatch;
 
 /// Where rooms are kept and shown.
 pub(crate) struct Hosts<'a, S, D> {
@@ -27,12 +29,13 @@ pub(crate) fn finish<S: Store, D: Directory>(
     house: &mut House,
     key: RoomKey,
     scratch: &mut Vec<u8>,
+    stopwatch: &mut dyn Stopwatch,
     now: Timestamp,
 ) {
-    if let Err(problem) = show(house, key, scratch, now) {
+    if let Err(problem) = show(house, key, scratch, stopwatch, now) {
         house.fail_room(key, &problem, now);
     }
-    if let Err(problem) = keep(hosts.store, house, key, now) {
+    if let Err(problem) = keep(hosts.store, house, key, stopwatch, now) {
         house.fail_room(key, &problem, now);
     }
     let Some(room) = house.rooms.get_mut(key) else {
@@ -66,6 +69,7 @@ fn show(
     house: &mut House,
     key: RoomKey,
     scratch: &mut Vec<u8>,
+    stopwatch: &mut dyn Stopwatch,
     now: Timestamp,
 ) -> Result<(), String> {
     let Some(room) = house.rooms.get_mut(key) else {
@@ -77,9 +81,18 @@ fn show(
     }
     let encoded = room.is_view_due(now);
     if encoded {
-        fanout::encode(room, scratch, now).map_err(|problem| problem.to_string())?;
+        stopwatch.begin(room.id, room.kind.name);
+        let outcome = fanout::encode(room, scratch, now);
+        house.on_called(key, Calling::View, stopwatch.end(), now);
+        outcome.map_err(|problem| problem.to_string())?;
     }
-    room.showing.ticked = false;
+    let Some(room) = house.rooms.get_mut(key) else {
+        return Ok(());
+    };
+    let ticked = std::mem::take(&mut room.showing.ticked);
+    if ticked && room.clock.on_ticked(house.config.call_budget, now) {
+        house.stats.ticks_slowed += 1;
+    }
     if std::mem::take(&mut room.showing.resend) || encoded {
         let mut lines = Lines {
             connections: &mut house.connections,
@@ -95,6 +108,7 @@ fn keep<S: Store>(
     store: &mut S,
     house: &mut House,
     key: RoomKey,
+    stopwatch: &mut dyn Stopwatch,
     now: Timestamp,
 ) -> Result<(), String> {
     let Some(room) = house.rooms.get_mut(key) else {
@@ -103,7 +117,10 @@ fn keep<S: Store>(
     if room.closing.is_some() || !room.is_checkpoint_due(store.journal_bytes(room.id), now) {
         return Ok(());
     }
-    checkpoint(store, room, now)
+    stopwatch.begin(room.id, room.kind.name);
+    let outcome = checkpoint(store, room, now);
+    house.on_called(key, Calling::Other("checkpoint"), stopwatch.end(), now);
+    outcome
 }
 
 /// Stores a checkpoint that stands for all that was applied.

@@ -4,7 +4,9 @@ use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use rejoin_coordinator::{Config, Letter, MemoryDirectory, Shard, ShardStats};
+use rejoin_coordinator::{
+    Config, Letter, MemoryDirectory, Shard, ShardStats, Stopwatch, Unmeasured,
+};
 use rejoin_protocol::handshake::is_hello;
 use rejoin_protocol::{CloseReason, Rng, Timestamp, packet};
 use rejoin_room::Kinds;
@@ -70,6 +72,10 @@ impl Cluster {
     }
 
     pub(crate) fn turn(&mut self, now: Timestamp) {
+        self.turn_measured(&mut Unmeasured, now);
+    }
+
+    pub(crate) fn turn_measured(&mut self, stopwatch: &mut dyn Stopwatch, now: Timestamp) {
         let asleep = self.asleep;
         for (to, letter) in std::mem::take(&mut self.letters) {
             match asleep == Some(to) {
@@ -79,7 +85,7 @@ impl Cluster {
         }
         for (number, shard) in self.shards.iter_mut().enumerate() {
             if asleep != Some(number) {
-                shard.turn(now);
+                shard.turn_measured(stopwatch, now);
             }
         }
         self.carry();

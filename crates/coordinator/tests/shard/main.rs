@@ -20,6 +20,7 @@ mod joins;
 mod ladder;
 mod lines;
 mod lobby;
+mod overtime;
 mod presence;
 mod private;
 mod queues;

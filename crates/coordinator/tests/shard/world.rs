@@ -15,6 +15,7 @@ use rejoin_room::Kinds;
 use rejoin_store::MemoryStore;
 
 use crate::cluster::{self, Cluster};
+use crate::overtime::Script;
 use crate::rooms::{Act, Board, Mill, Yard, board};
 
 const STEP: Duration = Duration::from_millis(1);
@@ -27,6 +28,8 @@ pub(crate) struct World {
     pub(crate) players: Vec<Player>,
     pub(crate) now: Timestamp,
     pub(crate) network: Network,
+    /// How long room logic takes.
+    pub(crate) stopwatch: Script,
     /// What the shard sent in the newest step to addresses where no player is.
     pub(crate) strays: Vec<(SocketAddr, Vec<u8>)>,
     server: StaticKeys,
@@ -88,6 +91,7 @@ impl World {
             players: Vec::new(),
             now,
             network: Network::default(),
+            stopwatch: Script::default(),
             strays: Vec::new(),
             server,
             wire: BTreeMap::new(),
@@ -164,7 +168,7 @@ impl World {
         for player in &mut self.players {
             player.core.handle_timeout(self.now);
         }
-        self.shard.turn(self.now);
+        self.shard.turn_measured(&mut self.stopwatch, self.now);
         self.shard.check_invariants();
         self.collect();
         for player in &mut self.players {

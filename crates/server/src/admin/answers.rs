@@ -187,7 +187,7 @@ mod tests {
         let standing = [status(turned + Duration::from_secs(9)), status(turned)];
         let after = |seconds| alive(&standing, turned + Duration::from_secs(seconds)).0;
         assert_eq!(after(0), StatusCode::OK);
-        assert_eq!(after(4), StatusCode::OK);
-        assert_eq!(after(5), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(after(2), StatusCode::OK);
+        assert_eq!(after(3), StatusCode::SERVICE_UNAVAILABLE);
     }
 }

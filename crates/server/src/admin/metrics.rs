@@ -89,7 +89,7 @@ fn count(number: usize) -> u64 {
 }
 
 /// All figures, with what each is.
-const FIGURES: [Figure; 25] = [
+const FIGURES: [Figure; 27] = [
     gauge("sessions", "Sessions now.", |report| {
         count(report.shard.sessions)
     }),
@@ -188,6 +188,16 @@ const FIGURES: [Figure; 25] = [
         |report| report.shard.over_budget,
     ),
     counter(
+        "calls_over_budget_total",
+        "Calls of room logic that took longer than call_budget.",
+        |report| report.shard.calls_over_budget,
+    ),
+    counter(
+        "ticks_slowed_total",
+        "Ticks put off because several before them took longer than call_budget.",
+        |report| report.shard.ticks_slowed,
+    ),
+    counter(
         "voids_total",
         "Calls taken out because room logic failed in them.",
         |report| report.shard.voids,
@@ -231,7 +241,7 @@ mod tests {
         }
         names.sort();
         names.dedup();
-        assert_eq!(names.len(), 26);
+        assert_eq!(names.len(), 28);
         assert!(page.contains("rejoin_turns_total{shard=\"0\"} 12\n"));
         assert!(page.contains("rejoin_sessions{shard=\"0\"} 3\n"));
     }
