@@ -113,15 +113,16 @@ impl Outgoing {
     ) {
         let told = match (carried, fate) {
             (Carried::Stream { stream, id, index }, fate) => {
-                let stream = match stream {
-                    StreamName::Control => &mut self.control,
-                    StreamName::Ordered(stream) => self.ordered.get_mut(stream),
-                };
-                match fate {
-                    Fate::Acked => stream.on_acked(id, index, |tag| {
-                        events.push_back(ConnectionEvent::Acked(tag));
-                    }),
-                    Fate::Lost => stream.on_lost(id, index),
+                let told = |tag| events.push_back(ConnectionEvent::Acked(tag));
+                match (stream, fate) {
+                    (StreamName::Control, Fate::Acked) => self.control.on_acked(id, index, told),
+                    (StreamName::Control, Fate::Lost) => self.control.on_lost(id, index),
+                    (StreamName::Ordered(stream), Fate::Acked) => {
+                        self.ordered.on_acked(stream, (id, index), told);
+                    }
+                    (StreamName::Ordered(stream), Fate::Lost) => {
+                        self.ordered.on_lost(stream, (id, index));
+                    }
                 }
                 None
             }
