@@ -11,8 +11,9 @@ use crate::liveness::Liveness;
 use crate::planted::{self, Bug};
 use crate::time::Timestamp;
 
-/// How long the peer has been silent, against what it announced.
+/// How long the peer has been silent, against what it announced; first what each packet touches.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Ladder {
     liveness: Liveness,
     last_heard: Timestamp,
@@ -21,9 +22,9 @@ pub(crate) struct Ladder {
     /// The longest interval that this side bears, whatever is announced, and since when.
     borne: Duration,
     borne_since: Timestamp,
+    loading: Option<Loading>,
     /// Packet of the newest announcement; an older one that comes late is void.
     announced_in: Option<u64>,
-    loading: Option<Loading>,
     /// Packet of the newest notice, alike.
     noticed_in: Option<u64>,
     /// When a loading was last told.

@@ -12,14 +12,17 @@ use super::window::Window;
 use crate::limits::{ORDERED_STREAMS, SEND_QUEUE_BYTES_MAX, SEND_QUEUE_MAX};
 
 /// Messages of all ordered streams that are queued or not yet acknowledged.
+///
+/// First whether there is anything at all, which each packet asks.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct OrderedSend {
-    streams: [StreamSend; ORDERED_STREAMS],
-    /// Whose turn it is to fill a packet.
-    turn: usize,
-    /// Messages and bytes of all of them.
+    /// Messages and bytes of all streams.
     len: usize,
     bytes: usize,
+    /// Whose turn it is to fill a packet.
+    turn: usize,
+    streams: [StreamSend; ORDERED_STREAMS],
 }
 
 impl OrderedSend {

@@ -14,18 +14,19 @@ use super::stream_send::StreamSend;
 use super::window::Windows;
 use crate::time::Timestamp;
 
-/// The sending halves of the lanes, and our own heartbeat.
+/// The sending halves of the lanes, and our own heartbeat; first what each datagram touches.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Outgoing {
     pub(crate) heartbeat: Heartbeat,
     /// The newest challenge of the peer's that waits for its answer.
     pub(crate) path_asked: Option<PathToken>,
     pub(crate) loading: Loading,
-    pub(crate) control: StreamSend,
     pub(crate) latest: LatestSend,
-    pub(crate) ordered: OrderedSend,
     /// What the packet under construction carries; empty between packets.
     pub(crate) carried: Vec<Carried>,
+    pub(crate) control: StreamSend,
+    pub(crate) ordered: OrderedSend,
 }
 
 /// Why and into what a packet is being filled.

@@ -12,6 +12,7 @@ const _: () = assert!(WORDS as u64 * WORD_BITS == REPLAY_WINDOW);
 
 /// Which of the newest [`REPLAY_WINDOW`] packet numbers have been received.
 #[derive(Clone, Debug, Default)]
+#[repr(C)]
 pub struct ReplayWindow {
     newest: Option<u64>,
     /// A ring of bits: the one of a number is at the number modulo the window.
