@@ -5,6 +5,7 @@
 //! unproven address is sent nothing beyond the handshake's reply.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::hint::black_box;
 use std::net::SocketAddr;
 
 use rejoin_protocol::connection::Memory;
@@ -221,6 +222,18 @@ impl Connections {
             && let Some(peer) = &mut place.peer
         {
             peer.connection.swap_memory(&mut self.memory);
+        }
+    }
+
+    /// Asks for the memory that a datagram from the connection, or to it, will need.
+    pub(crate) fn fetch_ahead(&self, slot: Slot) {
+        if let Some(peer) = self.get(slot) {
+            black_box((
+                peer.path_shown,
+                peer.heard_from.port(),
+                peer.candidate.is_some(),
+            ));
+            peer.connection.fetch_ahead();
         }
     }
 

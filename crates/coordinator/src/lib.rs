@@ -20,6 +20,7 @@ mod connection_ids;
 mod connections;
 pub mod directory;
 mod ending;
+mod fetch;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod gate;

@@ -206,9 +206,12 @@ impl Driver {
                 ..
             } = self;
             let mut take = || {
-                let received = receive.receive(&socket.std, |from, datagram| {
-                    shard.handle_datagram(from, datagram, now);
-                })?;
+                let received = receive.receive_for(
+                    &socket.std,
+                    shard,
+                    |shard, arrived| shard.expect(arrived.datagrams()),
+                    |shard, from, datagram| shard.handle_datagram(from, datagram, now),
+                )?;
                 report.received += count(received.datagrams);
                 report.received_too_long += count(received.too_long);
                 // Only this error makes the runtime wait for the next datagram.

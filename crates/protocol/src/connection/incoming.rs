@@ -33,6 +33,11 @@ impl Incoming {
         }
     }
 
+    /// See [`super::fetch`].
+    pub(super) fn fetch_ahead(&self) -> u64 {
+        self.latest.fetch_ahead() ^ u64::from(self.copies.is_some())
+    }
+
     /// Bytes held for the peer, with what holding them costs.
     pub(crate) fn held_bytes(&self) -> usize {
         let ordered = self.ordered.iter().map(StreamReceive::held_bytes);

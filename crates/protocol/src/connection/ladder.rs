@@ -63,6 +63,12 @@ impl Ladder {
         }
     }
 
+    /// See [`super::fetch`].
+    pub(super) fn fetch_ahead(&self) -> u64 {
+        let moments = self.last_heard.as_nanos() ^ self.borne_since.as_nanos();
+        moments ^ self.announced.as_secs() ^ u64::from(self.loading.is_some())
+    }
+
     pub(crate) fn liveness(&self) -> Liveness {
         self.liveness
     }

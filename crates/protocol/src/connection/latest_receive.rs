@@ -56,6 +56,12 @@ impl LatestReceive {
         }
     }
 
+    /// See [`super::fetch`].
+    pub(super) fn fetch_ahead(&self) -> u64 {
+        let first = self.keys.first();
+        first.map_or(0, |newest| newest.touched) ^ u64::from(self.partials.is_empty())
+    }
+
     /// Takes a fragment from packet `number`; gives its message if it is complete and newer
     /// than all before it.
     pub(crate) fn on_frame(

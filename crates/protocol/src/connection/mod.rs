@@ -25,6 +25,7 @@ mod copies;
 mod counters;
 mod error;
 mod event;
+mod fetch;
 mod frame;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;

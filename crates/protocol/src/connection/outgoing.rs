@@ -56,6 +56,14 @@ impl Outgoing {
         }
     }
 
+    /// See [`super::fetch`].
+    pub(super) fn fetch_ahead(&self) -> u64 {
+        let waits = self.path_asked.is_some() ^ self.heartbeat.is_pending();
+        let lanes = self.loading.is_pending() ^ self.latest.has_pending();
+        let streams = self.control.has_pending() ^ self.ordered.has_pending();
+        u64::from(waits ^ lanes ^ streams ^ (self.carried.capacity() > 0))
+    }
+
     /// True if something waits that nothing holds back.
     pub(crate) fn has_pending(&self, congestion: &Congestion) -> bool {
         self.path_asked.is_some()

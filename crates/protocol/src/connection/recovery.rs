@@ -55,6 +55,14 @@ impl Recovery {
         }
     }
 
+    /// See [`super::fetch`].
+    pub(super) fn fetch_ahead(&self) -> u64 {
+        let estimates = self.rtt.patience().as_secs() ^ self.lost ^ u64::from(self.probes);
+        let marks = self.last_eliciting.as_nanos() ^ self.largest_acked.unwrap_or(0);
+        let open = self.congestion.is_open(0) ^ self.probe_wanted ^ self.loss_time.is_some();
+        estimates ^ marks ^ u64::from(open) ^ self.history.fetch_ahead() ^ self.log.fetch_ahead()
+    }
+
     /// A packet leaves; its number is the next. If the log is full the oldest counts as lost.
     pub(crate) fn on_sent(
         &mut self,

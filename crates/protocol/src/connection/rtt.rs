@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use crate::limits::{ACK_DELAY_MAX, HELLO_RETRY, HELLO_RETRY_MAX};
+use crate::time::nanos;
 
 /// Assumed before the first sample.
 const INITIAL: u64 = nanos(Duration::from_millis(333));
@@ -125,13 +126,6 @@ impl Estimate {
             min: sample,
         }
     }
-}
-
-/// Whole nanoseconds; what lies beyond 64 bits is 584 years.
-const fn nanos(span: Duration) -> u64 {
-    span.as_secs()
-        .saturating_mul(1_000_000_000)
-        .saturating_add(span.subsec_nanos() as u64)
 }
 
 #[cfg(test)]

@@ -59,6 +59,13 @@ impl SentLog {
         });
     }
 
+    /// See [`super::fetch`].
+    pub(super) fn fetch_ahead(&self) -> u64 {
+        let front = self.packets.front();
+        let sent = front.map_or(0, |entry| entry.packet.sent_at.as_nanos());
+        self.first ^ u64::from(self.more_first) ^ sent
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.packets.len()
     }
