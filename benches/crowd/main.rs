@@ -98,7 +98,8 @@ fn measure(size: &Size, pause: Option<Duration>) -> Seen {
     let (report, pings) = thread::scope(|scope| {
         let pings = scope.spawn(|| echo.ping(&over));
         if let Some(pause) = pause {
-            scope.spawn(|| interrupt(server.id(), pause, &over));
+            let (server, over) = (server.id(), &over);
+            scope.spawn(move || interrupt(server, pause, over));
         }
         let report = run::<ArenaBot>(&options, &mut Unobserved).expect("the run starts");
         over.store(true, Ordering::Relaxed);
@@ -197,8 +198,15 @@ fn judge(size: &Size, plain: &Seen, paused: &Seen) -> bool {
             format!("pauses of 20 ms raise p99 by {shown} us"),
         ),
     ];
-    for (holds, text) in &claims {
-        println!("{} {text}", if *holds { "ok    " } else { "FAILED" });
+    let mut good = true;
+    for (holds, text) in claims {
+        good &= claim(holds, text);
     }
-    claims.iter().all(|(holds, _)| *holds)
+    good
+}
+
+/// Prints a claim with its figure and tells whether it holds.
+fn claim(holds: bool, text: impl std::fmt::Display) -> bool {
+    println!("{} {text}", if holds { "ok    " } else { "FAILED" });
+    holds
 }

@@ -5,8 +5,10 @@
 //! unproven address is sent nothing beyond the handshake's reply.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::hint::black_box;
 use std::net::SocketAddr;
 
+use rejoin_protocol::connection::Memory;
 use rejoin_protocol::crypto::PublicKey;
 use rejoin_protocol::{CloseReason, Connection, ConnectionId, Incarnation, Rng, Timestamp};
 
@@ -31,6 +33,9 @@ pub(crate) struct Connections {
     ready: VecDeque<Slot>,
     /// Connections that could not be sent something they must not miss, and the first reason.
     doomed: BTreeMap<Slot, CloseReason>,
+    /// For the one that takes a datagram, and which that is.
+    memory: Memory,
+    lent: Option<Slot>,
 }
 
 #[derive(Debug)]
@@ -39,22 +44,23 @@ struct Place {
     peer: Option<Box<Peer>>,
 }
 
-/// One connection and what the shard knows of it.
+/// One connection and what the shard knows of it; first what each datagram touches, as in the connection.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(crate) struct Peer {
-    pub(crate) connection: Connection,
     pub(crate) stage: Stage,
-    /// Where its datagrams go.
-    pub(crate) path: SocketAddr,
     /// False while it is open where that is: its join was confirmed from elsewhere. Nothing but
     /// challenges is sent then.
     pub(crate) path_shown: bool,
+    /// True while it waits in the queue of those who may have something to send.
+    ready: bool,
+    /// Where its datagrams go.
+    pub(crate) path: SocketAddr,
     /// Where its newest authentic packet came from.
     pub(crate) heard_from: SocketAddr,
     /// Where it may have moved to.
     pub(crate) candidate: Option<Candidate>,
-    /// True while it waits in the queue of those who may have something to send.
-    ready: bool,
+    pub(crate) connection: Connection,
 }
 
 /// An address that a connection's newest packet came from, and that has not shown yet that its client
@@ -71,7 +77,7 @@ pub(crate) struct Candidate {
 #[derive(Debug)]
 pub(crate) enum Stage {
     /// No packet has confirmed its keys.
-    Pending(PendingJoin),
+    Pending(Box<PendingJoin>),
     /// It carries a session.
     Active(SessionKey),
     /// It only has to say goodbye.
@@ -121,6 +127,8 @@ impl Connections {
             awaited: Awaited::default(),
             ready: VecDeque::new(),
             doomed: BTreeMap::new(),
+            memory: Memory::default(),
+            lent: None,
         }
     }
 
@@ -153,7 +161,7 @@ impl Connections {
     ) -> Slot {
         self.pending.add(&join);
         self.awaited.add(join.visitor.session);
-        let stage = Stage::Pending(join);
+        let stage = Stage::Pending(Box::new(join));
         let peer = Some(Box::new(Peer {
             connection,
             stage,
@@ -199,6 +207,40 @@ impl Connections {
         self.place_mut(slot.index())?.peer.as_deref_mut()
     }
 
+    /// A connection that takes a datagram, with the memory for it: see [`Connections::take_back`].
+    pub(crate) fn lend(&mut self, slot: Slot) -> Option<&mut Peer> {
+        self.take_back();
+        let Self { places, memory, .. } = self;
+        let place = places.get_mut(usize::try_from(slot.index()).ok()?)?;
+        let peer = place.peer.as_deref_mut()?;
+        peer.connection.swap_memory(memory);
+        self.lent = Some(slot);
+        Some(peer)
+    }
+
+    /// The events of the datagram are taken.
+    pub(crate) fn take_back(&mut self) {
+        if let Some(slot) = self.lent.take()
+            && let Ok(index) = usize::try_from(slot.index())
+            && let Some(place) = self.places.get_mut(index)
+            && let Some(peer) = &mut place.peer
+        {
+            peer.connection.swap_memory(&mut self.memory);
+        }
+    }
+
+    /// Asks for the memory that a datagram from the connection, or to it, will need.
+    pub(crate) fn fetch_ahead(&self, slot: Slot) {
+        if let Some(peer) = self.get(slot) {
+            black_box((
+                peer.path_shown,
+                peer.heard_from.port(),
+                peer.candidate.is_some(),
+            ));
+            peer.connection.fetch_ahead();
+        }
+    }
+
     /// All connections, in order of slot.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Slot, &Peer)> {
         (0_u32..)
@@ -229,7 +271,7 @@ impl Connections {
         match std::mem::replace(&mut peer.stage, Stage::Closing) {
             Stage::Pending(join) => {
                 self.on_pending_over(&join);
-                Some(join)
+                Some(*join)
             }
             other @ (Stage::Active(_) | Stage::Closing) => {
                 peer.stage = other;
@@ -269,6 +311,9 @@ impl Connections {
 
     /// Forgets a connection. Tells which session it carried.
     pub(crate) fn remove(&mut self, slot: Slot) -> Option<SessionKey> {
+        if self.lent == Some(slot) {
+            self.take_back();
+        }
         let place = self.place_mut(slot.index())?;
         let peer = place.peer.take()?;
         place.generation = ConnectionIds::next_generation(place.generation);
@@ -349,6 +394,7 @@ impl Connections {
             self.ready.len(),
             "whoever is ready waits in the queue, once"
         );
+        assert_eq!(self.lent, None, "what was lent is back");
         let mut doomed = self.doomed.keys();
         assert!(
             doomed.all(|slot| self.get(*slot).is_some()),
@@ -416,6 +462,14 @@ mod tests {
                     3 => drop(connections.close(slot, CloseReason::Kicked)),
                     4 => connections.pop_ready(),
                     5 if rng.chance(0.02) => drop(connections.take_doomed()),
+                    9 => {
+                        let lent = connections.lend(slot).is_some();
+                        if lent && rng.chance(0.5) {
+                            connections.remove(slot);
+                        } else {
+                            connections.take_back();
+                        }
+                    }
                     // What a room tells a member who cannot be told any more.
                     6..=8 if connections.get(slot).is_some() => connections.doom(slot, full),
                     _ => connections.mark_ready(slot),

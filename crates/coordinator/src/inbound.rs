@@ -50,7 +50,7 @@ impl House {
             }
             return false;
         };
-        let Some(peer) = self.connections.get_mut(slot) else {
+        let Some(peer) = self.connections.lend(slot) else {
             return false;
         };
         let expected = peer.connection.next_expected();
@@ -69,10 +69,12 @@ impl House {
         // One that was overtaken says nothing: the peer may have moved on since.
         let newest = peer.connection.next_expected() > expected;
         match taken {
+            Ok(()) if peer.heard_from == from => {}
             Ok(()) => peer.heard_from = from,
             Err(problem) => trace!(?slot, %from, %problem, "datagram dropped"),
         }
         self.drain(slot, now);
+        self.connections.take_back();
         self.end_mute(slot, now);
         // After that, since the packet may confirm the join, or answer a challenge.
         if taken.is_ok() && newest {

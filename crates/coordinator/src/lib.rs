@@ -23,6 +23,7 @@ mod connections;
 pub mod directory;
 mod ending;
 mod entrance;
+mod fetch;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod gate;

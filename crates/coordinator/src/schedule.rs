@@ -1,12 +1,13 @@
 //! The deadline queue: what is due when, one deadline per key.
 
 use std::cmp::Reverse;
+use std::collections::binary_heap::PeekMut;
 use std::collections::{BTreeSet, BinaryHeap, HashMap};
 use std::hash::{BuildHasherDefault, DefaultHasher, Hash};
 
 use rejoin_protocol::{PlayerId, Timestamp};
 
-use crate::keys::{RoomKey, SessionKey, Slot};
+use crate::keys::{Key, RoomKey, SessionKey, Slot};
 
 /// What may fall due in a shard. The order settles ties.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,16 +26,64 @@ pub(crate) enum Due {
     Room(RoomKey),
 }
 
+/// A key, as the schedule finds its deadline.
+pub(crate) trait Scheduled: Ord + Copy + Hash {
+    /// How many tables there are.
+    const TABLES: usize;
+
+    /// The table and the place in it of things that a slab numbers; `None` for rare ones, which are looked
+    /// up by hash.
+    fn place(self) -> Option<(usize, usize)>;
+
+    /// True if the deadline moves later all the time, and each move is told by [`Schedule::set_earlier`].
+    fn moves(self) -> bool;
+}
+
+impl Scheduled for Due {
+    const TABLES: usize = 5;
+
+    fn place(self) -> Option<(usize, usize)> {
+        let (table, index) = match self {
+            Self::Join(slot) => (0, slot.index()),
+            Self::Timers(slot) => (1, slot.index()),
+            Self::Gone(slot) => (2, slot.index()),
+            Self::Idle(session) => (3, session.index()),
+            Self::Room(room) => (4, room.index()),
+            Self::Hold(_, _) => return None,
+        };
+        Some((table, usize::try_from(index).ok()?))
+    }
+
+    fn moves(self) -> bool {
+        matches!(self, Self::Timers(_))
+    }
+}
+
 /// Deadlines by key.
 ///
 /// A heap in which moved and cleared deadlines stay until they come to the top or are too many: no
-/// allocation for each, as a tree has.
+/// allocation for each, as a tree has. Which of them hold is written down apart, in tables.
 #[derive(Debug)]
 pub(crate) struct Schedule<K> {
     /// The first one holds. Of the others some do not any more.
     heap: BinaryHeap<Reverse<(Timestamp, K)>>,
-    /// The deadlines that hold.
-    by_key: HashMap<K, Timestamp, Hashing>,
+    holding: Holding<K>,
+}
+
+/// The deadlines that hold.
+#[derive(Debug)]
+struct Holding<K> {
+    tables: Vec<Vec<Option<Deadline>>>,
+    others: HashMap<K, Deadline, Hashing>,
+    count: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Deadline {
+    /// When it comes up.
+    at: Timestamp,
+    /// When it is due: later than that if it has moved since.
+    due: Timestamp,
 }
 
 /// The same in each process, as all of a shard is.
@@ -43,87 +92,167 @@ type Hashing = BuildHasherDefault<DefaultHasher>;
 /// Deadlines that do not hold may be as many as those that do, and these more.
 const STALE_MORE: usize = 64;
 
-impl<K: Ord + Copy + Hash> Schedule<K> {
+impl<K: Scheduled> Schedule<K> {
     /// Nothing due.
     pub(crate) fn new() -> Self {
         Self {
             heap: BinaryHeap::new(),
-            by_key: HashMap::default(),
+            holding: Holding::new(),
         }
     }
 
     /// Sets the deadline of `key`, or moves it.
     pub(crate) fn set(&mut self, key: K, at: Timestamp) {
-        if self.by_key.insert(key, at) != Some(at) {
+        let before = self.holding.insert(key, Deadline { at, due: at });
+        if before.is_none_or(|before| before.at != at) {
             self.heap.push(Reverse((at, key)));
             self.tidy();
         }
     }
 
-    /// Sets the deadline of `key` unless an earlier one stands.
+    /// Sets the deadline of `key` unless an earlier one stands. If the key [moves](Scheduled::moves), that one
+    /// only comes up and is put off to `at`: the heap has one step then for many datagrams.
     pub(crate) fn set_earlier(&mut self, key: K, at: Timestamp) {
-        if self.get(key).is_none_or(|before| at < before) {
-            self.set(key, at);
+        match self.holding.get_mut(key) {
+            Some(standing) if standing.at <= at => {
+                if key.moves() {
+                    standing.due = at;
+                }
+            }
+            Some(_) | None => self.set(key, at),
         }
     }
 
     /// Takes the deadline of `key` back.
     pub(crate) fn clear(&mut self, key: K) {
-        if self.by_key.remove(&key).is_some() {
+        if self.holding.remove(key).is_some() {
             self.tidy();
         }
     }
 
-    /// The deadline of `key`.
+    /// When the deadline of `key` comes up.
+    #[cfg(test)]
     pub(crate) fn get(&self, key: K) -> Option<Timestamp> {
-        self.by_key.get(&key).copied()
+        self.holding.get(key).map(|deadline| deadline.at)
     }
 
-    /// The earliest deadline.
+    /// When the earliest deadline comes up.
     pub(crate) fn next(&self) -> Option<Timestamp> {
         self.heap.peek().map(|Reverse((at, _))| *at)
     }
 
     /// Takes out all that is due, earliest first.
     pub(crate) fn take_due(&mut self, now: Timestamp, due: &mut Vec<K>) {
-        while let Some(Reverse((at, key))) = self.heap.peek().copied() {
+        while let Some(mut first) = self.heap.peek_mut() {
+            let Reverse((at, key)) = *first;
             if at > now {
-                return;
+                break;
             }
-            self.by_key.remove(&key);
-            due.push(key);
-            self.tidy();
+            match self.holding.get_mut(key) {
+                Some(deadline) if deadline.at == at && deadline.due > now => {
+                    deadline.at = deadline.due;
+                    *first = Reverse((deadline.due, key));
+                }
+                Some(deadline) if deadline.at == at => {
+                    PeekMut::pop(first);
+                    self.holding.remove(key);
+                    due.push(key);
+                }
+                Some(_) | None => drop(PeekMut::pop(first)),
+            }
         }
+        self.tidy();
     }
 
     /// Drops what does not hold: at the top, and everywhere if it is too much.
     fn tidy(&mut self) {
-        let Self { heap, by_key } = self;
-        let holds = |Reverse((at, key)): &Reverse<(Timestamp, K)>| by_key.get(key) == Some(at);
-        while heap.peek().is_some_and(|first| !holds(first)) {
+        let Self { heap, holding } = self;
+        while heap.peek().is_some_and(|first| !holding.holds(first)) {
             heap.pop();
         }
-        if heap.len() > 2 * by_key.len() + STALE_MORE {
-            heap.retain(holds);
+        if heap.len() > 2 * holding.count + STALE_MORE {
+            heap.retain(|entry| holding.holds(entry));
         }
     }
 
     /// All keys, in order.
     pub(crate) fn keys(&self) -> impl Iterator<Item = K> {
-        let keys: BTreeSet<K> = self.by_key.keys().copied().collect();
+        let holding = self.heap.iter().filter(|entry| self.holding.holds(entry));
+        let keys: BTreeSet<K> = holding.map(|Reverse((_, key))| *key).collect();
         keys.into_iter()
     }
 
-    /// Checks that both hold the same deadlines.
+    /// Checks that heap and tables hold the same deadlines.
     pub(crate) fn check(&self) {
-        let waiting: BTreeSet<_> = self.heap.iter().map(|Reverse(entry)| *entry).collect();
-        let kept = |(key, at): (&K, &Timestamp)| waiting.contains(&(*at, *key));
-        assert!(self.by_key.iter().all(kept), "each deadline waits");
+        let keys = self.keys().count();
+        assert_eq!(keys, self.holding.count, "each deadline waits");
+        assert_eq!(keys, self.holding.recount(), "each deadline is counted");
         let first = self.heap.peek();
-        let holds = |Reverse((at, key)): &Reverse<(Timestamp, K)>| self.get(*key) == Some(*at);
-        assert!(first.is_none_or(holds), "the first deadline holds");
-        let most = 2 * self.by_key.len() + STALE_MORE;
+        assert!(
+            first.is_none_or(|first| self.holding.holds(first)),
+            "the first deadline holds"
+        );
+        let most = 2 * self.holding.count + STALE_MORE;
         assert!(self.heap.len() <= most, "those that do not hold are few");
+    }
+}
+
+impl<K: Scheduled> Holding<K> {
+    fn new() -> Self {
+        let tables = std::iter::repeat_with(Vec::new).take(K::TABLES);
+        Self {
+            tables: tables.collect(),
+            others: HashMap::default(),
+            count: 0,
+        }
+    }
+
+    fn get(&self, key: K) -> Option<&Deadline> {
+        match key.place() {
+            Some((table, index)) => self.tables.get(table)?.get(index)?.as_ref(),
+            None => self.others.get(&key),
+        }
+    }
+
+    fn get_mut(&mut self, key: K) -> Option<&mut Deadline> {
+        match key.place() {
+            Some((table, index)) => self.tables.get_mut(table)?.get_mut(index)?.as_mut(),
+            None => self.others.get_mut(&key),
+        }
+    }
+
+    /// Gives the one before.
+    fn insert(&mut self, key: K, deadline: Deadline) -> Option<Deadline> {
+        let before = match key.place() {
+            Some((table, index)) => {
+                let table = self.tables.get_mut(table).expect("keys name their tables");
+                if table.len() <= index {
+                    table.resize(index + 1, None);
+                }
+                let place = table.get_mut(index).expect("there is room for it now");
+                place.replace(deadline)
+            }
+            None => self.others.insert(key, deadline),
+        };
+        self.count += usize::from(before.is_none());
+        before
+    }
+
+    fn remove(&mut self, key: K) -> Option<Deadline> {
+        let removed = match key.place() {
+            Some((table, index)) => self.tables.get_mut(table)?.get_mut(index)?.take(),
+            None => self.others.remove(&key),
+        };
+        self.count -= usize::from(removed.is_some());
+        removed
+    }
+
+    fn holds(&self, Reverse((at, key)): &Reverse<(Timestamp, K)>) -> bool {
+        self.get(*key).is_some_and(|deadline| deadline.at == *at)
+    }
+
+    fn recount(&self) -> usize {
+        self.tables.iter().flatten().flatten().count() + self.others.len()
     }
 }
 
@@ -137,6 +266,32 @@ mod tests {
 
     fn at(millis: u64) -> Timestamp {
         Timestamp::from_millis(millis)
+    }
+
+    impl Scheduled for char {
+        const TABLES: usize = 0;
+
+        fn place(self) -> Option<(usize, usize)> {
+            None
+        }
+
+        fn moves(self) -> bool {
+            false
+        }
+    }
+
+    /// Two of three are in tables; the second of each three moves.
+    impl Scheduled for u64 {
+        const TABLES: usize = 2;
+
+        fn place(self) -> Option<(usize, usize)> {
+            let table = usize::try_from(self % 3).unwrap();
+            (table < 2).then(|| (table, usize::try_from(self / 3).unwrap()))
+        }
+
+        fn moves(self) -> bool {
+            self % 3 == 1
+        }
     }
 
     #[test]
@@ -169,6 +324,24 @@ mod tests {
     }
 
     #[test]
+    fn a_deadline_that_moves_is_due_when_it_was_last_said_to_be() {
+        let mut schedule = Schedule::new();
+        let mut due = Vec::new();
+        for (key, moves) in [(1, true), (0, false), (2, false)] {
+            schedule.set_earlier(key, at(5));
+            schedule.set_earlier(key, at(8));
+            schedule.set_earlier(key, at(7));
+            assert_eq!(schedule.next(), Some(at(5)), "it comes up");
+            schedule.take_due(at(6), &mut due);
+            assert_eq!(due.drain(..).next(), (!moves).then_some(key));
+            assert_eq!(schedule.next(), moves.then_some(at(7)));
+            schedule.check();
+            schedule.take_due(at(7), &mut due);
+            assert_eq!(due.drain(..).next(), moves.then_some(key));
+        }
+    }
+
+    #[test]
     fn whatever_is_set_moved_and_cleared_it_does_as_a_sorted_list_does() {
         for seed in 0..30 {
             let mut rng = Rng::from_number(seed);
@@ -185,17 +358,29 @@ mod tests {
                     1 | 2 => {
                         schedule.set_earlier(key, moment);
                         let known = sorted.entry(key).or_insert(moment);
-                        *known = moment.min(*known);
+                        *known = if key.moves() {
+                            moment
+                        } else {
+                            moment.min(*known)
+                        };
                     }
                     3 => {
                         now += rng.below(10);
                         let mut expected: Vec<_> = sorted.iter().map(|(k, t)| (*t, *k)).collect();
                         expected.retain(|(moment, _)| *moment <= at(now));
                         expected.sort_unstable();
-                        let expected: Vec<_> = expected.into_iter().map(|(_, key)| key).collect();
+                        let mut expected: Vec<_> =
+                            expected.into_iter().map(|(_, key)| key).collect();
                         sorted.retain(|_, moment| *moment > at(now));
                         let mut due = Vec::new();
                         schedule.take_due(at(now), &mut due);
+                        // Those that moved come up when they were first to.
+                        let in_order = |keys: &[u64]| -> Vec<_> {
+                            keys.iter().filter(|key| !key.moves()).copied().collect()
+                        };
+                        assert_eq!(in_order(&due), in_order(&expected));
+                        due.sort_unstable();
+                        expected.sort_unstable();
                         assert_eq!(due, expected);
                     }
                     _ => {
@@ -204,8 +389,13 @@ mod tests {
                     }
                 }
                 schedule.check();
-                assert_eq!(schedule.next(), sorted.values().min().copied());
-                assert_eq!(schedule.get(key), sorted.get(&key).copied());
+                let first = sorted.values().min().copied();
+                assert!(schedule.next() <= first, "it comes up in time");
+                assert_eq!(schedule.next().is_some(), first.is_some());
+                let comes_up = schedule.get(key);
+                assert_eq!(comes_up.is_some(), sorted.contains_key(&key));
+                assert!(comes_up <= sorted.get(&key).copied());
+                assert!(key.moves() || comes_up == sorted.get(&key).copied());
             }
         }
     }

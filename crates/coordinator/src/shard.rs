@@ -93,6 +93,12 @@ impl<S: Store, D: Directory> Shard<S, D> {
         }
     }
 
+    /// Tells of datagrams that will be handled in a moment: the memory that they need is fetched for all of
+    /// them at once. Nothing changes, and nothing has to be expected.
+    pub fn expect<'a>(&self, datagrams: impl Iterator<Item = &'a [u8]>) {
+        self.house.expect(datagrams);
+    }
+
     /// Step 1 for one datagram: opens it and keeps what it asks for until the turn.
     pub fn handle_datagram(&mut self, from: SocketAddr, datagram: &mut [u8], now: Timestamp) {
         self.clock = self.clock.max(now);
@@ -175,6 +181,7 @@ impl<S: Store, D: Directory> Shard<S, D> {
             let (kinds, house) = (&self.kinds, &mut self.house);
             turn::apply(&mut self.store, kinds, house, work, stopwatch, now);
         }
+        self.house.expect_views(active, now);
         let mut hosts = turn::Hosts {
             store: &mut self.store,
             directory: &mut self.directory,

@@ -20,5 +20,5 @@ mod system;
 pub use abilities::{Abilities, abilities, buffer_wanted, free_space};
 pub use bind::{BindError, Buffers, bind, buffers};
 pub use group::{Group, Pattern, Steering, SteeringRules, bind_group};
-pub use receive::{RECEIVE_BATCH_MAX, RECEIVE_LEN_MAX, ReceiveBatch, Received};
+pub use receive::{Arrived, RECEIVE_BATCH_MAX, RECEIVE_LEN_MAX, ReceiveBatch, Received};
 pub use send::{SEND_BATCH_MAX, SendBatch, Sent};

@@ -19,6 +19,21 @@ pub struct ReceiveBatch {
     filled: Vec<(SocketAddr, usize)>,
 }
 
+/// Datagrams that are about to be handed on.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrived<'a> {
+    slots: &'a [u8],
+    filled: &'a [(SocketAddr, usize)],
+}
+
+impl<'a> Arrived<'a> {
+    /// Their bytes, in order.
+    pub fn datagrams(&self) -> impl Iterator<Item = &'a [u8]> + Clone {
+        let slots = self.slots.chunks_exact(SLOT_LEN).zip(self.filled);
+        slots.map(|(slot, (_, len))| slot.get(..*len).unwrap_or_default())
+    }
+}
+
 /// What one call took in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Received {
@@ -55,7 +70,29 @@ impl ReceiveBatch {
         socket: &UdpSocket,
         mut handle: impl FnMut(SocketAddr, &mut [u8]),
     ) -> io::Result<Received> {
+        let expect = |_: &_, _: &Arrived<'_>| {};
+        self.receive_for(socket, &mut handle, expect, |handle, from, datagram| {
+            handle(from, datagram);
+        })
+    }
+
+    /// The same for a taker that is shown all of them before it is handed the first.
+    ///
+    /// # Errors
+    /// As [`ReceiveBatch::receive`].
+    pub fn receive_for<T>(
+        &mut self,
+        socket: &UdpSocket,
+        taker: &mut T,
+        expect: impl Fn(&T, &Arrived<'_>),
+        handle: impl Fn(&mut T, SocketAddr, &mut [u8]),
+    ) -> io::Result<Received> {
         let outcome = self.fill(socket);
+        let arrived = Arrived {
+            slots: &self.slots,
+            filled: &self.filled,
+        };
+        expect(taker, &arrived);
         let mut received = Received::default();
         for (slot, (from, len)) in self
             .slots
@@ -66,7 +103,7 @@ impl ReceiveBatch {
                 received.too_long += 1;
             } else if let Some(datagram) = slot.get_mut(..len) {
                 received.datagrams += 1;
-                handle(from, datagram);
+                handle(taker, from, datagram);
             }
         }
         received.drained = outcome?;
@@ -163,6 +200,31 @@ mod tests {
             }
         );
         assert_eq!(datagrams.concat(), [64, 65, 66, 67, 68, 69]);
+    }
+
+    #[test]
+    fn a_taker_is_shown_all_before_it_is_handed_the_first() {
+        let (receiver, sender, address) = pair();
+        for number in 0..70_u8 {
+            sender.send_to(&[number, number], address).unwrap();
+        }
+        let mut batch = ReceiveBatch::new();
+        for expected in [0..64_u8, 64..70] {
+            let shown = std::cell::RefCell::new(Vec::new());
+            let mut handed = Vec::new();
+            let expect = |handed: &Vec<_>, arrived: &Arrived<'_>| {
+                assert!(handed.is_empty());
+                let datagrams = arrived.datagrams().map(<[u8]>::to_vec);
+                shown.borrow_mut().extend(datagrams);
+            };
+            batch
+                .receive_for(&receiver, &mut handed, expect, |handed, _, datagram| {
+                    handed.push(datagram.to_vec());
+                })
+                .unwrap();
+            assert_eq!(shown.into_inner(), handed);
+            assert!(handed.iter().flatten().copied().step_by(2).eq(expected));
+        }
     }
 
     #[test]

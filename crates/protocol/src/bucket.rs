@@ -12,8 +12,12 @@ use crate::time::Timestamp;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     count: u32,
-    burst: u32,
-    period: Duration,
+    /// In nanoseconds; the two below too, which each spending asks for.
+    period: u64,
+    /// How long one takes to come back.
+    one: u64,
+    /// How long a burst takes to come back.
+    burst: u64,
 }
 
 /// What is left of a budget.
@@ -38,42 +42,50 @@ impl Rate {
     /// `count` per second, and at most `burst` at once. A zero counts as one.
     #[must_use]
     pub const fn per_second(count: u32, burst: u32) -> Self {
-        Self::new(count, burst, Duration::from_secs(1))
+        Self::new(count, burst, 1)
     }
 
     /// `count` per minute, and at most `burst` at once. A zero counts as one.
     #[must_use]
     pub const fn per_minute(count: u32, burst: u32) -> Self {
-        Self::new(count, burst, Duration::from_secs(60))
+        Self::new(count, burst, 60)
     }
 
-    const fn new(count: u32, burst: u32, period: Duration) -> Self {
-        Self {
-            count: if count == 0 { 1 } else { count },
-            burst: if burst == 0 { 1 } else { burst },
-            period,
-        }
+    const fn new(count: u32, burst: u32, seconds: u64) -> Self {
+        let count = if count == 0 { 1 } else { count };
+        let burst = if burst == 0 { 1 } else { burst };
+        let mut rate = Self {
+            count,
+            period: seconds * 1_000_000_000,
+            one: 0,
+            burst: 0,
+        };
+        rate.one = rate.nanos_of(1);
+        rate.burst = rate.nanos_of(burst);
+        rate
     }
 
-    /// How long `amount` takes to come back.
-    fn time_of(self, amount: u32) -> Duration {
-        // At most 2^32 * 6e10 ns: far within 128 bits, and within 64 after the division by a
-        // count of at least one unless someone waits for centuries.
-        let nanos = u128::from(amount) * self.period.as_nanos() / u128::from(self.count);
-        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    /// How long `amount` takes to come back. Below 2^32 a second and 2^28 a minute the product fits 64 bits.
+    const fn nanos_of(self, amount: u32) -> u64 {
+        (amount as u64).saturating_mul(self.period) / self.count as u64
     }
 }
 
 impl Bucket {
     /// Spends `amount`, there or not. The debt ends at one burst below zero.
     pub fn charge(&mut self, amount: u32, rate: Rate, now: Timestamp) -> Spending {
-        let burst = rate.time_of(rate.burst);
-        let whole_at = self.whole_at.max(now) + rate.time_of(amount);
-        let spent = whole_at.since(now);
-        self.whole_at = whole_at.min(now + burst * 2);
-        if spent > burst * 2 {
+        let nanos = match amount {
+            1 => rate.one,
+            _ => rate.nanos_of(amount),
+        };
+        let twice = rate.burst.saturating_mul(2);
+        let now = now.as_nanos();
+        let whole_at = self.whole_at.as_nanos().max(now).saturating_add(nanos);
+        let spent = whole_at - now;
+        self.whole_at = Timestamp::from_nanos(whole_at.min(now.saturating_add(twice)));
+        if spent > twice {
             Spending::Out
-        } else if spent > burst {
+        } else if spent > rate.burst {
             Spending::Over
         } else {
             Spending::Within
@@ -95,10 +107,11 @@ impl Bucket {
     /// # Errors
     /// After so long one will be there.
     pub fn check(&self, rate: Rate, now: Timestamp) -> Result<(), Duration> {
-        let spent = (self.whole_at.max(now) + rate.time_of(1)).since(now);
-        match spent.checked_sub(rate.time_of(rate.burst)) {
-            None | Some(Duration::ZERO) => Ok(()),
-            Some(wait) => Err(wait),
+        let now = now.as_nanos();
+        let spent = self.whole_at.as_nanos().max(now).saturating_add(rate.one) - now;
+        match spent.saturating_sub(rate.burst) {
+            0 => Ok(()),
+            wait => Err(Duration::from_nanos(wait)),
         }
     }
 

@@ -107,15 +107,24 @@ fn zeros_len(bytes: &[u8]) -> usize {
     }
 }
 
-/// Bytes at the front up to the next [`GAP`] zeros in a row, or to the last changed byte.
+/// Bytes at the front up to the next [`GAP`] zeros in a row, or to the last changed byte. Words that
+/// changed all over are passed over as such.
 fn changed_len(bytes: &[u8]) -> usize {
-    let mut end = 0;
-    for (index, byte) in bytes.iter().enumerate() {
-        if *byte != 0 {
-            end = index + 1;
-        } else if index + 1 - end == GAP {
-            break;
+    let (mut end, mut index) = (0, 0);
+    while let Some((byte, rest)) = bytes.get(index..).and_then(<[u8]>::split_first) {
+        if *byte == 0 {
+            index += 1;
+            if index - end == GAP {
+                break;
+            }
+            continue;
         }
+        let word = rest.first_chunk::<WORD>();
+        index += match word {
+            Some(word) if !word.contains(&0) => 1 + WORD,
+            _ => 1,
+        };
+        end = index;
     }
     end
 }

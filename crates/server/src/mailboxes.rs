@@ -132,7 +132,7 @@ mod tests {
     async fn letters_wait_with_their_sender_once_a_row_is_full_and_none_is_lost() {
         let [zero, mut one] = Mailboxes::of(2).try_into().unwrap();
         let mut shard = shard(0);
-        let mut put = |shard: &mut Plain| zero.put(|to, row| shard.take_letters(to, row));
+        let put = |shard: &mut Plain| zero.put(|to, row| shard.take_letters(to, row));
         let mut written = 0;
         let mut refused = false;
         for _ in 0..4 {

@@ -166,7 +166,10 @@ impl Players {
             core.handle_timeout(now);
             datagram.clear();
             while core.poll_transmit(datagram, now) {
-                inside(|| self.shard.handle_datagram(*address, datagram, now));
+                inside(|| {
+                    self.shard.expect(std::iter::once(&datagram[..]));
+                    self.shard.handle_datagram(*address, datagram, now);
+                });
                 self.done.datagrams += 1;
                 datagram.clear();
             }

@@ -248,6 +248,7 @@ fn datagrams_from_nowhere_get_no_answer_and_leave_nothing() {
             let place = usize::try_from(rng.below(u64::try_from(bytes.len()).unwrap())).unwrap();
             bytes[place] ^= 1 << rng.below(8);
         }
+        shard.expect(std::iter::once(&bytes[..]));
         shard.handle_datagram(SocketAddr::from(ADDRESS), &mut bytes, now);
         shard.turn(now);
         let mut answer = Vec::new();

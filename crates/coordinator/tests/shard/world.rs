@@ -282,6 +282,7 @@ impl World {
                 continue;
             }
             if to_server {
+                self.shard.expect(std::iter::once(&bytes[..]));
                 self.shard
                     .handle_datagram(end.address, &mut bytes, self.now);
             } else {

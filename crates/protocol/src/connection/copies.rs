@@ -11,12 +11,31 @@ const SHORT_MAX: usize = 128;
 const CHUNK: usize = 256;
 
 /// See the module page.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Copies {
     chunk: BytesMut,
+    /// The one before it. Of what was copied there most is let go by the time that this one is full.
+    before: BytesMut,
+    /// As much is taken at a time.
+    chunk_len: usize,
+}
+
+impl Default for Copies {
+    fn default() -> Self {
+        Self::new(CHUNK)
+    }
 }
 
 impl Copies {
+    /// Takes `chunk_len` bytes at a time.
+    pub(crate) fn new(chunk_len: usize) -> Self {
+        Self {
+            chunk: BytesMut::new(),
+            before: BytesMut::new(),
+            chunk_len,
+        }
+    }
+
     /// The same bytes with a life of their own.
     pub(crate) fn copy(&mut self, message: &[u8]) -> Bytes {
         let len = message.len();
@@ -24,7 +43,10 @@ impl Copies {
             return Bytes::copy_from_slice(message);
         }
         if self.chunk.capacity() < len && !self.chunk.try_reclaim(len) {
-            self.chunk = BytesMut::with_capacity(CHUNK);
+            std::mem::swap(&mut self.chunk, &mut self.before);
+            if !self.chunk.try_reclaim(len) {
+                self.chunk = BytesMut::with_capacity(self.chunk_len);
+            }
         }
         self.chunk.extend_from_slice(message);
         self.chunk.split().freeze()

@@ -12,13 +12,15 @@ use super::window::Windows;
 use crate::limits::ORDERED_STREAMS;
 use crate::time::Timestamp;
 
-/// The receiving halves of the lanes.
+/// The receiving halves of the lanes; first what most datagrams touch.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Incoming {
+    latest: LatestReceive,
+    /// Made with the first message, unless the owner lends it.
+    copies: Option<Box<Copies>>,
     control: StreamReceive,
     ordered: [StreamReceive; ORDERED_STREAMS],
-    latest: LatestReceive,
-    copies: Copies,
 }
 
 impl Incoming {
@@ -27,14 +29,24 @@ impl Incoming {
             control: StreamReceive::new(windows.control),
             ordered: std::array::from_fn(|_| StreamReceive::new(windows.ordered)),
             latest: LatestReceive::new(windows.latest),
-            copies: Copies::default(),
+            copies: None,
         }
+    }
+
+    /// See [`super::fetch`].
+    pub(super) fn fetch_ahead(&self) -> u64 {
+        self.latest.fetch_ahead() ^ u64::from(self.copies.is_some())
     }
 
     /// Bytes held for the peer, with what holding them costs.
     pub(crate) fn held_bytes(&self) -> usize {
         let ordered = self.ordered.iter().map(StreamReceive::held_bytes);
         self.control.held_bytes() + ordered.sum::<usize>() + self.latest.held_bytes()
+    }
+
+    /// Changes the memory for copies of messages with that one.
+    pub(crate) fn swap_copies(&mut self, copies: &mut Option<Box<Copies>>) {
+        std::mem::swap(&mut self.copies, copies);
     }
 
     /// Gives up what has been incomplete for too long.
@@ -52,7 +64,7 @@ impl Incoming {
         frame: &StreamFrame<'_>,
         events: &mut VecDeque<ConnectionEvent>,
     ) -> Result<(), Violation> {
-        let copies = &mut self.copies;
+        let copies = self.copies.get_or_insert_default();
         match frame.stream {
             StreamName::Control => self.control.on_frame(frame, copies, |message| {
                 events.push_back(ConnectionEvent::Control(message));
@@ -74,7 +86,8 @@ impl Incoming {
         events: &mut VecDeque<ConnectionEvent>,
         now: Timestamp,
     ) -> Result<(), Violation> {
-        if let Some(message) = self.latest.on_frame(number, frame, &mut self.copies, now)? {
+        let copies = self.copies.get_or_insert_default();
+        if let Some(message) = self.latest.on_frame(number, frame, copies, now)? {
             events.push_back(ConnectionEvent::Latest {
                 key: frame.key,
                 message,

@@ -10,15 +10,16 @@ use crate::crypto::{TrafficKey, TrafficSecret};
 use crate::limits::{KEY_PACKETS_MAX, OLD_KEY_HELD_MAX, REKEY_AFTER, REKEY_AFTER_PACKETS};
 use crate::time::Timestamp;
 
-/// The key of what we send.
+/// The key of what we send; first what each packet touches.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct SealKeys {
-    secret: TrafficSecret,
-    key: TrafficKey,
     phase: bool,
     /// Number of the first packet under this key.
     first: u64,
     since: Timestamp,
+    key: TrafficKey,
+    secret: TrafficSecret,
 }
 
 impl SealKeys {
@@ -61,16 +62,17 @@ impl SealKeys {
 }
 
 /// The keys of what we receive: the present one, for a while the one before it, and the one
-/// after it once somebody claims to use it.
+/// after it once somebody claims to use it. First what each packet touches.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct OpenKeys {
-    /// Of the present key.
-    secret: TrafficSecret,
-    key: TrafficKey,
     phase: bool,
     /// The lowest number that opened under the present key.
     first: u64,
-    old: Option<OldKey>,
+    key: TrafficKey,
+    old: Option<Box<OldKey>>,
+    /// Of the present key.
+    secret: TrafficSecret,
     next: NextKey,
 }
 
@@ -173,7 +175,7 @@ impl OpenKeys {
         self.secret = self.secret.next();
         let next = self.next.0.take().unwrap_or_else(|| self.secret.key());
         let key = std::mem::replace(&mut self.key, next);
-        self.old = Some(OldKey { key, until });
+        self.old = Some(Box::new(OldKey { key, until }));
         self.phase = !self.phase;
         self.first = first;
     }

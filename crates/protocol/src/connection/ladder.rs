@@ -11,8 +11,9 @@ use crate::liveness::Liveness;
 use crate::planted::{self, Bug};
 use crate::time::Timestamp;
 
-/// How long the peer has been silent, against what it announced.
+/// How long the peer has been silent, against what it announced; first what each packet touches.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Ladder {
     liveness: Liveness,
     last_heard: Timestamp,
@@ -21,9 +22,9 @@ pub(crate) struct Ladder {
     /// The longest interval that this side bears, whatever is announced, and since when.
     borne: Duration,
     borne_since: Timestamp,
+    loading: Option<Loading>,
     /// Packet of the newest announcement; an older one that comes late is void.
     announced_in: Option<u64>,
-    loading: Option<Loading>,
     /// Packet of the newest notice, alike.
     noticed_in: Option<u64>,
     /// When a loading was last told.
@@ -60,6 +61,12 @@ impl Ladder {
             noticed_in: None,
             told_at: None,
         }
+    }
+
+    /// See [`super::fetch`].
+    pub(super) fn fetch_ahead(&self) -> u64 {
+        let moments = self.last_heard.as_nanos() ^ self.borne_since.as_nanos();
+        moments ^ self.announced.as_secs() ^ u64::from(self.loading.is_some())
     }
 
     pub(crate) fn liveness(&self) -> Liveness {

@@ -1,7 +1,5 @@
 //! The receiving half of the latest lane: never something older after something newer.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 
 use super::copies::Copies;
@@ -23,7 +21,8 @@ use crate::time::Timestamp;
 #[derive(Debug)]
 pub(crate) struct LatestReceive {
     window: Window,
-    keys: BTreeMap<u16, Newest>,
+    /// Sorted by key. A player has few.
+    keys: Vec<Newest>,
     /// The newest order among forgotten keys: under a new key nothing older is delivered.
     forgotten: Option<u64>,
     partials: Vec<Partial>,
@@ -31,6 +30,7 @@ pub(crate) struct LatestReceive {
 
 #[derive(Debug)]
 struct Newest {
+    key: u16,
     /// Order of the newest message delivered.
     delivered: Option<u64>,
     /// The newest packet that touched this key.
@@ -50,10 +50,16 @@ impl LatestReceive {
     pub(crate) fn new(window: Window) -> Self {
         Self {
             window,
-            keys: BTreeMap::new(),
+            keys: Vec::new(),
             forgotten: None,
             partials: Vec::new(),
         }
+    }
+
+    /// See [`super::fetch`].
+    pub(super) fn fetch_ahead(&self) -> u64 {
+        let first = self.keys.first();
+        first.map_or(0, |newest| newest.touched) ^ u64::from(self.partials.is_empty())
     }
 
     /// Takes a fragment from packet `number`; gives its message if it is complete and newer
@@ -74,7 +80,7 @@ impl LatestReceive {
         }
         self.on_timeout(now);
         let newest = self.touch(frame.key, number);
-        let stale = newest.delivered.is_some_and(|delivered| order <= delivered);
+        let stale = newest.is_some_and(|delivered| order <= delivered);
         if stale && !planted::is(Bug::LatestGoesBack) {
             return Ok(None);
         }
@@ -90,11 +96,15 @@ impl LatestReceive {
     }
 
     fn on_delivered(&mut self, key: u16, order: u64) {
-        if let Some(newest) = self.keys.get_mut(&key) {
+        if let Ok(place) = self.place(key)
+            && let Some(newest) = self.keys.get_mut(place)
+        {
             newest.delivered = newest.delivered.max(Some(order));
         }
-        self.partials
-            .retain(|partial| partial.key != key || partial.order > order);
+        if !self.partials.is_empty() {
+            self.partials
+                .retain(|partial| partial.key != key || partial.order > order);
+        }
     }
 
     /// Adds a fragment to its message under way, the oldest others making room.
@@ -149,27 +159,39 @@ impl LatestReceive {
         costs.sum()
     }
 
-    fn touch(&mut self, key: u16, number: u64) -> &Newest {
-        if !self.keys.contains_key(&key) && self.keys.len() >= LATEST_KEYS_MAX {
+    /// Notes that packet `number` touched the key; gives the order of its newest message delivered.
+    fn touch(&mut self, key: u16, number: u64) -> Option<u64> {
+        if let Ok(place) = self.place(key)
+            && let Some(newest) = self.keys.get_mut(place)
+        {
+            newest.touched = newest.touched.max(number);
+            return newest.delivered;
+        }
+        if self.keys.len() >= LATEST_KEYS_MAX {
             self.forget_one();
         }
         let fresh = Newest {
+            key,
             delivered: self.forgotten,
             touched: number,
         };
-        let newest = self.keys.entry(key).or_insert(fresh);
-        newest.touched = newest.touched.max(number);
-        newest
+        let place = self.place(key).unwrap_or_else(|place| place);
+        self.keys.insert(place, fresh);
+        self.forgotten
+    }
+
+    /// Where the key is, or would be.
+    fn place(&self, key: u16) -> Result<usize, usize> {
+        self.keys.binary_search_by_key(&key, |newest| newest.key)
     }
 
     /// Forgets the key unused for longest.
     fn forget_one(&mut self) {
-        let oldest = self.keys.iter().min_by_key(|(_, newest)| newest.touched);
-        let Some(key) = oldest.map(|(key, _)| *key) else {
-            return;
-        };
-        if let Some(newest) = self.keys.remove(&key) {
-            self.forgotten = self.forgotten.max(newest.delivered);
+        let all = self.keys.iter().enumerate();
+        let oldest = all.min_by_key(|(_, newest)| newest.touched);
+        if let Some((place, _)) = oldest {
+            let forgotten = self.keys.remove(place);
+            self.forgotten = self.forgotten.max(forgotten.delivered);
         }
     }
 }

@@ -17,8 +17,6 @@ pub(crate) struct LatestSend {
     message_max: usize,
     queue: VecDeque<Outgoing>,
     flights: Flights,
-    /// Emptied buffers for heads to come.
-    spare: Vec<Vec<u8>>,
 }
 
 /// Fragmented messages with a tag, by a count of their own, until their fate is told.
@@ -40,7 +38,7 @@ struct Flight {
 #[derive(Debug)]
 struct Outgoing {
     key: u16,
-    head: Vec<u8>,
+    head: Head,
     body: Bytes,
     tag: Option<Tag>,
     /// The next fragment; past 0 the message can no longer be replaced.
@@ -49,6 +47,37 @@ struct Outgoing {
     first: u64,
     /// Its name among the flights, once the first of several fragments has left.
     flight: u64,
+}
+
+/// What precedes the body: mostly short enough to be kept here, so that a message costs no allocation and no
+/// step to other memory.
+#[derive(Debug)]
+enum Head {
+    Short { len: u8, bytes: [u8; SHORT_MAX] },
+    Long(Vec<u8>),
+}
+
+/// Longest head that is kept in place, in bytes: that of a snapshot has 37 at most.
+const SHORT_MAX: usize = 38;
+
+impl Head {
+    fn new(head: &[u8]) -> Self {
+        let mut bytes = [0; SHORT_MAX];
+        match (u8::try_from(head.len()), bytes.get_mut(..head.len())) {
+            (Ok(len), Some(place)) => {
+                place.copy_from_slice(head);
+                Self::Short { len, bytes }
+            }
+            _ => Self::Long(head.to_vec()),
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Short { len, bytes } => bytes.get(..usize::from(*len)).unwrap_or_default(),
+            Self::Long(bytes) => bytes,
+        }
+    }
 }
 
 /// A message as the caller offers it: `head`, then `body`.
@@ -66,7 +95,6 @@ impl LatestSend {
             message_max,
             queue: VecDeque::new(),
             flights: Flights::default(),
-            spare: Vec::new(),
         }
     }
 
@@ -85,8 +113,7 @@ impl LatestSend {
         };
         let unsent = |old: &&mut Outgoing| old.key == offer.key && old.fragment.index == 0;
         if let Some(old) = self.queue.iter_mut().find(unsent) {
-            old.head.clear();
-            old.head.extend_from_slice(offer.head);
+            old.head = Head::new(offer.head);
             old.body = offer.body;
             old.fragment = fragment;
             return Ok(std::mem::replace(&mut old.tag, offer.tag));
@@ -94,12 +121,15 @@ impl LatestSend {
         if self.queue.len() >= LATEST_KEYS_MAX {
             return Err(SendError::QueueFull);
         }
-        let mut head = self.spare.pop().unwrap_or_default();
-        head.extend_from_slice(offer.head);
-        let Offer { key, body, tag, .. } = offer;
-        self.queue.push_back(Outgoing {
+        let Offer {
             key,
             head,
+            body,
+            tag,
+        } = offer;
+        self.queue.push_back(Outgoing {
+            key,
+            head: Head::new(head),
             body,
             tag,
             fragment,
@@ -140,10 +170,14 @@ impl LatestSend {
                 carried.extend(message.on_written(&mut self.flights));
             }
             if message.is_done() {
-                self.discard(index);
+                self.queue.remove(index);
             } else {
                 index += 1;
             }
+        }
+        if self.queue.is_empty() {
+            // The next message is where this one was: in play that stays in reach.
+            self.queue.clear();
         }
     }
 
@@ -160,15 +194,6 @@ impl LatestSend {
     /// A fragment is lost, and so is its message. Gives its tag, the first time.
     pub(crate) fn on_lost(&mut self, flight: u64) -> Option<Tag> {
         self.flights.open.remove(&flight).map(|flight| flight.tag)
-    }
-
-    fn discard(&mut self, index: usize) {
-        let Some(message) = self.queue.remove(index) else {
-            return;
-        };
-        let mut head = message.head;
-        head.clear();
-        self.spare.push(head);
     }
 }
 
@@ -201,10 +226,11 @@ impl Outgoing {
             self.first = number;
         }
         let back = number - self.first;
-        let range = self.fragment.range(self.head.len() + self.body.len());
+        let head = self.head.bytes();
+        let split = head.len();
+        let range = self.fragment.range(split + self.body.len());
         debug_assert!(range.len() <= FRAGMENT_MAX);
-        let split = self.head.len();
-        let head = self.head.get(range.start.min(split)..range.end.min(split));
+        let head = head.get(range.start.min(split)..range.end.min(split));
         let from = range.start.saturating_sub(split);
         let body = self.body.get(from..range.end.saturating_sub(split));
         let data = [head.unwrap_or_default(), body.unwrap_or_default()];
@@ -393,7 +419,7 @@ mod tests {
                 // Besides, one message may be half on its way.
                 let carried = sent.iter().flatten().count() + 1;
                 assert!(lane.flights.open.len() <= carried);
-                assert!(lane.queue.len() + lane.spare.len() <= LATEST_KEYS_MAX);
+                assert!(lane.queue.len() <= LATEST_KEYS_MAX);
             }
         }
     }

@@ -22,8 +22,10 @@ mod budget;
 mod carried;
 mod congestion;
 mod copies;
+mod counters;
 mod error;
 mod event;
+mod fetch;
 mod frame;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
@@ -35,6 +37,7 @@ mod latest_receive;
 mod latest_send;
 mod loading;
 mod loss;
+mod memory;
 mod ordered_send;
 mod ordered_stream;
 mod origin;
@@ -54,6 +57,7 @@ mod window;
 pub use budget::Budget;
 pub use error::{PacketError, SendError};
 pub use event::{ConnectionEvent, Tag};
+pub use memory::Memory;
 pub use ordered_stream::OrderedStream;
 pub use origin::Origin;
 pub use setup::{Role, Setup};
@@ -64,11 +68,11 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::close::CloseReason;
-use crate::link::LinkStats;
 use crate::liveness::Liveness;
 use crate::time::Timestamp;
 use crate::wire::Reader;
 use acks::Acks;
+use counters::Counters;
 use error::Violation;
 use frame::{CloseFrame, Frame, PathAnswerFrame, PathChallengeFrame};
 use incoming::Incoming;
@@ -80,22 +84,25 @@ use recovery::Recovery;
 use window::Windows;
 
 /// A connection. See the module page for the order of calls.
+///
+/// A server has thousands, and between two datagrams of one all others come: what most datagrams touch
+/// stands together, here and in the parts, and what few of them do at the ends.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Connection {
     state: State,
-    protection: Protection,
-    outgoing: Outgoing,
-    incoming: Incoming,
+    /// The newest moment seen: when something queued since wants to leave.
+    clock: Timestamp,
+    /// Bounded by what one datagram can complete, if the owner drains after each.
+    events: VecDeque<ConnectionEvent>,
+    counters: Counters,
     acks: Acks,
     recovery: Recovery,
     ladder: Ladder,
+    outgoing: Outgoing,
+    incoming: Incoming,
     budget: Option<Budget>,
-    /// Counters only; estimates are added when asked for.
-    counters: LinkStats,
-    /// Bounded by what one datagram can complete, if the owner drains after each.
-    events: VecDeque<ConnectionEvent>,
-    /// The newest moment seen: when something queued since wants to leave.
-    clock: Timestamp,
+    protection: Protection,
 }
 
 /// How far a connection has come.
@@ -122,7 +129,7 @@ impl Connection {
             recovery: Recovery::new(rtt, now),
             ladder: Ladder::new(now),
             budget: None,
-            counters: LinkStats::default(),
+            counters: Counters::default(),
             events: VecDeque::new(),
             clock: now,
         }
@@ -362,19 +369,6 @@ impl Connection {
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         self.incoming.held_bytes()
-    }
-
-    /// Link estimates and counters.
-    #[must_use]
-    pub fn stats(&self) -> LinkStats {
-        LinkStats {
-            rtt: self.recovery.rtt.smoothed(),
-            rtt_min: self.recovery.rtt.min(),
-            jitter: self.recovery.rtt.jitter(),
-            loss: self.recovery.loss_share(),
-            lost: self.recovery.lost(),
-            ..self.counters
-        }
     }
 
     /// Where the peer stands on the ladder.

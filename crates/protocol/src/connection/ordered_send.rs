@@ -12,11 +12,17 @@ use super::window::Window;
 use crate::limits::{ORDERED_STREAMS, SEND_QUEUE_BYTES_MAX, SEND_QUEUE_MAX};
 
 /// Messages of all ordered streams that are queued or not yet acknowledged.
+///
+/// First whether there is anything at all, which each packet asks.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct OrderedSend {
-    streams: [StreamSend; ORDERED_STREAMS],
+    /// Messages and bytes of all streams.
+    len: usize,
+    bytes: usize,
     /// Whose turn it is to fill a packet.
     turn: usize,
+    streams: [StreamSend; ORDERED_STREAMS],
 }
 
 impl OrderedSend {
@@ -26,6 +32,8 @@ impl OrderedSend {
         Self {
             streams: OrderedStream::ALL.map(stream),
             turn: 0,
+            len: 0,
+            bytes: 0,
         }
     }
 
@@ -36,20 +44,42 @@ impl OrderedSend {
         message: Bytes,
         tag: Option<Tag>,
     ) -> Result<(), SendError> {
-        let messages: usize = self.streams.iter().map(StreamSend::len).sum();
-        let bytes: usize = self.streams.iter().map(StreamSend::bytes).sum();
-        let is_full = messages >= SEND_QUEUE_MAX || bytes + message.len() > SEND_QUEUE_BYTES_MAX;
+        let len = message.len();
+        let is_full = self.len >= SEND_QUEUE_MAX || self.bytes + len > SEND_QUEUE_BYTES_MAX;
         let stream = self.get_mut(stream);
-        stream.check(message.len())?;
+        stream.check(len)?;
         if is_full {
             return Err(SendError::QueueFull);
         }
-        stream.push(message, tag)
+        stream.push(message, tag)?;
+        self.len += 1;
+        self.bytes += len;
+        Ok(())
+    }
+
+    /// The peer has a fragment: see [`StreamSend::on_acked`].
+    pub(crate) fn on_acked(
+        &mut self,
+        stream: OrderedStream,
+        (id, index): (u64, u8),
+        told: impl FnMut(Tag),
+    ) {
+        let stream = self.get_mut(stream);
+        let (len, bytes) = (stream.len(), stream.bytes());
+        stream.on_acked(id, index, told);
+        let (less, bytes_less) = (len - stream.len(), bytes - stream.bytes());
+        self.len -= less;
+        self.bytes -= bytes_less;
+    }
+
+    /// A packet with a fragment is lost: see [`StreamSend::on_lost`].
+    pub(crate) fn on_lost(&mut self, stream: OrderedStream, (id, index): (u64, u8)) {
+        self.get_mut(stream).on_lost(id, index);
     }
 
     /// True if a fragment may be sent.
     pub(crate) fn has_pending(&self) -> bool {
-        self.streams.iter().any(StreamSend::has_pending)
+        self.len > 0 && self.streams.iter().any(StreamSend::has_pending)
     }
 
     /// Writes the next fragment of the stream whose turn it is, if it fits; gives the bytes of
@@ -59,6 +89,9 @@ impl OrderedSend {
         writer: &mut FrameWriter<'_>,
         carried: &mut Vec<Carried>,
     ) -> Option<usize> {
+        if self.len == 0 {
+            return None;
+        }
         for step in 0..ORDERED_STREAMS {
             let index = (self.turn + step) % ORDERED_STREAMS;
             let stream = self.streams.get_mut(index)?;
@@ -75,7 +108,7 @@ impl OrderedSend {
         self.streams.iter_mut().for_each(StreamSend::retry_oldest);
     }
 
-    pub(crate) fn get_mut(&mut self, stream: OrderedStream) -> &mut StreamSend {
+    fn get_mut(&mut self, stream: OrderedStream) -> &mut StreamSend {
         self.streams
             .get_mut(stream.index())
             .expect("there are as many queues as streams")

@@ -14,18 +14,19 @@ use super::stream_send::StreamSend;
 use super::window::Windows;
 use crate::time::Timestamp;
 
-/// The sending halves of the lanes, and our own heartbeat.
+/// The sending halves of the lanes, and our own heartbeat; first what each datagram touches.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Outgoing {
     pub(crate) heartbeat: Heartbeat,
     /// The newest challenge of the peer's that waits for its answer.
     pub(crate) path_asked: Option<PathToken>,
     pub(crate) loading: Loading,
-    pub(crate) control: StreamSend,
     pub(crate) latest: LatestSend,
-    pub(crate) ordered: OrderedSend,
     /// What the packet under construction carries; empty between packets.
     pub(crate) carried: Vec<Carried>,
+    pub(crate) control: StreamSend,
+    pub(crate) ordered: OrderedSend,
 }
 
 /// Why and into what a packet is being filled.
@@ -53,6 +54,14 @@ impl Outgoing {
             ordered: OrderedSend::new(windows.ordered),
             carried: Vec::new(),
         }
+    }
+
+    /// See [`super::fetch`].
+    pub(super) fn fetch_ahead(&self) -> u64 {
+        let waits = self.path_asked.is_some() ^ self.heartbeat.is_pending();
+        let lanes = self.loading.is_pending() ^ self.latest.has_pending();
+        let streams = self.control.has_pending() ^ self.ordered.has_pending();
+        u64::from(waits ^ lanes ^ streams ^ (self.carried.capacity() > 0))
     }
 
     /// True if something waits that nothing holds back.
@@ -113,15 +122,16 @@ impl Outgoing {
     ) {
         let told = match (carried, fate) {
             (Carried::Stream { stream, id, index }, fate) => {
-                let stream = match stream {
-                    StreamName::Control => &mut self.control,
-                    StreamName::Ordered(stream) => self.ordered.get_mut(stream),
-                };
-                match fate {
-                    Fate::Acked => stream.on_acked(id, index, |tag| {
-                        events.push_back(ConnectionEvent::Acked(tag));
-                    }),
-                    Fate::Lost => stream.on_lost(id, index),
+                let told = |tag| events.push_back(ConnectionEvent::Acked(tag));
+                match (stream, fate) {
+                    (StreamName::Control, Fate::Acked) => self.control.on_acked(id, index, told),
+                    (StreamName::Control, Fate::Lost) => self.control.on_lost(id, index),
+                    (StreamName::Ordered(stream), Fate::Acked) => {
+                        self.ordered.on_acked(stream, (id, index), told);
+                    }
+                    (StreamName::Ordered(stream), Fate::Lost) => {
+                        self.ordered.on_lost(stream, (id, index));
+                    }
                 }
                 None
             }

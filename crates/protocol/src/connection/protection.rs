@@ -15,17 +15,18 @@ const OLD_KEY_PROBES: u32 = 3;
 
 /// Both directions of a connection's packets.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Protection {
-    seal: SealKeys,
-    open: OpenKeys,
     send_id: Option<[u8; 4]>,
     labelled: bool,
     epoch_bits: u8,
     next: u64,
-    replay: ReplayWindow,
     /// Forgeries that came over the path in use since the peer last changed its key. Some were tried
     /// under the key before or the one after: no key has seen more than three times as many.
     failures: u64,
+    replay: ReplayWindow,
+    seal: SealKeys,
+    open: OpenKeys,
 }
 
 /// What a datagram does not say about itself.
@@ -65,6 +66,12 @@ impl Protection {
             replay,
             failures: 0,
         }
+    }
+
+    /// See [`super::fetch`].
+    pub(super) fn fetch_ahead(&self) -> u64 {
+        let flags = self.seal.phase() ^ self.open.phase() ^ self.labelled;
+        self.next ^ self.failures ^ self.replay.fetch_ahead() ^ u64::from(flags)
     }
 
     /// Number of the next packet.

@@ -9,71 +9,118 @@ use crate::limits::ACK_RANGES_MAX;
 /// packets then count as lost at the sender, which is safe.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ranges {
-    /// Ascending, apart by at least one number.
-    ranges: VecDeque<(u64, u64)>,
+    /// The newest one, most often the only one: found without a step to other memory.
+    newest: Option<(u64, u64)>,
+    /// Those below it, ascending, each apart from the next by at least one number.
+    older: VecDeque<(u64, u64)>,
 }
 
 impl Ranges {
     pub(crate) fn insert(&mut self, number: u64) {
-        // Almost always the newest number: search from that end.
-        let below = self.ranges.iter().rposition(|&(_, end)| end < number);
-        let at = below.map_or(0, |index| index + 1);
-        let joins_above = match self.ranges.get(at) {
-            Some(&(start, _)) if start <= number => return,
-            Some(&(start, _)) => start - 1 == number,
-            None => false,
+        let Some((start, end)) = &mut self.newest else {
+            self.newest = Some((number, number));
+            return;
         };
-        let joins_below = below
-            .and_then(|index| self.ranges.get(index))
-            .is_some_and(|&(_, end)| end + 1 == number);
-        match (joins_below, joins_above) {
-            (true, true) => {
-                let (_, end) = self.ranges.remove(at).expect("found above");
-                self.set_end(at - 1, end);
+        if number > *end {
+            if number == *end + 1 {
+                *end = number;
+            } else {
+                self.older.push_back((*start, *end));
+                self.newest = Some((number, number));
+                self.bound();
             }
-            (true, false) => self.set_end(at - 1, number),
-            (false, true) => {
-                if let Some((start, _)) = self.ranges.get_mut(at) {
-                    *start = number;
-                }
+        } else if number < *start {
+            if number + 1 == *start {
+                *start = number;
+                self.join_newest();
+            } else {
+                self.insert_older(number);
+                self.bound();
             }
-            (false, false) => self.ranges.insert(at, (number, number)),
-        }
-        if self.ranges.len() > ACK_RANGES_MAX {
-            self.ranges.pop_front();
         }
     }
 
     /// Forgets everything up to `number`.
     pub(crate) fn remove_up_to(&mut self, number: u64) {
-        while let Some((start, end)) = self.ranges.front_mut() {
-            if *end <= number {
-                self.ranges.pop_front();
-            } else {
+        while let Some((start, end)) = self.older.front_mut() {
+            if *end > number {
                 *start = (*start).max(number + 1);
                 return;
+            }
+            self.older.pop_front();
+        }
+        if let Some((start, end)) = &mut self.newest {
+            if *end > number {
+                *start = (*start).max(number + 1);
+            } else {
+                self.newest = None;
             }
         }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.ranges.is_empty()
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.newest.is_none()
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.ranges.len()
+        usize::from(self.newest.is_some()) + self.older.len()
     }
 
     pub(crate) fn largest(&self) -> Option<u64> {
-        self.ranges.back().map(|&(_, end)| end)
+        self.newest.map(|(_, end)| end)
     }
 
     pub(crate) fn newest_first(&self) -> impl Iterator<Item = RangeInclusive<u64>> {
-        self.ranges.iter().rev().map(|&(start, end)| start..=end)
+        let older = self.older.iter().rev().copied();
+        let all = self.newest.into_iter().chain(older);
+        all.map(|(start, end)| start..=end)
+    }
+
+    /// The newest range may have grown down to the one below it.
+    fn join_newest(&mut self) {
+        if let (Some((start, _)), Some((below, end))) = (&mut self.newest, self.older.back())
+            && *end + 1 == *start
+        {
+            *start = *below;
+            self.older.pop_back();
+        }
+    }
+
+    /// Adds a number that is below the newest range and does not touch it.
+    fn insert_older(&mut self, number: u64) {
+        let below = self.older.iter().rposition(|&(_, end)| end < number);
+        let at = below.map_or(0, |index| index + 1);
+        let joins_above = match self.older.get(at) {
+            Some(&(start, _)) if start <= number => return,
+            Some(&(start, _)) => start - 1 == number,
+            None => false,
+        };
+        let joins_below = below
+            .and_then(|index| self.older.get(index))
+            .is_some_and(|&(_, end)| end + 1 == number);
+        match (joins_below, joins_above) {
+            (true, true) => {
+                let (_, end) = self.older.remove(at).expect("found above");
+                self.set_end(at - 1, end);
+            }
+            (true, false) => self.set_end(at - 1, number),
+            (false, true) => {
+                if let Some((start, _)) = self.older.get_mut(at) {
+                    *start = number;
+                }
+            }
+            (false, false) => self.older.insert(at, (number, number)),
+        }
+    }
+
+    fn bound(&mut self) {
+        if self.len() > ACK_RANGES_MAX {
+            self.older.pop_front();
+        }
     }
 
     fn set_end(&mut self, index: usize, number: u64) {
-        if let Some((_, end)) = self.ranges.get_mut(index) {
+        if let Some((_, end)) = self.older.get_mut(index) {
             *end = number;
         }
     }

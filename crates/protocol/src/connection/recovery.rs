@@ -55,6 +55,14 @@ impl Recovery {
         }
     }
 
+    /// See [`super::fetch`].
+    pub(super) fn fetch_ahead(&self) -> u64 {
+        let estimates = self.rtt.patience().as_secs() ^ self.lost ^ u64::from(self.probes);
+        let marks = self.last_eliciting.as_nanos() ^ self.largest_acked.unwrap_or(0);
+        let open = self.congestion.is_open(0) ^ self.probe_wanted ^ self.loss_time.is_some();
+        estimates ^ marks ^ u64::from(open) ^ self.history.fetch_ahead() ^ self.log.fetch_ahead()
+    }
+
     /// A packet leaves; its number is the next. If the log is full the oldest counts as lost.
     pub(crate) fn on_sent(
         &mut self,
@@ -68,7 +76,7 @@ impl Recovery {
             self.last_eliciting = packet.sent_at;
             self.probe_wanted = false;
         }
-        self.congestion.on_sent(packet.ordered_bytes);
+        self.congestion.on_sent(usize::from(packet.ordered_bytes));
         self.log.trim();
         if self.log.len() > SENT_PACKETS_MAX {
             self.lose(self.log.first(), packet.sent_at, tell);
@@ -88,6 +96,7 @@ impl Recovery {
             return Err(Violation("ack of a packet never sent"));
         }
         let largest = self.log.waiting(ack.largest);
+        let largest = largest.map(|packet| packet.sent_at);
         let mut acked_up_to = None;
         let mut progress = false;
         for range in ack.ranges() {
@@ -102,14 +111,14 @@ impl Recovery {
                     self.waiting -= 1;
                     self.history.push(false);
                     self.congestion
-                        .on_acked(packet.ordered_bytes, packet.sent_at);
+                        .on_acked(usize::from(packet.ordered_bytes), packet.sent_at);
                 }
             }
         }
         self.largest_acked = self.largest_acked.max(Some(ack.largest));
         if progress {
-            if let Some(packet) = largest {
-                self.rtt.sample(now.since(packet.sent_at), ack.delay);
+            if let Some(sent_at) = largest {
+                self.rtt.sample(now.since(sent_at), ack.delay);
             }
             self.probes = 0;
         }
@@ -178,6 +187,11 @@ impl Recovery {
 
     fn find_lost(&mut self, now: Timestamp, tell: &mut impl FnMut(Carried, Fate)) {
         self.loss_time = None;
+        if self.waiting == 0 {
+            // What is left asked for nothing, or has met its fate.
+            self.log.trim();
+            return;
+        }
         let Some(largest) = self.largest_acked else {
             return;
         };
@@ -206,7 +220,7 @@ impl Recovery {
         self.lost += 1;
         self.history.push(true);
         self.congestion
-            .on_lost(packet.ordered_bytes, packet.sent_at, now);
+            .on_lost(usize::from(packet.ordered_bytes), packet.sent_at, now);
     }
 }
 

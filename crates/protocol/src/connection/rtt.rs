@@ -7,13 +7,18 @@
 use std::time::Duration;
 
 use crate::limits::{ACK_DELAY_MAX, HELLO_RETRY, HELLO_RETRY_MAX};
+use crate::time::nanos;
 
 /// Assumed before the first sample.
-const INITIAL: Duration = Duration::from_millis(333);
+const INITIAL: u64 = nanos(Duration::from_millis(333));
 /// The smallest step a timer is trusted with.
-const GRANULARITY: Duration = Duration::from_millis(1);
+const GRANULARITY: u64 = nanos(Duration::from_millis(1));
 /// No probe waits longer, so that a link that comes back is used soon.
 const PROBE_WAIT_MAX: Duration = Duration::from_secs(2);
+/// An hour-long first sample is a stopped clock.
+const FIRST_MAX: Duration = Duration::from_secs(3_600);
+/// 36 years: sixteen times as much is a number yet.
+const SAMPLE_MAX: u64 = u64::MAX / 16;
 /// Doublings after which every wait is beyond the longest.
 const DOUBLINGS_MAX: u32 = 16;
 
@@ -23,19 +28,20 @@ pub(crate) struct Rtt {
     estimate: Option<Estimate>,
 }
 
+/// In nanoseconds: each packet asks for sums and shares of them, which spans of two parts make slow.
 #[derive(Clone, Copy, Debug)]
 struct Estimate {
-    latest: Duration,
-    smoothed: Duration,
-    variation: Duration,
-    min: Duration,
+    latest: u64,
+    smoothed: u64,
+    variation: u64,
+    min: u64,
 }
 
 impl Rtt {
     /// Begins with the handshake's own measurement, if there is one.
     pub(crate) fn new(handshake: Option<Duration>) -> Self {
         Self {
-            estimate: handshake.map(Estimate::first),
+            estimate: handshake.map(|sample| Estimate::first(nanos(sample))),
         }
     }
 
@@ -43,7 +49,8 @@ impl Rtt {
     /// for `delay`. The delay is the peer's word, so it is bounded; loss by age goes by the
     /// whole sample, and probes wait for the longest delay anyway.
     pub(crate) fn sample(&mut self, sample: Duration, delay: Duration) {
-        let adjusted = sample.saturating_sub(delay.min(ACK_DELAY_MAX));
+        let sample = nanos(sample).min(SAMPLE_MAX);
+        let adjusted = sample.saturating_sub(nanos(delay.min(ACK_DELAY_MAX)));
         let Some(estimate) = &mut self.estimate else {
             self.estimate = Some(Estimate::first(adjusted));
             return;
@@ -56,22 +63,28 @@ impl Rtt {
     }
 
     pub(crate) fn smoothed(&self) -> Option<Duration> {
-        self.estimate.map(|estimate| estimate.smoothed)
+        self.estimate
+            .map(|estimate| Duration::from_nanos(estimate.smoothed))
     }
 
     pub(crate) fn min(&self) -> Option<Duration> {
-        self.estimate.map(|estimate| estimate.min)
+        self.estimate
+            .map(|estimate| Duration::from_nanos(estimate.min))
     }
 
     /// Mean deviation, zero before the first sample.
     pub(crate) fn jitter(&self) -> Duration {
-        self.estimate
-            .map_or(Duration::ZERO, |estimate| estimate.variation)
+        let variation = self.estimate.map_or(0, |estimate| estimate.variation);
+        Duration::from_nanos(variation)
     }
 
     /// How late a peer may answer on this link without being suspect.
     pub(crate) fn patience(&self) -> Duration {
-        self.smoothed().unwrap_or(INITIAL) * 3 + self.jitter() * 4
+        let patience = match self.estimate {
+            Some(estimate) => estimate.smoothed * 3 + estimate.variation * 4,
+            None => INITIAL * 3,
+        };
+        Duration::from_nanos(patience)
     }
 
     /// Age at which a packet is lost if a newer one was acknowledged: 9/8 of a round trip.
@@ -79,7 +92,7 @@ impl Rtt {
         let base = self
             .estimate
             .map_or(INITIAL, |estimate| estimate.smoothed.max(estimate.latest));
-        (base + base / 8).max(GRANULARITY)
+        Duration::from_nanos((base + base / 8).max(GRANULARITY))
     }
 
     /// Silence after which a probe goes out, doubling with each probe in vain.
@@ -97,16 +110,15 @@ impl Rtt {
         else {
             return HELLO_RETRY.saturating_mul(doublings).min(HELLO_RETRY_MAX);
         };
-        let base = smoothed + (variation * 4).max(GRANULARITY) + ACK_DELAY_MAX;
-        let longest = base.max(PROBE_WAIT_MAX);
-        base.saturating_mul(doublings).min(longest)
+        let base = smoothed + (variation * 4).max(GRANULARITY) + nanos(ACK_DELAY_MAX);
+        let longest = base.max(nanos(PROBE_WAIT_MAX));
+        Duration::from_nanos(base.saturating_mul(u64::from(doublings)).min(longest))
     }
 }
 
 impl Estimate {
-    fn first(sample: Duration) -> Self {
-        // An hour-long sample is a stopped clock; the bound keeps the arithmetic small.
-        let sample = sample.min(Duration::from_secs(3_600));
+    fn first(sample: u64) -> Self {
+        let sample = sample.min(nanos(FIRST_MAX));
         Self {
             latest: sample,
             smoothed: sample,

@@ -13,41 +13,57 @@ pub(crate) struct SentPacket {
     /// True if the peer must acknowledge it.
     pub(crate) eliciting: bool,
     /// Bytes of ordered data in it.
-    pub(crate) ordered_bytes: usize,
+    pub(crate) ordered_bytes: u16,
     /// The largest packet number it acknowledged.
     pub(crate) acked_up_to: Option<u64>,
 }
 
+/// A packet and the first thing that it carried: most carry one.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     packet: SentPacket,
     settled: bool,
-    /// Where its part of `carried` begins, counted since the beginning.
-    carried_from: u64,
+    /// How many more it carried.
+    more: u16,
+    first: Option<Carried>,
+    /// Where these begin in `more`, counted since the beginning, modulo 2^32.
+    more_from: u32,
 }
 
 /// Sent packets and what they carried. Both are queues that lose at the front what has
-/// met its fate, so that a packet costs no allocation.
+/// met its fate, so that a packet costs no allocation. An empty queue begins at the front of its memory
+/// again: in play that stays in reach.
 #[derive(Debug, Default)]
 pub(crate) struct SentLog {
     /// Number of the front packet, or of the next one if there is none.
     first: u64,
     packets: VecDeque<Entry>,
-    /// Count of what has left the front of `carried`.
-    carried_first: u64,
-    carried: VecDeque<Carried>,
+    /// Count of what has left the front of `more`, modulo 2^32.
+    more_first: u32,
+    more: VecDeque<Carried>,
 }
 
 impl SentLog {
     /// Appends the packet after the last.
-    pub(crate) fn push(&mut self, packet: SentPacket, carried: impl Iterator<Item = Carried>) {
-        let carried_from = self.carried_end();
+    pub(crate) fn push(&mut self, packet: SentPacket, mut carried: impl Iterator<Item = Carried>) {
+        let before = self.more.len();
+        let first = carried.next();
+        self.more.extend(carried);
+        let more = u16::try_from(self.more.len() - before);
         self.packets.push_back(Entry {
             packet,
             settled: false,
-            carried_from,
+            more: more.expect("a packet is too small for as many"),
+            first,
+            more_from: self.more_first.wrapping_add(narrow(before)),
         });
-        self.carried.extend(carried);
+    }
+
+    /// See [`super::fetch`].
+    pub(super) fn fetch_ahead(&self) -> u64 {
+        let front = self.packets.front();
+        let sent = front.map_or(0, |entry| entry.packet.sent_at.as_nanos());
+        self.first ^ u64::from(self.more_first) ^ sent
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -57,7 +73,8 @@ impl SentLog {
     /// What is remembered of their loads.
     #[cfg(test)]
     pub(crate) fn carried(&self) -> usize {
-        self.carried.len()
+        let first = self.packets.iter().filter(|entry| entry.first.is_some());
+        first.count() + self.more.len()
     }
 
     /// Number that the next packet will have.
@@ -72,9 +89,9 @@ impl SentLog {
     }
 
     /// The packet, unless its fate is known.
-    pub(crate) fn waiting(&self, number: u64) -> Option<SentPacket> {
+    pub(crate) fn waiting(&self, number: u64) -> Option<&SentPacket> {
         let entry = self.packets.get(self.index(number)?)?;
-        (!entry.settled).then_some(entry.packet)
+        (!entry.settled).then_some(&entry.packet)
     }
 
     /// Decides a packet's fate; `None` if it was decided before.
@@ -84,37 +101,34 @@ impl SentLog {
         mut tell: impl FnMut(Carried),
     ) -> Option<SentPacket> {
         let index = self.index(number)?;
-        let end = self
-            .packets
-            .get(index + 1)
-            .map_or(self.carried_end(), |next| next.carried_from);
         let entry = self.packets.get_mut(index).filter(|entry| !entry.settled)?;
         entry.settled = true;
-        let packet = entry.packet;
-        let from = narrow(entry.carried_from - self.carried_first);
-        self.carried
-            .range(from..narrow(end - self.carried_first))
-            .copied()
-            .for_each(&mut tell);
-        Some(packet)
+        entry.first.into_iter().for_each(&mut tell);
+        if entry.more > 0 {
+            let from = entry.more_from.wrapping_sub(self.more_first);
+            let from = usize::try_from(from).expect("an offset into a queue fits a usize");
+            let more = self.more.range(from..from + usize::from(entry.more));
+            more.copied().for_each(&mut tell);
+        }
+        Some(entry.packet)
     }
 
     /// Forgets the front as far as nothing waits there.
     pub(crate) fn trim(&mut self) {
-        while self
-            .packets
-            .front()
-            .is_some_and(|entry| entry.settled || !entry.packet.eliciting)
+        while let Some(entry) = self.packets.front()
+            && (entry.settled || !entry.packet.eliciting)
         {
+            if entry.more > 0 {
+                self.more_first = self.more_first.wrapping_add(u32::from(entry.more));
+                self.more.drain(..usize::from(entry.more));
+            }
             self.packets.pop_front();
             self.first += 1;
         }
-        let keep = self
-            .packets
-            .front()
-            .map_or(self.carried_end(), |entry| entry.carried_from);
-        self.carried.drain(..narrow(keep - self.carried_first));
-        self.carried_first = keep;
+        if self.packets.is_empty() {
+            self.packets.clear();
+            self.more.clear();
+        }
     }
 
     /// Number of the oldest packet in the log.
@@ -127,19 +141,17 @@ impl SentLog {
             .checked_sub(self.first)
             .and_then(|index| usize::try_from(index).ok())
     }
-
-    fn carried_end(&self) -> u64 {
-        self.carried_first + wide(self.carried.len())
-    }
 }
 
 fn wide(len: usize) -> u64 {
     u64::try_from(len).expect("a length fits 64 bits")
 }
 
-fn narrow(len: u64) -> usize {
-    usize::try_from(len).expect("an offset into a queue fits a usize")
+fn narrow(len: usize) -> u32 {
+    u32::try_from(len).expect("the loads of a thousand packets are fewer")
 }
+
+const _: () = assert!(size_of::<Entry>() <= 64, "a packet is one cache line");
 
 #[cfg(test)]
 mod tests {
@@ -179,7 +191,8 @@ mod tests {
         assert_eq!(settle(&mut log, 0), None);
         log.trim();
         assert_eq!((log.first(), log.next(), log.len()), (3, 3, 0));
-        assert!(log.carried.is_empty());
+        assert_eq!(log.carried(), 0);
+        assert_eq!((log.packets.len(), log.more.len()), (0, 0));
         assert_eq!(settle(&mut log, 1), None);
         assert_eq!(settle(&mut log, 3), None);
         log.push(packet(true), [Carried::Latest(4)].into_iter());

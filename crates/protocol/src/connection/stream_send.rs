@@ -13,8 +13,15 @@ use crate::limits::{SEND_QUEUE_BYTES_MAX, SEND_QUEUE_MAX, STREAM_WINDOW};
 use crate::planted::{self, Bug};
 
 /// Messages that are queued or not yet acknowledged.
+///
+/// First whether there is something to send, which each packet asks.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct StreamSend {
+    /// Messages from the front on that are within the peer's window.
+    admitted: usize,
+    /// The first admitted message with something to send, or `admitted`.
+    cursor: usize,
     stream: StreamName,
     /// What the peer holds.
     window: Window,
@@ -22,12 +29,8 @@ pub(crate) struct StreamSend {
     base: u64,
     messages: VecDeque<Message>,
     bytes: usize,
-    /// Messages from the front on that are within the peer's window.
-    admitted: usize,
     /// What the peer holds of them at most.
     admitted_cost: usize,
-    /// The first admitted message with something to send, or `admitted`.
-    cursor: usize,
 }
 
 #[derive(Debug)]

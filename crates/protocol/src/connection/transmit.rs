@@ -58,7 +58,7 @@ impl Connection {
         let packet = SentPacket {
             sent_at: now,
             eliciting,
-            ordered_bytes,
+            ordered_bytes: u16::try_from(ordered_bytes).expect("a datagram has fewer bytes"),
             acked_up_to,
         };
         self.on_sent(packet);

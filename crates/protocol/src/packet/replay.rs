@@ -12,6 +12,7 @@ const _: () = assert!(WORDS as u64 * WORD_BITS == REPLAY_WINDOW);
 
 /// Which of the newest [`REPLAY_WINDOW`] packet numbers have been received.
 #[derive(Clone, Debug, Default)]
+#[repr(C)]
 pub struct ReplayWindow {
     newest: Option<u64>,
     /// A ring of bits: the one of a number is at the number modulo the window.
@@ -23,6 +24,12 @@ impl ReplayWindow {
     #[must_use]
     pub fn expected(&self) -> u64 {
         self.newest.map_or(0, |newest| newest.saturating_add(1))
+    }
+
+    /// See `connection::fetch`.
+    pub(crate) fn fetch_ahead(&self) -> u64 {
+        let newest = self.newest.unwrap_or(0);
+        newest ^ u64::from(self.has(newest))
     }
 
     /// True if a packet of this number may be new.
