@@ -64,6 +64,12 @@ impl Cluster {
         }
     }
 
+    pub(crate) fn expect<'a>(&self, datagrams: impl Iterator<Item = &'a [u8]> + Clone) {
+        for shard in &self.shards {
+            shard.expect(datagrams.clone());
+        }
+    }
+
     pub(crate) fn handle_datagram(&mut self, from: SocketAddr, bytes: &mut [u8], now: Timestamp) {
         let label = packet::label(bytes).filter(|_| !is_hello(bytes));
         let own = label.map_or_else(|| usize::from(from.port()), |id| usize::from(id.0[0]));
