@@ -6,18 +6,11 @@ use rejoin_protocol::{Liveness, Refusal, RoomId, Timestamp};
 
 use crate::directory::Directory;
 use crate::keys::{RoomKey, SessionKey};
-use crate::lobby::{Caller, Lobby, RETRY_SOON, limit_reached, unknown_room};
+use crate::lobby::{Caller, Found, Lobby, RETRY_SOON, limit_reached, unknown_room};
 use crate::mail::{Abroad, Ask, At, Content};
 use crate::rooms::entry::Applicant;
 use crate::rooms::room::HostedRoom;
 use crate::sessions::AskedAbroad;
-
-/// Where a room is.
-#[derive(Clone, Copy)]
-pub(crate) enum Found {
-    Here(RoomKey),
-    There { shard: u8, room: RoomId },
-}
 
 /// A question that may be wrong.
 const GUESS: AskedAbroad = AskedAbroad {

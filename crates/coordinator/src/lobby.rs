@@ -15,9 +15,8 @@ use rejoin_room::{Kind, Kinds, RoomSpec};
 use tracing::debug;
 
 use crate::directory::Directory;
-use crate::entrance::Found;
 use crate::house::{House, Request};
-use crate::keys::SessionKey;
+use crate::keys::{RoomKey, SessionKey};
 use crate::limits::CODE_DRAWS_MAX;
 use crate::listing;
 use crate::mail::ToRoom;
@@ -40,6 +39,13 @@ pub(crate) struct Lobby<'a, D> {
 pub(crate) struct Caller {
     pub(crate) session: SessionKey,
     pub(crate) call: CallId,
+}
+
+/// Where a room is.
+#[derive(Clone, Copy)]
+pub(crate) enum Found {
+    Here(RoomKey),
+    There { shard: u8, room: RoomId },
 }
 
 /// Which rooms will do, if it is not for one alone.

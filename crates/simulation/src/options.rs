@@ -8,8 +8,6 @@ use std::time::Duration;
 
 use rejoin_protocol::Rng;
 
-use crate::server::LETTER_DELAY_MAX;
-
 /// How much is played.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Load {
@@ -73,6 +71,9 @@ pub(crate) struct Options {
     pub(crate) gather: Duration,
     pub(crate) sharding: Sharding,
 }
+
+/// Longest time of a letter: a turn of a busy shard.
+const LETTER_DELAY_MAX: Duration = Duration::from_millis(3);
 
 /// The shards of the server.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use rejoin_coordinator::{Letter, MemoryDirectory, Shard, ShardStats};
 use rejoin_protocol::handshake::is_hello;
@@ -247,6 +246,3 @@ fn outcome(hello: bool, before: ShardStats, after: ShardStats) -> Outcome {
         Outcome::Taken
     }
 }
-
-/// Longest time of a letter: a turn of a busy shard.
-pub(crate) const LETTER_DELAY_MAX: Duration = Duration::from_millis(3);
