@@ -260,7 +260,7 @@ mod watchdog {
                     std::thread::sleep(NAP);
                 }
                 let told = unhealthy.expect("it says so before it ends");
-                assert!(told.contains("no turn for"), "{told}");
+                assert!(told.contains("no turn of shard 0 for"), "{told}");
             })
             .await
             .expect("it ends");
