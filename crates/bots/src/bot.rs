@@ -49,12 +49,14 @@ pub(crate) struct Bot<B: Behaviour> {
     event: u64,
 }
 
-/// Where a bot belongs in its run.
+/// Where a bot belongs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
-    /// Its number, and the label of its packets.
+    /// Its number in the run.
     pub(crate) bot: usize,
-    /// Its room's number.
+    /// What its crew knows it by, and the label of its packets.
+    pub(crate) index: usize,
+    /// Its room's place in its crew.
     pub(crate) room: usize,
     /// Its socket's number.
     pub(crate) socket: usize,
@@ -133,7 +135,7 @@ impl<B: Behaviour> Bot<B> {
     /// Lists it for the next flush, once.
     pub(crate) fn touch(&mut self, touched: &mut Vec<usize>) {
         if !std::mem::replace(&mut self.is_touched, true) {
-            touched.push(self.place.bot);
+            touched.push(self.place.index);
         }
     }
 
@@ -158,7 +160,7 @@ impl<B: Behaviour> Bot<B> {
             return;
         };
         if let Some(age) = self.arrivals.age(step.planned) {
-            tally.snapshot_age.add(age);
+            tally.measures.snapshot_age.add(age);
         }
         let mut cx = BotCx {
             seat,
@@ -392,7 +394,11 @@ impl<B: Behaviour> Bot<B> {
 
     fn on_joined(&self, around: &mut Surroundings<'_, B>) {
         around.tally.joins.ok += 1;
-        around.tally.join.add(around.now.since(self.started));
+        around
+            .tally
+            .measures
+            .join
+            .add(around.now.since(self.started));
     }
 
     /// A newer view: numbers only grow, nothing goes backwards.
@@ -406,8 +412,8 @@ impl<B: Behaviour> Bot<B> {
             return Ok(());
         };
         if let Some(before) = &self.seen {
-            if seen.sequence <= before.sequence {
-                let (now, then) = (seen.sequence, before.sequence);
+            if seen.held.sequence <= before.held.sequence {
+                let (now, then) = (seen.held.sequence, before.held.sequence);
                 return Err(wrong(format!("view {now} came after view {then}")));
             }
             if seen.tick < before.tick {

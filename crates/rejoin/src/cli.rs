@@ -339,6 +339,8 @@ mod tests {
             ("rejoin bots --behaviour idle --rooms 2", "--rooms <R>"),
             ("rejoin bots --ramp 0", "--ramp"),
             ("rejoin bots --lateness-max soon", "soon"),
+            ("rejoin bots --threads 0", "--threads"),
+            ("rejoin bots --threads 65", "--threads"),
             ("rejoin serve --limit input_per_s=9", "`inputs_per_s`"),
             ("rejoin serve --limit requests_per_s=0", "must be 1 to"),
             ("rejoin serve --limit bytes_per_s=unlimited", "unlimited"),

@@ -124,6 +124,8 @@ fn options(args: &BotsArgs) -> Result<Options, Failure> {
     options.input_hz = args.input_rate;
     options.play_for = args.duration;
     options.ramp_hz = args.ramp;
+    let threads = args.threads.map(usize::try_from);
+    options.threads = threads.map(|threads| threads.unwrap_or(usize::MAX));
     options.lateness_max = args.lateness_max;
     options.seed = args.seed;
     options.net = args.net;

@@ -66,6 +66,7 @@ pub(super) fn asked(run: &Run<'_>, report: &Report) -> Json {
         ),
         ("net", maybe_text(options.net.as_ref())),
         ("seed", Json::Number(options.seed)),
+        ("threads", Json::count(report.threads)),
     ])
 }
 

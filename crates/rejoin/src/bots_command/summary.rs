@@ -226,6 +226,7 @@ mod tests {
             connected: 2,
             joins: rejoin_bots::Joins::default(),
             rooms: 1,
+            threads: 1,
             played: std::time::Duration::from_secs(1),
             inputs: rejoin_bots::Inputs::default(),
             snapshots: rejoin_bots::Snapshots::default(),
