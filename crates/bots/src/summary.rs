@@ -278,7 +278,11 @@ fn lateness_fault(measures: &Measures, most: Duration) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use rejoin_protocol::crypto::PublicKey;
+
     use super::*;
+    use crate::agreement::{Held, Label, Shown};
+    use crate::crossing::Edge;
     use crate::tally::Tally;
 
     const MOST: Duration = Duration::from_millis(10);
@@ -311,5 +315,84 @@ mod tests {
     fn a_hiccup_of_a_short_run_is_none_of_it() {
         assert_eq!(fault(90, 9), None);
         assert!(fault(90, 10).is_some());
+    }
+
+    fn news() -> News {
+        News {
+            totals: Totals::default(),
+            measures: None,
+            failures: Failures::default(),
+            shown: Vec::new(),
+            unsettled: None,
+            glimpse: None,
+        }
+    }
+
+    fn sums(crews: usize) -> Sums {
+        let server = "127.0.0.1:7777".parse().unwrap();
+        Sums::new(crews, &Options::new(server, PublicKey([0; 32])))
+    }
+
+    #[test]
+    fn crews_that_saw_different_views_fail_the_run() {
+        let mut sums = sums(3);
+        for (crew, bytes) in ["a", "a", "b"].into_iter().enumerate() {
+            let label = Label {
+                sequence: 9,
+                tick: 4,
+            };
+            let shown = Shown {
+                room: 0,
+                label,
+                bytes: bytes.into(),
+            };
+            sums.take(
+                crew,
+                News {
+                    shown: vec![shown],
+                    ..news()
+                },
+            );
+        }
+        assert_eq!(sums.totals().snapshots.compared, 1);
+        let found: Vec<String> = sums.failures.kinds.iter().map(Failure::to_string).collect();
+        assert_eq!(found, ["members saw different views under number 9"]);
+    }
+
+    #[test]
+    fn what_is_missing_in_one_crew_or_between_two_is_missing() {
+        let mut sums = sums(2);
+        let edge = |bytes: &'static str| Edge {
+            room: 7,
+            is_divided: false,
+            holds: Some(Held {
+                sequence: u64::from(bytes.as_bytes()[0]),
+                bytes: bytes.into(),
+                is_shared: true,
+            }),
+        };
+        for (crew, bytes) in ["a", "b"].into_iter().enumerate() {
+            let unsettled = Unsettled {
+                uncovered: crew,
+                divided: crew,
+                unproven: 2 * crew,
+                edges: vec![edge(bytes)],
+            };
+            sums.take(
+                crew,
+                News {
+                    unsettled: Some(unsettled),
+                    ..news()
+                },
+            );
+        }
+        let expected = Missing {
+            uncovered: 1,
+            divided: 2,
+            unproven: 2,
+        };
+        assert_eq!(sums.missing(), expected);
+        sums.begin();
+        assert_eq!(sums.missing(), Missing::default());
     }
 }
