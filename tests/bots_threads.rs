@@ -109,6 +109,9 @@ fn bots_do_the_same_in_any_number_of_threads() {
         let windows = report.windows.iter();
         let in_windows: u64 = windows.map(|window| window.amounts.inputs).sum();
         assert_eq!(in_windows, 12 * 30, "{report:#?}");
+        let rtts = report.windows.iter().map(|window| window.rtt.count);
+        // What is answered after the end of play is in none.
+        assert!(rtts.sum::<u64>() > 30, "{report:#?}");
         let sent = SENT.lock().unwrap_or_else(PoisonError::into_inner);
         assert_eq!(sent.len(), 12);
         all.push(sent.clone());
