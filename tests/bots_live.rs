@@ -51,8 +51,6 @@ fn a_run_is_drawn_in_place_and_the_result_stays() {
     );
     assert!(rest.contains("checks      all held"), "{rest:?}");
     assert!(!rest.contains('\u{1b}'), "{rest:?}");
-    // No colours: the tests' environment has NO_COLOR.
-    assert!(!shown.contains("38;5"), "{shown:?}");
     let bar = |line: &str| line.chars().filter(|c| "━─".contains(*c)).count();
     let widest = shown.lines().map(bar).max();
     // What is left of 60 columns beside the words.
@@ -60,6 +58,24 @@ fn a_run_is_drawn_in_place_and_the_result_stays() {
         widest.is_some_and(|bar| (30..40).contains(&bar)),
         "{shown:?}"
     );
+}
+
+#[test]
+fn colours_are_for_those_who_did_not_say_no() {
+    let (_server, address) = serve();
+    let shown = |before: &str| {
+        let program = env!("CARGO_BIN_EXE_rejoin");
+        let command =
+            format!("{before} '{program}' bots {address} -n 1 --for 1s --lateness-max 1m");
+        let arguments = ["--return", "--quiet", "--command", &command, "/dev/null"];
+        let variables = [("TERM", "xterm"), ("SHELL", "/bin/sh")];
+        let ended = Process::bare(Path::new("script"), &variables, &arguments).end();
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert!(ended.stdout.contains("1 of 1 have a seat"), "{ended:?}");
+        ended.stdout.contains("\u{1b}[38;5;")
+    };
+    assert!(shown("unset NO_COLOR;"));
+    assert!(!shown("export NO_COLOR=1;"));
 }
 
 #[test]

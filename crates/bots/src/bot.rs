@@ -12,13 +12,14 @@ use rejoin_client::{Core, Ended, Event, State};
 use rejoin_protocol::limits::VIEW_MAX;
 use rejoin_protocol::message::{Answer, CallId, Seated};
 use rejoin_protocol::messagepack::{self, Bounds};
-use rejoin_protocol::{CloseReason, PlayerId, Refusal, Rng, SeatId, Timestamp};
+use rejoin_protocol::{PlayerId, Refusal, Rng, SeatId, Timestamp};
 use rejoin_room::Room;
 
 use crate::age::Arrivals;
 use crate::agreement::{Agreement, Label, Seen, decode};
 use crate::behaviour::Behaviour;
 use crate::bot_cx::BotCx;
+use crate::fault::{Fault, cause_of, wrong};
 use crate::options::{Conduct, Mode};
 use crate::probes::Probes;
 use crate::report::Cause;
@@ -86,13 +87,6 @@ impl BotStage {
     pub(crate) const fn is_present(self) -> bool {
         matches!(self, Self::Idle | Self::Seated { .. })
     }
-}
-
-/// Something that must not happen to a bot.
-#[derive(Debug)]
-pub(crate) struct Fault {
-    pub(crate) cause: Cause,
-    pub(crate) text: String,
 }
 
 /// What a bot's events touch besides the bot.
@@ -481,24 +475,5 @@ impl<B: Behaviour> Bot<B> {
                 text: ended.to_string(),
             }),
         }
-    }
-}
-
-fn wrong(text: impl Into<String>) -> Fault {
-    Fault {
-        cause: Cause::Check,
-        text: text.into(),
-    }
-}
-
-fn cause_of(ended: &Ended) -> Cause {
-    match ended {
-        Ended::Unreachable(_) => Cause::Unreachable,
-        Ended::Version(_) => Cause::Version,
-        Ended::Refused(_) | Ended::Closed(CloseReason::OverLimit(_) | CloseReason::Overloaded) => {
-            Cause::Refused
-        }
-        Ended::Left | Ended::Closed(_) | Ended::Start(_) => Cause::Lost,
-        _ => Cause::Lost,
     }
 }

@@ -16,8 +16,9 @@ use rejoin_protocol::{Rng, Timestamp};
 
 use crate::agreement::{Agreement, Held};
 use crate::behaviour::Behaviour;
-use crate::bot::{Bot, BotStage, Fault, Place, Step, Surroundings, ViewOf};
+use crate::bot::{Bot, BotStage, Place, Step, Surroundings, ViewOf};
 use crate::crossing::Edge;
+use crate::fault::Fault;
 use crate::names;
 use crate::options::Options;
 use crate::parts::Part;

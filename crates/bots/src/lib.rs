@@ -25,6 +25,7 @@ mod conductor;
 mod crew;
 mod crossing;
 mod duration;
+mod fault;
 mod fleet;
 mod impairment;
 mod measure;

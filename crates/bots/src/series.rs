@@ -6,7 +6,6 @@ use rejoin_protocol::Timestamp;
 use serde::Serialize;
 
 use crate::measure::{Measure, Percentiles};
-use crate::tally::Measures;
 
 /// Windows of a run at most, but for one that is cut short: as many as a chart can show.
 const WINDOWS_MAX: u32 = 240;
@@ -79,9 +78,9 @@ impl Series {
     }
 
     /// Adds what a crew measured within the window that is open.
-    pub(crate) fn add(&mut self, measures: &Measures) {
-        self.rtt.merge(&measures.rtt);
-        self.input.merge(&measures.input);
+    pub(crate) fn add(&mut self, rtt: &Measure, input: &Measure) {
+        self.rtt.merge(rtt);
+        self.input.merge(input);
     }
 
     /// True if the window that is open has lasted long enough.
@@ -142,9 +141,9 @@ mod tests {
         assert!(!series.is_due(Timestamp::from_millis(1_499)));
         for (end, inputs, latency) in [(1_500, 10, 3), (2_600, 30, 9)] {
             let now = Timestamp::from_millis(end);
-            let mut measures = Measures::default();
-            measures.rtt.add(Duration::from_millis(latency));
-            series.add(&measures);
+            let mut rtt = Measure::default();
+            rtt.add(Duration::from_millis(latency));
+            series.add(&rtt, &Measure::default());
             assert!(series.is_due(now));
             series.end_window(now, total(inputs));
         }

@@ -93,7 +93,7 @@ impl Sums {
         if let Some(measures) = &news.measures {
             self.whole.merge(measures);
             self.sample.merge(measures);
-            self.series.add(measures);
+            self.series.add(&measures.rtt, &measures.input);
         }
         self.failures.merge(news.failures);
         for shown in news.shown {

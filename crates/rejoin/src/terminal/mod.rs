@@ -28,10 +28,10 @@ pub(crate) fn can_draw(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && !dumb
 }
 
-/// The terminal's size now, if it tells.
+/// The terminal's size now, if it tells: one that nobody told its own says 0.
 pub(crate) fn size() -> Option<Size> {
     let (width, height) = terminal::size().ok()?;
-    Some(Size { width, height })
+    (width > 0 && height > 0).then_some(Size { width, height })
 }
 
 /// True if the user wants no colours (`NO_COLOR`, see no-color.org).
