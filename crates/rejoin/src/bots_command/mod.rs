@@ -5,7 +5,6 @@
 //! ```
 
 mod chart;
-mod json;
 mod lines;
 mod live;
 mod page;

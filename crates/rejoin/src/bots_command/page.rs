@@ -3,13 +3,13 @@
 use std::fmt::Write;
 
 use rejoin_bots::{Conduct, Report, Window};
+use serde_json::Value as Json;
 
 use crate::figures::{millis, thousands};
 use crate::metrics::{self, Metric, Value};
 
 use super::chart::{self, Bar, Line, escape};
-use super::json::Json;
-use super::record::{Run, asked, errors};
+use super::record::{Fields, Run, asked, errors};
 use super::verdict;
 
 const STYLE: &str = include_str!("page.css");
@@ -174,16 +174,18 @@ fn settings(page: &mut String, run: &Run<'_>, report: &Report) {
 }
 
 /// A row for each member that is there.
-fn members(page: &mut String, object: &Json) {
-    let Json::Object(members) = object else {
-        return;
-    };
-    for (name, value) in members {
+fn members(page: &mut String, members: &Fields) {
+    for (name, value) in &members.0 {
         match value {
             Json::Null => {}
-            Json::Text(text) => row(page, name, text),
-            Json::Number(number) => row(page, name, &thousands(*number)),
-            Json::Bool(_) | Json::Object(_) | Json::List(_) => row(page, name, &value.to_string()),
+            Json::String(text) => row(page, name, text),
+            Json::Number(number) => {
+                let text = number
+                    .as_u64()
+                    .map_or_else(|| number.to_string(), thousands);
+                row(page, name, &text);
+            }
+            Json::Bool(_) | Json::Object(_) | Json::Array(_) => row(page, name, &value.to_string()),
         }
     }
 }

@@ -208,6 +208,42 @@ pub(super) fn judge_checks(outcomes: &[(Check, Outcome)]) -> Result<(), Failure>
     Err(Failure::new(Exit::CheckMissed, text))
 }
 
+/// The report of a run in which all went well and nothing happened.
+#[cfg(test)]
+pub(super) fn a_report() -> Report {
+    Report {
+        kind: "arena",
+        mode: Mode::Reliable,
+        seed: 1,
+        input_hz: 30,
+        bots: 2,
+        conduct: Conduct::Play,
+        joined: 2,
+        connected: 2,
+        joins: rejoin_bots::Joins::default(),
+        rooms: 1,
+        threads: 1,
+        played: std::time::Duration::from_secs(1),
+        inputs: rejoin_bots::Inputs::default(),
+        snapshots: rejoin_bots::Snapshots::default(),
+        events: 0,
+        traffic: rejoin_bots::Traffic::default(),
+        join: Percentiles::default(),
+        rtt: Percentiles::default(),
+        input: Percentiles::default(),
+        snapshot_age: Percentiles::default(),
+        probes: rejoin_bots::Probes::default(),
+        lateness: Percentiles::default(),
+        invalid: None,
+        windows: Vec::new(),
+        rtt_buckets: Vec::new(),
+        agreed_after_us: Some(1_000),
+        settled_after_us: Some(2_000),
+        failures_total: 0,
+        failures: Vec::new(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use rejoin_bots::Failure as BotFailure;
@@ -216,35 +252,9 @@ mod tests {
 
     fn report(failures: Vec<BotFailure>) -> Report {
         Report {
-            kind: "arena",
-            mode: Mode::Reliable,
-            seed: 1,
-            input_hz: 30,
-            bots: 2,
-            conduct: Conduct::Play,
-            joined: 2,
-            connected: 2,
-            joins: rejoin_bots::Joins::default(),
-            rooms: 1,
-            threads: 1,
-            played: std::time::Duration::from_secs(1),
-            inputs: rejoin_bots::Inputs::default(),
-            snapshots: rejoin_bots::Snapshots::default(),
-            events: 0,
-            traffic: rejoin_bots::Traffic::default(),
-            join: Percentiles::default(),
-            rtt: Percentiles::default(),
-            input: Percentiles::default(),
-            snapshot_age: Percentiles::default(),
-            probes: rejoin_bots::Probes::default(),
-            lateness: Percentiles::default(),
-            invalid: None,
-            windows: Vec::new(),
-            rtt_buckets: Vec::new(),
-            agreed_after_us: Some(1_000),
-            settled_after_us: Some(2_000),
             failures_total: failures.iter().map(|failure| failure.times).sum(),
             failures,
+            ..a_report()
         }
     }
 
