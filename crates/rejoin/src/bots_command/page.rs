@@ -32,8 +32,9 @@ pub(crate) fn page(run: &Run<'_>, report: &Report) -> String {
     page.push_str(&charts(report));
     page.push_str("<div class=\"tables\">\n");
     latencies(&mut page, report);
-    counts(&mut page, report);
+    judged(&mut page, run, report);
     settings(&mut page, run, report);
+    counts(&mut page, report);
     page.push_str("</div>\n</body></html>\n");
     page
 }
@@ -115,7 +116,7 @@ const fn wide(number: u64) -> f64 {
 }
 
 fn latencies(page: &mut String, report: &Report) {
-    page.push_str("<table><caption>Latencies</caption><tr><th></th>");
+    page.push_str("<table class=\"latencies\"><caption>Latencies</caption><tr><th></th>");
     let all: Vec<Metric> = metrics::all();
     let is_time = |metric: &&Metric| matches!(metric.of(report), Value::Latency(_));
     for name in ["p50", "p90", "p99", "p99.9", "max"] {
@@ -150,6 +151,10 @@ fn settings(page: &mut String, run: &Run<'_>, report: &Report) {
     page.push_str("<table><caption>Run</caption>\n");
     members(page, &asked(run, report));
     page.push_str("</table>\n");
+}
+
+/// Checks that were asked for, and what must not happen and did.
+fn judged(page: &mut String, run: &Run<'_>, report: &Report) {
     if !run.outcomes.is_empty() {
         page.push_str("<table><caption>Checks</caption>\n");
         for (check, outcome) in run.outcomes {
