@@ -66,11 +66,11 @@ impl Room for Ledger {
 }
 
 /// What bots sent, of those whose run was judged.
-static SENT: Mutex<BTreeSet<Vec<u64>>> = Mutex::new(BTreeSet::new());
+static SENT: Mutex<BTreeSet<(usize, Vec<u64>)>> = Mutex::new(BTreeSet::new());
 
-/// Sends what chance says, and remembers it.
+/// Sends what chance says, and remembers it and who it is.
 #[derive(Default)]
-struct Gambler(Vec<u64>);
+struct Gambler(Vec<u64>, usize);
 
 impl Behaviour for Gambler {
     type Room = Ledger;
@@ -78,12 +78,15 @@ impl Behaviour for Gambler {
     fn step(&mut self, bot: &mut BotCx<'_, Ledger>) {
         let input = bot.rng().below(1_000_000);
         bot.send(input);
+        if self.0.is_empty() {
+            self.1 = bot.bot();
+        }
         self.0.push(input);
     }
 
     fn check(&self, player: PlayerId, view: &Book) -> Result<(), String> {
         let mut sent = SENT.lock().unwrap_or_else(PoisonError::into_inner);
-        sent.insert(self.0.clone());
+        sent.insert((self.1, self.0.clone()));
         let (shown, sum) = (view.sums.get(&player), self.0.iter().sum());
         match shown == Some(&sum) {
             true => Ok(()),
@@ -113,7 +116,7 @@ fn bots_do_the_same_in_any_number_of_threads() {
         // What is answered after the end of play is in none.
         assert!(rtts.sum::<u64>() > 30, "{report:#?}");
         let sent = SENT.lock().unwrap_or_else(PoisonError::into_inner);
-        assert_eq!(sent.len(), 12);
+        assert!(sent.iter().map(|(bot, _)| *bot).eq(0..12), "{sent:?}");
         all.push(sent.clone());
     }
     assert!(all.iter().all(|sent| *sent == all[0]));

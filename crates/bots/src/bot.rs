@@ -157,6 +157,7 @@ impl<B: Behaviour> Bot<B> {
             tally.measures.snapshot_age.add(age);
         }
         let mut cx = BotCx {
+            bot: self.place.bot,
             seat,
             player,
             mode: step.mode,

@@ -33,8 +33,8 @@ pub(crate) struct BotsArgs {
     /// How inputs travel: reliable (in order, exactly once) or latest (the newest wins)
     #[arg(long, value_name = "MODE", default_value = "reliable")]
     pub(crate) input_mode: Mode,
-    /// Let them hold sessions and take no seat
-    #[arg(long, value_name = "WHAT",
+    /// What they do, if they do not play in rooms: idle, to hold sessions and take no seat
+    #[arg(long, value_name = "WHAT", value_parser = parse_behaviour,
           conflicts_with_all = ["rooms", "kind", "input_rate", "input_mode"])]
     pub(crate) behaviour: Option<BehaviourArg>,
     /// Kind of room to play in
@@ -73,10 +73,19 @@ pub(crate) struct BotsArgs {
 }
 
 /// What bots do but play in rooms.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BehaviourArg {
     /// They hold sessions.
     Idle,
+}
+
+fn parse_behaviour(text: &str) -> Result<BehaviourArg, String> {
+    match text {
+        "idle" => Ok(BehaviourArg::Idle),
+        other => Err(format!(
+            "expected idle; how they play a kind of room goes with the kind: --kind {other}"
+        )),
+    }
 }
 
 fn parse_check(text: &str) -> Result<Check, CheckError> {

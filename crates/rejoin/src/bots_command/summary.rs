@@ -50,7 +50,7 @@ fn figures(report: &Report) -> Vec<String> {
             bytes(traffic.bytes_down),
             thousands(traffic.datagrams_down)
         ),
-        format!("tester      {} late", spread(&report.lateness)),
+        format!("tester      {}", spread_as(&report.lateness, " late")),
     ]);
     if let Some(invalid) = &report.invalid {
         lines.push(format!("not valid   {invalid}"));
@@ -68,7 +68,7 @@ fn play_figures(report: &Report) -> Vec<String> {
             percent(report.snapshots.delta, snapshots.max(1)),
             thousands(report.snapshots.compared)
         ),
-        format!("input       {} until seen", spread(&report.input)),
+        format!("input       {}", spread_as(&report.input, " until seen")),
         format!("view age    {}", spread(&report.snapshot_age)),
     ];
     if report.inputs.refused > 0 {
@@ -81,16 +81,24 @@ fn play_figures(report: &Report) -> Vec<String> {
 }
 
 fn spread(measured: &Percentiles) -> String {
+    spread_as(measured, "")
+}
+
+/// Figures of a distribution and what they are, if there are any.
+fn spread_as(measured: &Percentiles, what: &str) -> String {
     let Percentiles {
+        count,
         p50_us,
         p90_us,
         p99_us,
         p999_us,
         max_us,
-        ..
     } = *measured;
+    if count == 0 {
+        return "not measured".to_owned();
+    }
     let [p50, p90, p99, p999, max] = [p50_us, p90_us, p99_us, p999_us, max_us].map(millis);
-    format!("p50 {p50}, p90 {p90}, p99 {p99}, p99.9 {p999}, max {max}")
+    format!("p50 {p50}, p90 {p90}, p99 {p99}, p99.9 {p999}, max {max}{what}")
 }
 
 fn inputs_line(report: &Report) -> String {
@@ -265,6 +273,14 @@ mod tests {
             cause,
             text: format!("{cause:?}"),
         }
+    }
+
+    #[test]
+    fn what_was_not_measured_is_not_told_as_nothing() {
+        let lines = play_figures(&report(Vec::new()));
+        let told = |line: &str| lines.iter().any(|told| told == line);
+        assert!(told("input       not measured"), "{lines:?}");
+        assert!(told("view age    not measured"), "{lines:?}");
     }
 
     #[test]
