@@ -31,7 +31,7 @@ use crate::tally::Tally;
 const SEAT_TIMEOUT: Duration = JOIN_TIMEOUT;
 
 /// The bots of a part.
-pub(crate) struct Crew<B: Behaviour> {
+pub(crate) struct Crew<'a, B: Behaviour> {
     pub(crate) bots: Vec<Bot<B>>,
     pub(crate) rooms: Vec<(RoomRequest, Agreement<ViewOf<B>>)>,
     pub(crate) tally: Tally,
@@ -43,7 +43,7 @@ pub(crate) struct Crew<B: Behaviour> {
     timers: BinaryHeap<Reverse<(Timestamp, usize)>>,
     touched: Vec<usize>,
     out: Vec<u8>,
-    options: Options,
+    options: &'a Options,
     /// Drawn from the operating system: who the bots are.
     identity: Rng,
     /// From the options' seed: what the bots do.
@@ -64,9 +64,14 @@ pub(crate) struct Unsettled {
     pub(crate) edges: Vec<Edge>,
 }
 
-impl<B: Behaviour> Crew<B> {
+impl<'a, B: Behaviour> Crew<'a, B> {
     /// No bots yet. `entropy` is secret, drawn fresh, and the same for all crews of a run.
-    pub(crate) fn new(options: &Options, part: Part, sockets: Sockets, entropy: [u8; 32]) -> Self {
+    pub(crate) fn new(
+        options: &'a Options,
+        part: Part,
+        sockets: Sockets,
+        entropy: [u8; 32],
+    ) -> Self {
         let identity = Rng::from_seed(entropy);
         let tag = format!("{:08x}", identity.fork("tag").below(1 << 32));
         // A room that is asked for more seats than its kind allows says so itself.
@@ -85,7 +90,7 @@ impl<B: Behaviour> Crew<B> {
             timers: BinaryHeap::new(),
             touched: Vec::new(),
             out: Vec::with_capacity(2_048),
-            options: options.clone(),
+            options,
             identity,
             conduct: Rng::from_number(options.seed),
             tag,

@@ -66,7 +66,7 @@ impl Totals {
     }
 }
 
-impl<B: Behaviour> Crew<B> {
+impl<B: Behaviour> Crew<'_, B> {
     /// Answers the conductor.
     pub(crate) fn news(&mut self, question: Question) -> News {
         let rooms = self.rooms.iter_mut();

@@ -38,7 +38,7 @@ const IDLE_PROBES_MAX_HZ: u64 = 100;
 
 /// See the module page.
 pub(crate) struct Worker<'a, B: Behaviour> {
-    crew: Crew<B>,
+    crew: Crew<'a, B>,
     options: &'a Options,
     line: Line,
     /// The run's, so that all crews have one clock.
@@ -77,7 +77,7 @@ struct Play {
 impl<'a, B: Behaviour> Worker<'a, B> {
     /// A crew that begins to join. `origin` is when its run began.
     pub(crate) const fn new(
-        crew: Crew<B>,
+        crew: Crew<'a, B>,
         options: &'a Options,
         line: Line,
         origin: Instant,
