@@ -347,15 +347,20 @@ impl<'a> Conductor<'a> {
         Ok(present)
     }
 
-    /// Takes a note that answers nothing.
+    /// Takes a note that answers nothing. One about a stage that was broken off may come late, and
+    /// says nothing of the stage that is.
     fn take(&mut self, crew: usize, note: &Note) -> Result<(), Broken> {
-        let done = match note {
-            Note::Joined { left: 0 } | Note::Played | Note::Gone => Done::Yes,
-            Note::Joined { .. } => Done::Stuck,
+        let (of, done) = match note {
+            Note::Joined { left: 0 } => (Stage::Joining, Done::Yes),
+            Note::Joined { .. } => (Stage::Joining, Done::Stuck),
+            Note::Played => (Stage::Playing, Done::Yes),
+            Note::Gone => (Stage::Leaving, Done::Yes),
             Note::Ended => return Err(Broken),
             Note::Present(_) | Note::News(_) => return Ok(()),
         };
-        if let Some(place) = self.done.get_mut(crew) {
+        if let Some(place) = self.done.get_mut(crew)
+            && of == self.stage
+        {
             *place = done;
         }
         Ok(())
@@ -398,4 +403,39 @@ fn plans(present: &[Vec<usize>], start: Timestamp) -> Vec<Plan> {
         all: everyone.len(),
     };
     present.iter().map(plan).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use rejoin_protocol::crypto::PublicKey;
+
+    use super::*;
+
+    #[test]
+    fn news_of_a_stage_that_was_broken_off_do_not_end_the_next() {
+        let options = Options::new("127.0.0.1:7".parse().unwrap(), PublicKey([0; 32]));
+        let (crew, _orders) = sync_channel(8);
+        let (_tell, notes) = sync_channel(8);
+        let mut conductor = Conductor::new(&options, (vec![crew], notes), None, Instant::now());
+        // Its note that all have joined is under way when the user wants the end.
+        conductor.begin_leaving(Timestamp::ZERO);
+        conductor.take(0, &Note::Joined { left: 0 }).unwrap();
+        assert!(!conductor.leave(Timestamp::ZERO));
+        conductor.take(0, &Note::Gone).unwrap();
+        assert!(conductor.leave(Timestamp::ZERO));
+        assert!(conductor.take(0, &Note::Ended).is_err());
+    }
+
+    #[test]
+    fn players_take_turns_by_their_numbers_whatever_their_crews() {
+        let plans = plans(&[vec![3, 5], vec![], vec![0, 4]], Timestamp::ZERO);
+        let players: Vec<_> = plans.iter().map(|plan| plan.players.clone()).collect();
+        assert_eq!(
+            players,
+            [vec![(3, 1), (5, 3)], vec![], vec![(0, 0), (4, 2)]]
+        );
+        assert!(plans.iter().all(|plan| plan.all == 4));
+    }
 }
