@@ -20,22 +20,22 @@ fn serve() -> (Process, String) {
     (server, address.to_owned())
 }
 
-/// What a shell on a terminal of this kind and width shows of bots, and how they end; `more` follows
-/// their command.
-fn on_a_terminal(kind: &str, columns: u16, more: &str) -> Ended {
+/// What a shell on a terminal of this kind shows of bots, and how they end; it does `before` first, and
+/// `more` follows their command.
+fn on_a_terminal(kind: &str, before: &str, more: &str) -> Ended {
     let (_server, address) = serve();
     let program = env!("CARGO_BIN_EXE_rejoin");
-    let command = format!(
-        "stty cols {columns} rows 24; '{program}' bots {address} -n 4 --lateness-max 1m {more}"
-    );
+    let command = format!("{before}; '{program}' bots {address} -n 4 --lateness-max 1m {more}");
     let arguments = ["--return", "--quiet", "--command", &command, "/dev/null"];
     let variables = [("TERM", kind), ("SHELL", "/bin/sh")];
     Process::bare(Path::new("script"), &variables, &arguments).end()
 }
 
+const WIDE: &str = "stty cols 80 rows 24";
+
 #[test]
 fn a_run_is_drawn_in_place_and_the_result_stays() {
-    let ended = on_a_terminal("xterm", 60, "--for 1s");
+    let ended = on_a_terminal("xterm", "stty cols 60 rows 24", "--for 1s");
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let shown = &ended.stdout;
     assert!(shown.contains(HIDE), "{shown:?}");
@@ -62,26 +62,21 @@ fn a_run_is_drawn_in_place_and_the_result_stays() {
 
 #[test]
 fn colours_are_for_those_who_did_not_say_no() {
-    let (_server, address) = serve();
+    // A terminal that was told no size is drawn on all the same.
     let shown = |before: &str| {
-        let program = env!("CARGO_BIN_EXE_rejoin");
-        let command =
-            format!("{before} '{program}' bots {address} -n 1 --for 1s --lateness-max 1m");
-        let arguments = ["--return", "--quiet", "--command", &command, "/dev/null"];
-        let variables = [("TERM", "xterm"), ("SHELL", "/bin/sh")];
-        let ended = Process::bare(Path::new("script"), &variables, &arguments).end();
+        let ended = on_a_terminal("xterm", before, "--for 1s");
         assert_eq!(ended.code, Some(0), "{ended:?}");
-        assert!(ended.stdout.contains("1 of 1 have a seat"), "{ended:?}");
+        assert!(ended.stdout.contains("4 of 4 have a seat"), "{ended:?}");
         ended.stdout.contains("\u{1b}[38;5;")
     };
-    assert!(shown("unset NO_COLOR;"));
-    assert!(!shown("export NO_COLOR=1;"));
+    assert!(shown("unset NO_COLOR"));
+    assert!(!shown("export NO_COLOR=1"));
 }
 
 #[test]
 fn a_terminal_that_cannot_be_drawn_on_gets_lines() {
     for (kind, more) in [("dumb", "--for 1s"), ("xterm", "--for 1s | cat")] {
-        let ended = on_a_terminal(kind, 80, more);
+        let ended = on_a_terminal(kind, WIDE, more);
         assert_eq!(ended.code, Some(0), "{ended:?}");
         assert!(!ended.stdout.contains('\u{1b}'), "{ended:?}");
         assert!(ended.stdout.contains("\nplaying "), "{ended:?}");
@@ -90,7 +85,11 @@ fn a_terminal_that_cannot_be_drawn_on_gets_lines() {
 
 #[test]
 fn a_result_alone_on_standard_output_leaves_the_terminal_to_the_drawing() {
-    let ended = on_a_terminal("xterm", 80, "--for 1s --json - | grep -c '\"schema\": 1,$'");
+    let ended = on_a_terminal(
+        "xterm",
+        WIDE,
+        "--for 1s --json - | grep -c '\"schema\": 1,$'",
+    );
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let (_, rest) = ended.stdout.rsplit_once(SHOW).expect("it was drawn");
     assert_eq!(rest.trim(), "1", "{ended:?}");
@@ -100,7 +99,7 @@ fn a_result_alone_on_standard_output_leaves_the_terminal_to_the_drawing() {
 fn a_run_that_is_broken_off_gives_the_cursor_back() {
     // Ctrl-C is this signal. It is said again, should the first be too early to be heard.
     let more = "--for 1h & while sleep 3; do kill -INT $! || break; done 2>/dev/null; wait $!";
-    let ended = on_a_terminal("xterm", 80, more);
+    let ended = on_a_terminal("xterm", WIDE, more);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let (_, rest) = ended.stdout.rsplit_once(SHOW).expect("it was drawn");
     assert!(rest.contains("checks      all held"), "{rest:?}");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rejoin_bots::{Progress, Stage};
 
-use crate::figures::percent;
+use crate::figures::{percent, wide};
 
 /// The part of a run that it is in: in words, and how much of it is done, 0.0 to 1.0.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,8 +33,4 @@ impl Course {
         };
         Self { words, share }
     }
-}
-
-fn wide(count: usize) -> u64 {
-    u64::try_from(count).unwrap_or(u64::MAX)
 }

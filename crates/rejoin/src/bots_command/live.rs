@@ -11,7 +11,7 @@ use ratatui::text::{Line, Span};
 use rejoin_bots::{Conduct, Control, Observer, Options, Percentiles, Progress, Stage};
 
 use crate::course::Course;
-use crate::figures::{bytes, counted, millis, thousands};
+use crate::figures::{bytes, counted, millis, thousands, wide};
 use crate::rates::Rates;
 use crate::stop::Stop;
 use crate::terminal::{self, Inline, Size, accent, alarm, bar, faint, sparkline};
@@ -279,10 +279,6 @@ fn spread(count: u64, figures: &[(&str, u64)]) -> Vec<Span<'static>> {
 
 fn named(name: &str) -> String {
     format!("{name:<NAME_WIDTH$}")
-}
-
-fn wide(count: usize) -> u64 {
-    u64::try_from(count).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use ratatui::widgets::{Block, BorderType, Paragraph, Sparkline};
 use rejoin_bots::Progress;
 
 use crate::course::Course;
-use crate::figures::{bytes, counted, millis, percent, thousands};
+use crate::figures::{bytes, counted, millis, percent, thousands, wide};
 use crate::terminal::{Size, accent, bar, can_draw, faint, size};
 
 use super::field::FieldView;
@@ -142,8 +142,8 @@ impl Picture<'_> {
         let deltas = percent(now.snapshots.delta, snapshots);
         vec![
             self.heading("match"),
-            figure("players", thousands(count(now.playing))),
-            figure("rooms", thousands(count(now.rooms))),
+            figure("players", thousands(wide(now.playing))),
+            figure("rooms", thousands(wide(now.rooms))),
             Line::default(),
             self.heading("inputs, exactly once"),
             figure("sent", thousands(now.inputs.reliable)),
@@ -255,10 +255,6 @@ fn figure(name: &'static str, value: String) -> Line<'static> {
         Span::raw(" ".repeat(space)),
         Span::raw(value),
     ])
-}
-
-fn count(number: usize) -> u64 {
-    u64::try_from(number).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
