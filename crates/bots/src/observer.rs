@@ -7,7 +7,8 @@ use bytes::Bytes;
 use crate::measure::Percentiles;
 use crate::report::{Failure, Inputs, Snapshots, Traffic};
 
-/// Looks on. Called from the run's own loop, so it must not block.
+/// Looks on. Called in the thread that asked for the run. Bots play on meanwhile, but the parts of a run
+/// end no sooner than it returns, so it must not block.
 pub trait Observer {
     /// How often to be called.
     fn interval(&self) -> Duration;

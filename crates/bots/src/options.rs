@@ -87,7 +87,7 @@ pub struct Options {
     /// Joins per second, at planned times; `None`: as fast as the server takes them, a few at a time.
     pub ramp_hz: Option<u32>,
     /// Threads that they are spread over, 1 to 64 and no more than bots; `None`: as many as the machine has
-    /// cores, at most 8 and one for each 64 bots. What bots do is the same in any number of threads.
+    /// cores, at most 8 and at most one per 64 bots. What bots do is the same in any number of threads.
     pub threads: Option<usize>,
     /// The latest that the 99th percentile of planned acts may be, else the run is not valid.
     /// Default [`Options::LATENESS_MAX`].

@@ -43,8 +43,8 @@ pub(crate) struct BotsArgs {
     /// Let so many bots join per second [default: as many as the server takes, 64 at a time]
     #[arg(long, value_name = "RATE", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) ramp: Option<u32>,
-    /// Threads to spread the bots over, up to 64 [default: as many as there are cores, up to 8 and one
-    /// for each 64 bots]
+    /// Threads to spread the bots over, up to 64 [default: as many as there are cores, at most 8 and at
+    /// most one per 64 bots]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(crate) threads: Option<u32>,
     /// Latest that the bots may be themselves, at the 99th percentile: beyond it the run is not valid
