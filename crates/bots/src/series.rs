@@ -146,7 +146,11 @@ mod tests {
             series.add(&rtt, &Measure::default());
             assert!(series.is_due(now));
             series.end_window(now, total(inputs));
+            assert!(!series.is_due(now));
         }
+        // One that ended late does not shift the next.
+        assert!(!series.is_due(Timestamp::from_millis(3_499)));
+        assert!(series.is_due(Timestamp::from_millis(3_500)));
         let windows = series.into_windows();
         let told = |window: &Window| {
             let Window {

@@ -140,10 +140,10 @@ mod tests {
     #[test]
     fn failures_of_several_crews_are_one_list_of_kinds() {
         let mut all = failures(&[(1, "a"), (2, "b"), (3, "a")]);
-        all.merge(failures(&[(4, "b"), (5, "c")]));
+        all.merge(failures(&[(4, "b"), (6, "b"), (5, "c")]));
         let found: Vec<String> = all.kinds.iter().map(ToString::to_string).collect();
-        assert_eq!(found, ["2 bots: a", "2 bots: b", "bot 5: c"]);
-        assert_eq!(all.total, 5);
+        assert_eq!(found, ["2 bots: a", "3 bots: b", "bot 5: c"]);
+        assert_eq!(all.total, 6);
         assert_eq!(all.newest.as_ref().map(|newest| newest.bot), Some(Some(5)));
         all.merge(Failures::default());
         assert!(all.newest.is_some());
