@@ -43,9 +43,15 @@ pub(super) struct Live<'a> {
     stop: Stop,
     inline: Inline,
     rates: Rates,
-    /// 99th percentile of the round trips of each second, in microseconds, oldest first.
-    course: VecDeque<u64>,
-    course_at: Option<Instant>,
+    seconds: Seconds,
+}
+
+/// The round trips of each second of play, as far as a row has room for them.
+#[derive(Debug, Default)]
+struct Seconds {
+    /// Their 99th percentiles in microseconds, oldest first.
+    p99_us: VecDeque<u64>,
+    newest: Option<Instant>,
 }
 
 impl<'a> Live<'a> {
@@ -56,23 +62,24 @@ impl<'a> Live<'a> {
             stop,
             inline,
             rates: Rates::default(),
-            course: VecDeque::new(),
-            course_at: None,
+            seconds: Seconds::default(),
         }
     }
+}
 
+impl Seconds {
+    /// Takes a newer state of the run.
     fn take(&mut self, progress: &Progress, now: Instant) {
-        self.rates.take(progress, now);
-        let due = self
-            .course_at
-            .is_none_or(|at| now.duration_since(at) >= SECOND);
-        if due && progress.stage == Stage::Playing && progress.rtt.count > 0 {
-            self.course_at = Some(now);
-            if self.course.len() >= HISTORY {
-                self.course.pop_front();
-            }
-            self.course.push_back(progress.rtt.p99_us);
+        let is_over = |newest| now.duration_since(newest) >= SECOND;
+        let due = self.newest.is_none_or(is_over);
+        if !due || progress.stage != Stage::Playing || progress.rtt.count == 0 {
+            return;
         }
+        self.newest = Some(now);
+        if self.p99_us.len() >= HISTORY {
+            self.p99_us.pop_front();
+        }
+        self.p99_us.push_back(progress.rtt.p99_us);
     }
 }
 
@@ -82,13 +89,15 @@ impl Observer for Live<'_> {
     }
 
     fn observe(&mut self, progress: &Progress) -> Control {
-        self.take(progress, Instant::now());
+        let now = Instant::now();
+        self.rates.take(progress, now);
+        self.seconds.take(progress, now);
         let size = terminal::size().unwrap_or(SIZE_UNTOLD);
         let picture = Picture {
             options: self.options,
             progress,
             rates: &self.rates,
-            course: &self.course,
+            course: &self.seconds.p99_us,
             plain: terminal::is_plain(),
             ending: self.stop.is_asked(),
         };

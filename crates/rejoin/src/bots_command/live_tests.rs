@@ -161,3 +161,19 @@ fn bots_that_are_late_themselves_are_told_so() {
     let shown = rows(&options(), &late, size);
     assert_eq!(shown[4], "tester      p99 10 ms late   too late to tell");
 }
+
+#[test]
+fn the_course_has_one_bar_for_each_of_the_last_seconds_of_play() {
+    let (mut seconds, start) = (Seconds::default(), Instant::now());
+    let mut state = progress();
+    for quarter in 0..4 * 100 {
+        state.rtt.p99_us = u64::from(quarter) / 4;
+        seconds.take(&state, start + Duration::from_millis(250) * quarter);
+    }
+    let expected: Vec<u64> = (40..100).collect();
+    assert_eq!(seconds.p99_us, expected);
+    // After play there is nothing to see.
+    state.stage = Stage::Settling;
+    seconds.take(&state, start + Duration::from_secs(200));
+    assert_eq!(seconds.p99_us.back(), Some(&99));
+}
