@@ -300,6 +300,9 @@ fn a_page_needs_nothing_from_elsewhere_and_shows_what_the_record_holds() {
     );
     assert!(page.contains("prefers-color-scheme: dark"), "{page}");
     assert_eq!(page.matches("<svg").count(), page.matches("</svg>").count());
+    // Two lines in each of four charts, and bars, all of something.
+    assert_eq!(page.matches(" line\" d=\"M").count(), 8, "{page}");
+    assert!(page.contains("<rect class=\"c0 bar\""), "{page}");
     let bytes = field(&ended.stdout, "snapshots", "bytes")
         .parse::<usize>()
         .unwrap();

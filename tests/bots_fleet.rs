@@ -9,7 +9,7 @@ use std::time::Duration;
 use in_process::InProcess;
 use rejoin::bots::{
     ArenaBot, Behaviours, Cause, ChatBot, Conduct, Control, Mode, Observer, Options, Progress,
-    Unobserved, run,
+    Report, Unobserved, run,
 };
 use rejoin::prelude::*;
 use rejoin::room::Kinds;
@@ -67,11 +67,11 @@ fn every_member_hears_every_line_in_order() {
     assert_eq!(report.events, 16 * 3 * 5 * 8, "{report:#?}");
 }
 
-/// An arena that forgets: it applies only nine inputs of ten.
-struct Forgetful;
+/// A room that applies every tenth input so many times: none forgets it, twice stutters.
+struct Faulty<const TIMES: u64>;
 
-impl Room for Forgetful {
-    const KIND: &'static str = "forgetful";
+impl<const TIMES: u64> Room for Faulty<TIMES> {
+    const KIND: &'static str = "faulty";
     type State = BTreeMap<PlayerId, u64>;
     type Input = u64;
     type View = BTreeMap<PlayerId, u64>;
@@ -82,7 +82,8 @@ impl Room for Forgetful {
     }
 
     fn input(state: &mut Self::State, from: PlayerId, input: u64, _cx: &mut Cx<Self>) {
-        *state.entry(from).or_default() += u64::from(!input.is_multiple_of(10));
+        let times = if input.is_multiple_of(10) { TIMES } else { 1 };
+        *state.entry(from).or_default() += times;
     }
 
     fn view(state: &Self::State) -> Cow<'_, Self::View> {
@@ -90,15 +91,16 @@ impl Room for Forgetful {
     }
 }
 
+/// Sends its steps, and knows how many the room must have applied.
 #[derive(Default)]
-struct Counter {
+struct Counter<const TIMES: u64> {
     sent: u64,
 }
 
-impl Behaviour for Counter {
-    type Room = Forgetful;
+impl<const TIMES: u64> Behaviour for Counter<TIMES> {
+    type Room = Faulty<TIMES>;
 
-    fn step(&mut self, bot: &mut BotCx<'_, Forgetful>) {
+    fn step(&mut self, bot: &mut BotCx<'_, Faulty<TIMES>>) {
         self.sent += u64::from(bot.send(bot.number()));
     }
 
@@ -116,12 +118,17 @@ impl Behaviour for Counter {
     }
 }
 
-#[test]
-fn a_room_that_forgets_inputs_is_found_out() {
-    let server = InProcess::serve(Kinds::new().with::<Forgetful>());
+/// What a second of such a room comes to.
+fn faulty<const TIMES: u64>() -> Report {
+    let server = InProcess::serve(Kinds::new().with::<Faulty<TIMES>>());
     let mut options = sixteen_in_two_rooms(&server);
     options.play_for = Duration::from_secs(1);
-    let report = run::<Counter>(&options, &mut Unobserved).unwrap();
+    run::<Counter<TIMES>>(&options, &mut Unobserved).expect("the bots can start")
+}
+
+#[test]
+fn a_room_that_forgets_inputs_is_found_out() {
+    let report = faulty::<0>();
     assert!(!report.is_ok());
     let found: Vec<_> = report.failures.iter().map(ToString::to_string).collect();
     // A busy machine may add that members agreed late.
@@ -134,50 +141,11 @@ fn a_room_that_forgets_inputs_is_found_out() {
     );
 }
 
-/// An arena that stutters: it applies every tenth input twice.
-struct Stuttering;
-
-impl Room for Stuttering {
-    const KIND: &'static str = "stuttering";
-    type State = BTreeMap<PlayerId, u64>;
-    type Input = u64;
-    type View = BTreeMap<PlayerId, u64>;
-    type Event = ();
-
-    fn open(_spec: &RoomSpec, _cx: &mut Cx<Self>) -> Self::State {
-        BTreeMap::new()
-    }
-
-    fn input(state: &mut Self::State, from: PlayerId, input: u64, _cx: &mut Cx<Self>) {
-        *state.entry(from).or_default() += 1 + u64::from(input.is_multiple_of(10));
-    }
-
-    fn view(state: &Self::State) -> Cow<'_, Self::View> {
-        Cow::Borrowed(state)
-    }
-}
-
-#[derive(Default)]
-struct Listener;
-
-impl Behaviour for Listener {
-    type Room = Stuttering;
-
-    fn step(&mut self, bot: &mut BotCx<'_, Stuttering>) {
-        bot.send(bot.number());
-    }
-
-    fn applied(player: PlayerId, view: &BTreeMap<PlayerId, u64>) -> Option<u64> {
-        view.get(&player).copied()
-    }
-}
-
 #[test]
 fn inputs_that_a_room_applies_twice_are_counted() {
-    let server = InProcess::serve(Kinds::new().with::<Stuttering>());
-    let mut options = sixteen_in_two_rooms(&server);
-    options.play_for = Duration::from_secs(1);
-    let report = run::<Listener>(&options, &mut Unobserved).unwrap();
+    let report = faulty::<2>();
+    let found: Vec<_> = report.failures.iter().map(ToString::to_string).collect();
+    assert!(found.contains(&"16 bots: 33 of 30".to_owned()), "{found:?}");
     assert_eq!(report.inputs.acknowledged, 16 * 30, "{report:#?}");
     assert_eq!((report.inputs.lost, report.inputs.duplicated), (0, 16 * 3));
 }
@@ -206,14 +174,14 @@ fn idle_bots_hold_their_sessions_and_take_no_seat() {
     assert_eq!((report.probes.planned, report.probes.answered), (300, 300));
 }
 
-/// Sends latest inputs that a forgetful room takes for nothing.
+/// Sends latest inputs that a room which forgets takes for nothing.
 #[derive(Default)]
 struct Unseen;
 
 impl Behaviour for Unseen {
-    type Room = Forgetful;
+    type Room = Faulty<0>;
 
-    fn step(&mut self, bot: &mut BotCx<'_, Forgetful>) {
+    fn step(&mut self, bot: &mut BotCx<'_, Faulty<0>>) {
         bot.latest(10 * bot.number());
     }
 
@@ -224,7 +192,7 @@ impl Behaviour for Unseen {
 
 #[test]
 fn a_room_that_never_shows_the_newest_latest_input_is_found_out() {
-    let server = InProcess::serve(Kinds::new().with::<Forgetful>());
+    let server = InProcess::serve(Kinds::new().with::<Faulty<0>>());
     let mut options = sixteen_in_two_rooms(&server);
     options.mode = Mode::Latest;
     options.play_for = Duration::from_secs(1);

@@ -53,3 +53,18 @@ fn the_readme_shows_this_very_room() {
     let lines = room.lines().filter(|line| !line.is_empty()).count();
     assert!((15..=30).contains(&lines), "{lines} lines");
 }
+
+#[test]
+fn the_page_about_bots_shows_this_very_behaviour() {
+    let (example, page) = (
+        include_str!("../crates/rejoin/examples/duel.rs"),
+        include_str!("../docs/bots.md"),
+    );
+    let start = example.find("#[derive(Default)]\nstruct Duelist").unwrap();
+    let end = example.find("#[cfg(test)]").unwrap();
+    let behaviour = example[start..end].trim_end();
+    assert!(
+        page.contains(behaviour),
+        "docs/bots.md and examples/duel.rs differ"
+    );
+}

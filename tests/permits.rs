@@ -242,6 +242,39 @@ fn inspect_tells_good_permits_from_others() {
 }
 
 #[test]
+fn bots_of_several_threads_have_a_permit_each_on_a_bad_network_too() {
+    let folder = Folder::new("threads");
+    let (_server, address) = folder.serve();
+    let file = folder.write("seven", &folder.mint(&["--count", "7"]));
+    let net = "delay=50ms±10,loss=5%,reorder=2%,seed=7";
+    // Two bots of one permit would be one session, which the second takes from the first.
+    let ended = run(&[
+        "bots",
+        &address,
+        "--permits",
+        &file,
+        "--threads",
+        "3",
+        "--rooms",
+        "2",
+        "--net",
+        net,
+        "--for",
+        "2s",
+        "--lateness-max",
+        "1m",
+        "--json",
+        "-",
+        "--check",
+        "inputs.acked==100%",
+    ]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    for line in ["\"threads\": 3\n", "\"connected\": 7\n", "\"ok\": 7,\n"] {
+        assert!(ended.stdout.contains(line), "{line:?} in {ended:?}");
+    }
+}
+
+#[test]
 fn a_list_of_permits_that_cannot_be_used_is_told_before_anything_is_sent() {
     let folder = Folder::new("lists");
     let two = folder.mint(&["--count", "2"]);

@@ -2,7 +2,7 @@
 //!
 //! Each view is decoded once for all members, so that a thousand bots cost what a dozen do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use rejoin_protocol::messagepack::{self, Bounds};
 use serde::de::DeserializeOwned;
 
 /// Views remembered per room: 4 s at 30 Hz, longer than members lie apart on any played network.
-const REMEMBERED: usize = 128;
+pub(crate) const REMEMBERED: usize = 128;
 /// A view may hold as many values as it has bytes; its depth is bounded as for any message.
 const VIEW_BOUNDS: Bounds = Bounds {
     depth: MESSAGEPACK_DEPTH_MAX,
@@ -22,15 +22,21 @@ const VIEW_BOUNDS: Bounds = Bounds {
 /// A view that a member saw.
 #[derive(Debug)]
 pub(crate) struct Seen<V> {
-    pub(crate) sequence: u64,
+    pub(crate) held: Held,
     pub(crate) tick: u64,
-    pub(crate) bytes: Bytes,
     pub(crate) view: V,
+}
+
+/// What a member holds, as it came.
+#[derive(Clone, Debug)]
+pub(crate) struct Held {
+    pub(crate) sequence: u64,
+    pub(crate) bytes: Bytes,
     /// True if every member sees this, false if it is one member's alone.
     pub(crate) is_shared: bool,
 }
 
-impl<V> Seen<V> {
+impl Held {
     /// True if two members of a room may hold these at the same time. An idle room shows the same
     /// under several numbers: a member is told anew only when its own cursor moves.
     pub(crate) fn agrees_with(&self, other: &Self) -> bool {
@@ -40,10 +46,18 @@ impl<V> Seen<V> {
 }
 
 /// What is known of a view before it is decoded.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Label {
     pub(crate) sequence: u64,
     pub(crate) tick: u64,
+}
+
+/// A view that every member sees, as it came: what crews compare with each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Shown {
+    pub(crate) room: usize,
+    pub(crate) label: Label,
+    pub(crate) bytes: Bytes,
 }
 
 /// The recent views of one room.
@@ -52,14 +66,35 @@ pub(crate) struct Agreement<V> {
     recent: BTreeMap<u64, Rc<Seen<V>>>,
     /// Views compared with what another member saw.
     pub(crate) compared: u64,
+    /// New ones since they were last taken, if the room has members in other crews. The oldest go
+    /// first: nobody else remembers them either.
+    told: Option<VecDeque<Shown>>,
+    room: usize,
 }
 
-impl<V> Default for Agreement<V> {
-    fn default() -> Self {
+impl<V> Agreement<V> {
+    /// That of room number `room`; `crossing` if it has members in other crews.
+    pub(crate) fn new(room: usize, crossing: bool) -> Self {
         Self {
             recent: BTreeMap::new(),
             compared: 0,
+            told: crossing.then(VecDeque::new),
+            room,
         }
+    }
+
+    /// Hands over what is to be compared with other crews.
+    pub(crate) fn take_told(&mut self) -> impl Iterator<Item = Shown> {
+        self.told.iter_mut().flat_map(std::mem::take)
+    }
+
+    fn tell(&mut self, label: Label, bytes: &Bytes) {
+        let Some(told) = &mut self.told else { return };
+        if told.len() >= REMEMBERED {
+            told.pop_front();
+        }
+        let (room, bytes) = (self.room, bytes.clone());
+        told.push_back(Shown { room, label, bytes });
     }
 }
 
@@ -70,25 +105,28 @@ impl<V: DeserializeOwned> Agreement<V> {
     /// Another member saw other bytes under that number, or the view cannot be read.
     pub(crate) fn see(&mut self, label: Label, bytes: &Bytes) -> Result<Rc<Seen<V>>, String> {
         if let Some(seen) = self.recent.get(&label.sequence) {
-            if seen.bytes != *bytes || seen.tick != label.tick {
-                return Err(format!(
-                    "members saw different views under number {}",
-                    label.sequence
-                ));
+            if seen.held.bytes != *bytes || seen.tick != label.tick {
+                return Err(disagreement(label));
             }
             self.compared += 1;
             return Ok(Rc::clone(seen));
         }
-        let seen = Rc::new(Seen {
-            is_shared: true,
-            ..decode(label, bytes)?
-        });
+        let mut seen = decode(label, bytes)?;
+        seen.held.is_shared = true;
+        let seen = Rc::new(seen);
+        self.tell(label, bytes);
         self.recent.insert(label.sequence, Rc::clone(&seen));
         if self.recent.len() > REMEMBERED {
             self.recent.pop_first();
         }
         Ok(seen)
     }
+}
+
+/// What is said of members that see different bytes under one number.
+pub(crate) fn disagreement(label: Label) -> String {
+    let sequence = label.sequence;
+    format!("members saw different views under number {sequence}")
 }
 
 /// Reads a view that is one member's alone.
@@ -99,11 +137,13 @@ pub(crate) fn decode<V: DeserializeOwned>(label: Label, bytes: &Bytes) -> Result
     let view = messagepack::decode(bytes, VIEW_BOUNDS)
         .map_err(|error| format!("view {} cannot be read: {error}", label.sequence))?;
     Ok(Seen {
-        sequence: label.sequence,
+        held: Held {
+            sequence: label.sequence,
+            bytes: bytes.clone(),
+            is_shared: false,
+        },
         tick: label.tick,
-        bytes: bytes.clone(),
         view,
-        is_shared: false,
     })
 }
 
@@ -117,7 +157,7 @@ mod tests {
 
     #[test]
     fn members_who_see_different_bytes_under_one_number_are_found() {
-        let mut agreement = Agreement::<u64>::default();
+        let mut agreement = Agreement::<u64>::new(0, false);
         let label = Label {
             sequence: 1,
             tick: 5,
@@ -131,7 +171,7 @@ mod tests {
 
     #[test]
     fn memory_of_views_is_bounded() {
-        let mut agreement = Agreement::<u64>::default();
+        let mut agreement = Agreement::<u64>::new(0, false);
         for sequence in 0..1_000 {
             agreement
                 .see(Label { sequence, tick: 0 }, &view(sequence))

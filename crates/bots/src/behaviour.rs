@@ -8,8 +8,9 @@ use crate::bot_cx::BotCx;
 /// How a bot plays one kind of room.
 ///
 /// Only [`Behaviour::step`] is needed. The others watch what the room shows, and fail the run if it
-/// is wrong.
-pub trait Behaviour: Default + Send + 'static {
+/// is wrong. Each bot has one of its own, which is made, called and dropped in one thread; other bots of
+/// the run, even members of the same room, may be in others.
+pub trait Behaviour: Default + 'static {
     /// The room it plays in.
     type Room: Room;
 

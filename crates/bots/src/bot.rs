@@ -12,13 +12,14 @@ use rejoin_client::{Core, Ended, Event, State};
 use rejoin_protocol::limits::VIEW_MAX;
 use rejoin_protocol::message::{Answer, CallId, Seated};
 use rejoin_protocol::messagepack::{self, Bounds};
-use rejoin_protocol::{CloseReason, PlayerId, Refusal, Rng, SeatId, Timestamp};
+use rejoin_protocol::{PlayerId, Refusal, Rng, SeatId, Timestamp};
 use rejoin_room::Room;
 
 use crate::age::Arrivals;
 use crate::agreement::{Agreement, Label, Seen, decode};
 use crate::behaviour::Behaviour;
 use crate::bot_cx::BotCx;
+use crate::fault::{Fault, cause_of, wrong};
 use crate::options::{Conduct, Mode};
 use crate::probes::Probes;
 use crate::report::Cause;
@@ -49,12 +50,14 @@ pub(crate) struct Bot<B: Behaviour> {
     event: u64,
 }
 
-/// Where a bot belongs in its run.
+/// Where a bot belongs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
-    /// Its number, and the label of its packets.
+    /// Its number in the run.
     pub(crate) bot: usize,
-    /// Its room's number.
+    /// What its crew knows it by, and the label of its packets.
+    pub(crate) index: usize,
+    /// Its room's place in its crew.
     pub(crate) room: usize,
     /// Its socket's number.
     pub(crate) socket: usize,
@@ -84,13 +87,6 @@ impl BotStage {
     pub(crate) const fn is_present(self) -> bool {
         matches!(self, Self::Idle | Self::Seated { .. })
     }
-}
-
-/// Something that must not happen to a bot.
-#[derive(Debug)]
-pub(crate) struct Fault {
-    pub(crate) cause: Cause,
-    pub(crate) text: String,
 }
 
 /// What a bot's events touch besides the bot.
@@ -133,7 +129,7 @@ impl<B: Behaviour> Bot<B> {
     /// Lists it for the next flush, once.
     pub(crate) fn touch(&mut self, touched: &mut Vec<usize>) {
         if !std::mem::replace(&mut self.is_touched, true) {
-            touched.push(self.place.bot);
+            touched.push(self.place.index);
         }
     }
 
@@ -158,9 +154,10 @@ impl<B: Behaviour> Bot<B> {
             return;
         };
         if let Some(age) = self.arrivals.age(step.planned) {
-            tally.snapshot_age.add(age);
+            tally.measures.snapshot_age.add(age);
         }
         let mut cx = BotCx {
+            bot: self.place.bot,
             seat,
             player,
             mode: step.mode,
@@ -392,7 +389,11 @@ impl<B: Behaviour> Bot<B> {
 
     fn on_joined(&self, around: &mut Surroundings<'_, B>) {
         around.tally.joins.ok += 1;
-        around.tally.join.add(around.now.since(self.started));
+        around
+            .tally
+            .measures
+            .join
+            .add(around.now.since(self.started));
     }
 
     /// A newer view: numbers only grow, nothing goes backwards.
@@ -406,8 +407,8 @@ impl<B: Behaviour> Bot<B> {
             return Ok(());
         };
         if let Some(before) = &self.seen {
-            if seen.sequence <= before.sequence {
-                let (now, then) = (seen.sequence, before.sequence);
+            if seen.held.sequence <= before.held.sequence {
+                let (now, then) = (seen.held.sequence, before.held.sequence);
                 return Err(wrong(format!("view {now} came after view {then}")));
             }
             if seen.tick < before.tick {
@@ -475,24 +476,5 @@ impl<B: Behaviour> Bot<B> {
                 text: ended.to_string(),
             }),
         }
-    }
-}
-
-fn wrong(text: impl Into<String>) -> Fault {
-    Fault {
-        cause: Cause::Check,
-        text: text.into(),
-    }
-}
-
-fn cause_of(ended: &Ended) -> Cause {
-    match ended {
-        Ended::Unreachable(_) => Cause::Unreachable,
-        Ended::Version(_) => Cause::Version,
-        Ended::Refused(_) | Ended::Closed(CloseReason::OverLimit(_) | CloseReason::Overloaded) => {
-            Cause::Refused
-        }
-        Ended::Left | Ended::Closed(_) | Ended::Start(_) => Cause::Lost,
-        _ => Cause::Lost,
     }
 }

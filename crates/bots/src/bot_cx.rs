@@ -11,6 +11,7 @@ use crate::sends::Sends;
 /// A bot's view of its room, its chance, and its ways to send.
 #[derive(Debug)]
 pub struct BotCx<'a, R: Room> {
+    pub(crate) bot: usize,
     pub(crate) seat: SeatId,
     pub(crate) player: PlayerId,
     pub(crate) mode: Mode,
@@ -23,6 +24,13 @@ pub struct BotCx<'a, R: Room> {
 }
 
 impl<R: Room> BotCx<'_, R> {
+    /// Which of the run's bots it is, from 0: the same in each run, whatever its threads. For parts that
+    /// only some of them play.
+    #[must_use]
+    pub const fn bot(&self) -> usize {
+        self.bot
+    }
+
     /// The bot as the room sees it.
     #[must_use]
     pub const fn player(&self) -> PlayerId {

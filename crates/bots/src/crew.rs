@@ -1,11 +1,9 @@
-//! All bots of a run, in one thread: their sockets, timers and rooms.
+//! The bots of one thread: their sockets, timers and rooms.
 //!
-//! Owned by the fleet, which says when to do what. One pass is: receive, wake, step, flush.
+//! Owned by a worker, which says when to do what. One pass is: receive, wake, step, flush.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::io;
-use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use rejoin_client::{
@@ -16,11 +14,14 @@ use rejoin_protocol::handshake::ClientHandshake;
 use rejoin_protocol::limits::JOIN_TIMEOUT;
 use rejoin_protocol::{Rng, Timestamp};
 
-use crate::agreement::Agreement;
+use crate::agreement::{Agreement, Held};
 use crate::behaviour::Behaviour;
-use crate::bot::{Bot, BotStage, Fault, Place, Step, Surroundings, ViewOf};
+use crate::bot::{Bot, BotStage, Place, Step, Surroundings, ViewOf};
+use crate::crossing::Edge;
+use crate::fault::Fault;
 use crate::names;
 use crate::options::Options;
+use crate::parts::Part;
 use crate::report::Cause;
 use crate::room_request::RoomRequest;
 use crate::sockets::{Carried, Sockets};
@@ -29,18 +30,20 @@ use crate::tally::Tally;
 /// Longest wait for a seat once the session is open: as long as for the session itself.
 const SEAT_TIMEOUT: Duration = JOIN_TIMEOUT;
 
-/// The bots of a run.
-pub(crate) struct Crew<B: Behaviour> {
+/// The bots of a part.
+pub(crate) struct Crew<'a, B: Behaviour> {
     pub(crate) bots: Vec<Bot<B>>,
     pub(crate) rooms: Vec<(RoomRequest, Agreement<ViewOf<B>>)>,
     pub(crate) tally: Tally,
+    /// Which bots of the run these are.
+    pub(crate) part: Part,
     sockets: Sockets,
     /// Bots that have no seat yet: few at a time.
     newcomers: Vec<usize>,
     timers: BinaryHeap<Reverse<(Timestamp, usize)>>,
     touched: Vec<usize>,
     out: Vec<u8>,
-    options: Options,
+    options: &'a Options,
     /// Drawn from the operating system: who the bots are.
     identity: Rng,
     /// From the options' seed: what the bots do.
@@ -49,55 +52,54 @@ pub(crate) struct Crew<B: Behaviour> {
 }
 
 /// What is still missing after the end of play.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Unsettled {
     /// Bots with reliable inputs that no view covers.
     pub(crate) uncovered: usize,
-    /// Rooms whose members hold different views.
+    /// Rooms whose members hold different views, of those that are here whole.
     pub(crate) divided: usize,
     /// Bots whose checks do not hold yet.
     pub(crate) unproven: usize,
+    /// What members here hold of the rooms that cross crews.
+    pub(crate) edges: Vec<Edge>,
 }
 
-impl Unsettled {
-    /// True if nothing is missing.
-    pub(crate) fn is_none(self) -> bool {
-        self == Self::default()
-    }
-}
-
-impl<B: Behaviour> Crew<B> {
-    /// No bots yet. `entropy` is secret and drawn fresh; `target` is the server or a relay to it.
-    ///
-    /// # Errors
-    /// No sockets are to be had.
+impl<'a, B: Behaviour> Crew<'a, B> {
+    /// No bots yet. `entropy` is secret, drawn fresh, and the same for all crews of a run.
     pub(crate) fn new(
-        options: &Options,
-        target: SocketAddr,
+        options: &'a Options,
+        part: Part,
+        sockets: Sockets,
         entropy: [u8; 32],
-    ) -> io::Result<Self> {
+    ) -> Self {
         let identity = Rng::from_seed(entropy);
         let tag = format!("{:08x}", identity.fork("tag").below(1 << 32));
         // A room that is asked for more seats than its kind allows says so itself.
         let seats = u16::try_from(options.bots_per_room()).unwrap_or(u16::MAX);
-        let request = |room| RoomRequest::new(room, seats, &identity, &tag);
-        let rooms = (0..options.rooms.min(options.bots))
-            .map(|room| (request(room), Agreement::default()))
-            .collect();
-        Ok(Self {
-            bots: Vec::with_capacity(options.bots),
-            rooms,
-            tally: Tally::new(options),
-            sockets: Sockets::open(target, options)?,
+        let room = |room| {
+            let agreement = Agreement::new(room, part.crossing.contains(&room));
+            (RoomRequest::new(room, seats, &identity, &tag), agreement)
+        };
+        Self {
+            bots: Vec::with_capacity(part.bots.len()),
+            rooms: part.rooms.clone().map(room).collect(),
+            tally: Tally::new(options.lateness_max),
+            part,
+            sockets,
             newcomers: Vec::new(),
             timers: BinaryHeap::new(),
             touched: Vec::new(),
             out: Vec::with_capacity(2_048),
-            options: options.clone(),
+            options,
             identity,
             conduct: Rng::from_number(options.seed),
             tag,
-        })
+        }
+    }
+
+    /// The number of the bot that joins next; `None` once all are on their way.
+    pub(crate) fn next_bot(&self) -> Option<usize> {
+        self.part.bots.get(self.bots.len()).copied()
     }
 
     /// Bots on their way to a seat.
@@ -126,14 +128,17 @@ impl<B: Behaviour> Crew<B> {
 
     /// Sends the next bot on its way, as was planned for `planned`.
     pub(crate) fn start_bot(&mut self, planned: Timestamp, now: Timestamp) {
-        let bot = self.bots.len();
+        let Some(bot) = self.next_bot() else { return };
+        let index = self.bots.len();
+        let room = bot % self.options.rooms_of_bots();
         let place = Place {
             bot,
-            room: bot % self.rooms.len().max(1),
-            socket: self.sockets.of_bot(bot),
+            index,
+            room: room.saturating_sub(self.part.rooms.start),
+            socket: self.sockets.of_bot(index),
         };
         let mut rng = self.identity.fork(&format!("bot {bot}"));
-        let label = u32::try_from(bot).expect("the command line bounds the number of bots");
+        let label = u32::try_from(index).expect("the command line bounds the number of bots");
         let given = self.options.credentials.get(bot).cloned();
         let Credentials { permit, identity } =
             given.unwrap_or_else(|| Permit::dev(names::of_bot(bot, &self.tag)).into());
@@ -149,8 +154,8 @@ impl<B: Behaviour> Crew<B> {
         let core = Core::new(options, rng, now);
         let conduct = self.conduct.fork(&format!("bot {bot}"));
         self.bots.push(Bot::new(core, place, conduct, planned));
-        self.newcomers.push(bot);
-        self.touch(bot);
+        self.newcomers.push(index);
+        self.touch(index);
     }
 
     /// Takes all waiting datagrams. True if there was one.
@@ -270,47 +275,42 @@ impl<B: Behaviour> Crew<B> {
         }
     }
 
-    /// Judges what every bot saw last, and gives up on what has no answer.
-    pub(crate) fn check(&mut self, now: Timestamp) {
-        for bot in &mut self.bots {
-            if bot.stage.is_present() {
-                bot.close_books(&mut self.tally, now);
-            }
-            if let Err(fault) = bot.check() {
-                self.tally
-                    .fail(Some(bot.place.bot), fault.cause, fault.text);
-            }
-        }
-    }
-
     /// What is still missing after the end of play.
     pub(crate) fn unsettled(&self) -> Unsettled {
-        let mut newest = vec![None; self.rooms.len()];
-        let mut divided = vec![false; self.rooms.len()];
-        let (mut uncovered, mut unproven) = (0, 0);
+        let mut missing = Unsettled::default();
+        let mut rooms: Vec<(bool, Option<&Held>)> = vec![(false, None); self.rooms.len()];
+        let mut seated = vec![false; self.rooms.len()];
         for bot in self.seated() {
-            uncovered += usize::from(!bot.sends.all_covered());
-            unproven += usize::from(bot.check().is_err());
+            missing.uncovered += usize::from(!bot.sends.all_covered());
+            missing.unproven += usize::from(bot.check().is_err());
             let room = bot.place.room;
-            let (Some(newest), Some(divided)) = (newest.get_mut(room), divided.get_mut(room))
+            let (Some((is_divided, holds)), Some(seated)) =
+                (rooms.get_mut(room), seated.get_mut(room))
             else {
                 continue;
             };
+            *seated = true;
             match bot.seen() {
-                None => *divided = true,
-                Some(seen) => *divided |= !newest.get_or_insert(seen).agrees_with(seen),
+                None => *is_divided = true,
+                Some(seen) => {
+                    *is_divided |= !holds.get_or_insert(&seen.held).agrees_with(&seen.held);
+                }
             }
         }
-        Unsettled {
-            uncovered,
-            divided: divided.into_iter().filter(|room| *room).count(),
-            unproven,
+        for ((room, (is_divided, holds)), seated) in self.part.rooms.clone().zip(rooms).zip(seated)
+        {
+            if !self.part.crossing.contains(&room) {
+                missing.divided += usize::from(is_divided);
+            } else if seated {
+                let holds = holds.cloned();
+                missing.edges.push(Edge {
+                    room,
+                    is_divided,
+                    holds,
+                });
+            }
         }
-    }
-
-    /// Ends a window of the sampled figures.
-    pub(crate) fn sample(&mut self) {
-        self.tally.sample();
+        missing
     }
 
     /// What went over the network so far.

@@ -6,9 +6,11 @@
 //! `rejoin_client`.
 //!
 //! ```text
-//! Behaviours --run--> fleet --steps--> bot --> rejoin_client::Core
-//!                       |                        |
-//!                     report <--checks-- views   +--> sockets --> (relay) --> server
+//! Behaviours --run--> fleet: conductor --orders--> workers (threads), each with a crew
+//!                              |                      |
+//!                            report <----- news ------+--steps--> bot --> rejoin_client::Core
+//!                                                                            |
+//!                                             server <-- (relay) <-- sockets-+
 //! ```
 
 mod age;
@@ -19,14 +21,20 @@ mod behaviours;
 mod bot;
 mod bot_cx;
 mod chat_bot;
+mod conductor;
 mod crew;
+mod crossing;
 mod duration;
+mod fault;
 mod fleet;
 mod impairment;
 mod measure;
 mod names;
+mod news;
 mod observer;
 mod options;
+mod orders;
+mod parts;
 mod probes;
 mod relay;
 mod report;
@@ -37,6 +45,7 @@ mod series;
 mod sockets;
 mod summary;
 mod tally;
+mod worker;
 
 pub use arena_bot::ArenaBot;
 pub use behaviour::Behaviour;

@@ -37,16 +37,24 @@ pub struct Bucket {
 }
 
 /// Collects durations to within 0.1 %.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Measure {
     histogram: Histogram<u64>,
 }
 
-impl Measure {
-    pub(crate) fn new() -> Self {
+impl Default for Measure {
+    fn default() -> Self {
         let histogram = Histogram::new_with_bounds(1, LONGEST_US, 3)
             .expect("the bounds are constants that the histogram takes");
         Self { histogram }
+    }
+}
+
+impl Measure {
+    /// Adds all that another has collected.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        let added = self.histogram.add(&other.histogram);
+        added.expect("all have the same bounds");
     }
 
     pub(crate) fn add(&mut self, duration: Duration) {
@@ -103,7 +111,7 @@ mod tests {
 
     #[test]
     fn percentiles_are_told_in_microseconds() {
-        let mut measure = Measure::new();
+        let mut measure = Measure::default();
         assert_eq!(measure.percentiles(), Percentiles::default());
         for millis in 1..=2_000 {
             measure.add(Duration::from_millis(millis));
@@ -121,5 +129,19 @@ mod tests {
         assert!(near(found.p99_us, 1_981), "{found:?}");
         assert!(near(found.p999_us, 1_999), "{found:?}");
         assert!(near(found.max_us, 60_000), "{found:?}");
+    }
+
+    #[test]
+    fn distributions_of_several_crews_make_up_one() {
+        let (mut one, mut parts) = (Measure::default(), [(); 3].map(|()| Measure::default()));
+        for micros in 0..3_000 {
+            let span = Duration::from_micros(micros * micros);
+            one.add(span);
+            parts[usize::try_from(micros % 3).unwrap()].add(span);
+        }
+        let mut all = Measure::default();
+        parts.iter().for_each(|part| all.merge(part));
+        assert_eq!(all.percentiles(), one.percentiles());
+        assert_eq!(all.buckets(), one.buckets());
     }
 }

@@ -5,9 +5,10 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::measure::Percentiles;
-use crate::report::{Inputs, Snapshots, Traffic};
+use crate::report::{Failure, Inputs, Snapshots, Traffic};
 
-/// Looks on. Called from the run's own loop, so it must not block.
+/// Looks on. Called in the thread that asked for the run. Bots play on meanwhile, but the parts of a run
+/// end no sooner than it returns, so it must not block.
 pub trait Observer {
     /// How often to be called.
     fn interval(&self) -> Duration;
@@ -50,10 +51,14 @@ pub struct Progress {
     pub stage: Stage,
     /// Time since this part began.
     pub in_stage: Duration,
-    /// Bots with a seat now.
+    /// Bots with a seat now, or a session if they take none.
     pub playing: usize,
     /// Bots that failed.
     pub failed: usize,
+    /// Failures in all.
+    pub failures_total: u64,
+    /// The failure that came last.
+    pub newest_failure: Option<Failure>,
     /// Rooms with at least one bot.
     pub rooms: usize,
     /// Inputs.
@@ -62,10 +67,12 @@ pub struct Progress {
     pub snapshots: Snapshots,
     /// Datagrams and bytes.
     pub traffic: Traffic,
-    /// Round trips that ended in the last half second.
+    /// Round trips that ended in the last second.
     pub rtt: Percentiles,
-    /// Latency of the inputs of the last half second.
+    /// Inputs that were seen in the last second to be applied.
     pub input: Percentiles,
+    /// How late bots acted in the last second.
+    pub lateness: Percentiles,
     /// The room that [`Observer::room`] names.
     pub glimpse: Option<Glimpse>,
 }

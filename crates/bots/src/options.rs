@@ -86,6 +86,9 @@ pub struct Options {
     pub play_for: Duration,
     /// Joins per second, at planned times; `None`: as fast as the server takes them, a few at a time.
     pub ramp_hz: Option<u32>,
+    /// Threads that they are spread over, 1 to 64 and no more than bots; `None`: as many as the machine has
+    /// cores, at most 8 and at most one per 64 bots. What bots do is the same in any number of threads.
+    pub threads: Option<usize>,
     /// The latest that the 99th percentile of planned acts may be, else the run is not valid.
     /// Default [`Options::LATENESS_MAX`].
     pub lateness_max: Duration,
@@ -116,10 +119,25 @@ impl Options {
             input_hz: 30,
             play_for: Duration::from_secs(10),
             ramp_hz: None,
+            threads: None,
             lateness_max: Self::LATENESS_MAX,
             seed: 1,
             credentials: Vec::new(),
             net: None,
+        }
+    }
+
+    /// Rooms that bots are spread over: those that have one, and one for all who sit in none.
+    pub(crate) const fn rooms_of_bots(&self) -> usize {
+        let wanted = match self.conduct {
+            Conduct::Play => self.rooms,
+            Conduct::Idle => 1,
+        };
+        let most = if self.bots > 1 { self.bots } else { 1 };
+        match wanted {
+            0 => 1,
+            wanted if wanted > most => most,
+            wanted => wanted,
         }
     }
 

@@ -1,6 +1,7 @@
 //! What a run came to, ready for serde.
 
 use std::fmt;
+use std::ops::AddAssign;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -36,6 +37,8 @@ pub struct Report {
     pub joins: Joins,
     /// Rooms they played in.
     pub rooms: usize,
+    /// Threads they were spread over.
+    pub threads: usize,
     /// How long they played.
     pub played: Duration,
     /// What they sent.
@@ -216,5 +219,50 @@ impl fmt::Display for Failure {
             (Some(bot), 1) => write!(f, "bot {bot}: {}", self.text),
             (Some(_), times) => write!(f, "{times} bots: {}", self.text),
         }
+    }
+}
+
+impl AddAssign for Inputs {
+    fn add_assign(&mut self, other: Self) {
+        self.planned += other.planned;
+        self.reliable += other.reliable;
+        self.acknowledged += other.acknowledged;
+        self.lost += other.lost;
+        self.duplicated += other.duplicated;
+        self.latest += other.latest;
+        self.refused += other.refused;
+    }
+}
+
+impl AddAssign for Joins {
+    fn add_assign(&mut self, other: Self) {
+        self.ok += other.ok;
+        self.failed += other.failed;
+    }
+}
+
+impl AddAssign for Probes {
+    fn add_assign(&mut self, other: Self) {
+        self.planned += other.planned;
+        self.answered += other.answered;
+    }
+}
+
+impl AddAssign for Snapshots {
+    fn add_assign(&mut self, other: Self) {
+        self.full += other.full;
+        self.delta += other.delta;
+        self.bytes += other.bytes;
+        self.compared += other.compared;
+    }
+}
+
+impl AddAssign for Traffic {
+    fn add_assign(&mut self, other: Self) {
+        self.datagrams_up += other.datagrams_up;
+        self.datagrams_down += other.datagrams_down;
+        self.bytes_up += other.bytes_up;
+        self.bytes_down += other.bytes_down;
+        self.lost_up += other.lost_up;
     }
 }

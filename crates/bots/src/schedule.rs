@@ -1,7 +1,8 @@
 //! Planned times: when which bot acts, whatever the server does.
 //!
-//! Owned by the fleet. Acts are spread evenly over each second and go round all players, so that
-//! number `done` falls to player `done` modulo their number.
+//! Acts are spread evenly over each second and go round all players of a run: act number `n` falls to
+//! the player at place `n` modulo their number. Each crew has the acts of its own players, at the times
+//! that they would have in one schedule of all, so that the load is the same in any number of threads.
 
 use std::time::Duration;
 
@@ -16,24 +17,51 @@ pub(crate) struct Pace {
     pub(crate) total: u64,
 }
 
-/// The planned acts of one sort.
+/// One of the players whose acts a crew plays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Player {
+    /// Its place among all players of the run.
+    pub(crate) place: u64,
+    /// What its crew knows it by.
+    pub(crate) index: usize,
+}
+
+/// The players of a crew, and how many there are in all.
+#[derive(Clone, Debug)]
+pub(crate) struct Players {
+    /// In order of their places.
+    pub(crate) own: Vec<Player>,
+    pub(crate) all: u64,
+}
+
+/// A crew's part of the planned acts of one sort.
 #[derive(Debug)]
 pub(crate) struct Schedule {
     start: Timestamp,
-    players: Vec<usize>,
+    players: Players,
     pace: Pace,
-    done: u64,
-    /// Moves each act to a random moment of its slot.
-    jitter: Option<Rng>,
-    /// The planned time of the next act.
-    next: Timestamp,
+    /// How often all own players have acted.
+    round: u64,
+    /// Own players who have acted since.
+    turn: usize,
+    jitter: Option<Jitter>,
+    /// The next act; `None` after the last.
+    next: Option<Due>,
+}
+
+/// Moves each act to a random moment of its slot.
+#[derive(Debug)]
+struct Jitter {
+    rng: Rng,
+    /// Draws made: one for each act of the run up to it, whoever plays it.
+    drawn: u64,
 }
 
 /// An act of the schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Due {
-    /// Who acts.
-    pub(crate) bot: usize,
+    /// Who acts, as its crew knows it.
+    pub(crate) index: usize,
     /// Which of its acts it is, from 1.
     pub(crate) number: u64,
     /// When it was meant to act.
@@ -63,23 +91,24 @@ impl Pace {
 
 impl Schedule {
     /// Acts at even distances.
-    pub(crate) fn even(players: Vec<usize>, pace: Pace, start: Timestamp) -> Self {
+    pub(crate) fn even(players: Players, pace: Pace, start: Timestamp) -> Self {
         Self::new(players, pace, start, None)
     }
 
     /// Acts at a random moment of each slot: no rhythm of a server can hide between them.
-    pub(crate) fn jittered(players: Vec<usize>, pace: Pace, start: Timestamp, rng: Rng) -> Self {
-        Self::new(players, pace, start, Some(rng))
+    pub(crate) fn jittered(players: Players, pace: Pace, start: Timestamp, rng: Rng) -> Self {
+        Self::new(players, pace, start, Some(Jitter { rng, drawn: 0 }))
     }
 
-    fn new(players: Vec<usize>, pace: Pace, start: Timestamp, jitter: Option<Rng>) -> Self {
+    fn new(players: Players, pace: Pace, start: Timestamp, jitter: Option<Jitter>) -> Self {
         let mut schedule = Self {
             start,
             players,
             pace,
-            done: 0,
+            round: 0,
+            turn: 0,
             jitter,
-            next: start,
+            next: None,
         };
         schedule.next = schedule.plan();
         schedule
@@ -87,39 +116,51 @@ impl Schedule {
 
     /// The planned time of the next act; `None` after the last.
     pub(crate) fn next_at(&self) -> Option<Timestamp> {
-        (!self.is_over()).then_some(self.next)
+        self.next.map(|due| due.planned)
     }
 
     /// The next act, once its time has come.
     pub(crate) fn next_due(&mut self, now: Timestamp) -> Option<Due> {
-        let planned = self.next_at().filter(|planned| *planned <= now)?;
-        let players = u64::try_from(self.players.len()).ok()?;
-        let turn = usize::try_from(self.done.checked_rem(players)?).ok()?;
-        let bot = *self.players.get(turn)?;
-        let number = self.done.checked_div(players)? + 1;
-        self.done += 1;
+        let due = self.next.filter(|due| due.planned <= now)?;
+        self.turn += 1;
+        if self.turn >= self.players.own.len() {
+            (self.round, self.turn) = (self.round + 1, 0);
+        }
         self.next = self.plan();
-        Some(Due {
-            bot,
-            number,
-            planned,
-        })
+        Some(due)
     }
 
     /// True once every act is done.
     pub(crate) const fn is_over(&self) -> bool {
-        self.done >= self.pace.total
+        self.next.is_none()
     }
 
-    fn plan(&mut self) -> Timestamp {
-        let per_second = u128::from(self.pace.per_second.max(1));
-        let slot = u128::from(self.done) * 1_000_000_000;
-        let within = self
-            .jitter
-            .as_mut()
-            .map_or(0, |rng| rng.below(1_000_000_000));
-        let nanos = (slot + u128::from(within)) / per_second;
-        self.start + Duration::from_nanos(saturated(nanos))
+    fn plan(&mut self) -> Option<Due> {
+        let player = self.players.own.get(self.turn)?;
+        let act = self.round.checked_mul(self.players.all)? + player.place;
+        if act >= self.pace.total {
+            return None;
+        }
+        let within = self.jitter.as_mut().map_or(0, |jitter| jitter.of(act));
+        let nanos = (u128::from(act) * 1_000_000_000 + u128::from(within))
+            / u128::from(self.pace.per_second.max(1));
+        Some(Due {
+            index: player.index,
+            number: self.round + 1,
+            planned: self.start + Duration::from_nanos(saturated(nanos)),
+        })
+    }
+}
+
+impl Jitter {
+    /// The part of its slot by which an act is late, in billionths.
+    fn of(&mut self, act: u64) -> u64 {
+        let mut within = 0;
+        while self.drawn <= act {
+            within = self.rng.below(1_000_000_000);
+            self.drawn += 1;
+        }
+        within
     }
 }
 
@@ -137,9 +178,21 @@ mod tests {
         std::iter::from_fn(|| schedule.next_due(until)).collect()
     }
 
+    /// The players at these places of so many.
+    fn some(places: impl IntoIterator<Item = usize>, all: usize) -> Players {
+        let player = |index| Player {
+            place: u64::try_from(index).unwrap(),
+            index,
+        };
+        Players {
+            own: places.into_iter().map(player).collect(),
+            all: u64::try_from(all).unwrap(),
+        }
+    }
+
     fn even(players: usize) -> Schedule {
         let pace = Pace::each(10, players, Duration::from_secs(2));
-        Schedule::even((0..players).collect(), pace, START)
+        Schedule::even(some(0..players, players), pace, START)
     }
 
     #[test]
@@ -147,7 +200,7 @@ mod tests {
         let steps = due(&mut even(4), Timestamp::from_millis(1_125));
         let planned: Vec<u64> = steps.iter().map(|due| due.planned.as_millis()).collect();
         assert_eq!(planned, [1_000, 1_025, 1_050, 1_075, 1_100, 1_125]);
-        let bots: Vec<(usize, u64)> = steps.iter().map(|due| (due.bot, due.number)).collect();
+        let bots: Vec<(usize, u64)> = steps.iter().map(|due| (due.index, due.number)).collect();
         assert_eq!(bots, [(0, 1), (1, 1), (2, 1), (3, 1), (0, 2), (1, 2)]);
     }
 
@@ -174,7 +227,7 @@ mod tests {
     #[test]
     fn jittered_acts_stay_each_in_its_slot_and_in_no_rhythm() {
         let pace = Pace::at_most(1_000, 10, 4, Duration::from_secs(1));
-        let mut schedule = Schedule::jittered((0..4).collect(), pace, START, Rng::from_number(1));
+        let mut schedule = Schedule::jittered(some(0..4, 4), pace, START, Rng::from_number(1));
         let acts = due(&mut schedule, Timestamp::from_millis(60_000));
         assert_eq!(acts.len(), 40);
         let mut within = std::collections::BTreeSet::new();
@@ -184,5 +237,29 @@ mod tests {
             within.insert(after.as_millis());
         }
         assert!(within.len() > 10, "{within:?}");
+    }
+
+    #[test]
+    fn parts_of_a_schedule_make_up_the_whole() {
+        let places = [vec![0, 3, 4], vec![1], vec![], vec![2, 5, 6]];
+        let span = Duration::from_secs(3);
+        // The second ends within a round.
+        for pace in [Pace::each(10, 7, span), Pace::at_most(33, 5, 7, span)] {
+            for jitter in [false, true] {
+                let all_of = |own: Vec<usize>| {
+                    let (players, rng) = (some(own, 7), Rng::from_number(1));
+                    let mut schedule = match jitter {
+                        false => Schedule::even(players, pace, START),
+                        true => Schedule::jittered(players, pace, START, rng),
+                    };
+                    due(&mut schedule, Timestamp::from_millis(60_000))
+                };
+                let whole = all_of((0..7).collect());
+                assert_eq!(u64::try_from(whole.len()).unwrap(), pace.total);
+                let mut parts: Vec<Due> = places.iter().cloned().flat_map(all_of).collect();
+                parts.sort_by_key(|due| (due.planned, due.number, due.index));
+                assert_eq!(parts, whole);
+            }
+        }
     }
 }

@@ -40,12 +40,14 @@ pub struct Amounts {
     pub bytes_down: u64,
 }
 
-/// The windows of a run.
+/// The windows of a run, over all of its crews.
 #[derive(Debug)]
 pub(crate) struct Series {
     every: Duration,
     start: Timestamp,
     began: Timestamp,
+    /// When the window that is open ends. Planned from the start, so that no window shifts the next.
+    due: Timestamp,
     before: Amounts,
     rtt: Measure,
     input: Measure,
@@ -59,9 +61,10 @@ impl Series {
             every: (play_for / WINDOWS_MAX).max(WINDOW_MIN),
             start: Timestamp::ZERO,
             began: Timestamp::ZERO,
+            due: Timestamp::ZERO,
             before: Amounts::default(),
-            rtt: Measure::new(),
-            input: Measure::new(),
+            rtt: Measure::default(),
+            input: Measure::default(),
             windows: Vec::new(),
         }
     }
@@ -69,19 +72,20 @@ impl Series {
     /// Play starts, with these amounts behind it.
     pub(crate) fn start(&mut self, now: Timestamp, before: Amounts) {
         (self.start, self.began, self.before) = (now, now, before);
+        self.due = now + self.every;
+        self.rtt.clear();
+        self.input.clear();
     }
 
-    pub(crate) fn rtt(&mut self, latency: Duration) {
-        self.rtt.add(latency);
-    }
-
-    pub(crate) fn input(&mut self, latency: Duration) {
-        self.input.add(latency);
+    /// Adds what a crew measured within the window that is open.
+    pub(crate) fn add(&mut self, rtt: &Measure, input: &Measure) {
+        self.rtt.merge(rtt);
+        self.input.merge(input);
     }
 
     /// True if the window that is open has lasted long enough.
     pub(crate) fn is_due(&self, now: Timestamp) -> bool {
-        now.since(self.began) >= self.every
+        now >= self.due
     }
 
     /// Ends the window that is open; `total` are the amounts of the run so far.
@@ -99,6 +103,9 @@ impl Series {
             input: self.input.percentiles(),
         });
         (self.began, self.before) = (now, total);
+        while self.due <= now {
+            self.due += self.every;
+        }
         self.rtt.clear();
         self.input.clear();
     }
@@ -134,10 +141,16 @@ mod tests {
         assert!(!series.is_due(Timestamp::from_millis(1_499)));
         for (end, inputs, latency) in [(1_500, 10, 3), (2_600, 30, 9)] {
             let now = Timestamp::from_millis(end);
-            series.rtt(Duration::from_millis(latency));
+            let mut rtt = Measure::default();
+            rtt.add(Duration::from_millis(latency));
+            series.add(&rtt, &Measure::default());
             assert!(series.is_due(now));
             series.end_window(now, total(inputs));
+            assert!(!series.is_due(now));
         }
+        // One that ended late does not shift the next.
+        assert!(!series.is_due(Timestamp::from_millis(3_499)));
+        assert!(series.is_due(Timestamp::from_millis(3_500)));
         let windows = series.into_windows();
         let told = |window: &Window| {
             let Window {

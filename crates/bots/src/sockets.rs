@@ -1,15 +1,15 @@
-//! A few UDP sockets shared by all bots. Packets carry a label that names the bot.
+//! A few UDP sockets shared by the bots of a crew. Packets carry a label that names the bot.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
-use crate::options::{Conduct, Options};
+use crate::options::Conduct;
 
 /// Bots per socket: their snapshots of one tick fit even the usual receive buffer of 208 KiB.
 const BOTS_PER_SOCKET: usize = 64;
 /// Idle bots per socket: little is sent to them, and never to all at once.
 const IDLE_BOTS_PER_SOCKET: usize = 1_024;
-/// Sockets at most: each is asked once per pass.
+/// Sockets of a crew at most: each is asked once per pass.
 const SOCKETS_MAX: usize = 64;
 /// Datagrams taken from one socket before the others have their turn.
 const BATCH: usize = 256;
@@ -34,20 +34,20 @@ pub(crate) struct Carried {
 }
 
 impl Sockets {
-    /// Opens sockets for the bots of a run.
+    /// Opens sockets for so many bots.
     ///
     /// # Errors
     /// The system has none to give.
-    pub(crate) fn open(server: SocketAddr, options: &Options) -> io::Result<Self> {
+    pub(crate) fn open(server: SocketAddr, conduct: Conduct, bots: usize) -> io::Result<Self> {
         let any = match server.ip() {
             IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
         };
-        let each = match options.conduct {
+        let each = match conduct {
             Conduct::Play => BOTS_PER_SOCKET,
             Conduct::Idle => IDLE_BOTS_PER_SOCKET,
         };
-        let count = options.bots.div_ceil(each).clamp(1, SOCKETS_MAX);
+        let count = bots.div_ceil(each).clamp(1, SOCKETS_MAX);
         let open = |_| {
             let socket =
                 rejoin_datagram::bind(SocketAddr::new(any, 0)).map_err(io::Error::other)?;

@@ -1,26 +1,27 @@
-//! Sums over a crew: the progress of a run and its report.
+//! Sums over all crews: the progress of a run and its report.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
-use rejoin_room::Room;
+use rejoin_protocol::Timestamp;
 
-use crate::behaviour::Behaviour;
-use crate::bot::BotStage;
-use crate::crew::Crew;
-use crate::measure::Percentiles;
+use crate::crew::Unsettled;
+use crate::crossing::{Crossing, divided};
+use crate::measure::Measure;
+use crate::news::{News, Totals};
 use crate::observer::{Glimpse, Progress, Stage};
 use crate::options::{Conduct, Mode, Options};
-use crate::report::{
-    ACKNOWLEDGED_SHARE_MIN, Cause, Inputs, Probes, Report, Snapshots, Traffic, share,
-};
-use crate::series::Amounts;
-use crate::tally::Tally;
+use crate::report::{ACKNOWLEDGED_SHARE_MIN, Cause, Failure, Report, share};
+use crate::series::{Amounts, Series};
+use crate::tally::{Failures, Measures};
 
 /// Late acts below which nothing is said of a run: in a short one a single hiccup of the system is more
 /// than one act in a hundred.
 const LATE_ACTS_MIN: u64 = 10;
+/// Samples that the figures of the last second are of.
+const RECENT: usize = 4;
 
-/// What the fleet knows of a finished run besides its crew.
+/// What the conductor knows of a finished run besides its sums.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Course {
     /// Bots that took a seat.
@@ -35,182 +36,244 @@ pub(crate) struct Course {
     pub(crate) settled_after: Option<Duration>,
 }
 
-/// Where a run stands.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Standing {
-    pub(crate) stage: Stage,
-    pub(crate) in_stage: Duration,
-    /// The room to show.
-    pub(crate) room: usize,
+/// What is still missing after the end of play, in all crews.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Missing {
+    /// Bots with reliable inputs that no view covers.
+    pub(crate) uncovered: usize,
+    /// Rooms whose members hold different views.
+    pub(crate) divided: usize,
+    /// Bots whose checks do not hold yet.
+    pub(crate) unproven: usize,
 }
 
-/// The run as it stands.
-pub(crate) fn progress<B: Behaviour>(crew: &Crew<B>, standing: Standing) -> Progress {
-    let failed = crew
-        .bots
-        .iter()
-        .filter(|bot| bot.stage == BotStage::Failed)
-        .count();
-    let member = crew.seated().filter(|bot| bot.place.room == standing.room);
-    let newest = member
-        .filter_map(|bot| bot.seen())
-        .max_by_key(|seen| seen.sequence);
-    Progress {
-        stage: standing.stage,
-        in_stage: standing.in_stage,
-        playing: crew.present().count(),
-        failed,
-        rooms: crew.rooms.len(),
-        inputs: inputs(crew),
-        snapshots: snapshots(crew),
-        traffic: traffic(crew),
-        rtt: crew.tally.rtts().newest(),
-        input: crew.tally.inputs().newest(),
-        glimpse: newest.map(|seen| Glimpse {
-            room: standing.room,
-            tick: seen.tick,
-            view: seen.bytes.clone(),
-        }),
-    }
+/// All that crews have told.
+#[derive(Debug)]
+pub(crate) struct Sums {
+    /// Newest of each crew.
+    totals: Vec<Totals>,
+    whole: Measures,
+    /// What was measured since the last sample, and the samples before, oldest first.
+    sample: Measures,
+    recent: VecDeque<Measures>,
+    pub(crate) series: Series,
+    pub(crate) failures: Failures,
+    crossing: Crossing,
+    unsettled: Vec<Unsettled>,
+    glimpse: Option<(u64, Glimpse)>,
 }
 
-/// Adds the failures that only the whole shows.
-pub(crate) fn check_whole<B: Behaviour>(crew: &mut Crew<B>, options: &Options, course: &Course) {
-    if course.joined < options.bots && crew.tally.failures_total == 0 {
-        let missing = options.bots - course.joined;
-        crew.tally
-            .fail(None, Cause::Check, format!("{missing} bots took no seat"));
+impl Sums {
+    /// Nothing told yet by so many crews.
+    pub(crate) fn new(crews: usize, options: &Options) -> Self {
+        Self {
+            totals: vec![Totals::default(); crews],
+            whole: Measures::default(),
+            sample: Measures::default(),
+            recent: VecDeque::new(),
+            series: Series::new(options.play_for),
+            failures: Failures::default(),
+            crossing: Crossing::default(),
+            unsettled: Vec::new(),
+            glimpse: None,
+        }
     }
-    if options.conduct == Conduct::Idle {
-        return;
-    }
-    let inputs = inputs(crew);
-    let sent = match options.mode {
-        Mode::Latest => inputs.latest,
-        Mode::Reliable => inputs.reliable,
-    };
-    let part = share(inputs.acknowledged, inputs.planned);
-    if sent == 0 {
-        let text = format!("no {} input was sent: nothing is proven", options.mode);
-        crew.tally.fail(None, Cause::Check, text);
-    } else if options.mode == Mode::Reliable && part < ACKNOWLEDGED_SHARE_MIN {
-        let text = format!(
-            "{:.1} % of the planned inputs were acknowledged, expected {:.0} %",
-            part * 100.0,
-            ACKNOWLEDGED_SHARE_MIN * 100.0
-        );
-        crew.tally.fail(None, Cause::Check, text);
-    }
-}
 
-/// The run's result.
-pub(crate) fn report<B: Behaviour>(crew: Crew<B>, options: &Options, course: &Course) -> Report {
-    let lateness = crew.tally.lateness.percentiles();
-    let micros = |span: Duration| u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
-    Report {
-        kind: B::Room::KIND,
-        conduct: options.conduct,
-        mode: options.mode,
-        seed: options.seed,
-        input_hz: options.input_hz,
-        bots: options.bots,
-        joined: course.joined,
-        connected: course.connected,
-        joins: crew.tally.joins,
-        rooms: match options.conduct {
-            Conduct::Play => crew.rooms.len(),
-            Conduct::Idle => 0,
-        },
-        played: course.played,
-        inputs: inputs(&crew),
-        snapshots: snapshots(&crew),
-        events: crew.tally.events,
-        traffic: traffic(&crew),
-        join: crew.tally.join.percentiles(),
-        rtt: crew.tally.rtts().whole(),
-        input: crew.tally.inputs().whole(),
-        snapshot_age: crew.tally.snapshot_age.percentiles(),
-        probes: probes(&crew),
-        lateness,
-        invalid: lateness_fault(&crew.tally, &lateness, options.lateness_max),
-        rtt_buckets: crew.tally.rtts().buckets(),
-        agreed_after_us: course.agreed_after.map(micros),
-        settled_after_us: course.settled_after.map(micros),
-        failures_total: crew.tally.failures_total,
-        failures: crew.tally.failures,
-        windows: crew.tally.series.into_windows(),
+    /// Forgets what only the answers to one question hold.
+    pub(crate) fn begin(&mut self) {
+        self.unsettled.clear();
+        self.glimpse = None;
+    }
+
+    /// Takes a crew's answer.
+    pub(crate) fn take(&mut self, crew: usize, news: News) {
+        if let Some(totals) = self.totals.get_mut(crew) {
+            *totals = news.totals;
+        }
+        if let Some(measures) = &news.measures {
+            self.whole.merge(measures);
+            self.sample.merge(measures);
+            self.series.add(&measures.rtt, &measures.input);
+        }
+        self.failures.merge(news.failures);
+        for shown in news.shown {
+            if let Err(text) = self.crossing.see(shown) {
+                self.fail(text);
+            }
+        }
+        self.unsettled.extend(news.unsettled);
+        let number = |glimpse: &Option<(u64, Glimpse)>| glimpse.as_ref().map(|(number, _)| *number);
+        if number(&news.glimpse) > number(&self.glimpse) {
+            self.glimpse = news.glimpse;
+        }
+    }
+
+    /// Counts something that must not happen and is about no single bot.
+    pub(crate) fn fail(&mut self, text: impl Into<String>) {
+        self.fail_for(Cause::Check, text);
+    }
+
+    /// The same, of another cause.
+    pub(crate) fn fail_for(&mut self, cause: Cause, text: impl Into<String>) {
+        self.failures.add(Failure {
+            bot: None,
+            times: 1,
+            cause,
+            text: text.into(),
+        });
+    }
+
+    /// Ends a sample of the recent figures.
+    pub(crate) fn end_sample(&mut self) {
+        self.recent.push_back(std::mem::take(&mut self.sample));
+        if self.recent.len() > RECENT {
+            self.recent.pop_front();
+        }
+    }
+
+    /// Ends a window of the series.
+    pub(crate) fn end_window(&mut self, now: Timestamp) {
+        self.series.end_window(now, self.amounts());
+    }
+
+    /// What was counted so far.
+    pub(crate) fn totals(&self) -> Totals {
+        let mut sum = Totals::default();
+        for totals in &self.totals {
+            sum.add(totals);
+        }
+        sum.snapshots.compared += self.crossing.compared;
+        sum
+    }
+
+    /// What went through so far.
+    pub(crate) fn amounts(&self) -> Amounts {
+        let totals = self.totals();
+        Amounts {
+            inputs: totals.inputs.reliable + totals.inputs.latest,
+            snapshots: totals.snapshots.full + totals.snapshots.delta,
+            bytes_up: totals.traffic.bytes_up,
+            bytes_down: totals.traffic.bytes_down,
+        }
+    }
+
+    /// What is still missing, as the crews told last.
+    pub(crate) fn missing(&self) -> Missing {
+        let mut missing = Missing::default();
+        let mut edges = Vec::new();
+        for crew in &self.unsettled {
+            missing.uncovered += crew.uncovered;
+            missing.divided += crew.divided;
+            missing.unproven += crew.unproven;
+            edges.extend(crew.edges.iter().cloned());
+        }
+        missing.divided += divided(&edges);
+        missing
+    }
+
+    /// The run as it stands.
+    pub(crate) fn progress(&self, stage: Stage, in_stage: Duration, options: &Options) -> Progress {
+        let totals = self.totals();
+        let recent = |of: fn(&Measures) -> &Measure| {
+            let mut second = Measure::default();
+            self.recent
+                .iter()
+                .for_each(|sample| second.merge(of(sample)));
+            second.percentiles()
+        };
+        Progress {
+            stage,
+            in_stage,
+            playing: totals.present,
+            failed: totals.failed,
+            failures_total: self.failures.total,
+            newest_failure: self.failures.newest.clone(),
+            rooms: options.rooms.min(options.bots),
+            inputs: totals.inputs,
+            snapshots: totals.snapshots,
+            traffic: totals.traffic,
+            rtt: recent(|sample| &sample.rtt),
+            input: recent(|sample| &sample.input),
+            lateness: recent(|sample| &sample.lateness),
+            glimpse: self.glimpse.as_ref().map(|(_, glimpse)| glimpse.clone()),
+        }
+    }
+
+    /// Adds the failures that only the whole shows.
+    pub(crate) fn check_whole(&mut self, options: &Options, course: &Course) {
+        if course.joined < options.bots && self.failures.total == 0 {
+            let missing = options.bots - course.joined;
+            self.fail(format!("{missing} bots took no seat"));
+        }
+        if options.conduct == Conduct::Idle {
+            return;
+        }
+        let inputs = self.totals().inputs;
+        let sent = match options.mode {
+            Mode::Latest => inputs.latest,
+            Mode::Reliable => inputs.reliable,
+        };
+        let part = share(inputs.acknowledged, inputs.planned);
+        if sent == 0 {
+            let mode = options.mode;
+            self.fail(format!("no {mode} input was sent: nothing is proven"));
+        } else if options.mode == Mode::Reliable && part < ACKNOWLEDGED_SHARE_MIN {
+            self.fail(format!(
+                "{:.1} % of the planned inputs were acknowledged, expected {:.0} %",
+                part * 100.0,
+                ACKNOWLEDGED_SHARE_MIN * 100.0
+            ));
+        }
+    }
+
+    /// The run's result, in rooms of `kind`.
+    pub(crate) fn report(self, kind: &'static str, options: &Options, course: &Course) -> Report {
+        let totals = self.totals();
+        let measures = &self.whole;
+        let micros = |span: Duration| u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
+        Report {
+            kind,
+            conduct: options.conduct,
+            mode: options.mode,
+            seed: options.seed,
+            input_hz: options.input_hz,
+            bots: options.bots,
+            joined: course.joined,
+            connected: course.connected,
+            joins: totals.joins,
+            rooms: match options.conduct {
+                Conduct::Play => options.rooms.min(options.bots),
+                Conduct::Idle => 0,
+            },
+            threads: self.totals.len(),
+            played: course.played,
+            inputs: totals.inputs,
+            snapshots: totals.snapshots,
+            events: totals.events,
+            traffic: totals.traffic,
+            join: measures.join.percentiles(),
+            rtt: measures.rtt.percentiles(),
+            input: measures.input.percentiles(),
+            snapshot_age: measures.snapshot_age.percentiles(),
+            probes: totals.probes,
+            lateness: measures.lateness.percentiles(),
+            invalid: lateness_fault(measures, options.lateness_max),
+            rtt_buckets: measures.rtt.buckets(),
+            agreed_after_us: course.agreed_after.map(micros),
+            settled_after_us: course.settled_after.map(micros),
+            failures_total: self.failures.total,
+            failures: self.failures.kinds,
+            windows: self.series.into_windows(),
+        }
     }
 }
 
 /// Why the bots were too late for their figures to speak of the server.
-fn lateness_fault(tally: &Tally, lateness: &Percentiles, most: Duration) -> Option<String> {
-    let acts = lateness.count;
-    let is_late = tally.late >= LATE_ACTS_MIN && tally.late.saturating_mul(100) > acts;
-    is_late.then(|| {
-        let late = tally.late;
-        format!("the bots were late: {late} of {acts} planned acts by more than {most:?}")
-    })
-}
-
-/// What went through so far.
-pub(crate) fn amounts<B: Behaviour>(crew: &Crew<B>) -> Amounts {
-    let inputs = inputs(crew);
-    let snapshots = crew.tally.snapshots;
-    let carried = crew.carried();
-    Amounts {
-        inputs: inputs.reliable + inputs.latest,
-        snapshots: snapshots.full + snapshots.delta,
-        bytes_up: carried.bytes_up,
-        bytes_down: carried.bytes_down,
-    }
-}
-
-fn inputs<B: Behaviour>(crew: &Crew<B>) -> Inputs {
-    let mut sum = Inputs {
-        planned: crew.tally.planned,
-        ..Inputs::default()
-    };
-    for bot in &crew.bots {
-        sum.reliable += bot.sends.reliable_sent;
-        sum.acknowledged += bot.sends.acknowledged;
-        sum.lost += bot.sends.lost();
-        sum.duplicated += bot.sends.duplicated;
-        sum.latest += bot.sends.latest_sent;
-        sum.refused += bot.sends.refused;
-    }
-    sum
-}
-
-fn probes<B: Behaviour>(crew: &Crew<B>) -> Probes {
-    let mut sum = Probes::default();
-    for bot in &crew.bots {
-        sum.planned += bot.probes.planned;
-        sum.answered += bot.probes.answered;
-    }
-    sum
-}
-
-fn snapshots<B: Behaviour>(crew: &Crew<B>) -> Snapshots {
-    let compared = crew
-        .rooms
-        .iter()
-        .map(|(_, agreement)| agreement.compared)
-        .sum();
-    Snapshots {
-        compared,
-        ..crew.tally.snapshots
-    }
-}
-
-fn traffic<B: Behaviour>(crew: &Crew<B>) -> Traffic {
-    let carried = crew.carried();
-    Traffic {
-        datagrams_up: carried.datagrams_up,
-        datagrams_down: carried.datagrams_down,
-        bytes_up: carried.bytes_up,
-        bytes_down: carried.bytes_down,
-        lost_up: crew.bots.iter().map(|bot| bot.core.link().lost).sum(),
-    }
+fn lateness_fault(measures: &Measures, most: Duration) -> Option<String> {
+    let (late, acts) = (measures.late, measures.lateness.percentiles().count);
+    let is_late = late >= LATE_ACTS_MIN && late.saturating_mul(100) > acts;
+    is_late
+        .then(|| format!("the bots were late: {late} of {acts} planned acts by more than {most:?}"))
 }
 
 #[cfg(test)]
@@ -218,17 +281,24 @@ mod tests {
     use rejoin_protocol::crypto::PublicKey;
 
     use super::*;
+    use crate::agreement::{Held, Label, Shown};
+    use crate::crossing::Edge;
+    use crate::tally::Tally;
 
+    const MOST: Duration = Duration::from_millis(10);
+
+    /// What is said of two crews, one of which was late so often.
     fn fault(acts: u64, late: u64) -> Option<String> {
-        let server = "127.0.0.1:7777".parse().unwrap();
-        let options = Options::new(server, PublicKey([0; 32]));
-        let mut tally = Tally::new(&options);
-        for act in 0..acts {
-            let over = Duration::from_micros(u64::from(act < late));
-            tally.act(options.lateness_max + over);
-        }
-        let lateness = tally.lateness.percentiles();
-        lateness_fault(&tally, &lateness, options.lateness_max)
+        let crew = |late| {
+            let mut tally = Tally::new(MOST);
+            for act in 0..acts / 2 {
+                tally.act(MOST + Duration::from_micros(u64::from(act < late)));
+            }
+            tally.measures
+        };
+        let mut whole = crew(late);
+        whole.merge(&crew(0));
+        lateness_fault(&whole, MOST)
     }
 
     #[test]
@@ -245,5 +315,84 @@ mod tests {
     fn a_hiccup_of_a_short_run_is_none_of_it() {
         assert_eq!(fault(90, 9), None);
         assert!(fault(90, 10).is_some());
+    }
+
+    fn news() -> News {
+        News {
+            totals: Totals::default(),
+            measures: None,
+            failures: Failures::default(),
+            shown: Vec::new(),
+            unsettled: None,
+            glimpse: None,
+        }
+    }
+
+    fn sums(crews: usize) -> Sums {
+        let server = "127.0.0.1:7777".parse().unwrap();
+        Sums::new(crews, &Options::new(server, PublicKey([0; 32])))
+    }
+
+    #[test]
+    fn crews_that_saw_different_views_fail_the_run() {
+        let mut sums = sums(3);
+        for (crew, bytes) in ["a", "a", "b"].into_iter().enumerate() {
+            let label = Label {
+                sequence: 9,
+                tick: 4,
+            };
+            let shown = Shown {
+                room: 0,
+                label,
+                bytes: bytes.into(),
+            };
+            sums.take(
+                crew,
+                News {
+                    shown: vec![shown],
+                    ..news()
+                },
+            );
+        }
+        assert_eq!(sums.totals().snapshots.compared, 1);
+        let found: Vec<String> = sums.failures.kinds.iter().map(Failure::to_string).collect();
+        assert_eq!(found, ["members saw different views under number 9"]);
+    }
+
+    #[test]
+    fn what_is_missing_in_one_crew_or_between_two_is_missing() {
+        let mut sums = sums(2);
+        let edge = |bytes: &'static str| Edge {
+            room: 7,
+            is_divided: false,
+            holds: Some(Held {
+                sequence: u64::from(bytes.as_bytes()[0]),
+                bytes: bytes.into(),
+                is_shared: true,
+            }),
+        };
+        for (crew, bytes) in ["a", "b"].into_iter().enumerate() {
+            let unsettled = Unsettled {
+                uncovered: crew,
+                divided: crew,
+                unproven: 2 * crew,
+                edges: vec![edge(bytes)],
+            };
+            sums.take(
+                crew,
+                News {
+                    unsettled: Some(unsettled),
+                    ..news()
+                },
+            );
+        }
+        let expected = Missing {
+            uncovered: 1,
+            divided: 2,
+            unproven: 2,
+        };
+        assert_eq!(sums.missing(), expected);
+        sums.begin();
+        assert_eq!(sums.missing(), Missing::default());
     }
 }

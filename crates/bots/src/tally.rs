@@ -1,143 +1,174 @@
-//! What a run counts while it plays.
+//! What a crew counts while its bots play, and the sum of it over all crews.
 
 use std::time::Duration;
 
-use crate::measure::{Bucket, Measure, Percentiles};
-use crate::options::Options;
+use crate::measure::Measure;
 use crate::report::{Cause, Failure, Joins, Snapshots};
-use crate::series::Series;
 
 /// Different failures kept; more are only counted.
 const FAILURES_KEPT: usize = 32;
 
-/// A distribution of the whole run, and of its newest window.
-#[derive(Debug)]
-pub(crate) struct Recent {
-    whole: Measure,
-    window: Measure,
-    newest: Percentiles,
-}
-
-impl Recent {
-    fn new() -> Self {
-        Self {
-            whole: Measure::new(),
-            window: Measure::new(),
-            newest: Percentiles::default(),
-        }
-    }
-
-    fn add(&mut self, duration: Duration) {
-        self.whole.add(duration);
-        self.window.add(duration);
-    }
-
-    fn end_window(&mut self) {
-        self.newest = self.window.percentiles();
-        self.window.clear();
-    }
-
-    /// Of the whole run.
-    pub(crate) fn whole(&self) -> Percentiles {
-        self.whole.percentiles()
-    }
-
-    /// How the whole run is spread.
-    pub(crate) fn buckets(&self) -> Vec<Bucket> {
-        self.whole.buckets()
-    }
-
-    /// Of the window that ended last.
-    pub(crate) const fn newest(&self) -> Percentiles {
-        self.newest
-    }
-}
-
-/// Counters and distributions of a run.
+/// Counters of one crew since its start, and what it has measured since that was last taken.
 #[derive(Debug)]
 pub(crate) struct Tally {
     pub(crate) planned: u64,
     pub(crate) joins: Joins,
     pub(crate) snapshots: Snapshots,
     pub(crate) events: u64,
+    pub(crate) measures: Measures,
+    pub(crate) failures: Failures,
+    /// True once anything failed.
+    pub(crate) has_failed: bool,
+    lateness_max: Duration,
+}
+
+/// Distributions.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Measures {
     pub(crate) join: Measure,
     pub(crate) snapshot_age: Measure,
+    pub(crate) rtt: Measure,
+    pub(crate) input: Measure,
     pub(crate) lateness: Measure,
-    lateness_max: Duration,
-    /// Acts later than that.
+    /// Acts that were later than they may be.
     pub(crate) late: u64,
-    pub(crate) series: Series,
-    rtt: Recent,
-    input: Recent,
-    pub(crate) failures: Vec<Failure>,
-    pub(crate) failures_total: u64,
+}
+
+/// Failures by their kind.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Failures {
+    pub(crate) kinds: Vec<Failure>,
+    pub(crate) total: u64,
+    /// The one that came last.
+    pub(crate) newest: Option<Failure>,
 }
 
 impl Tally {
-    pub(crate) fn new(options: &Options) -> Self {
+    /// Nothing yet; an act later than `lateness_max` counts as late.
+    pub(crate) fn new(lateness_max: Duration) -> Self {
         Self {
             planned: 0,
             joins: Joins::default(),
             snapshots: Snapshots::default(),
             events: 0,
-            join: Measure::new(),
-            snapshot_age: Measure::new(),
-            lateness: Measure::new(),
-            lateness_max: options.lateness_max,
-            late: 0,
-            series: Series::new(options.play_for),
-            rtt: Recent::new(),
-            input: Recent::new(),
-            failures: Vec::new(),
-            failures_total: 0,
+            measures: Measures::default(),
+            failures: Failures::default(),
+            has_failed: false,
+            lateness_max,
         }
     }
 
     /// From an input's planned time until its bot saw that the room has it.
     pub(crate) fn input(&mut self, latency: Duration) {
-        self.input.add(latency);
-        self.series.input(latency);
+        self.measures.input.add(latency);
     }
 
     /// From a probe's planned time to its answer.
     pub(crate) fn rtt(&mut self, latency: Duration) {
-        self.rtt.add(latency);
-        self.series.rtt(latency);
+        self.measures.rtt.add(latency);
     }
 
     /// A planned act was so late.
     pub(crate) fn act(&mut self, lateness: Duration) {
-        self.lateness.add(lateness);
-        self.late += u64::from(lateness > self.lateness_max);
-    }
-
-    pub(crate) const fn inputs(&self) -> &Recent {
-        &self.input
-    }
-
-    pub(crate) const fn rtts(&self) -> &Recent {
-        &self.rtt
-    }
-
-    /// Ends a window of the recent figures.
-    pub(crate) fn sample(&mut self) {
-        self.rtt.end_window();
-        self.input.end_window();
+        self.measures.lateness.add(lateness);
+        self.measures.late += u64::from(lateness > self.lateness_max);
     }
 
     pub(crate) fn fail(&mut self, bot: Option<usize>, cause: Cause, text: impl Into<String>) {
-        self.failures_total += 1;
-        let text = text.into();
-        let same = |known: &&mut Failure| known.cause == cause && known.text == text;
-        if let Some(known) = self.failures.iter_mut().find(same) {
-            known.times += 1;
-        } else if self.failures.len() < FAILURES_KEPT {
-            self.failures.push(Failure {
-                bot,
-                times: 1,
-                cause,
-                text,
-            });
+        self.has_failed = true;
+        self.failures.add(Failure {
+            bot,
+            times: 1,
+            cause,
+            text: text.into(),
+        });
+    }
+}
+
+impl Measures {
+    /// Adds what another crew measured, or the same one later.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.join.merge(&other.join);
+        self.snapshot_age.merge(&other.snapshot_age);
+        self.rtt.merge(&other.rtt);
+        self.input.merge(&other.input);
+        self.lateness.merge(&other.lateness);
+        self.late += other.late;
+    }
+}
+
+impl Failures {
+    /// Adds a failure, or so many of the same kind.
+    pub(crate) fn add(&mut self, failure: Failure) {
+        self.total += failure.times;
+        self.newest = Some(failure.clone());
+        self.keep(failure);
+    }
+
+    /// Adds those of another crew, or of the same one later.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.total += other.total;
+        self.newest = other.newest.or(self.newest.take());
+        for failure in other.kinds {
+            self.keep(failure);
         }
+    }
+
+    fn keep(&mut self, failure: Failure) {
+        let same =
+            |known: &&mut Failure| known.cause == failure.cause && known.text == failure.text;
+        if let Some(known) = self.kinds.iter_mut().find(same) {
+            known.times += failure.times;
+        } else if self.kinds.len() < FAILURES_KEPT {
+            self.kinds.push(failure);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failures(texts: &[(usize, &str)]) -> Failures {
+        let mut tally = Tally::new(Duration::ZERO);
+        for (bot, text) in texts {
+            tally.fail(Some(*bot), Cause::Check, *text);
+        }
+        tally.failures
+    }
+
+    #[test]
+    fn failures_of_several_crews_are_one_list_of_kinds() {
+        let mut all = failures(&[(1, "a"), (2, "b"), (3, "a")]);
+        all.merge(failures(&[(4, "b"), (6, "b"), (5, "c")]));
+        let found: Vec<String> = all.kinds.iter().map(ToString::to_string).collect();
+        assert_eq!(found, ["2 bots: a", "3 bots: b", "bot 5: c"]);
+        assert_eq!(all.total, 6);
+        assert_eq!(all.newest.as_ref().map(|newest| newest.bot), Some(Some(5)));
+        all.merge(Failures::default());
+        assert!(all.newest.is_some());
+    }
+
+    #[test]
+    fn kinds_of_failures_are_bounded_and_all_are_counted() {
+        let texts: Vec<String> = (0..40).map(|number| number.to_string()).collect();
+        let each: Vec<(usize, &str)> = texts.iter().map(|text| (0, text.as_str())).collect();
+        let mut all = failures(&each[..20]);
+        all.merge(failures(&each));
+        assert_eq!((all.kinds.len(), all.total), (FAILURES_KEPT, 60));
+    }
+
+    #[test]
+    fn lateness_is_judged_by_the_acts_of_all_crews() {
+        let acts = |late: u64| {
+            let mut tally = Tally::new(Duration::from_millis(10));
+            for act in 0..100 {
+                tally.act(Duration::from_millis(if act < late { 11 } else { 1 }));
+            }
+            tally.measures
+        };
+        let mut all = acts(3);
+        all.merge(&acts(4));
+        assert_eq!((all.late, all.lateness.percentiles().count), (7, 200));
     }
 }

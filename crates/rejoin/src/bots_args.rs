@@ -33,8 +33,8 @@ pub(crate) struct BotsArgs {
     /// How inputs travel: reliable (in order, exactly once) or latest (the newest wins)
     #[arg(long, value_name = "MODE", default_value = "reliable")]
     pub(crate) input_mode: Mode,
-    /// Let them hold sessions and take no seat
-    #[arg(long, value_name = "WHAT",
+    /// What they do, if they do not play in rooms: idle, to hold sessions and take no seat
+    #[arg(long, value_name = "WHAT", value_parser = parse_behaviour,
           conflicts_with_all = ["rooms", "kind", "input_rate", "input_mode"])]
     pub(crate) behaviour: Option<BehaviourArg>,
     /// Kind of room to play in
@@ -43,6 +43,10 @@ pub(crate) struct BotsArgs {
     /// Let so many bots join per second [default: as many as the server takes, 64 at a time]
     #[arg(long, value_name = "RATE", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) ramp: Option<u32>,
+    /// Threads to spread the bots over, up to 64 [default: as many as there are cores, at most 8 and at
+    /// most one per 64 bots]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) threads: Option<u32>,
     /// Latest that the bots may be themselves, at the 99th percentile: beyond it the run is not valid
     #[arg(long, value_name = "T", default_value = "10ms", value_parser = parse_duration)]
     pub(crate) lateness_max: Duration,
@@ -69,10 +73,19 @@ pub(crate) struct BotsArgs {
 }
 
 /// What bots do but play in rooms.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BehaviourArg {
     /// They hold sessions.
     Idle,
+}
+
+fn parse_behaviour(text: &str) -> Result<BehaviourArg, String> {
+    match text {
+        "idle" => Ok(BehaviourArg::Idle),
+        other => Err(format!(
+            "expected idle; how they play a kind of room goes with the kind: --kind {other}"
+        )),
+    }
 }
 
 fn parse_check(text: &str) -> Result<Check, CheckError> {

@@ -13,6 +13,7 @@ use rejoin_protocol::crypto::PublicKey;
 use rejoin_protocol::handshake::PermitId;
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::app::App;
 use crate::bots_args::BotsArgs;
 use crate::exit::{Exit, Failure};
 use crate::server_args::{ConfigCommand, DoctorArgs, ServeArgs, SettingsArgs};
@@ -220,12 +221,13 @@ pub(crate) enum Parsed {
     Nothing(String),
 }
 
-/// Reads a command line; `program` is the name under which the binary runs.
+/// Reads a command line; `program` is the name under which the binary runs, `app` what it can play.
 ///
 /// # Errors
 /// A wrong flag or value, as one line.
 pub(crate) fn parse(
     program: &str,
+    app: &App,
     arguments: impl IntoIterator<Item = OsString>,
 ) -> Result<Parsed, Failure> {
     let version = env!("CARGO_PKG_VERSION");
@@ -237,7 +239,10 @@ pub(crate) fn parse(
     let command = Cli::command()
         .name(program.to_owned())
         .bin_name(program.to_owned())
-        .version(format!("{made_with}{version}"));
+        .version(format!("{made_with}{version}"))
+        .mut_subcommand("bots", |bots| {
+            bots.mut_arg("kind", |kind| kind.help(kinds(app)))
+        });
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let asked = arguments
         .iter()
@@ -252,6 +257,16 @@ pub(crate) fn parse(
         Ok(cli) => Ok(Parsed::Run(Box::new(cli))),
         Err(error) => outcome_of(&error, &help),
     }
+}
+
+/// The help of `bots --kind`: a game's binary knows kinds of its own.
+fn kinds(app: &App) -> String {
+    let known: Vec<&str> = app.behaviours().kinds().collect();
+    format!(
+        "Kind of room to play in, each as its bots do: {} [default: {}]",
+        known.join(", "),
+        app.default_kind()
+    )
 }
 
 fn outcome_of(error: &clap::Error, help: &str) -> Result<Parsed, Failure> {
@@ -310,11 +325,20 @@ mod tests {
     use super::*;
 
     fn failure(line: &str) -> Failure {
-        parse("rejoin", line.split(' ').map(OsString::from)).unwrap_err()
+        parse(
+            "rejoin",
+            &App::builtin(),
+            line.split(' ').map(OsString::from),
+        )
+        .unwrap_err()
     }
 
     fn run(line: &str) -> Cli {
-        let Ok(Parsed::Run(cli)) = parse("rejoin", line.split(' ').map(OsString::from)) else {
+        let Ok(Parsed::Run(cli)) = parse(
+            "rejoin",
+            &App::builtin(),
+            line.split(' ').map(OsString::from),
+        ) else {
             panic!("{line} should be accepted");
         };
         *cli
@@ -337,8 +361,11 @@ mod tests {
             ("rejoin bots --check inputs.lost=0", "`==`"),
             ("rejoin bots --check rtt.p99<20", "us, ms or s"),
             ("rejoin bots --behaviour idle --rooms 2", "--rooms <R>"),
+            ("rejoin bots --behaviour chat", "--kind chat"),
             ("rejoin bots --ramp 0", "--ramp"),
             ("rejoin bots --lateness-max soon", "soon"),
+            ("rejoin bots --threads 0", "--threads"),
+            ("rejoin bots --threads 65", "--threads"),
             ("rejoin serve --limit input_per_s=9", "`inputs_per_s`"),
             ("rejoin serve --limit requests_per_s=0", "must be 1 to"),
             ("rejoin serve --limit bytes_per_s=unlimited", "unlimited"),
@@ -391,9 +418,20 @@ mod tests {
     }
 
     #[test]
+    fn the_help_of_bots_names_all_that_they_can_do() {
+        let line = ["rejoin", "bots", "--help"].map(OsString::from);
+        let Ok(Parsed::Answer(help)) = parse("rejoin", &App::builtin(), line) else {
+            panic!("help was asked for")
+        };
+        for named in ["arena, chat [default: arena]", "idle"] {
+            assert!(help.contains(named), "{named} in {help}");
+        }
+    }
+
+    #[test]
     fn an_own_binary_shows_whose_version_it_prints() {
         let line = ["duel", "--version"].map(OsString::from);
-        let Ok(Parsed::Answer(text)) = parse("duel", line) else {
+        let Ok(Parsed::Answer(text)) = parse("duel", &App::builtin(), line) else {
             panic!("a version was asked for")
         };
         assert_eq!(
@@ -404,7 +442,7 @@ mod tests {
 
     #[test]
     fn a_bare_command_gets_help_and_no_success() {
-        let parsed = parse("rejoin", [OsString::from("rejoin")]);
+        let parsed = parse("rejoin", &App::builtin(), [OsString::from("rejoin")]);
         assert!(matches!(parsed, Ok(Parsed::Nothing(help)) if help.contains("serve")));
     }
 }

@@ -1,5 +1,10 @@
 //! Numbers as people read them.
 
+/// A count of things in memory, as all other counts are.
+pub(crate) fn wide(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
+
 /// A count with its thousands apart: `12,345`.
 pub(crate) fn thousands(number: u64) -> String {
     let digits = number.to_string();

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::{output, terminal};
+
 /// Starts logging at `level`, else as `RUST_LOG` says, else at `default`.
 ///
 /// Colours are for terminals, and only without `NO_COLOR`.
@@ -21,11 +23,10 @@ pub(crate) fn start(level: Option<LevelFilter>, default: LevelFilter) {
         },
         |level| EnvFilter::default().add_directive(level.into()),
     );
-    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let started = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal() && !plain)
+        .with_writer(|| output::Log)
+        .with_ansi(io::stderr().is_terminal() && !terminal::is_plain())
         // A line that cannot be written would be told of on the same closed stream, by a panic.
         .log_internal_errors(false)
         .try_init();

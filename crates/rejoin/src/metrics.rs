@@ -4,6 +4,8 @@
 
 use rejoin_bots::{Percentiles, Report};
 
+use crate::figures::wide;
+
 /// A figure of a run.
 #[derive(Clone, Copy)]
 pub(crate) struct Metric {
@@ -198,8 +200,4 @@ const fn sent(report: &Report) -> u64 {
 
 const fn received(report: &Report) -> u64 {
     report.snapshots.full + report.snapshots.delta
-}
-
-fn wide(count: usize) -> u64 {
-    u64::try_from(count).unwrap_or(u64::MAX)
 }

@@ -8,11 +8,14 @@ use std::fmt;
 use std::io::{self, ErrorKind, Write};
 use std::sync::OnceLock;
 
+use crate::terminal;
+
 /// Why the first line of a result could not be written.
 static LOST: OnceLock<io::Error> = OnceLock::new();
 
 /// A line of a command's result.
 pub(crate) fn line(text: impl fmt::Display) {
+    terminal::make_way();
     let mut out = io::stdout().lock();
     match writeln!(out, "{text}").and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => drop(LOST.set(error)),
@@ -27,7 +30,23 @@ pub(crate) fn lost() -> Option<&'static io::Error> {
 
 /// The one line of a command that failed.
 pub(crate) fn failure(program: &str, text: impl fmt::Display) {
+    terminal::make_way();
     drop(writeln!(io::stderr().lock(), "{program}: {text}"));
+}
+
+/// Standard error for log lines: what is drawn on the terminal makes way for each.
+#[derive(Debug)]
+pub(crate) struct Log;
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        terminal::make_way();
+        io::stderr().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
 }
 
 /// Help for a command line that asks for nothing.

@@ -21,7 +21,13 @@ use crate::{
 pub fn serve(add: impl FnOnce(App) -> App) -> ExitCode {
     let mut arguments = std::env::args_os().peekable();
     let program = program_name(arguments.peek());
-    let parsed = match cli::parse(&program, arguments) {
+    // The state behind these boundaries is never looked at again: the process ends either way.
+    let app = catch_unwind(AssertUnwindSafe(|| add(App::builtin())));
+    let app = match app {
+        Ok(app) => app,
+        Err(panic) => return fail(&program, &defect(panic.as_ref())),
+    };
+    let parsed = match cli::parse(&program, &app, arguments) {
         Ok(parsed) => parsed,
         Err(failure) => return fail(&program, &failure),
     };
@@ -36,8 +42,7 @@ pub fn serve(add: impl FnOnce(App) -> App) -> ExitCode {
             return Exit::Usage.into();
         }
     };
-    // The state behind this boundary is never looked at again: the process ends either way.
-    let run = catch_unwind(AssertUnwindSafe(|| execute(&add(App::builtin()), &cli)));
+    let run = catch_unwind(AssertUnwindSafe(|| execute(&app, &cli)));
     match run.unwrap_or_else(|panic| Err(defect(panic.as_ref()))) {
         Ok(()) => match output::lost() {
             None => Exit::Success.into(),

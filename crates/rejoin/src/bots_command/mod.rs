@@ -5,18 +5,19 @@
 //! ```
 
 mod chart;
-mod json;
 mod lines;
+mod live;
 mod page;
 mod permits;
 mod record;
 mod result_file;
 mod summary;
 
+use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::Path;
 
-use rejoin_bots::{Conduct, FleetError, Options, Report};
+use rejoin_bots::{Conduct, FleetError, Observer, Options, Report};
 use rejoin_client::ServerAddress;
 
 use crate::app::App;
@@ -26,10 +27,12 @@ use crate::exit::{Exit, Failure};
 use crate::figures::counted;
 use crate::output;
 use crate::stop::Stop;
+use crate::terminal::{self, Inline};
 
 pub(crate) use lines::Lines;
 pub(crate) use summary::{judge, summary};
 
+use live::Live;
 use page::page;
 use permits::{check_permits, permits};
 use record::{Run, record};
@@ -57,13 +60,13 @@ pub(crate) fn run(app: &App, args: &BotsArgs) -> Result<(), Failure> {
         .transpose()?;
     let silent = matches!(json, Some(Destination::StandardOutput));
     let stop = Stop::listen()?;
-    let mut lines = if silent {
-        Lines::silent(stop)
-    } else {
+    if !silent {
         output::line(introduction(kind, &options, &args.address));
-        Lines::new(stop)
-    };
-    let report = app.behaviours().run(kind, &options, &mut lines)?;
+    }
+    let mut observer = observer(&options, stop, silent);
+    let report = app.behaviours().run(kind, &options, observer.as_mut())?;
+    // What it drew goes before the result comes.
+    drop(observer);
     let outcome = |check: &Check| (check.clone(), check.judge(&report));
     let outcomes: Vec<(Check, Outcome)> = args.checks.iter().map(outcome).collect();
     if !silent {
@@ -87,6 +90,20 @@ pub(crate) fn run(app: &App, args: &BotsArgs) -> Result<(), Failure> {
         file.finish(&page(&run, &report))?;
     }
     verdict(&report, &outcomes)
+}
+
+/// Who tells the run: a drawing on the terminal, else lines. If standard output is for the result alone,
+/// standard error may be a terminal all the same.
+fn observer<'a>(options: &'a Options, stop: Stop, silent: bool) -> Box<dyn Observer + 'a> {
+    let inline = match silent {
+        false => terminal::can_draw(&io::stdout()).then(|| Inline::on(io::stdout())),
+        true => terminal::can_draw(&io::stderr()).then(|| Inline::on(io::stderr())),
+    };
+    match inline {
+        Some(inline) => Box::new(Live::new(options, stop, inline)),
+        None if silent => Box::new(Lines::silent(stop)),
+        None => Box::new(Lines::new(stop)),
+    }
 }
 
 /// The failure that the command ends with, if one of the run's own checks failed, the bots were late,
@@ -124,6 +141,8 @@ fn options(args: &BotsArgs) -> Result<Options, Failure> {
     options.input_hz = args.input_rate;
     options.play_for = args.duration;
     options.ramp_hz = args.ramp;
+    let threads = args.threads.map(usize::try_from);
+    options.threads = threads.map(|threads| threads.unwrap_or(usize::MAX));
     options.lateness_max = args.lateness_max;
     options.seed = args.seed;
     options.net = args.net;

@@ -3,13 +3,13 @@
 use std::fmt::Write;
 
 use rejoin_bots::{Conduct, Report, Window};
+use serde_json::Value as Json;
 
 use crate::figures::{millis, thousands};
 use crate::metrics::{self, Metric, Value};
 
 use super::chart::{self, Bar, Line, escape};
-use super::json::Json;
-use super::record::{Run, asked, errors};
+use super::record::{Fields, Run, asked, errors};
 use super::verdict;
 
 const STYLE: &str = include_str!("page.css");
@@ -32,8 +32,9 @@ pub(crate) fn page(run: &Run<'_>, report: &Report) -> String {
     page.push_str(&charts(report));
     page.push_str("<div class=\"tables\">\n");
     latencies(&mut page, report);
-    counts(&mut page, report);
+    judged(&mut page, run, report);
     settings(&mut page, run, report);
+    counts(&mut page, report);
     page.push_str("</div>\n</body></html>\n");
     page
 }
@@ -115,7 +116,7 @@ const fn wide(number: u64) -> f64 {
 }
 
 fn latencies(page: &mut String, report: &Report) {
-    page.push_str("<table><caption>Latencies</caption><tr><th></th>");
+    page.push_str("<table class=\"latencies\"><caption>Latencies</caption><tr><th></th>");
     let all: Vec<Metric> = metrics::all();
     let is_time = |metric: &&Metric| matches!(metric.of(report), Value::Latency(_));
     for name in ["p50", "p90", "p99", "p99.9", "max"] {
@@ -150,6 +151,10 @@ fn settings(page: &mut String, run: &Run<'_>, report: &Report) {
     page.push_str("<table><caption>Run</caption>\n");
     members(page, &asked(run, report));
     page.push_str("</table>\n");
+}
+
+/// Checks that were asked for, and what must not happen and did.
+fn judged(page: &mut String, run: &Run<'_>, report: &Report) {
     if !run.outcomes.is_empty() {
         page.push_str("<table><caption>Checks</caption>\n");
         for (check, outcome) in run.outcomes {
@@ -174,16 +179,18 @@ fn settings(page: &mut String, run: &Run<'_>, report: &Report) {
 }
 
 /// A row for each member that is there.
-fn members(page: &mut String, object: &Json) {
-    let Json::Object(members) = object else {
-        return;
-    };
-    for (name, value) in members {
+fn members(page: &mut String, members: &Fields) {
+    for (name, value) in &members.0 {
         match value {
             Json::Null => {}
-            Json::Text(text) => row(page, name, text),
-            Json::Number(number) => row(page, name, &thousands(*number)),
-            Json::Bool(_) | Json::Object(_) | Json::List(_) => row(page, name, &value.to_string()),
+            Json::String(text) => row(page, name, text),
+            Json::Number(number) => {
+                let text = number
+                    .as_u64()
+                    .map_or_else(|| number.to_string(), thousands);
+                row(page, name, &text);
+            }
+            Json::Bool(_) | Json::Object(_) | Json::Array(_) => row(page, name, &value.to_string()),
         }
     }
 }

@@ -50,7 +50,7 @@ fn figures(report: &Report) -> Vec<String> {
             bytes(traffic.bytes_down),
             thousands(traffic.datagrams_down)
         ),
-        format!("tester      {} late", spread(&report.lateness)),
+        format!("tester      {}", spread_as(&report.lateness, " late")),
     ]);
     if let Some(invalid) = &report.invalid {
         lines.push(format!("not valid   {invalid}"));
@@ -68,7 +68,7 @@ fn play_figures(report: &Report) -> Vec<String> {
             percent(report.snapshots.delta, snapshots.max(1)),
             thousands(report.snapshots.compared)
         ),
-        format!("input       {} until seen", spread(&report.input)),
+        format!("input       {}", spread_as(&report.input, " until seen")),
         format!("view age    {}", spread(&report.snapshot_age)),
     ];
     if report.inputs.refused > 0 {
@@ -81,16 +81,24 @@ fn play_figures(report: &Report) -> Vec<String> {
 }
 
 fn spread(measured: &Percentiles) -> String {
+    spread_as(measured, "")
+}
+
+/// Figures of a distribution and what they are, if there are any.
+fn spread_as(measured: &Percentiles, what: &str) -> String {
     let Percentiles {
+        count,
         p50_us,
         p90_us,
         p99_us,
         p999_us,
         max_us,
-        ..
     } = *measured;
+    if count == 0 {
+        return "not measured".to_owned();
+    }
     let [p50, p90, p99, p999, max] = [p50_us, p90_us, p99_us, p999_us, max_us].map(millis);
-    format!("p50 {p50}, p90 {p90}, p99 {p99}, p99.9 {p999}, max {max}")
+    format!("p50 {p50}, p90 {p90}, p99 {p99}, p99.9 {p999}, max {max}{what}")
 }
 
 fn inputs_line(report: &Report) -> String {
@@ -208,6 +216,42 @@ pub(super) fn judge_checks(outcomes: &[(Check, Outcome)]) -> Result<(), Failure>
     Err(Failure::new(Exit::CheckMissed, text))
 }
 
+/// The report of a run in which all went well and nothing happened.
+#[cfg(test)]
+pub(super) fn a_report() -> Report {
+    Report {
+        kind: "arena",
+        mode: Mode::Reliable,
+        seed: 1,
+        input_hz: 30,
+        bots: 2,
+        conduct: Conduct::Play,
+        joined: 2,
+        connected: 2,
+        joins: rejoin_bots::Joins::default(),
+        rooms: 1,
+        threads: 1,
+        played: std::time::Duration::from_secs(1),
+        inputs: rejoin_bots::Inputs::default(),
+        snapshots: rejoin_bots::Snapshots::default(),
+        events: 0,
+        traffic: rejoin_bots::Traffic::default(),
+        join: Percentiles::default(),
+        rtt: Percentiles::default(),
+        input: Percentiles::default(),
+        snapshot_age: Percentiles::default(),
+        probes: rejoin_bots::Probes::default(),
+        lateness: Percentiles::default(),
+        invalid: None,
+        windows: Vec::new(),
+        rtt_buckets: Vec::new(),
+        agreed_after_us: Some(1_000),
+        settled_after_us: Some(2_000),
+        failures_total: 0,
+        failures: Vec::new(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use rejoin_bots::Failure as BotFailure;
@@ -216,34 +260,9 @@ mod tests {
 
     fn report(failures: Vec<BotFailure>) -> Report {
         Report {
-            kind: "arena",
-            mode: Mode::Reliable,
-            seed: 1,
-            input_hz: 30,
-            bots: 2,
-            conduct: Conduct::Play,
-            joined: 2,
-            connected: 2,
-            joins: rejoin_bots::Joins::default(),
-            rooms: 1,
-            played: std::time::Duration::from_secs(1),
-            inputs: rejoin_bots::Inputs::default(),
-            snapshots: rejoin_bots::Snapshots::default(),
-            events: 0,
-            traffic: rejoin_bots::Traffic::default(),
-            join: Percentiles::default(),
-            rtt: Percentiles::default(),
-            input: Percentiles::default(),
-            snapshot_age: Percentiles::default(),
-            probes: rejoin_bots::Probes::default(),
-            lateness: Percentiles::default(),
-            invalid: None,
-            windows: Vec::new(),
-            rtt_buckets: Vec::new(),
-            agreed_after_us: Some(1_000),
-            settled_after_us: Some(2_000),
             failures_total: failures.iter().map(|failure| failure.times).sum(),
             failures,
+            ..a_report()
         }
     }
 
@@ -254,6 +273,14 @@ mod tests {
             cause,
             text: format!("{cause:?}"),
         }
+    }
+
+    #[test]
+    fn what_was_not_measured_is_not_told_as_nothing() {
+        let lines = play_figures(&report(Vec::new()));
+        let told = |line: &str| lines.iter().any(|told| told == line);
+        assert!(told("input       not measured"), "{lines:?}");
+        assert!(told("view age    not measured"), "{lines:?}");
     }
 
     #[test]

@@ -14,7 +14,6 @@ mod lines;
 mod live;
 mod picture;
 mod show;
-mod terminal;
 mod usage;
 
 use rejoin_bots::{Options, Report};
@@ -43,7 +42,7 @@ pub(crate) fn run(app: &App, args: &DemoArgs) -> Result<(), Failure> {
     options.rooms = usize::try_from(args.rooms).unwrap_or(usize::MAX);
     options.play_for = args.duration;
     check_span(&options)?;
-    let report = if kind == Arena::KIND && terminal::fits() {
+    let report = if kind == Arena::KIND && picture::fits() {
         show::play(app, &options, &server, &stop)?
     } else {
         lines::play(app, kind, &options, &server, stop)?

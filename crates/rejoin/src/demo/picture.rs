@@ -1,21 +1,28 @@
 //! The picture: one room's field, the figures that matter, and how far the match is.
 
+use std::io;
 use std::time::Duration;
 
 use ratatui::Frame;
 use ratatui::layout::{Alignment, Constraint, Layout, Rect};
-use ratatui::style::{Color, Modifier, Style};
+use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Paragraph, Sparkline};
-use rejoin_bots::{Progress, Stage};
+use rejoin_bots::Progress;
 
-use crate::figures::{bytes, counted, millis, percent, thousands};
+use crate::course::Course;
+use crate::figures::{bytes, counted, millis, percent, thousands, wide};
+use crate::terminal::{Size, accent, bar, can_draw, faint, size};
 
 use super::field::FieldView;
 use super::live::Live;
-use super::terminal::{HEIGHT_MIN, WIDTH_MIN};
 use super::usage::Usage;
 
+/// The smallest terminal that the picture fits, as wide and high as terminals used to be.
+const SMALLEST: Size = Size {
+    width: 80,
+    height: 24,
+};
 /// Columns of the figures.
 const PANEL_WIDTH: u16 = 26;
 /// Rows of the figures; what is left below them holds the course of the latency.
@@ -24,6 +31,13 @@ const PANEL_HEIGHT: u16 = 22;
 const COURSE_HEIGHT: u16 = 6;
 /// The latency that fills it, unless one is longer: an input waits for a tick of 33 ms at most.
 const COURSE_FULL_US: u64 = 50_000;
+
+/// True if there is a terminal that can show the picture, and be listened to.
+pub(super) fn fits() -> bool {
+    let interactive = io::IsTerminal::is_terminal(&io::stdin()) && can_draw(&io::stdout());
+    let large = |size: Size| size.width >= SMALLEST.width && size.height >= SMALLEST.height;
+    interactive && size().is_some_and(large)
+}
 
 /// All that a picture is made of.
 pub(super) struct Picture<'a> {
@@ -44,7 +58,7 @@ impl Picture<'_> {
     /// Draws it.
     pub(super) fn draw(&self, frame: &mut Frame<'_>) {
         let area = frame.area();
-        if area.width < WIDTH_MIN || area.height < HEIGHT_MIN {
+        if area.width < SMALLEST.width || area.height < SMALLEST.height {
             return draw_too_small(frame);
         }
         let rows = [
@@ -69,7 +83,7 @@ impl Picture<'_> {
         let (bots, rooms) = (counted(self.bots, "bot"), counted(self.rooms, "room"));
         let words = format!("{bots} in {rooms} on {}", self.address);
         Line::from(vec![
-            Span::styled(" Rejoin", self.accent().add_modifier(Modifier::BOLD)),
+            Span::styled(" Rejoin", accent(self.plain).add_modifier(Modifier::BOLD)),
             Span::styled(format!("  {words}"), faint()),
         ])
     }
@@ -128,8 +142,8 @@ impl Picture<'_> {
         let deltas = percent(now.snapshots.delta, snapshots);
         vec![
             self.heading("match"),
-            figure("players", thousands(count(now.playing))),
-            figure("rooms", thousands(count(now.rooms))),
+            figure("players", thousands(wide(now.playing))),
+            figure("rooms", thousands(wide(now.rooms))),
             Line::default(),
             self.heading("inputs, exactly once"),
             figure("sent", thousands(now.inputs.reliable)),
@@ -138,7 +152,10 @@ impl Picture<'_> {
             figure("until seen, p99", latency(now.input.p99_us)),
             Line::default(),
             self.heading("snapshots"),
-            figure("per second", thousands(self.live.rates.snapshots)),
+            figure(
+                "per second",
+                thousands(self.live.rates.per_second.snapshots),
+            ),
             figure(
                 "as deltas",
                 if snapshots > 0 {
@@ -151,7 +168,10 @@ impl Picture<'_> {
             self.heading("network"),
             figure("round trip, p50", millis(now.rtt.p50_us)),
             figure("round trip, p99", millis(now.rtt.p99_us)),
-            figure("down", format!("{}/s", bytes(self.live.rates.bytes_down))),
+            figure(
+                "down",
+                format!("{}/s", bytes(self.live.rates.per_second.bytes_down)),
+            ),
             Line::default(),
             self.heading("server"),
             figure("of one core", cpu),
@@ -180,66 +200,48 @@ impl Picture<'_> {
             .unwrap_or(0)
             .max(COURSE_FULL_US);
         let bars = Sparkline::default()
-            .style(self.accent())
+            .style(accent(self.plain))
             .max(longest)
             .data(shown);
         frame.render_widget(bars, course);
     }
 
     fn draw_foot(&self, frame: &mut Frame<'_>, area: Rect) {
-        let (words, share) = self.course_of_match();
+        let Course { words, share } = self.course_of_match();
         let keys = "←/→ room   q end ";
         let taken = words.chars().count() + keys.chars().count() + 6;
         let width = usize::from(area.width).saturating_sub(taken);
-        let full = filled(width, share);
+        let [full, rest] = bar(width, share, self.plain);
         let line = Line::from(vec![
             Span::raw(" "),
-            Span::styled("━".repeat(full), self.accent()),
-            Span::styled("─".repeat(width - full), faint()),
+            full,
+            rest,
             Span::raw(format!("  {words}   ")),
             Span::styled(keys, faint()),
         ]);
         frame.render_widget(line, area);
     }
 
-    /// Words about the part of the run, and how much of it is done.
-    fn course_of_match(&self) -> (String, f64) {
+    fn course_of_match(&self) -> Course {
         let Some(now) = &self.live.progress else {
-            return ("starting".to_owned(), 0.0);
+            return Course {
+                words: "starting".to_owned(),
+                share: 0.0,
+            };
         };
-        match now.stage {
-            Stage::Joining => {
-                let share = ratio(now.playing, self.bots);
-                (format!("{} of {} joined", now.playing, self.bots), share)
-            }
-            Stage::Playing if self.ending => ("ending".to_owned(), 1.0),
-            Stage::Playing => {
-                let (done, all) = (now.in_stage.as_secs(), self.play_for.as_secs_f64());
-                let share = now.in_stage.as_secs_f64() / all.max(f64::MIN_POSITIVE);
-                (format!("{done} s of {all:.0} s"), share)
-            }
-            Stage::Settling => ("counting every input".to_owned(), 1.0),
-            Stage::Leaving => ("leaving".to_owned(), 1.0),
-        }
+        Course::of(now, self.bots, self.play_for, self.ending)
     }
 
     fn heading(&self, text: &'static str) -> Line<'static> {
-        Line::from(Span::styled(text, self.accent()))
-    }
-
-    fn accent(&self) -> Style {
-        if self.plain {
-            Style::new()
-        } else {
-            Style::new().fg(Color::Indexed(73))
-        }
+        Line::from(Span::styled(text, accent(self.plain)))
     }
 }
 
 fn draw_too_small(frame: &mut Frame<'_>) {
     let area = frame.area();
+    let Size { width, height } = SMALLEST;
     let text = format!(
-        "{} x {} is too small:\nplease make it {WIDTH_MIN} x {HEIGHT_MIN}\n\nq ends the demo",
+        "{} x {} is too small:\nplease make it {width} x {height}\n\nq ends the demo",
         area.width, area.height
     );
     frame.render_widget(Paragraph::new(text).alignment(Alignment::Center), area);
@@ -253,29 +255,6 @@ fn figure(name: &'static str, value: String) -> Line<'static> {
         Span::raw(" ".repeat(space)),
         Span::raw(value),
     ])
-}
-
-const fn faint() -> Style {
-    Style::new().add_modifier(Modifier::DIM)
-}
-
-fn count(number: usize) -> u64 {
-    u64::try_from(number).unwrap_or(u64::MAX)
-}
-
-fn ratio(part: usize, whole: usize) -> f64 {
-    percent(count(part), count(whole)) / 100.0
-}
-
-/// Columns of `width` that `share` fills.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_precision_loss,
-    clippy::cast_sign_loss,
-    reason = "a share of a terminal's width"
-)]
-fn filled(width: usize, share: f64) -> usize {
-    ((width as f64) * share.clamp(0.0, 1.0)) as usize
 }
 
 #[cfg(test)]

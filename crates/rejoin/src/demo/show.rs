@@ -14,11 +14,11 @@ use rejoin_room::builtin::arena::Arena;
 use crate::app::App;
 use crate::exit::{Exit, Failure};
 use crate::stop::Stop;
+use crate::terminal::{Screen, is_plain};
 
 use super::child::ServerChild;
 use super::live::Live;
 use super::picture::Picture;
-use super::terminal::{Screen, is_plain};
 use super::usage::Usage;
 
 /// Between pictures: 20 per second look smooth and cost little.
