@@ -1,5 +1,6 @@
 //! A fleet of bots in several threads: that it plays what one thread would, and sees as much.
 
+#[allow(dead_code, reason = "not every test needs all of it")]
 mod in_process;
 
 use std::collections::BTreeSet;
