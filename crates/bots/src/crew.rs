@@ -368,13 +368,20 @@ fn take_reply<B: Behaviour>(
     datagram: &mut [u8],
     now: Timestamp,
 ) -> Option<usize> {
-    for index in newcomers {
-        let Some(bot) = bots.get_mut(*index) else {
-            continue;
-        };
-        if bot.place.socket == socket && bot.awaits_reply() {
+    // A cookie names no hello, and the bots of a socket share its address: each goes to one that has none.
+    for has_cookie in [false, true] {
+        for index in newcomers {
+            let Some(bot) = bots.get_mut(*index) else {
+                continue;
+            };
+            let asks = bot.place.socket == socket && bot.awaits_reply();
+            if !asks || bot.has_cookie != has_cookie {
+                continue;
+            }
+            let dropped = bot.core.link().dropped;
             bot.core.handle_datagram(datagram, now);
-            if !bot.awaits_reply() {
+            if bot.core.link().dropped == dropped {
+                bot.has_cookie |= bot.awaits_reply();
                 return Some(*index);
             }
         }
@@ -400,4 +407,50 @@ fn wall_clock_micros() -> u64 {
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();
     u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use rejoin_protocol::handshake::{Cookies, Mac1Key, ReceivedHello};
+
+    use super::*;
+    use crate::arena_bot::ArenaBot;
+
+    const NOW: Timestamp = Timestamp::from_millis(1);
+
+    fn newcomer(index: usize, server: &StaticKeys) -> Bot<ArenaBot> {
+        let rng = Rng::from_number(7).fork(&format!("bot {index}"));
+        let identity = StaticKeys::generate(&mut rng.fork("identity"));
+        let options = ClientOptions::new(server.public(), identity, Permit::dev("ana"), 1);
+        let place = Place {
+            bot: index,
+            index,
+            room: 0,
+            socket: 0,
+        };
+        let core = Core::new(options, rng.fork("core"), NOW);
+        Bot::new(core, place, rng, NOW)
+    }
+
+    #[test]
+    fn each_cookie_goes_to_a_newcomer_that_has_none_and_is_sent_at_once() {
+        let server = StaticKeys::development();
+        let mut bots = [0, 1, 2].map(|index| newcomer(index, &server));
+        let cookies = Cookies::new([1; 32]);
+        let from = ([127, 0, 0, 1], 9).into();
+        let mut hello = Vec::new();
+        let demands = bots.each_mut().map(|bot| {
+            hello.clear();
+            assert!(bot.core.poll_transmit(&mut hello, NOW));
+            assert!(!bot.core.poll_transmit(&mut Vec::new(), NOW));
+            let received = ReceivedHello::read(&hello, &Mac1Key::of(&server.public()));
+            received.unwrap().ask_cookie(from, &cookies, NOW)
+        });
+        for (index, mut demand) in demands.into_iter().enumerate() {
+            let taker = take_reply(&mut bots, &[0, 1, 2], 0, &mut demand, NOW);
+            assert_eq!(taker, Some(index));
+            let bot = &mut bots[index];
+            assert!(bot.core.poll_transmit(&mut Vec::new(), NOW));
+        }
+    }
 }
