@@ -39,8 +39,6 @@ pub(crate) struct Bot<B: Behaviour> {
     pub(crate) place: Place,
     /// When the crew's timer for this bot goes off, if one is set.
     pub(crate) timer: Option<Timestamp>,
-    /// The server asked for its hello again, with a cookie.
-    pub(crate) has_cookie: bool,
     /// True while the crew has it listed for a flush.
     pub(crate) is_touched: bool,
     started: Timestamp,
@@ -117,7 +115,6 @@ impl<B: Behaviour> Bot<B> {
             probes: Probes::default(),
             place,
             timer: None,
-            has_cookie: false,
             is_touched: false,
             started: now,
             rng,

@@ -368,20 +368,14 @@ fn take_reply<B: Behaviour>(
     datagram: &mut [u8],
     now: Timestamp,
 ) -> Option<usize> {
-    // A cookie names no hello, and the bots of a socket share its address: each goes to one that has none.
-    for has_cookie in [false, true] {
-        for index in newcomers {
-            let Some(bot) = bots.get_mut(*index) else {
-                continue;
-            };
-            let asks = bot.place.socket == socket && bot.awaits_reply();
-            if !asks || bot.has_cookie != has_cookie {
-                continue;
-            }
+    for index in newcomers {
+        let Some(bot) = bots.get_mut(*index) else {
+            continue;
+        };
+        if bot.place.socket == socket && bot.awaits_reply() {
             let dropped = bot.core.link().dropped;
             bot.core.handle_datagram(datagram, now);
             if bot.core.link().dropped == dropped {
-                bot.has_cookie |= bot.awaits_reply();
                 return Some(*index);
             }
         }
@@ -433,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn each_cookie_goes_to_a_newcomer_that_has_none_and_is_sent_at_once() {
+    fn a_cookie_goes_to_whoever_was_asked_for_it_and_is_sent_at_once() {
         let server = StaticKeys::development();
         let mut bots = [0, 1, 2].map(|index| newcomer(index, &server));
         let cookies = Cookies::new([1; 32]);
@@ -446,7 +440,7 @@ mod tests {
             let received = ReceivedHello::read(&hello, &Mac1Key::of(&server.public()));
             received.unwrap().ask_cookie(from, &cookies, NOW)
         });
-        for (index, mut demand) in demands.into_iter().enumerate() {
+        for (index, mut demand) in demands.into_iter().enumerate().rev() {
             let taker = take_reply(&mut bots, &[0, 1, 2], 0, &mut demand, NOW);
             assert_eq!(taker, Some(index));
             let bot = &mut bots[index];
