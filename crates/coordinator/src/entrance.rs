@@ -186,7 +186,7 @@ impl<D: Directory> Lobby<'_, D> {
             Found::There { shard, room } => self.ask_abroad(caller, (shard, room), asked),
         }?;
         let session = self.house.sessions.get_mut(caller.session);
-        let held = held.and_then(|seat| session?.seats.get_mut(&seat));
+        let held = held.and_then(|seat| session?.seats.get_mut(seat));
         if let Some(holding) = held {
             holding.claimed = true;
         }

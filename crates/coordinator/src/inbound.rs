@@ -191,7 +191,7 @@ impl House {
         now: Timestamp,
     ) {
         let session = self.sessions.get(source.session);
-        let held = session.and_then(|session| Some((session, session.seats.get(&seat)?)));
+        let held = session.and_then(|session| Some((session, session.seats.get(seat)?)));
         let Some((session, holding)) = held else {
             self.stats.inputs_ignored += 1;
             return;
@@ -227,7 +227,7 @@ impl House {
             }
         };
         let session = self.sessions.get_mut(source.session);
-        if let Some(holding) = session.and_then(|session| session.seats.get_mut(&seat)) {
+        if let Some(holding) = session.and_then(|session| session.seats.get_mut(seat)) {
             holding.queued_to = holding.queued_to.max(number);
         }
         if !self.call_room(source.session, at, what, now) {
@@ -266,6 +266,6 @@ impl House {
     /// Where the room behind a seat of a session is.
     pub(crate) fn held(&self, session: SessionKey, seat: SeatId) -> Option<At> {
         let session = self.sessions.get(session)?;
-        Some(session.seats.get(&seat)?.at)
+        Some(session.seats.get(seat)?.at)
     }
 }

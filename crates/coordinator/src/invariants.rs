@@ -4,6 +4,7 @@ use rejoin_protocol::limits::SEATS_MAX;
 
 use crate::connections::Stage;
 use crate::directory::Directory;
+use crate::holdings::Holding;
 use crate::house::House;
 use crate::keys::{RoomKey, SessionKey};
 use crate::limits::{REQUESTS_MAX, ROOM_ENTRIES_MAX, UNPROVEN_JOINS_MAX};
@@ -11,7 +12,7 @@ use crate::mail::{At, Home};
 use crate::rooms::durable::Seat;
 use crate::rooms::room::{HostedRoom, Line, Member};
 use crate::schedule::Due;
-use crate::sessions::{Holding, Session};
+use crate::sessions::Session;
 
 /// Checks that all indexes agree and all bounds hold.
 ///

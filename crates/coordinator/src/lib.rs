@@ -29,6 +29,7 @@ pub mod fuzzing;
 mod gate;
 mod goodbyes;
 mod hellos;
+mod holdings;
 mod house;
 mod inbound;
 mod invariants;

@@ -226,7 +226,7 @@ impl House {
             .unwrap_or_else(|| session.take_seat(at));
         let asker = session.incarnation == to.incarnation;
         let client = session.connection.filter(|_| asker);
-        if let Some(holding) = session.seats.get_mut(&seat) {
+        if let Some(holding) = session.seats.get_mut(seat) {
             holding.at = at;
             holding.queued_to = holding.queued_to.max(seated.cursor);
             holding.claimed |= client.is_some();

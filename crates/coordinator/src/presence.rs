@@ -10,12 +10,12 @@ use tracing::debug;
 
 use crate::addresses::AddressKey;
 use crate::connections::Stage;
+use crate::holdings::Holding;
 use crate::house::House;
 use crate::keys::{SessionKey, Slot};
 use crate::limits::CLOSING_LIFE;
 use crate::mail::{At, ToRoom};
 use crate::schedule::Due;
-use crate::sessions::Holding;
 
 impl House {
     /// The first packet under a join's keys arrived: only now does a session change.

@@ -144,7 +144,7 @@ impl House {
         room.seat_member(player, asked.home, line);
         let seated = seated(room, (player, seat), asked);
         let untold = untold_members(room);
-        if let Some(holding) = known.seats.get_mut(&seat) {
+        if let Some(holding) = known.seats.get_mut(seat) {
             holding.queued_to = holding.queued_to.max(seated.cursor);
             holding.claimed = slot.is_some();
         }
@@ -296,7 +296,7 @@ impl House {
         let Some(known) = self.sessions.get_mut(session) else {
             return;
         };
-        known.seats.remove(&seat);
+        known.seats.remove(seat);
         if known.seats.is_empty() && known.connection.is_some() {
             let hold = self.config.idle_session_hold;
             self.schedule.set(Due::Idle(session), now + hold);

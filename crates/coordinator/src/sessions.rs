@@ -8,6 +8,7 @@ use rejoin_protocol::{Incarnation, PlayerId, RoomId, SeatId, SessionId};
 
 use crate::addresses::AddressKey;
 use crate::connections::PendingJoin;
+use crate::holdings::{Holding, Holdings};
 use crate::keys::{RoomKey, SessionKey, Slot};
 use crate::mail::{At, Guest};
 use crate::purse::Purse;
@@ -33,7 +34,7 @@ pub(crate) struct Session {
     /// The connection that carries it now.
     pub(crate) connection: Option<Slot>,
     /// Its seats, by its own names for them.
-    pub(crate) seats: BTreeMap<SeatId, Holding>,
+    pub(crate) seats: Holdings,
     /// Questions for seats that have no answer yet.
     pub(crate) admits: usize,
     /// Those of them that went to other shards, with what their answers may lead to.
@@ -46,16 +47,6 @@ pub(crate) struct Session {
     pub(crate) requests: u16,
     /// Where the search for the next seat's name begins.
     next_seat: u16,
-}
-
-/// A seat, as its session knows it.
-#[derive(Debug)]
-pub(crate) struct Holding {
-    pub(crate) at: At,
-    /// The session's client has asked for it.
-    pub(crate) claimed: bool,
-    /// Newest reliable input handed to the room.
-    pub(crate) queued_to: u64,
 }
 
 /// What may become of a question that another shard refuses.
@@ -88,7 +79,7 @@ impl Session {
     fn seat_where(&self, fits: impl Fn(At) -> bool) -> Option<SeatId> {
         let mut seats = self.seats.iter();
         let found = seats.find(|(_, held)| fits(held.at));
-        found.map(|(seat, _)| *seat)
+        found.map(|(seat, _)| seat)
     }
 
     /// Names a new seat. Names go round through all that the latest lane has keys for, so that
@@ -97,7 +88,7 @@ impl Session {
         let names = u16::try_from(LATEST_KEYS_MAX).expect("the latest lane has few keys");
         let free = (0..names)
             .map(|step| SeatId((self.next_seat + step) % names))
-            .find(|seat| !self.seats.contains_key(seat))
+            .find(|seat| self.seats.get(*seat).is_none())
             .expect("a session has fewer seats than the latest lane has keys");
         self.next_seat = (free.0 + 1) % names;
         let holding = Holding {
@@ -159,7 +150,7 @@ impl Sessions {
             claims: join.visitor.claims.clone(),
             incarnation: join.incarnation,
             connection: None,
-            seats: BTreeMap::new(),
+            seats: Holdings::default(),
             admits: 0,
             abroad: BTreeMap::new(),
             address,
