@@ -127,7 +127,7 @@ fn is_home(
         house.parted.push(session);
         return true;
     }
-    if heard.forwarded || house.mail.is_full(home) {
+    if heard.forwarded || house.mail.is_full(home, true) {
         house.stats.hellos_refused += 1;
     } else {
         house.stats.forwarded += 1;

@@ -43,7 +43,9 @@ impl House {
                     self.take(key, sender, what, now);
                 }
             }
-            At::There(room) if !what.is_due() && self.mail.is_full(room.shard) => {
+            At::There(room)
+                if !what.must_go() && self.mail.is_full(room.shard, what.is_spare()) =>
+            {
                 return what.is_spare();
             }
             At::There(room) => {
@@ -96,7 +98,14 @@ impl House {
         let member = there.and_then(|there| there.members.get(&sender.player));
         let same = member.is_some_and(|member| member.stay == room.stay);
         let key = same.then_some(room.key);
+        if let Some(key) = key
+            && !self.is_newest(key, sender, from)
+        {
+            return;
+        }
         match (key, what) {
+            (Some(_), ToRoom::Input { .. } | ToRoom::Void { .. } | ToRoom::Latest { .. })
+                if self.mail.is_ending(from) => {}
             (Some(key), ToRoom::Input { number, .. } | ToRoom::Void { number })
                 if self.waits_too_long(key, sender.player, number) =>
             {
@@ -113,6 +122,22 @@ impl House {
         }
     }
 
+    /// True unless a newer client of the member has spoken, or the one that speaks has to end: what it says
+    /// after an input that was dropped would carry the cursor past it.
+    fn is_newest(&mut self, key: RoomKey, sender: Sender, from: Guest) -> bool {
+        let room = self.rooms.get_mut(key);
+        let Some(member) = room.and_then(|room| room.members.get_mut(&sender.player)) else {
+            return false;
+        };
+        if let Home::There(known) = member.home
+            && from.incarnation < known.incarnation
+        {
+            return false;
+        }
+        member.home = sender.home;
+        true
+    }
+
     fn waits_too_long(&self, key: RoomKey, player: PlayerId, number: u64) -> bool {
         let seat = self.rooms.get(key).and_then(|room| room.seat(player));
         let cursor = seat.map_or(0, |seat| seat.cursor);
@@ -121,7 +146,7 @@ impl House {
 
     /// A session of another shard wants a seat. Its home knows who asks, and the room who may.
     pub(crate) fn ask_from_abroad(&mut self, room: RoomId, from: Guest, ask: Ask) {
-        self.mail.forgive(from);
+        self.mail.forgive_older(from);
         let player = from.player();
         let call = ask.call;
         let opens = |key: &RoomKey| {

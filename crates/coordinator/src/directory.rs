@@ -57,8 +57,8 @@ pub trait Directory {
     /// A session, or a join to it, is at a shard. Tells its home: that shard, unless it has one already.
     fn settle(&mut self, session: SessionId, shard: u8) -> u8;
 
-    /// A session is over, and no join to it is pending.
-    fn depart(&mut self, session: SessionId);
+    /// A session is over at a shard, and no join to it is pending there. Nothing if that is not its home.
+    fn depart(&mut self, session: SessionId, shard: u8);
 }
 
 /// One that several shards share in one thread.
@@ -123,8 +123,8 @@ impl<D: Directory> Directory for Rc<RefCell<D>> {
         self.borrow_mut().settle(session, shard)
     }
 
-    fn depart(&mut self, session: SessionId) {
-        self.borrow_mut().depart(session);
+    fn depart(&mut self, session: SessionId, shard: u8) {
+        self.borrow_mut().depart(session, shard);
     }
 }
 
@@ -224,8 +224,10 @@ impl Directory for MemoryDirectory {
         *self.homes.entry(session).or_insert(shard)
     }
 
-    fn depart(&mut self, session: SessionId) {
-        self.homes.remove(&session);
+    fn depart(&mut self, session: SessionId, shard: u8) {
+        if self.homes.get(&session) == Some(&shard) {
+            self.homes.remove(&session);
+        }
     }
 }
 

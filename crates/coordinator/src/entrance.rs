@@ -6,7 +6,7 @@ use rejoin_protocol::{Liveness, Refusal, RoomId, Timestamp};
 
 use crate::directory::Directory;
 use crate::keys::{RoomKey, SessionKey};
-use crate::lobby::{Caller, Found, Lobby, RETRY_SOON, limit_reached, unknown_room};
+use crate::lobby::{Caller, Found, Lobby, RETRY_SOON, busy, limit_reached, unknown_room};
 use crate::mail::{Abroad, Ask, At, Content};
 use crate::rooms::entry::Applicant;
 use crate::rooms::room::HostedRoom;
@@ -120,8 +120,11 @@ impl<D: Directory> Lobby<'_, D> {
         if meets == room {
             return self.admit(caller, found, asked, now);
         }
-        let found = self.find(meets);
-        self.enter_uncoded(caller, found, now)
+        match self.find(meets) {
+            found @ Some(_) => self.enter_uncoded(caller, found, now),
+            // It is about to open, or has just closed.
+            None => Err(busy()),
+        }
     }
 
     /// A room that fits: one where the session sits already, so that a relaunched client finds
@@ -225,6 +228,9 @@ impl<D: Directory> Lobby<'_, D> {
         if session.abroad.len() >= SEATS_MAX {
             let text = format!("at most {SEATS_MAX} questions of a session wait for other rooms");
             return Err(limit_reached(text).retry_after(RETRY_SOON));
+        }
+        if self.house.mail.is_full(shard, false) {
+            return Err(busy());
         }
         session.abroad.insert(caller.call, asked);
         let ask = Box::new(ask);

@@ -13,6 +13,8 @@ pub(crate) struct Holding {
     pub(crate) at: At,
     /// The session's client has asked for it.
     pub(crate) claimed: bool,
+    /// The room, at another shard, has not answered the session's present client yet.
+    pub(crate) unanswered: bool,
     /// Newest reliable input handed to the room.
     pub(crate) queued_to: u64,
 }
@@ -108,6 +110,7 @@ mod tests {
                     let holding = Holding {
                         at: At::Here(RoomKey::from_index(0)),
                         claimed: false,
+                        unanswered: false,
                         queued_to: number,
                     };
                     holdings.insert(seat, holding);

@@ -47,6 +47,8 @@ pub(crate) struct House {
     /// Requests that wait for the turn; bounded per session.
     pub(crate) requests: VecDeque<Request>,
     pub(crate) stats: ShardStats,
+    /// Turns so far.
+    pub(crate) turns: u64,
     /// Memory for the heads of snapshots from abroad.
     pub(crate) scratch: Vec<u8>,
     /// Lines about faults of room logic, and about a store that refuses.
@@ -93,6 +95,7 @@ impl House {
             parted: Vec::new(),
             requests: VecDeque::new(),
             stats: ShardStats::default(),
+            turns: 0,
             scratch: Vec::new(),
             fault_lines: Pace::default(),
             store_lines: Pace::default(),
@@ -219,6 +222,8 @@ impl House {
     pub(crate) fn take_departed(&mut self) -> Vec<SessionId> {
         let mut departed = std::mem::take(&mut self.parted);
         departed.append(&mut self.connections.awaited.take_over());
+        departed.sort_unstable();
+        departed.dedup();
         departed.retain(|session| {
             self.sessions.find(*session).is_none() && !self.connections.awaited.contains(*session)
         });

@@ -196,6 +196,10 @@ impl House {
             self.stats.inputs_ignored += 1;
             return;
         };
+        if holding.unanswered {
+            self.stats.inputs_ignored += 1;
+            return;
+        }
         let (at, expected) = (holding.at, holding.queued_to.saturating_add(1));
         if number > expected || payload.len() > INPUT_MAX {
             debug!(slot = ?source.slot, number, expected, len = payload.len(), "senseless input");
@@ -217,6 +221,10 @@ impl House {
                 return self.close(source.slot, CloseReason::OverLimit(Limit::Inputs), now);
             }
         }
+        if matches!(at, At::There(_)) && self.sends_too_much_abroad(source.session) {
+            debug!(slot = ?source.slot, "more than {STREAM_WINDOW} inputs in one turn");
+            return self.close(source.slot, CloseReason::OverLimit(Limit::Inputs), now);
+        }
         let what = match self.spend_input(source.session, now) {
             Ok(()) => ToRoom::Input { number, payload },
             Err(Overspent::Closed(reason)) => return self.close(source.slot, reason, now),
@@ -226,14 +234,29 @@ impl House {
                 ToRoom::Void { number }
             }
         };
+        if !self.call_room(source.session, at, what, now) {
+            debug!(slot = ?source.slot, "the room's shard does not keep up");
+            return self.close(source.slot, CloseReason::Overloaded, now);
+        }
         let session = self.sessions.get_mut(source.session);
         if let Some(holding) = session.and_then(|session| session.seats.get_mut(seat)) {
             holding.queued_to = holding.queued_to.max(number);
         }
-        if !self.call_room(source.session, at, what, now) {
-            debug!(slot = ?source.slot, "the room's shard does not keep up");
-            self.close(source.slot, CloseReason::Overloaded, now);
+    }
+
+    /// Counts an input for another shard. Whoever keeps to its window has no more in one turn; more would fill
+    /// the mail, and others would pay.
+    fn sends_too_much_abroad(&mut self, session: SessionKey) -> bool {
+        let turn = self.turns;
+        let Some(session) = self.sessions.get_mut(session) else {
+            return false;
+        };
+        let (of, sent) = &mut session.sent_abroad;
+        if *of != turn {
+            (*of, *sent) = (turn, 0);
         }
+        *sent += 1;
+        *sent > STREAM_WINDOW
     }
 
     fn on_latest(&mut self, source: Source, seat: SeatId, payload: Bytes, now: Timestamp) {

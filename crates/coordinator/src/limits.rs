@@ -87,9 +87,11 @@ pub(crate) const REPLIES_MAX: usize = 1_024;
 /// Reliable inputs of a member abroad that wait for its room. More than a stream's window, as its own shard
 /// acknowledges packets while the room's does not run.
 pub(crate) const INPUTS_ABROAD_MAX: u64 = 2 * STREAM_WINDOW;
-/// Letters that wait for one other shard; see [`crate::mail`] for what is not written then. About 3 MiB, and
-/// what 1,000 members abroad are sent in half a second.
-pub(crate) const LETTERS_MAX: usize = 16_384;
+/// Letters that wait for one other shard; see [`crate::mail`] for what is not written then. About 13 MiB, and
+/// what 1,000 members abroad are sent in two seconds. More than all sessions of an address can write in a turn.
+pub(crate) const LETTERS_MAX: usize = 65_536;
+/// How soon a room tries again to show a member at another shard what did not go.
+pub(crate) const OWED_RETRY: Duration = Duration::from_millis(2);
 /// Close packets kept for peers that did not hear them, about 200 bytes each.
 pub(crate) const GOODBYES_MAX: usize = 1_024;
 /// Demands for a cookie or another version that wait to be sent: everyone who comes within some 50 ms

@@ -265,6 +265,11 @@ impl<D: Directory> Lobby<'_, D> {
             self.directory.withdraw(room);
             return self.enter_uncoded(caller, Some(found), now);
         }
+        // It may have been closed since that was asked above.
+        if self.directory.is_buried(room, now) {
+            self.directory.withdraw(room);
+            return Err(closed_room());
+        }
         let wish = Wish {
             room,
             kind: kind.name.to_owned(),
@@ -317,18 +322,18 @@ impl<D: Directory> Lobby<'_, D> {
         let held = self.house.held(caller.session, seat);
         let at = held.ok_or_else(unknown_seat)?;
         let Caller { session, call } = caller;
-        self.house
-            .call_room(session, at, ToRoom::Leave { call }, now);
-        Ok(())
+        let ask = ToRoom::Leave { call };
+        let asked = self.house.call_room(session, at, ask, now);
+        if asked { Ok(()) } else { Err(busy()) }
     }
 
     fn close_room(&mut self, caller: Caller, seat: SeatId, now: Timestamp) -> Result<(), Refusal> {
         let held = self.house.held(caller.session, seat);
         let at = held.ok_or_else(unknown_seat)?;
         let Caller { session, call } = caller;
-        self.house
-            .call_room(session, at, ToRoom::Close { call }, now);
-        Ok(())
+        let ask = ToRoom::Close { call };
+        let asked = self.house.call_room(session, at, ask, now);
+        if asked { Ok(()) } else { Err(busy()) }
     }
 
     fn list(
@@ -355,6 +360,11 @@ impl<D: Directory> Lobby<'_, D> {
 
 /// When a request that met a busy moment may try again.
 pub(crate) const RETRY_SOON: Duration = Duration::from_millis(100);
+
+/// The refusal of what has to wait for another shard.
+pub(crate) fn busy() -> Refusal {
+    limit_reached("the room does not keep up".to_owned()).retry_after(RETRY_SOON)
+}
 
 pub(crate) fn limit_reached(text: String) -> Refusal {
     Refusal::new(RefusalCode::LimitReached, text)

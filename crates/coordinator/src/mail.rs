@@ -8,10 +8,10 @@
 //! A session whose room is at its own home goes through the same calls without a letter. Letters between
 //! two shards arrive in order. Bounded: with [`LETTERS_MAX`] waiting for a shard, those that can be done
 //! without are not written (a latest input, a snapshot: a newer one follows), and whoever needs one that
-//! cannot is closed as overloaded. What is told of seats themselves is always written; it is bounded by
-//! the budgets of those who cause it.
+//! cannot is closed as overloaded. What is told of seats and snapshots that were sent is always written; it is
+//! bounded by what causes it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use bytes::Bytes;
@@ -36,11 +36,11 @@ impl Letter {
 }
 
 impl Letter {
-    const fn is_due(&self) -> bool {
+    const fn must_go(&self) -> bool {
         match &self.0 {
             Content::Datagram { .. } => false,
-            Content::ToRoom { what, .. } => what.is_due(),
-            Content::ToSession { what, .. } => what.is_due(),
+            Content::ToRoom { what, .. } => what.must_go(),
+            Content::ToSession { what, .. } => what.must_go(),
             Content::Ask { .. } | Content::Reply { .. } => true,
         }
     }
@@ -155,15 +155,12 @@ pub(crate) enum ToRoom {
 impl ToRoom {
     /// True if the room can do without it.
     pub(crate) const fn is_spare(&self) -> bool {
-        matches!(self, Self::Latest { .. })
+        matches!(self, Self::Latest { .. } | Self::Resync)
     }
 
     /// True if it is written however much waits.
-    pub(crate) const fn is_due(&self) -> bool {
-        !matches!(
-            self,
-            Self::Latest { .. } | Self::Input { .. } | Self::Void { .. }
-        )
+    pub(crate) const fn must_go(&self) -> bool {
+        matches!(self, Self::Fate { .. } | Self::Change(_) | Self::Detach)
     }
 }
 
@@ -213,7 +210,7 @@ pub(crate) enum ToSession {
 
 impl ToSession {
     /// True if it is written however much waits.
-    pub(crate) const fn is_due(&self) -> bool {
+    pub(crate) const fn must_go(&self) -> bool {
         !matches!(
             self,
             Self::Snapshot { .. }
@@ -231,7 +228,7 @@ pub(crate) struct Mail {
     /// By addressee.
     queues: Vec<Vec<Letter>>,
     /// Sessions abroad that were told to end, until they detach.
-    ending: BTreeSet<(u8, SessionKey)>,
+    ending: BTreeMap<(u8, SessionKey), Incarnation>,
     /// Letters written so far.
     written: u64,
 }
@@ -242,7 +239,7 @@ impl Mail {
         Self {
             own,
             queues: (0..shards.max(1)).map(|_| Vec::new()).collect(),
-            ending: BTreeSet::new(),
+            ending: BTreeMap::new(),
             written: 0,
         }
     }
@@ -252,10 +249,12 @@ impl Mail {
         shard != self.own && usize::from(shard) < self.queues.len()
     }
 
-    /// True if what can be done without is not written.
-    pub(crate) fn is_full(&self, shard: u8) -> bool {
+    /// True if no more is written but what must go. What can be done without leaves half of the room to what
+    /// somebody would miss.
+    pub(crate) fn is_full(&self, shard: u8, spare: bool) -> bool {
+        let most = if spare { LETTERS_MAX / 2 } else { LETTERS_MAX };
         let queue = self.queues.get(usize::from(shard));
-        queue.is_none_or(|queue| queue.len() >= LETTERS_MAX)
+        queue.is_none_or(|queue| queue.len() >= most)
     }
 
     /// Writes a letter.
@@ -270,13 +269,26 @@ impl Mail {
     /// A member abroad has to be closed. Said once; nothing that it could do without is written to it before
     /// it detaches.
     pub(crate) fn end(&mut self, to: Guest, room: Abroad, reason: CloseReason) {
-        if self.ending.insert((to.shard, to.key)) {
+        let told = self.ending.insert((to.shard, to.key), to.incarnation);
+        if told != Some(to.incarnation) {
             let what = ToSession::End(reason);
             self.post(to.shard, Content::ToSession { to, room, what });
         }
     }
 
-    /// Its end has come, or it asks anew.
+    /// True if this client was told to end.
+    pub(crate) fn is_ending(&self, guest: Guest) -> bool {
+        self.ending.get(&(guest.shard, guest.key)) == Some(&guest.incarnation)
+    }
+
+    /// A newer client asks.
+    pub(crate) fn forgive_older(&mut self, guest: Guest) {
+        if !self.is_ending(guest) {
+            self.forgive(guest);
+        }
+    }
+
+    /// Its end has come.
     pub(crate) fn forgive(&mut self, guest: Guest) {
         self.ending.remove(&(guest.shard, guest.key));
     }
@@ -301,7 +313,7 @@ impl Mail {
     /// Checks the bound on what can be done without: what is always written comes on top.
     pub(crate) fn check(&self) {
         for queue in &self.queues {
-            let spare = queue.iter().filter(|letter| !letter.is_due());
+            let spare = queue.iter().filter(|letter| !letter.must_go());
             assert!(spare.count() <= LETTERS_MAX, "letters are bounded");
             let ends = queue.iter().filter_map(|letter| {
                 let Content::ToSession { to, what, .. } = &letter.0 else {

@@ -33,7 +33,7 @@ impl Lines<'_> {
     pub(crate) fn takes_snapshots(&self, line: Line) -> bool {
         match line {
             Line::Here { .. } => true,
-            Line::There(guest) => !self.mail.is_full(guest.shard),
+            Line::There(guest) => !self.mail.is_full(guest.shard, true),
         }
     }
 
@@ -149,8 +149,9 @@ impl Mail {
     /// A room tells a member abroad something. If too much waits for its home, and it is something that the
     /// member must not miss, its connection has to end.
     pub(crate) fn tell(&mut self, to: Guest, room: Abroad, what: ToSession) {
-        if !what.is_due() && self.is_full(to.shard) {
-            if !matches!(what, ToSession::Snapshot { .. }) {
+        let spare = matches!(what, ToSession::Snapshot { .. });
+        if !what.must_go() && self.is_full(to.shard, spare) {
+            if !spare {
                 self.end(to, room, CloseReason::OverLimit(Limit::SendQueue));
             }
             return;
@@ -228,18 +229,27 @@ impl House {
         let client = session.connection.filter(|_| asker);
         if let Some(holding) = session.seats.get_mut(seat) {
             holding.at = at;
+            // What an older client sent may not have come to the room: the new one begins where that is.
+            if std::mem::take(&mut holding.unanswered) {
+                holding.queued_to = 0;
+            }
             holding.queued_to = holding.queued_to.max(seated.cursor);
             holding.claimed |= client.is_some();
+            holding.unanswered = !asker;
         }
         self.schedule.clear(Due::Idle(to.key));
         self.announce_heartbeat(to.key, now);
         let Some(slot) = client else {
             // Its client went away meanwhile. Another may ask for the seat; else nobody waits for it.
-            let what = match asker {
-                true => ToRoom::Change(SeatChange::Left),
-                false => ToRoom::Detach,
-            };
-            self.call_room(to.key, at, what, now);
+            if asker {
+                let what = ToRoom::Change(SeatChange::Left);
+                self.call_room(to.key, at, what, now);
+            } else {
+                // In the older client's name: if the newer one has asked since, the room passes it over.
+                let (from, what) = (to, ToRoom::Detach);
+                let content = Content::ToRoom { room, from, what };
+                self.mail.post(room.shard, content);
+            }
             return;
         };
         seated.seat = seat;
@@ -281,7 +291,8 @@ impl House {
             if asked.guess && unknown {
                 self.on_wrong_guess(to.key, now);
             }
-            if let (Some(message), Some(slot)) = (asked.else_here, client) {
+            let elsewhere = matches!(&result, Err(refusal) if may_fit_elsewhere(refusal.code));
+            if let (Some(message), Some(slot), true) = (asked.else_here, client, elsewhere) {
                 return self.ask_again_here(to.key, slot, *message);
             }
         }
@@ -301,4 +312,12 @@ impl House {
             tried: true,
         });
     }
+}
+
+/// True if another room may take whom this one refused: it was full or gone, and did not judge the player.
+const fn may_fit_elsewhere(code: RefusalCode) -> bool {
+    matches!(
+        code,
+        RefusalCode::RoomFull | RefusalCode::UnknownRoom | RefusalCode::LimitReached
+    )
 }

@@ -251,6 +251,7 @@ impl House {
         };
         let unclaimed = session.seats.values_mut().map(|holding| {
             holding.claimed = false;
+            holding.unanswered = matches!(holding.at, At::There(_));
             holding.at
         });
         unclaimed.collect()

@@ -43,6 +43,8 @@ pub(crate) struct Session {
     pub(crate) address: AddressKey,
     /// What it may still do.
     pub(crate) purse: Purse,
+    /// Reliable inputs for other shards in this turn, and which turn that was.
+    pub(crate) sent_abroad: (u64, u64),
     /// Requests it made in this turn.
     pub(crate) requests: u16,
     /// Where the search for the next seat's name begins.
@@ -94,6 +96,7 @@ impl Session {
         let holding = Holding {
             at,
             claimed: false,
+            unanswered: false,
             queued_to: 0,
         };
         self.seats.insert(free, holding);
@@ -155,6 +158,7 @@ impl Sessions {
             abroad: BTreeMap::new(),
             address,
             purse: Purse::default(),
+            sent_abroad: (0, 0),
             requests: 0,
             next_seat: 0,
         });

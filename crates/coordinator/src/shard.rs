@@ -167,6 +167,7 @@ impl<S: Store, D: Directory> Shard<S, D> {
     pub fn turn_measured(&mut self, stopwatch: &mut dyn Stopwatch, now: Timestamp) {
         self.clock = self.clock.max(now);
         self.house.answers.on_turn();
+        self.house.turns += 1;
         self.collect_requests(now);
         self.collect_due(now);
         let Scratch {
@@ -195,7 +196,7 @@ impl<S: Store, D: Directory> Shard<S, D> {
         self.house.close_doomed(now);
         self.house.sweep(now);
         for session in self.house.take_departed() {
-            self.directory.depart(session);
+            self.directory.depart(session, self.house.config.shard);
         }
     }
 
@@ -299,7 +300,7 @@ impl<S: Store, D: Directory> Shard<S, D> {
     }
 
     fn forward(&mut self, shard: u8, from: SocketAddr, datagram: &[u8]) {
-        if self.house.mail.is_full(shard) {
+        if self.house.mail.is_full(shard, true) {
             self.house.stats.dropped += 1;
             return;
         }

@@ -135,8 +135,8 @@ impl Directory for SharedDirectory {
         *self.homes.entry(session).or_insert(shard)
     }
 
-    fn depart(&mut self, session: SessionId) {
-        self.homes.remove(&session);
+    fn depart(&mut self, session: SessionId, shard: u8) {
+        self.homes.remove_if(&session, |_, home| *home == shard);
     }
 }
 
@@ -194,8 +194,8 @@ mod tests {
                 }
             }
             if rng.chance(0.1) {
-                shared.depart(session);
-                plain.depart(session);
+                shared.depart(session, shard);
+                plain.depart(session, shard);
             }
             assert_eq!(shared.owner(card.room), plain.owner(card.room));
             assert_eq!(shared.card(card.room), plain.card(card.room));

@@ -53,20 +53,24 @@ pub(crate) fn encode(
     Ok(())
 }
 
-/// Sends every member who is there what it lacks.
+/// Sends every member who is there what it lacks. False if for some there is no room now.
 pub(crate) fn send(
     room: &mut HostedRoom,
     (shard, key): (u8, RoomKey),
     lines: &mut Lines<'_>,
     scratch: &mut Vec<u8>,
     stats: &mut ShardStats,
-) {
-    let Some(durable) = &room.durable else { return };
+) -> bool {
+    let mut all = true;
+    let Some(durable) = &room.durable else {
+        return all;
+    };
     for (player, member) in &mut room.members {
         let here = durable.seats.get(player).is_some_and(Seat::is_here);
-        if let (Some(line), true) = (member.line, here)
-            // If not, a newer one follows.
-            && lines.takes_snapshots(line)
+        let line = member.line.filter(|_| here);
+        if line.is_some_and(|line| !lines.takes_snapshots(line)) {
+            all = false;
+        } else if let Some(line) = line
             && let Some((head, body, wanted)) = next_snapshot(member, &mut room.ring)
         {
             match head.base {
@@ -84,6 +88,7 @@ pub(crate) fn send(
             member.delivery.on_sent(wanted, lane);
         }
     }
+    all
 }
 
 /// What the member lacks, if anything: the whole view, or the delta that the head's base needs.

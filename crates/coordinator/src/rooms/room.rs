@@ -21,8 +21,8 @@ use super::ring::Ring;
 use crate::addresses::AddressKey;
 use crate::keys::{RoomKey, Slot};
 use crate::limits::{
-    CHECKPOINT_AFTER, CHECKPOINT_BYTES_MIN, CHECKPOINT_GROWTH, VIEW_INTERVAL, VOID_WINDOW,
-    VOIDS_MAX,
+    CHECKPOINT_AFTER, CHECKPOINT_BYTES_MIN, CHECKPOINT_GROWTH, OWED_RETRY, VIEW_INTERVAL,
+    VOID_WINDOW, VOIDS_MAX,
 };
 use crate::mail::{Abroad, Guest, Home, Stay};
 
@@ -112,6 +112,8 @@ pub(crate) struct Showing {
     pub(crate) resend: bool,
     /// The next view of a room without a clock is not due before.
     next: Timestamp,
+    /// Members at another shard could not be sent theirs: when to try again.
+    again: Option<Timestamp>,
 }
 
 /// What the room owes its store and its neighbours.
@@ -279,6 +281,7 @@ impl HostedRoom {
                 .dirty_since
                 .map(|since| since + CHECKPOINT_AFTER),
             self.upkeep.empty_until,
+            self.showing.again,
         ]
         .into_iter()
         .flatten()
@@ -292,6 +295,14 @@ impl HostedRoom {
             .as_ref()
             .and_then(|durable| durable.instance.next_timer());
         timer.is_some_and(|due| due <= at)
+    }
+}
+
+impl Showing {
+    /// Some members could not be sent what they lack, or all were.
+    pub(crate) fn owe(&mut self, some: bool, now: Timestamp) {
+        self.resend = some;
+        self.again = some.then(|| now + OWED_RETRY);
     }
 }
 

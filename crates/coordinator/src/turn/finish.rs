@@ -99,7 +99,8 @@ fn show(
             mail: &mut house.mail,
         };
         let here = (house.config.shard, key);
-        fanout::send(room, here, &mut lines, scratch, &mut house.stats);
+        let all = fanout::send(room, here, &mut lines, scratch, &mut house.stats);
+        room.showing.owe(!all, now);
     }
     Ok(())
 }

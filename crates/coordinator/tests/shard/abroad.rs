@@ -345,19 +345,12 @@ fn what_was_sent_to_a_seat_that_is_gone_does_not_meet_the_next_one() {
 
 #[test]
 fn a_guest_whose_home_does_not_keep_up_is_closed_and_nobody_else_pays() {
-    let mut world = World::with_shards(2, MemoryStore::default(), |config| {
-        config.budgets.inputs_burst = 100_000;
-        config.budgets.inputs_per_s = 100_000;
-    });
-    let [(ana, room), (ben, seat)] = duet(&mut world, "yard");
+    let mut world = chatty();
+    let (ana, ben) = (world.player("ana"), world.player("ben"));
+    let (room, seat) = crowd(&mut world, ana, ben);
     world.shard.asleep = Some(1);
     // More events than wait for one shard.
-    for _ in 0..170 {
-        for _ in 0..100 {
-            world.act(ana, room.seat, Act::Say(1));
-        }
-        world.run(STEP * 30);
-    }
+    say(&mut world, (ana, &room), 36);
     assert_eq!(ended(&world, ana), None);
     world.shard.asleep = None;
     let over = |world: &World| ended(world, ben).is_some();
@@ -395,6 +388,115 @@ fn inputs_for_a_shard_that_does_not_keep_up_are_bounded() {
     world.expect_view(ana, room.seat, |view| {
         view.totals.contains_key(&room.player)
     });
+    // Whoever comes back begins where the room is, and nothing was passed over that was not applied.
+    let back = world.player("ben");
+    let again = world.join(back, room.room);
+    for number in 1..=5 {
+        assert_eq!(
+            world.act(back, again.seat, Act::Add(1)),
+            again.cursor + number
+        );
+    }
+    let all = again.cursor + 5;
+    world.expect_view(back, again.seat, |view| {
+        view.totals.get(&seat.player) == Some(&all)
+    });
+    assert_eq!(world.players[back].core.cursor(again.seat), Some(all));
+}
+
+#[test]
+fn a_client_that_takes_over_and_never_asks_does_not_keep_a_seat_abroad() {
+    let hold = Duration::from_secs(4);
+    let mut world = World::with_shards(2, MemoryStore::default(), |config| config.seat_hold = hold);
+    let [(ana, _), (ben, _)] = duet(&mut world, "mill");
+    let newer = world.player("ben");
+    expect_replaced(&mut world, ben);
+    // Its state on the ladder reaches the room under its own incarnation.
+    world.players[newer].online = false;
+    let left = |world: &World| changes(world, ana).contains(&SeatChange::Left);
+    assert!(world.run_until(SECOND * 40, left));
+    let over = |world: &World| world.shard.stats().sessions == 1;
+    assert!(world.run_until(SECOND * 40, over));
+}
+
+#[test]
+fn a_seat_that_an_older_client_asked_for_is_the_newer_ones_if_it_asks_too() {
+    let mut world = world();
+    let (ana, ben) = (world.player("ana"), world.player("ben"));
+    let room = world.create(ana, "mill", 1);
+    // The room's shard sleeps while one client of ben asks, and then the next.
+    world.shard.asleep = Some(0);
+    world.players[ben].core.join(room.room).unwrap();
+    world.run(DELAY * 4);
+    world.shard.unsteered = Some(1);
+    let newer = world.player("ben");
+    let call = world.players[newer].core.join(room.room).unwrap();
+    world.run(DELAY * 4);
+    (world.shard.asleep, world.shard.unsteered) = (None, None);
+    world.run(SECOND);
+    let events = world.events(newer).iter();
+    let mut answers = events.filter_map(|event| match event {
+        Event::Answer { call: of, result } if *of == call => Some(seated(result.clone())),
+        _ => None,
+    });
+    let seat = answers.next().unwrap();
+    world.act(newer, seat.seat, Act::Add(1));
+    world.expect_view(newer, seat.seat, |view| view.adds == 1);
+    world.run(Duration::from_secs(150));
+    assert_eq!(room_end(&world, newer), None, "it keeps it");
+}
+
+#[test]
+fn a_quiet_room_shows_its_last_view_once_there_is_room_for_it() {
+    let mut world = chatty();
+    let (ana, ben) = (world.player("ana"), world.player("ben"));
+    let (room, seat) = crowd(&mut world, ana, ben);
+    world.shard.asleep = Some(1);
+    // So many that no snapshot is written any more, and not so many that somebody is closed.
+    say(&mut world, (ana, &room), 21);
+    world.act(ana, room.seat, Act::Add(7));
+    world.run(DELAY * 10);
+    world.shard.asleep = None;
+    world.expect_view(ben, seat.seat, |view| view.adds == 1);
+    assert_eq!(ended(&world, ben), None);
+}
+
+/// Two shards where one player may say as much as it likes.
+fn chatty() -> World {
+    World::with_shards(2, MemoryStore::default(), |config| {
+        config.budgets.inputs_burst = 1_000_000;
+        config.budgets.inputs_per_s = 1_000_000;
+    })
+}
+
+/// A room of the first player, with the second and 19 more members at shard 1.
+fn crowd(world: &mut World, first: usize, second: usize) -> (Seated, Seated) {
+    let settings = RoomSettings {
+        members_max: 64,
+        ..RoomSettings::default()
+    };
+    let opened = world.ask(first, |core| {
+        core.create(RequestId([1; 16]), "yard", settings)
+    });
+    let room = seated(opened);
+    let seat = world.join(second, room.room);
+    for number in 0..38 {
+        let player = world.player(&format!("player {number}"));
+        if number % 2 == 1 {
+            world.join(player, room.room);
+        }
+    }
+    (room, seat)
+}
+
+/// Says a hundred things so many times, each of which all members are told.
+fn say(world: &mut World, (player, room): (usize, &Seated), times: usize) {
+    for _ in 0..times {
+        for _ in 0..100 {
+            world.act(player, room.seat, Act::Say(1));
+        }
+        world.run(STEP * 30);
+    }
 }
 
 #[test]

@@ -256,8 +256,8 @@ impl<D: Directory> Directory for Witnessed<D> {
         self.inner.settle(session, shard)
     }
 
-    fn depart(&mut self, session: SessionId) {
-        self.inner.depart(session);
+    fn depart(&mut self, session: SessionId, shard: u8) {
+        self.inner.depart(session, shard);
     }
 }
 
