@@ -1,7 +1,7 @@
 //! A long life: a server whose players come, play, leave and are killed, and what it holds on to.
 //!
 //! ```sh
-//! cargo bench --bench soak -- --minutes 15      # waves of bots; some of them killed with kill -9
+//! cargo bench --bench soak -- --minutes 30      # waves of bots; some of them killed with kill -9
 //! cargo bench --bench soak -- --cycles 20000    # one client after the other that connects and leaves
 //! ```
 //!
@@ -31,8 +31,8 @@ use crate::server::Server;
 
 /// A wave of bots that join, play and leave; another process of them is killed in the middle.
 const WAVE: Duration = Duration::from_secs(6);
-/// The first waves fill buffers and tables up to what they keep.
-const WARM: Duration = Duration::from_secs(120);
+/// The first waves fill buffers and tables up to what they keep: 5,120 hellos are remembered after six minutes.
+const WARM: Duration = Duration::from_secs(600);
 /// What memory may grow by in an hour.
 const SLOPE_MAX: f64 = 1024.0 * 1024.0;
 /// What all cycles may leave behind: pages of the allocator.

@@ -9,6 +9,8 @@ use crate::options::Conduct;
 const BOTS_PER_SOCKET: usize = 64;
 /// Idle bots per socket: little is sent to them, and never to all at once.
 const IDLE_BOTS_PER_SOCKET: usize = 1_024;
+/// Sockets at least, if there are as many bots: a server of several shards spreads players by their address.
+const SOCKETS_MIN: usize = 8;
 /// Sockets of a crew at most: each is asked once per pass.
 const SOCKETS_MAX: usize = 64;
 /// Datagrams taken from one socket before the others have their turn.
@@ -47,7 +49,8 @@ impl Sockets {
             Conduct::Play => BOTS_PER_SOCKET,
             Conduct::Idle => IDLE_BOTS_PER_SOCKET,
         };
-        let count = bots.div_ceil(each).clamp(1, SOCKETS_MAX);
+        let least = SOCKETS_MIN.min(bots).max(1);
+        let count = bots.div_ceil(each).clamp(least, SOCKETS_MAX);
         let open = |_| {
             let socket =
                 rejoin_datagram::bind(SocketAddr::new(any, 0)).map_err(io::Error::other)?;

@@ -387,7 +387,7 @@ impl<S: Store, D: Directory> Shard<S, D> {
 
     /// The orderly end: rooms are kept, sessions told.
     fn end_all(&mut self, reason: CloseReason, now: Timestamp) {
-        info!(%reason, sessions = self.house.sessions.len(), "shard stops");
+        info!(shard = self.house.config.shard, %reason, sessions = self.house.sessions.len(), "shard stops");
         let mut hosts = turn::Hosts {
             store: &mut self.store,
             directory: &mut self.directory,

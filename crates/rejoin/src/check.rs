@@ -54,8 +54,8 @@ pub(crate) enum CheckError {
     #[error("expected a figure, an operator and a value, as in rtt.p99<20ms")]
     NoOperator,
     /// No figure of that name.
-    #[error("no figure is named `{name}`; did you mean `{meant}`?")]
-    Metric { name: String, meant: String },
+    #[error("no figure is named `{name}`; {}", hint(meant.as_deref()))]
+    Metric { name: String, meant: Option<String> },
     /// No operator of that form.
     #[error("no operator is written `{given}`; did you mean `{meant}`?")]
     Operator { given: String, meant: &'static str },
@@ -112,11 +112,19 @@ fn metric(name: &str) -> Result<Metric, CheckError> {
         return Ok(*metric);
     }
     let names: Vec<String> = all.iter().map(Metric::name).collect();
-    let meant = nearest(&plain, names.iter().map(String::as_str)).unwrap_or_default();
+    let meant = nearest(&plain, names.iter().map(String::as_str));
     Err(CheckError::Metric {
         name: name.to_owned(),
-        meant: meant.to_owned(),
+        meant: meant.map(str::to_owned),
     })
+}
+
+/// A question, or where all names are.
+fn hint(meant: Option<&str>) -> String {
+    match meant {
+        Some(name) => format!("did you mean `{name}`?"),
+        None => "docs/bots.md has them all".to_owned(),
+    }
 }
 
 fn read_operator(given: &str) -> Result<Operator, CheckError> {
@@ -290,6 +298,7 @@ mod tests {
     fn a_wrong_check_is_told_what_was_meant() {
         let cases = [
             ("rtts.p99<20ms", "did you mean `rtt.p99`?"),
+            ("foo<1", "`foo`; docs/bots.md has them all"),
             ("input.lost<1", "did you mean `inputs.lost`?"),
             ("join.failed==0", "did you mean `joins.failed`?"),
             ("rtt.p99=20ms", "did you mean `==`?"),

@@ -94,7 +94,8 @@ async fn serve(
         tracing::info!("operators ask at http://{admin}");
     }
     let rooms: Vec<_> = app.kinds().names().collect();
-    tracing::info!(%address, rooms = rooms.join(" "), auth = ?mode, "listening");
+    let shards = server.shards();
+    tracing::info!(%address, shards, rooms = rooms.join(" "), auth = ?mode, "listening");
     let report = server
         .run(app.kinds().clone(), stop(signals, parent))
         .await?;

@@ -192,8 +192,8 @@ impl Limits {
     /// Checks every limit.
     ///
     /// # Errors
-    /// Names the first that is out of its bounds.
-    pub(crate) fn check(mut self) -> Result<(), LimitError> {
+    /// Names the first that is out of its bounds, or does not go with another.
+    pub fn check(mut self) -> Result<(), LimitError> {
         self.all().iter().try_for_each(Limit::check)?;
         if self.watchdog <= self.call_budget && !self.watchdog.is_zero() {
             return Err(LimitError::Watchdog(durations::text(self.call_budget)));

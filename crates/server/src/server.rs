@@ -30,7 +30,7 @@ use crate::watchdog::{self, Watch};
 #[derive(Debug)]
 pub struct Server {
     config: Config,
-    group: Group,
+    group: Arc<Group>,
     address: SocketAddr,
     auth: watch::Sender<Auth>,
     admin: Option<Port>,
@@ -82,7 +82,7 @@ impl Server {
             admin: admin.map(Port::bind).transpose()?,
             auth: watch::Sender::new(config.auth.clone()),
             config,
-            group,
+            group: Arc::new(group),
             address,
             watchdog,
         })
@@ -100,6 +100,12 @@ impl Server {
         self.admin.as_ref()?.address().ok()
     }
 
+    /// How many threads will serve.
+    #[must_use]
+    pub const fn shards(&self) -> u8 {
+        self.config.shards
+    }
+
     /// The key that clients pin.
     #[must_use]
     pub const fn public_key(&self) -> PublicKey {
@@ -115,7 +121,8 @@ impl Server {
     }
 
     /// Serves rooms of `kinds` until `shutdown` is ready, then tells every player and ends within
-    /// a second. Each shard has a thread of its own; dropping the future stops them too.
+    /// a second. Each shard has a thread of its own. Dropping the future stops them too, but does not wait: the port is
+    /// free within a second.
     ///
     /// Room logic that does not return for as long as the limit `watchdog` says has the process aborted: a thread
     /// cannot be made to stop.
@@ -150,8 +157,6 @@ impl Server {
                 Err(problem) => failure = Some(problem),
             }
         }
-        // Its peers' sockets are open until here: else the system would steer their datagrams elsewhere.
-        drop(self.group);
         failure.map_or(Ok(report), |problem| Err(problem.into()))
     }
 
@@ -198,7 +203,14 @@ impl Server {
             };
             let (number, stopped) = (usize::from(number), stopped.clone());
             let processor = processors.get(number).copied();
-            threads.push(ShardThread::start(number, processor, stopped, make)?);
+            // Until the last of them has ended, all sockets are open: else the system would steer wrongly.
+            let group = Arc::clone(&self.group);
+            threads.push(ShardThread::start(
+                number,
+                processor,
+                stopped,
+                (make, group),
+            )?);
         }
         if !self.watchdog.is_zero() {
             watchdog::start(watches, self.watchdog)?;

@@ -23,7 +23,7 @@ pub(crate) struct ShardThread {
 
 impl ShardThread {
     /// Starts the driver that `make` gives, on a runtime of the new thread. It serves until `stop` is true, or
-    /// its sender is gone.
+    /// its sender is gone; `kept` is dropped after that.
     ///
     /// # Errors
     /// The system gives no thread.
@@ -31,7 +31,10 @@ impl ShardThread {
         number: usize,
         processor: Option<usize>,
         mut stop: watch::Receiver<bool>,
-        make: impl FnOnce() -> io::Result<Driver> + Send + 'static,
+        (make, kept): (
+            impl FnOnce() -> io::Result<Driver> + Send + 'static,
+            impl Send + 'static,
+        ),
     ) -> io::Result<Self> {
         let (told, outcome) = oneshot::channel();
         let serve = move || -> io::Result<ServerReport> {
@@ -51,8 +54,10 @@ impl ShardThread {
         };
         let thread = thread::Builder::new().name(format!("shard-{number}"));
         let thread = thread.spawn(move || {
+            let outcome = serve();
+            drop(kept);
             // Nobody listens if the server was dropped.
-            told.send(serve()).ok();
+            told.send(outcome).ok();
         })?;
         Ok(Self {
             thread,

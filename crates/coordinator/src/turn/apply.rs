@@ -43,7 +43,8 @@ pub(crate) fn apply<S: Store>(
             Ok(applied) => {
                 room.on_applied(&call.entry, now);
                 if matches!(call.entry, Entry::Open(_)) {
-                    info!(room = %room.id, kind = room.kind.name, "room is open");
+                    let shard = house.config.shard;
+                    info!(room = %room.id, kind = room.kind.name, shard, "room is open");
                 }
                 house.carry_out(work.key, call, applied, now);
                 index += 1;

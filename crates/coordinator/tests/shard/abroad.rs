@@ -18,7 +18,7 @@ fn world() -> World {
     World::with_shards(2, MemoryStore::default(), |_| {})
 }
 
-fn ended(world: &World, player: usize) -> Option<&Ended> {
+pub(crate) fn ended(world: &World, player: usize) -> Option<&Ended> {
     let mut events = world.events(player).iter();
     events.find_map(|event| match event {
         Event::Ended(ended) => Some(ended),
@@ -43,7 +43,7 @@ fn room_end(world: &World, player: usize) -> Option<(SeatId, RoomCloseReason)> {
 }
 
 /// Events of rooms that a player was told.
-fn heard(world: &World, player: usize) -> Vec<u64> {
+pub(crate) fn heard(world: &World, player: usize) -> Vec<u64> {
     let events = world.events(player).iter();
     let heard = events.filter_map(|event| match event {
         Event::Room { number, .. } => Some(*number),
@@ -63,7 +63,7 @@ fn changes(world: &World, player: usize) -> Vec<SeatChange> {
 }
 
 /// The room of the first player, with the second in it.
-fn duet(world: &mut World, kind: &str) -> [(usize, Seated); 2] {
+pub(crate) fn duet(world: &mut World, kind: &str) -> [(usize, Seated); 2] {
     let (ana, ben) = (world.player("ana"), world.player("ben"));
     let room = world.create(ana, kind, 1);
     let seat = world.join(ben, room.room);
@@ -344,72 +344,6 @@ fn what_was_sent_to_a_seat_that_is_gone_does_not_meet_the_next_one() {
 }
 
 #[test]
-fn a_guest_whose_home_does_not_keep_up_is_closed_and_nobody_else_pays() {
-    let mut world = chatty();
-    let (ana, ben) = (world.player("ana"), world.player("ben"));
-    let (room, seat) = crowd(&mut world, ana, ben);
-    world.shard.asleep = Some(1);
-    // More events than wait for one shard.
-    say(&mut world, (ana, &room), 36);
-    assert_eq!(ended(&world, ana), None);
-    world.shard.asleep = None;
-    let over = |world: &World| ended(world, ben).is_some();
-    assert!(world.run_until(SECOND * 5, over));
-    let reason = CloseReason::OverLimit(Limit::SendQueue);
-    assert_eq!(ended(&world, ben), Some(&Ended::Closed(reason)));
-    let back = world.player("ben");
-    let again = world.join(back, room.room);
-    assert_eq!(again.player, seat.player);
-    world.act(ana, room.seat, Act::Say(2));
-    let said = |world: &World| !heard(world, back).is_empty();
-    assert!(world.run_until(SECOND, said), "it hears the room again");
-}
-
-#[test]
-fn inputs_for_a_shard_that_does_not_keep_up_are_bounded() {
-    let mut world = World::with_shards(2, MemoryStore::default(), |config| {
-        config.budgets.inputs_burst = 100_000;
-        config.budgets.inputs_per_s = 100_000;
-    });
-    let [(ana, room), (ben, seat)] = duet(&mut world, "yard");
-    world.shard.asleep = Some(0);
-    for _ in 0..20 {
-        for _ in 0..50 {
-            world.act(ben, seat.seat, Act::Add(1));
-        }
-        world.run(STEP * 25);
-    }
-    // What comes while its end is on the way would leave a gap.
-    for _ in 0..20 {
-        world.act(ben, seat.seat, Act::Add(1));
-        world.step();
-    }
-    world.shard.asleep = None;
-    let over = |world: &World| ended(world, ben).is_some();
-    assert!(world.run_until(SECOND * 5, over));
-    let reason = CloseReason::OverLimit(Limit::Inputs);
-    assert_eq!(ended(&world, ben), Some(&Ended::Closed(reason)));
-    world.act(ana, room.seat, Act::Add(1));
-    world.expect_view(ana, room.seat, |view| {
-        view.totals.contains_key(&room.player)
-    });
-    // Whoever comes back begins where the room is, and nothing was passed over that was not applied.
-    let back = world.player("ben");
-    let again = world.join(back, room.room);
-    for number in 1..=5 {
-        assert_eq!(
-            world.act(back, again.seat, Act::Add(1)),
-            again.cursor + number
-        );
-    }
-    let all = again.cursor + 5;
-    world.expect_view(back, again.seat, |view| {
-        view.totals.get(&seat.player) == Some(&all)
-    });
-    assert_eq!(world.players[back].core.cursor(again.seat), Some(all));
-}
-
-#[test]
 fn a_client_that_takes_over_and_never_asks_does_not_keep_a_seat_abroad() {
     let hold = Duration::from_secs(4);
     let mut world = World::with_shards(2, MemoryStore::default(), |config| config.seat_hold = hold);
@@ -450,59 +384,6 @@ fn a_seat_that_an_older_client_asked_for_is_the_newer_ones_if_it_asks_too() {
     world.expect_view(newer, seat.seat, |view| view.adds == 1);
     world.run(Duration::from_secs(150));
     assert_eq!(room_end(&world, newer), None, "it keeps it");
-}
-
-#[test]
-fn a_quiet_room_shows_its_last_view_once_there_is_room_for_it() {
-    let mut world = chatty();
-    let (ana, ben) = (world.player("ana"), world.player("ben"));
-    let (room, seat) = crowd(&mut world, ana, ben);
-    world.shard.asleep = Some(1);
-    // So many that no snapshot is written any more, and not so many that somebody is closed.
-    say(&mut world, (ana, &room), 21);
-    world.act(ana, room.seat, Act::Add(7));
-    world.run(DELAY * 10);
-    world.shard.asleep = None;
-    world.expect_view(ben, seat.seat, |view| view.adds == 1);
-    assert_eq!(ended(&world, ben), None);
-}
-
-/// Two shards where one player may say as much as it likes.
-fn chatty() -> World {
-    World::with_shards(2, MemoryStore::default(), |config| {
-        config.budgets.inputs_burst = 1_000_000;
-        config.budgets.inputs_per_s = 1_000_000;
-    })
-}
-
-/// A room of the first player, with the second and 19 more members at shard 1.
-fn crowd(world: &mut World, first: usize, second: usize) -> (Seated, Seated) {
-    let settings = RoomSettings {
-        members_max: 64,
-        ..RoomSettings::default()
-    };
-    let opened = world.ask(first, |core| {
-        core.create(RequestId([1; 16]), "yard", settings)
-    });
-    let room = seated(opened);
-    let seat = world.join(second, room.room);
-    for number in 0..38 {
-        let player = world.player(&format!("player {number}"));
-        if number % 2 == 1 {
-            world.join(player, room.room);
-        }
-    }
-    (room, seat)
-}
-
-/// Says a hundred things so many times, each of which all members are told.
-fn say(world: &mut World, (player, room): (usize, &Seated), times: usize) {
-    for _ in 0..times {
-        for _ in 0..100 {
-            world.act(player, room.seat, Act::Say(1));
-        }
-        world.run(STEP * 30);
-    }
 }
 
 #[test]

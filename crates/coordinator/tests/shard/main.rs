@@ -18,6 +18,7 @@ mod inputs;
 mod intruder;
 mod joins;
 mod ladder;
+mod letters;
 mod lines;
 mod lobby;
 mod overtime;

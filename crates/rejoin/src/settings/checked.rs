@@ -26,6 +26,7 @@ impl Checked {
         if settings.auth == AuthMode::Dev {
             ServerConfig::check_dev(bind)?;
         }
+        settings.limits.check()?;
         Ok(Self {
             bind,
             auth: settings.auth,

@@ -22,7 +22,7 @@ use std::num::NonZeroU8;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use rejoin_server::Limits;
+use rejoin_server::{LimitError, Limits};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::server_args::{AuthMode, SettingsArgs};
@@ -106,9 +106,13 @@ impl Loaded {
     /// # Errors
     /// The address is none, or no server with these settings may listen there.
     pub(crate) fn check(&self) -> Result<Checked, SettingsError> {
-        Checked::new(&self.settings).map_err(|problem| SettingsError {
-            place: self.origin("bind"),
-            problem,
+        Checked::new(&self.settings).map_err(|problem| {
+            let watchdog = matches!(problem, Problem::Limit(LimitError::Watchdog(_)));
+            let place = if watchdog { "limits.watchdog" } else { "bind" };
+            SettingsError {
+                place: self.origin(place),
+                problem,
+            }
         })
     }
 

@@ -31,7 +31,8 @@ pub(crate) fn example() -> String {
 #
 # Given as `rejoin serve --config FILE`, or named by REJOIN_CONFIG. A flag goes before a variable, a variable
 # before this file, this file before the default. A key that is not listed here is an error; `rejoin config
-# check --config FILE` looks for more. Limits count per shard; docs/limits.md says what happens beyond each.
+# check --config FILE` looks for more. Most limits count per shard; docs/limits.md says which, and what
+# happens beyond each.
 "
     .to_owned();
     let mut table = None;

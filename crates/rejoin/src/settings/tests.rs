@@ -481,3 +481,14 @@ fn the_page_of_limits_has_every_limit() {
         );
     }
 }
+
+#[test]
+fn limits_that_do_not_go_together_are_told_before_a_server_starts() {
+    let loaded = from_variables(&[("REJOIN_LIMIT_WATCHDOG", "5ms")]).unwrap();
+    let told = loaded.check().unwrap_err().to_string();
+    assert!(told.contains("REJOIN_LIMIT_WATCHDOG"), "{told}");
+    assert!(
+        told.contains("watchdog must be more than call_budget"),
+        "{told}"
+    );
+}
