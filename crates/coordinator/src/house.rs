@@ -1,8 +1,8 @@
 //! What a turn moves: connections, sessions, rooms and their deadlines, side by side.
 //!
 //! Each part owns its own indexes. What touches several of them at once is written here and in
-//! the files that extend it: `inbound` (what connections tell), `presence` (who is there) and
-//! `seating` (what a room's calls lead to).
+//! the files that extend it: `inbound` (what connections tell), `presence` (who is there), `calls` (what
+//! sessions ask of rooms), `seating` (what a room's calls lead to) and `news` (what rooms tell sessions).
 
 use std::collections::VecDeque;
 

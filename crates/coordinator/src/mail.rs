@@ -6,9 +6,9 @@
 //! ```
 //!
 //! A session whose room is at its own home goes through the same calls without a letter. Letters between
-//! two shards arrive in order. Bounded: with [`LETTERS_MAX`] waiting for a shard, those that can be done
-//! without are not written (a latest input, a snapshot: a newer one follows), and whoever needs one that
-//! cannot is closed as overloaded. What is told of seats and snapshots that were sent is always written; it is
+//! two shards arrive in order. Bounded: with half of [`LETTERS_MAX`] waiting for a shard, those that can be done
+//! without are not written (a latest input, since a newer one follows; a snapshot, which the room sends later), and
+//! with all of it whoever would miss something is closed. What is told of seats and snapshots that were sent is always written; it is
 //! bounded by what causes it.
 
 use std::collections::{BTreeMap, BTreeSet};
