@@ -27,6 +27,16 @@ pub(crate) struct Sender {
     pub(crate) incarnation: Incarnation,
 }
 
+impl From<Guest> for Sender {
+    fn from(guest: Guest) -> Self {
+        Self {
+            home: Home::There(guest),
+            player: guest.player(),
+            incarnation: guest.incarnation,
+        }
+    }
+}
+
 impl House {
     /// A session turns to the room of one of its seats. False if the room would miss what it must not:
     /// too much waits for its shard.
@@ -88,11 +98,7 @@ impl House {
         what: ToRoom,
         now: Timestamp,
     ) {
-        let sender = Sender {
-            home: Home::There(from),
-            player: from.player(),
-            incarnation: from.incarnation,
-        };
+        let sender = Sender::from(from);
         let there = self.rooms.get(room.key);
         let there = there.filter(|there| there.id == room.room);
         let member = there.and_then(|there| there.members.get(&sender.player));
@@ -104,6 +110,7 @@ impl House {
             return;
         }
         match (key, what) {
+            // After an input that was dropped another would carry the cursor past it.
             (Some(_), ToRoom::Input { .. } | ToRoom::Void { .. } | ToRoom::Latest { .. })
                 if self.mail.is_ending(from) => {}
             (Some(key), ToRoom::Input { number, .. } | ToRoom::Void { number })
@@ -122,8 +129,7 @@ impl House {
         }
     }
 
-    /// True unless a newer client of the member has spoken, or the one that speaks has to end: what it says
-    /// after an input that was dropped would carry the cursor past it.
+    /// True unless a newer client of the member has spoken. If so, it is the one that the room knows.
     fn is_newest(&mut self, key: RoomKey, sender: Sender, from: Guest) -> bool {
         let room = self.rooms.get_mut(key);
         let Some(member) = room.and_then(|room| room.members.get_mut(&sender.player)) else {
@@ -157,23 +163,17 @@ impl House {
                     || room.members.contains_key(&player)
             })
         };
-        let sender = Sender {
-            home: Home::There(from),
-            player,
-            incarnation: from.incarnation,
-        };
         let asked = match self.rooms.find(room).filter(opens) {
-            Some(key) => self.ask(key, sender, ask, false),
+            Some(key) => self.ask(key, from.into(), ask, false),
             None => Err(unknown_room()),
         };
         if let Err(refusal) = asked {
-            let reply = Content::Reply {
-                to: from,
+            let origin = Origin::Admit {
+                home: Home::There(from),
                 call,
-                ask: true,
-                result: Err(refusal),
+                created: false,
             };
-            self.mail.post(from.shard, reply);
+            self.refuse(origin, refusal);
         }
     }
 
@@ -399,11 +399,7 @@ impl House {
         }
         let from = match member.home {
             Home::Here(session) => self.sender(session),
-            Home::There(guest) => Some(Sender {
-                home: member.home,
-                player,
-                incarnation: guest.incarnation,
-            }),
+            Home::There(guest) => Some(guest.into()),
         };
         if let Some(from) = from {
             self.change_seat(key, from, SeatChange::Left);

@@ -12,7 +12,6 @@ use super::ring::Ring;
 use super::room::{HostedRoom, Member};
 use crate::keys::RoomKey;
 use crate::limits::PRIVATE_RING;
-use crate::mail::Abroad;
 use crate::news::Lines;
 use crate::stats::ShardStats;
 
@@ -56,7 +55,7 @@ pub(crate) fn encode(
 /// Sends every member who is there what it lacks. False if for some there is no room now.
 pub(crate) fn send(
     room: &mut HostedRoom,
-    (shard, key): (u8, RoomKey),
+    here: (u8, RoomKey),
     lines: &mut Lines<'_>,
     scratch: &mut Vec<u8>,
     stats: &mut ShardStats,
@@ -66,8 +65,8 @@ pub(crate) fn send(
         return all;
     };
     for (player, member) in &mut room.members {
-        let here = durable.seats.get(player).is_some_and(Seat::is_here);
-        let line = member.line.filter(|_| here);
+        let present = durable.seats.get(player).is_some_and(Seat::is_here);
+        let line = member.line.filter(|_| present);
         if line.is_some_and(|line| !lines.takes_snapshots(line)) {
             all = false;
         } else if let Some(line) = line
@@ -77,12 +76,7 @@ pub(crate) fn send(
                 Some(_) => stats.snapshots_delta += 1,
                 None => stats.snapshots_full += 1,
             }
-            let abroad = Abroad {
-                shard,
-                key,
-                room: room.id,
-                stay: member.stay,
-            };
+            let abroad = member.room_abroad(here, room.id);
             let snapshot = (head, body);
             let lane = lines.show((line, abroad), snapshot, member.generation, scratch);
             member.delivery.on_sent(wanted, lane);

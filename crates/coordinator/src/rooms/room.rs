@@ -172,12 +172,7 @@ impl HostedRoom {
 
     /// What another shard calls the room of a member.
     pub(crate) const fn as_abroad(&self, shard: u8, key: RoomKey, member: &Member) -> Abroad {
-        Abroad {
-            shard,
-            key,
-            room: self.id,
-            stay: member.stay,
-        }
+        member.room_abroad((shard, key), self.id)
     }
 
     /// A session has a seat here, and its client may be on the line.
@@ -355,6 +350,16 @@ impl Member {
     /// True if its client has asked for the seat.
     pub(crate) const fn is_claimed(&self) -> bool {
         self.claimed || self.line.is_some()
+    }
+
+    /// What another shard calls its room.
+    pub(crate) const fn room_abroad(&self, (shard, key): (u8, RoomKey), room: RoomId) -> Abroad {
+        Abroad {
+            shard,
+            key,
+            room,
+            stay: self.stay,
+        }
     }
 
     /// Starts the views from a whole one.
