@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 use rejoin::bots::{ArenaBot, Options, Report, Unobserved, run};
 
 use crate::echo::{Echo, Pings};
-use crate::server::Server;
+use crate::server::{Server, claim};
 
 /// How long the server is stopped in each second of the control.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -203,10 +203,4 @@ fn judge(size: &Size, plain: &Seen, paused: &Seen) -> bool {
         good &= claim(holds, text);
     }
     good
-}
-
-/// Prints a claim with its figure and tells whether it holds.
-fn claim(holds: bool, text: impl std::fmt::Display) -> bool {
-    println!("{} {text}", if holds { "ok    " } else { "FAILED" });
-    holds
 }

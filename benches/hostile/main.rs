@@ -30,6 +30,8 @@ mod raw_socket;
 #[allow(dead_code, reason = "not every scenario needs all of it")]
 mod server;
 
+use crate::server::claim;
+
 /// What a run is told: numbers by name, each with a default in its scenario.
 struct Arguments(Vec<String>);
 
@@ -68,10 +70,4 @@ fn main() {
     };
     println!("{}", if good { "all held" } else { "FELL SHORT" });
     std::process::exit(i32::from(!good));
-}
-
-/// Prints a claim with its figure and tells whether it holds.
-fn claim(holds: bool, text: impl std::fmt::Display) -> bool {
-    println!("{} {text}", if holds { "ok    " } else { "FAILED" });
-    holds
 }

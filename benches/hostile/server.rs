@@ -93,7 +93,7 @@ impl Server {
             .read_to_string(&mut said)
             .unwrap();
         let lines = said.lines().count();
-        crate::claim(
+        claim(
             status.success() && !said.contains("panicked") && lines < 100,
             format_args!("server ended with {status}, {lines} lines at warn or above"),
         )
@@ -115,7 +115,7 @@ pub(crate) fn mib(bytes: u64) -> f64 {
 
 /// The claim that an attack left the server's resident bytes within 1 MiB of its warmed plateau.
 pub(crate) fn stays(before: u64, after: u64) -> bool {
-    crate::claim(
+    claim(
         after <= before + (1 << 20),
         format_args!(
             "resident {:.2} MiB after, {:.2} MiB warmed before",
@@ -123,4 +123,10 @@ pub(crate) fn stays(before: u64, after: u64) -> bool {
             mib(before)
         ),
     )
+}
+
+/// Prints a claim with its figure and tells whether it holds.
+pub(crate) fn claim(holds: bool, text: impl std::fmt::Display) -> bool {
+    println!("{} {text}", if holds { "ok    " } else { "FAILED" });
+    holds
 }

@@ -165,9 +165,3 @@ fn cycle(cycles: u64) -> bool {
     let same = (before.files, before.threads) == (after.files, after.threads);
     server.stop() & same & (left <= LEFT_MAX)
 }
-
-/// Prints a claim with its figure and tells whether it holds.
-fn claim(holds: bool, text: impl std::fmt::Display) -> bool {
-    println!("{} {text}", if holds { "ok    " } else { "FAILED" });
-    holds
-}
