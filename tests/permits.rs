@@ -15,7 +15,7 @@ use std::time::SystemTime;
 use rejoin::client::Credentials;
 use rejoin::protocol::Rng;
 use rejoin::protocol::crypto::StaticKeys;
-use rejoin::protocol::handshake::{Grant, PermitId, PermitKey, PermitKeys};
+use rejoin::protocol::handshake::{Grant, PermitId, PermitKeys, SealingKey};
 use support::{Ended, Process};
 
 const SYSTEM: &str = "the folder of a test can be used";
@@ -101,7 +101,7 @@ impl Folder {
     /// What no command mints: a permit that is past its time.
     fn mint_expired(&self, seconds_ago: u64) -> String {
         let keys = self.permit_keys();
-        let key: PermitKey = keys.lines().next().expect(MINTED).parse().expect(MINTED);
+        let key: SealingKey = keys.lines().next().expect(MINTED).parse().expect(MINTED);
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let client = StaticKeys::from_secret([5; 32]);
         let grant = Grant {

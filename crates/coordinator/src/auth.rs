@@ -94,7 +94,7 @@ fn refused(text: impl Into<String>) -> Refusal {
 #[cfg(test)]
 mod tests {
     use rejoin_protocol::Rng;
-    use rejoin_protocol::handshake::{PermitId, PermitKey};
+    use rejoin_protocol::handshake::{PermitId, SealingKey};
 
     use super::*;
 
@@ -109,7 +109,7 @@ mod tests {
     }
 
     fn keys(seed: u64) -> PermitKeys {
-        PermitKeys::new(vec![PermitKey::generate(&mut Rng::from_number(seed))]).unwrap()
+        PermitKeys::new(vec![SealingKey::generate(&mut Rng::from_number(seed))]).unwrap()
     }
 
     fn minted(id: u8, client: PublicKey, nonce: u64) -> Permit {

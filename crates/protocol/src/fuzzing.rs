@@ -16,7 +16,7 @@ use crate::packet::{Header, NUMBER_MAX};
 use crate::refusal::Refusal;
 use crate::room_message::{RoomMessage, SnapshotHead};
 use crate::wire::{Reader, VARINT_MAX, put_varint, varint_len};
-use crate::{connection, handshake, snapshot};
+use crate::{connection, handshake, reset, snapshot};
 
 /// A parser and what must hold for whatever it is given.
 #[derive(Clone, Copy, Debug)]
@@ -28,16 +28,19 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 18] = [
     target("varint", varints),
     target("header", header),
     target("frames", connection::fuzzing::frames),
     target("hello", handshake::fuzzing::hello),
     target("permit", handshake::fuzzing::permit),
     target("grant", handshake::fuzzing::grant),
+    target("ticket", handshake::fuzzing::ticket),
+    target("bearer", handshake::fuzzing::bearer),
     target("offer", handshake::fuzzing::offer),
     target("reply", handshake::fuzzing::reply),
     target("verdict", handshake::fuzzing::verdict),
+    target("reset", reset),
     target("guard", guard),
     target("client-message", client_message),
     target("server-message", server_message),
@@ -143,6 +146,13 @@ fn header(bytes: &[u8]) {
             number.is_none_or(|number| number <= NUMBER_MAX),
             "a number keeps within its range"
         );
+    }
+}
+
+fn reset(bytes: &[u8]) {
+    if let Some((connection, token)) = reset::decode(bytes) {
+        let written = reset::encode(connection, token);
+        assert_eq!(written.as_slice(), bytes, "reads back as another reset");
     }
 }
 

@@ -36,6 +36,7 @@ pub mod packet;
 pub mod planted;
 pub mod random;
 pub mod refusal;
+pub mod reset;
 pub mod room_code;
 pub mod room_message;
 pub mod size;

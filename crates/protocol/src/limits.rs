@@ -141,16 +141,17 @@ pub const PENDING_JOIN_LIFE: Duration = Duration::from_secs(5);
 pub const PERMIT_MAX: usize = 512;
 /// Longest claims of a permit, in bytes: they are kept with every seat and travel in tickets.
 pub const CLAIMS_MAX: usize = 128;
-/// Permit keys in use at once: one that mints, and those before it whose permits may still be good.
-pub const PERMIT_KEYS_MAX: usize = 8;
+/// Keys of permits, or of tickets, in use at once: one that seals, and those before it whose work may still
+/// be good.
+pub const SEALING_KEYS_MAX: usize = 8;
 /// Cookies that a joining client answers at once; later ones wait for its next hello, so that
 /// nobody can make it send in a loop.
 pub const COOKIES_AT_ONCE_MAX: u32 = 4;
 /// Times that a joining client starts anew because its hello was older than another of its identity;
 /// then the server's refusal is its end.
 pub const OLD_HELLOS_MAX: u32 = 3;
-/// Longest ticket.
-pub const TICKET_MAX: usize = 256;
+/// Longest ticket: the longest name and claims, and 103 bytes.
+pub const TICKET_MAX: usize = CLAIMS_MAX + NAME_MAX + 103;
 
 /// Longest text of a refusal, in bytes; longer ones are cut.
 pub const REFUSAL_TEXT_MAX: usize = 256;
@@ -256,6 +257,6 @@ const _: () = assert!(OLD_KEY_HELD_MAX.as_secs() * 10 < REKEY_AFTER.as_secs());
 const _: () = assert!(EARLY_BYTES_MAX >= RELIABLE_MAX);
 const _: () = assert!(ROOM_EVENTS_UNREAD_BYTES_MAX >= 2 * SEND_QUEUE_BYTES_MAX);
 const _: () = assert!(
-    PERMIT_MAX + TICKET_MAX + 256 < DATAGRAM_MAX,
+    PERMIT_MAX + 256 < DATAGRAM_MAX && TICKET_MAX + 256 < DATAGRAM_MAX,
     "a hello is one datagram"
 );

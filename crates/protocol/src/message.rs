@@ -102,6 +102,14 @@ pub enum ClientMessage {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum ServerMessage {
+    /// With it the client can resume the session. It takes the place of any before it.
+    Ticket {
+        /// For the server alone; [`SealedTicket`](crate::handshake::SealedTicket) reads it.
+        #[serde(with = "serde_bytes")]
+        ticket: Vec<u8>,
+        /// Seconds for which it is good.
+        life_s: u32,
+    },
     /// The answer to a request.
     Reply {
         /// The request's own number.

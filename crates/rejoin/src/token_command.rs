@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use rejoin_client::{Credentials, Permit};
 use rejoin_protocol::Rng;
 use rejoin_protocol::crypto::{PublicKey, StaticKeys};
-use rejoin_protocol::handshake::{Grant, PermitError, PermitId, PermitKeyId, PermitKeys};
+use rejoin_protocol::handshake::{Grant, PermitError, PermitId, PermitKeys, SealingKeyId};
 use rejoin_server::KeyFileError;
 
 use crate::cli::{InspectArgs, MintArgs, RotateArgs, TokenCommand};
@@ -101,7 +101,7 @@ fn inspect(args: &InspectArgs) -> Result<(), Failure> {
         .map_err(|problem| Failure::new(Exit::CheckFailed, problem))
 }
 
-fn key_line(id: PermitKeyId, keys: &PermitKeys) -> String {
+fn key_line(id: SealingKeyId, keys: &PermitKeys) -> String {
     let note = match keys.iter().position(|key| key.id == id) {
         Some(0) => "mints here",
         Some(_) => "an older key, still opens here",

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use rejoin_protocol::crypto::StaticKeys;
-use rejoin_protocol::handshake::PermitKeyError;
+use rejoin_protocol::handshake::SealingKeyError;
 
 use crate::entropy;
 use crate::identity::Identity;
@@ -47,7 +47,7 @@ pub enum KeyFileError {
         /// Counts from 1; 0 if the fault is of no single line.
         line: usize,
         /// What is wrong.
-        problem: PermitKeyError,
+        problem: SealingKeyError,
     },
     /// The file is longer than any that is read: what stands at its end would not be heeded.
     #[error("{} is longer than {FILE_LEN_MAX} bytes, which no key file needs to be", .0.display())]

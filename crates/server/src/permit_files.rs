@@ -6,7 +6,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rejoin_protocol::handshake::{PermitKey, PermitKeyError, PermitKeys};
+use rejoin_protocol::handshake::{PermitKeys, SealingKey, SealingKeyError};
 
 use crate::entropy;
 use crate::key_files::{KeyFileError, make, make_folder, read_private, replace};
@@ -23,7 +23,7 @@ pub fn load_or_make_permit_keys(folder: &Path) -> Result<PermitKeys, KeyFileErro
     match load_permit_keys(folder) {
         Err(KeyFileError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
             make_folder(folder)?;
-            let key = PermitKey::generate(&mut entropy::rng()?);
+            let key = SealingKey::generate(&mut entropy::rng()?);
             make(&path_in(folder), &text_of([&key]))?;
             tracing::info!(folder = %folder.display(), "made the first permit key here");
             load_permit_keys(folder)
@@ -46,7 +46,7 @@ pub fn load_permit_keys(folder: &Path) -> Result<PermitKeys, KeyFileError> {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        let key: PermitKey = line
+        let key: SealingKey = line
             .parse()
             .map_err(|problem| wrong(&path, index + 1, problem))?;
         keys.push(key);
@@ -62,7 +62,7 @@ pub fn load_permit_keys(folder: &Path) -> Result<PermitKeys, KeyFileError> {
 /// See [`KeyFileError`]. The file is then as it was.
 pub fn rotate_permit_keys(folder: &Path) -> Result<PermitKeys, KeyFileError> {
     let before = load_or_make_permit_keys(folder)?;
-    let fresh = PermitKey::generate(&mut entropy::rng()?);
+    let fresh = SealingKey::generate(&mut entropy::rng()?);
     let keys = std::iter::once(&fresh).chain(before.iter().take(OLD_KEYS_KEPT));
     replace(&path_in(folder), &text_of(keys))?;
     load_permit_keys(folder)
@@ -72,11 +72,11 @@ fn path_in(folder: &Path) -> PathBuf {
     folder.join("permit.keys")
 }
 
-fn text_of<'a>(keys: impl IntoIterator<Item = &'a PermitKey>) -> String {
+fn text_of<'a>(keys: impl IntoIterator<Item = &'a SealingKey>) -> String {
     keys.into_iter().map(|key| key.to_text() + "\n").collect()
 }
 
-fn wrong(path: &Path, line: usize, problem: PermitKeyError) -> KeyFileError {
+fn wrong(path: &Path, line: usize, problem: SealingKeyError) -> KeyFileError {
     KeyFileError::PermitKeys {
         path: path.to_owned(),
         line,
@@ -141,7 +141,7 @@ mod tests {
         let folder = Folder::new("long");
         let good = load_or_make_permit_keys(&folder.0).unwrap();
         let first = good.iter().next().unwrap().to_text();
-        let last = PermitKey::generate(&mut entropy::rng().unwrap()).to_text();
+        let last = SealingKey::generate(&mut entropy::rng().unwrap()).to_text();
         let text = |len: usize| {
             let comment = "#".repeat(len - first.len() - last.len() - 3);
             format!("{first}\n{comment}\n{last}\n")

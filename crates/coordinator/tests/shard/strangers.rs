@@ -7,8 +7,8 @@ use rejoin_client::{Ended, Event};
 use rejoin_coordinator::{Auth, Config, MemoryDirectory, Shard};
 use rejoin_protocol::crypto::{StaticKeys, Suite};
 use rejoin_protocol::handshake::{
-    ClientHandshake, Grant, HandshakeError, HandshakeOptions, Permit, PermitId, PermitKey,
-    PermitKeys,
+    ClientHandshake, Grant, HandshakeError, HandshakeOptions, Permit, PermitId, PermitKeys,
+    SealingKey,
 };
 use rejoin_protocol::{Connection, RefusalCode, RequestId, Rng, Timestamp};
 use rejoin_room::{Kinds, RoomSettings};
@@ -238,7 +238,7 @@ fn a_replayed_hello_makes_one_session_and_after_it_no_reply() {
 }
 
 pub(crate) fn keys(seed: u64) -> PermitKeys {
-    PermitKeys::new(vec![PermitKey::generate(&mut Rng::from_number(seed))]).unwrap()
+    PermitKeys::new(vec![SealingKey::generate(&mut Rng::from_number(seed))]).unwrap()
 }
 
 pub(crate) fn permit(owner: &StaticKeys, id: u8, claims: &[u8]) -> Permit {

@@ -44,6 +44,24 @@ pub(crate) fn join_responder(keys: &StaticKeys, prologue: &[u8], rng: &mut Rng) 
         .expect(GIVEN)
 }
 
+/// The client's half of a resume: both ends know the psk beforehand, and it proves each to the other.
+pub(crate) fn resume_initiator(psk: &[u8; 32], prologue: &[u8], rng: &mut Rng) -> HandshakeState {
+    builder(RESUME, rng.bytes())
+        .psk(0, psk)
+        .and_then(|builder| builder.prologue(prologue))
+        .and_then(Builder::build_initiator)
+        .expect(GIVEN)
+}
+
+/// The server's half of a resume.
+pub(crate) fn resume_responder(psk: &[u8; 32], prologue: &[u8], rng: &mut Rng) -> HandshakeState {
+    builder(RESUME, rng.bytes())
+        .psk(0, psk)
+        .and_then(|builder| builder.prologue(prologue))
+        .and_then(Builder::build_responder)
+        .expect(GIVEN)
+}
+
 /// What a finished handshake leaves to both ends.
 pub(crate) fn finish(mut state: HandshakeState) -> Shared {
     assert!(
@@ -62,6 +80,8 @@ pub(crate) fn finish(mut state: HandshakeState) -> Shared {
 
 /// The pattern of a join: the client knows the server, one round trip.
 const JOIN: &str = "Noise_IK_25519_ChaChaPoly_BLAKE2s";
+/// The pattern of a resume: both know a secret, and new keys come of one Diffie-Hellman.
+const RESUME: &str = "Noise_NNpsk0_25519_ChaChaPoly_BLAKE2s";
 const GIVEN: &str = "the pattern is known and every key it needs is given";
 
 fn builder<'a>(pattern: &str, ephemeral: [u8; 32]) -> Builder<'a> {
@@ -312,6 +332,46 @@ mod tests {
 
         let (client, server) = (finish(client), finish(server));
         let hash = key("48f3cb8bc9319da4ba1e9933991b1c4ed4034f1f126a76d3a1fbcfd7f94248d4");
+        assert_eq!((client.transcript, server.transcript), (hash, hash));
+        assert_eq!(client.split, server.split);
+    }
+
+    /// As above. What a test needs beyond our own functions: an ephemeral secret of its choice.
+    #[test]
+    fn a_resume_gives_the_bytes_of_another_implementation() {
+        let psk = key("54686973206973206d7920417573747269616e20706572737065637469766521");
+        let half = |ephemeral| {
+            let builder = builder(RESUME, key(ephemeral)).psk(0, &psk).unwrap();
+            builder.prologue(b"John Galt").unwrap()
+        };
+        let client = half("893e28b9dc6ca8d611ab664754b8ceb7bac5117349a4439a6b0569da977c464a");
+        let server = half("bbdb4cdbd309f1a1f2e1456967fe288cadd6f712d65dc7b7793d5e63da6b375b");
+        let mut client = client.build_initiator().unwrap();
+        let mut server = server.build_responder().unwrap();
+
+        let (mut message, mut payload) = ([0; 256], [0; 256]);
+        let len = client.write_message(b"Ludwig von Mises", &mut message);
+        let len = len.unwrap();
+        assert_eq!(
+            message[..len],
+            hex(
+                "ca35def5ae56cec33dc2036731ab14896bc4c75dbb07a61f879f8e3afa4c7944fda936bec35a8adf\
+                 dff198386f7d5475880897edaaf7495314c99095a2e4d66a"
+            )
+        );
+        server.read_message(&message[..len], &mut payload).unwrap();
+        let len = server.write_message(b"Murray Rothbard", &mut message);
+        let len = len.unwrap();
+        assert_eq!(
+            message[..len],
+            hex(
+                "95ebc60d2b1fa672c1f46a8aa265ef51bfe38e7ccb39ec5be34069f1448088434cd2a371993ba41e\
+                 a11448024fca32766b169183c9e691a7a433279da7e729"
+            )
+        );
+        client.read_message(&message[..len], &mut payload).unwrap();
+        let (client, server) = (finish(client), finish(server));
+        let hash = key("b3e9c846d264120a4211e18307da91157a21e92e69b639c50f027f101db3e1a6");
         assert_eq!((client.transcript, server.transcript), (hash, hash));
         assert_eq!(client.split, server.split);
     }

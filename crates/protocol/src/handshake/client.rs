@@ -1,12 +1,13 @@
-//! The client's side of a join.
+//! The client's side of a join or resume.
 
 use std::fmt;
 
 use snow::HandshakeState;
 
-use super::hello::{self, Body, Head, MAC1_LEN};
+use super::hello::{self, Body, Head, MAC1_LEN, Purpose};
 use super::permit::{Permit, PermitError};
-use super::reply::{self, Answer, COOKIE, Offer, REPLY, VERSION_REFUSAL, Welcome};
+use super::reply::{self, Answer, COOKIE, Offer, REPLY, TICKET_REFUSAL, VERSION_REFUSAL, Welcome};
+use super::ticket::Ticket;
 use crate::connection::{Role, Setup};
 use crate::crypto::kdf::Shared;
 use crate::crypto::{PublicKey, StaticKeys, Suite, noise};
@@ -15,7 +16,7 @@ use crate::messagepack;
 use crate::random::Rng;
 use crate::refusal::Refusal;
 
-/// What a client brings to a join.
+/// What a client brings to a join. A resume needs neither identity nor permit.
 #[derive(Clone, Debug)]
 pub struct HandshakeOptions {
     /// The server's pinned key.
@@ -87,6 +88,10 @@ pub enum HandshakeError {
     /// The server refused, with its reason.
     #[error("{0}")]
     Refused(Refusal),
+    /// The ticket opens nothing at this server: it expired, or is of another server. Not authenticated, but
+    /// bound to the hello.
+    #[error("the server does not take the ticket")]
+    TicketRefused,
     /// The server's reply is authentic but makes no sense: the server is broken.
     #[error("the server's reply makes no sense")]
     Broken,
@@ -110,23 +115,41 @@ impl ClientHandshake {
     /// # Errors
     /// The permit or the server's key cannot be used.
     pub fn new(options: &HandshakeOptions, rng: &mut Rng) -> Result<Self, StartError> {
-        let suites = &options.suites;
         let permit = options.permit.encode()?;
-        let head = Head::of_this_build(options.receive_id);
+        let head = Head::of_this_build(Purpose::Join, options.receive_id);
         let prologue = hello::prologue(&head.encode(), &permit);
-        let mut noise = noise::join_initiator(&options.identity, &options.server, &prologue, rng);
+        let noise = noise::join_initiator(&options.identity, &options.server, &prologue, rng);
+        Self::begin(options, &head, &permit, noise).ok_or(StartError::ServerKey)
+    }
+
+    /// Prepares the hello of a resume.
+    #[must_use]
+    pub fn resume(options: &HandshakeOptions, ticket: &Ticket, rng: &mut Rng) -> Self {
+        let sealed = ticket.sealed.as_bytes();
+        let head = Head::of_this_build(Purpose::Resume, options.receive_id);
+        let prologue = hello::prologue(&head.encode(), sealed);
+        let noise = noise::resume_initiator(&ticket.psk, &prologue, rng);
+        Self::begin(options, &head, sealed, noise)
+            .expect("the first message needs no key of others")
+    }
+
+    fn begin(
+        options: &HandshakeOptions,
+        head: &Head,
+        credential: &[u8],
+        mut noise: HandshakeState,
+    ) -> Option<Self> {
+        let suites = &options.suites;
         let offer = messagepack::encode(&Offer::new(options.moment, suites))
             .expect("an offer holds nothing that MessagePack cannot write");
         let mut message = [0; DATAGRAM_MAX];
-        let len = noise
-            .write_message(&offer, &mut message)
-            .map_err(|_| StartError::ServerKey)?;
+        let len = noise.write_message(&offer, &mut message).ok()?;
         let (message, _) = message.split_at(len);
         let hello = hello::encode(
             &options.server,
-            &head,
+            head,
             Body {
-                permit: &permit,
+                credential,
                 noise: message,
             },
         );
@@ -134,7 +157,7 @@ impl ClientHandshake {
             .expect("our own hello is well formed")
             .mac1;
         let labelled = options.receive_id.is_some();
-        Ok(Self {
+        Some(Self {
             hello,
             mac1,
             labelled,
@@ -152,7 +175,10 @@ impl ClientHandshake {
     /// True if the first bytes look like an answer to a hello rather than a data packet.
     #[must_use]
     pub fn is_reply(datagram: &[u8]) -> bool {
-        matches!(datagram.first(), Some(&(REPLY | VERSION_REFUSAL | COOKIE)))
+        matches!(
+            datagram.first(),
+            Some(&(REPLY | VERSION_REFUSAL | COOKIE | TICKET_REFUSAL))
+        )
     }
 
     /// Takes the server's answer. May be called again after [`HandshakeError::NotForUs`].
@@ -180,6 +206,8 @@ impl ClientHandshake {
                 hello::put_cookie(&mut self.hello, &cookie);
                 Err(HandshakeError::Cookie)
             }
+            Answer::TicketRefused if self.noise.is_none() => Err(HandshakeError::NotForUs),
+            Answer::TicketRefused => Err(HandshakeError::TicketRefused),
             Answer::Reply(message) => self.on_reply(message),
         }
     }

@@ -3,13 +3,14 @@
 use std::sync::LazyLock;
 
 use super::grant::Grant;
-use super::hello::{self, Hello, MAC1_LEN, Mac1Key};
+use super::hello::{self, Hello, MAC1_LEN, Mac1Key, Purpose};
 use super::permit::Permit;
 use super::reply::{self, Answer, Offer, VERSION_REFUSAL, Verdict, put_reply_head};
-use super::server::{HelloError, OpenHello, open_hello};
+use super::server::{HelloError, OpenHello, ReceivedHello};
+use super::ticket::{Bearer, SealedTicket, Ticket};
 use crate::crypto::StaticKeys;
 use crate::fuzzing::{Decoder, Sender, decoder, message};
-use crate::limits::{CLAIMS_MAX, DATAGRAM_MAX, PERMIT_MAX, VERSION_MAX, VERSION_MIN};
+use crate::limits::{CLAIMS_MAX, DATAGRAM_MAX, PERMIT_MAX, TICKET_MAX, VERSION_MAX, VERSION_MIN};
 use crate::random::Rng;
 use crate::refusal::{Refusal, RefusalCode};
 
@@ -20,6 +21,9 @@ pub(crate) const VERDICT: Decoder = decoder::<Verdict>("verdict", Sender::Server
 
 /// The server's keys: anybody may know the public one, so anybody can make MAC1 pass.
 static SERVER: LazyLock<StaticKeys> = LazyLock::new(StaticKeys::development);
+
+/// What the ticket of a fuzzed resume is taken to hold.
+pub(crate) const PSK: [u8; 32] = [7; 32];
 
 /// What everybody can derive from the public one.
 static MAC1: LazyLock<Mac1Key> = LazyLock::new(|| Mac1Key::of(&SERVER.public()));
@@ -47,16 +51,15 @@ fn check_form(hello: &Hello<'_>) {
     assert!(again.is_padded(), "zeros follow what was written");
     assert_eq!(again.head, hello.head, "reads back as another head");
     assert_eq!(again.cookie, hello.cookie, "reads back another cookie");
-    let parts = (again.body.permit, again.body.noise);
-    assert_eq!(parts, (body.permit, body.noise), "reads back other parts");
+    let parts = (again.body.credential, again.body.noise);
+    let ours = (body.credential, body.noise);
+    assert_eq!(parts, ours, "reads back other parts");
 }
 
 fn check_answers(datagram: &[u8]) {
     let mut answer = Vec::new();
     match open(datagram) {
         Ok(open) => {
-            let permit = open.permit.encode();
-            assert!(permit.is_ok(), "only a sound permit passes");
             assert!((VERSION_MIN..=VERSION_MAX).contains(&open.version));
             let text = "x".repeat(2 * DATAGRAM_MAX);
             open.refuse(&Refusal::new(RefusalCode::Other, text), &mut answer);
@@ -68,7 +71,19 @@ fn check_answers(datagram: &[u8]) {
 }
 
 fn open(datagram: &[u8]) -> Result<OpenHello, HelloError> {
-    open_hello(datagram, &SERVER, &mut Rng::from_number(1))
+    let hello = ReceivedHello::read(datagram, &MAC1)?;
+    let mut rng = Rng::from_number(1);
+    match hello.purpose() {
+        Purpose::Join => {
+            let permit = hello.permit()?.encode();
+            assert!(permit.is_ok(), "only a sound permit passes");
+            hello.open(&SERVER, &mut rng)
+        }
+        Purpose::Resume => {
+            hello.ticket()?;
+            hello.open_resume(&PSK, &mut rng)
+        }
+    }
 }
 
 pub(crate) fn permit(bytes: &[u8]) {
@@ -87,6 +102,29 @@ pub(crate) fn grant(bytes: &[u8]) {
         let outcome = grant.encode(&mut written);
         assert_eq!(outcome, Ok(()), "what was read can be written");
         assert_eq!(written, bytes, "reads back as another grant");
+    }
+}
+
+pub(crate) fn ticket(bytes: &[u8]) {
+    if let Ok(ticket) = SealedTicket::from_bytes(bytes) {
+        assert!(bytes.len() <= TICKET_MAX, "a ticket is bounded");
+        assert_eq!(ticket.as_bytes(), bytes, "reads back as another ticket");
+        let text = Ticket {
+            sealed: ticket,
+            psk: [7; 32],
+        }
+        .to_text();
+        assert!(text.parse::<Ticket>().is_ok(), "reads back from its text");
+    }
+}
+
+pub(crate) fn bearer(bytes: &[u8]) {
+    if let Ok(bearer) = Bearer::decode(bytes) {
+        assert!(bearer.claims.len() <= CLAIMS_MAX, "claims are bounded");
+        let mut written = Vec::new();
+        let outcome = bearer.encode(&mut written);
+        assert_eq!(outcome, Ok(()), "what was read can be written");
+        assert_eq!(written, bytes, "reads back as another bearer");
     }
 }
 
@@ -114,6 +152,7 @@ pub(crate) fn reply(bytes: &[u8]) {
             put_reply_head(&mut written, &mac1);
             written.extend_from_slice(noise);
         }
+        Some(Answer::TicketRefused) => written = reply::ticket_refusal(&mac1),
         Some(Answer::Cookie(cookie)) => {
             written = reply::cookie_demand(&mac1, &cookie);
         }

@@ -1,13 +1,15 @@
 //! The hello's bytes: one datagram of exactly 1200.
 //!
 //! ```text
-//! type 0x40 1 | version min 1 | version max 1 | flags 1 | receive id 4 | MAC1 16 | cookie 16
-//! | permit length 2 | permit | noise length 2 | noise message 1 | zeros
+//! type 1 | version min 1 | version max 1 | flags 1 | receive id 4 | MAC1 16 | cookie 16
+//! | credential length 2 | credential | noise length 2 | noise message 1 | zeros
+//!
+//! type 0x40: a join, with a permit        type 0x41: a resume, with a ticket
 //! ```
 //!
 //! Type, versions, MAC1, the two lengths and the 1200 bytes stay where they are in every version, so
 //! that a server can read the versions of any client and answer none who does not know its key. MAC1 is
-//! over the head, the permit and the noise message, which costs a flooded server as little as it can.
+//! over the head, the credential and the noise message, which costs a flooded server as little as it can.
 //! Noise covers what stands before it as its prologue, and the padding is zero, so nobody can make a
 //! second hello of one that was seen.
 
@@ -18,8 +20,10 @@ use crate::crypto::{PublicKey, hash};
 use crate::limits::{DATAGRAM_MAX, VERSION_MAX, VERSION_MIN};
 use crate::wire::{Malformed, Reader};
 
-/// The first byte of a hello. Data packets have zeros in the two top bits, handshakes 01.
-pub const HELLO: u8 = 0x40;
+/// The first byte of a hello that joins. Data packets have zeros in the two top bits, handshakes 01.
+pub const JOIN: u8 = 0x40;
+/// The first byte of a hello that resumes.
+pub const RESUME: u8 = 0x41;
 
 /// Bytes of MAC1.
 pub(super) const MAC1_LEN: usize = 16;
@@ -30,9 +34,20 @@ const HEAD_LEN: usize = 8;
 /// Flag: the receive id is wanted. Other flags belong to later versions and are ignored.
 const RECEIVE_ID: u8 = 1;
 
+/// What a hello asks for, by what it presents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To open a session, with a permit.
+    Join,
+    /// To take a session up again, with a ticket.
+    Resume,
+}
+
 /// What stands in clear at the front of a hello.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Head {
+    /// What the hello asks for.
+    pub(super) purpose: Purpose,
     /// The client's oldest version.
     pub(super) version_min: u8,
     /// Its newest.
@@ -62,16 +77,17 @@ pub(super) struct Hello<'a> {
 /// The parts behind the cookie.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Body<'a> {
-    /// The permit in clear.
-    pub(super) permit: &'a [u8],
+    /// The permit or ticket, readable by whoever has its key.
+    pub(super) credential: &'a [u8],
     /// The first message of the Noise pattern.
     pub(super) noise: &'a [u8],
 }
 
 impl Head {
     /// The head of a client that speaks all versions of this build.
-    pub(super) const fn of_this_build(receive_id: Option<[u8; 4]>) -> Self {
+    pub(super) const fn of_this_build(purpose: Purpose, receive_id: Option<[u8; 4]>) -> Self {
         Self {
+            purpose,
             version_min: VERSION_MIN,
             version_max: VERSION_MAX,
             receive_id,
@@ -86,16 +102,26 @@ impl Head {
             0
         };
         let [a, b, c, d] = self.receive_id.unwrap_or_default();
-        [HELLO, self.version_min, self.version_max, flags, a, b, c, d]
+        let kind = match self.purpose {
+            Purpose::Join => JOIN,
+            Purpose::Resume => RESUME,
+        };
+        [kind, self.version_min, self.version_max, flags, a, b, c, d]
     }
 
     fn decode(bytes: [u8; HEAD_LEN]) -> Result<Self, Malformed> {
         let [kind, version_min, version_max, flags, a, b, c, d] = bytes;
-        if kind != HELLO || version_min > version_max {
+        let purpose = match kind {
+            JOIN => Purpose::Join,
+            RESUME => Purpose::Resume,
+            _ => return Err(Malformed),
+        };
+        if version_min > version_max {
             return Err(Malformed);
         }
         let receive_id = (flags & RECEIVE_ID != 0).then_some([a, b, c, d]);
         Ok(Self {
+            purpose,
             version_min,
             version_max,
             receive_id,
@@ -145,11 +171,11 @@ impl<'a> Hello<'a> {
 
 impl<'a> Body<'a> {
     fn read(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
-        let permit_len = u16::from_be_bytes(reader.array()?);
-        let permit = reader.take(permit_len.into())?;
+        let credential_len = u16::from_be_bytes(reader.array()?);
+        let credential = reader.take(credential_len.into())?;
         let noise_len = u16::from_be_bytes(reader.array()?);
         let noise = reader.take(noise_len.into())?;
-        Ok(Self { permit, noise })
+        Ok(Self { credential, noise })
     }
 }
 
@@ -161,21 +187,24 @@ pub fn carries_cookie(datagram: &[u8]) -> bool {
 }
 
 /// What Noise authenticates beside its own messages.
-pub(super) fn prologue(head: &[u8; HEAD_LEN], permit: &[u8]) -> Vec<u8> {
-    [LABEL, head, permit].concat()
+pub(super) fn prologue(head: &[u8; HEAD_LEN], credential: &[u8]) -> Vec<u8> {
+    [LABEL, head, credential].concat()
 }
 
 /// Writes a hello.
 pub(super) fn encode(server: &PublicKey, head: &Head, body: Body<'_>) -> Vec<u8> {
     let head = head.encode();
     let mut rest = Vec::with_capacity(DATAGRAM_MAX);
-    for part in [body.permit, body.noise] {
+    for part in [body.credential, body.noise] {
         rest.put_u16(u16::try_from(part.len()).expect("each part fits a datagram"));
         rest.put_slice(part);
     }
     let mac1 = Mac1Key::of(server).mac1(&head, &rest);
     let len = DATAGRAM_MAX - BODY_START;
-    assert!(rest.len() <= len, "permit and noise message fit a datagram");
+    assert!(
+        rest.len() <= len,
+        "credential and noise message fit a datagram"
+    );
     rest.resize(len, 0);
     [head.as_slice(), &mac1, &[0; COOKIE_LEN], &rest].concat()
 }
@@ -223,7 +252,7 @@ impl std::fmt::Debug for Mac1Key {
     }
 }
 
-const LABEL: &[u8] = b"rejoin join";
+const LABEL: &[u8] = b"rejoin hello";
 
 #[cfg(test)]
 mod tests {
@@ -236,7 +265,7 @@ mod tests {
             &SERVER,
             head,
             Body {
-                permit: b"permit",
+                credential: b"permit",
                 noise: b"noise",
             },
         )
@@ -244,8 +273,12 @@ mod tests {
 
     #[test]
     fn a_hello_reads_back_what_was_written() {
-        for receive_id in [None, Some([0; 4]), Some([1, 2, 3, 4])] {
-            let head = Head::of_this_build(receive_id);
+        for (purpose, receive_id) in [
+            (Purpose::Join, None),
+            (Purpose::Resume, Some([0; 4])),
+            (Purpose::Join, Some([1, 2, 3, 4])),
+        ] {
+            let head = Head::of_this_build(purpose, receive_id);
             let bytes = sample(&head);
             assert_eq!(bytes.len(), DATAGRAM_MAX);
             let hello = Hello::decode(&bytes).unwrap();
@@ -253,7 +286,7 @@ mod tests {
             let (ours, other) = (Mac1Key::of(&SERVER), Mac1Key::of(&PublicKey([6; 32])));
             assert!(hello.is_for(&ours) && !hello.is_for(&other));
             assert_eq!(
-                (hello.body.permit, hello.body.noise),
+                (hello.body.credential, hello.body.noise),
                 (b"permit".as_slice(), b"noise".as_slice())
             );
         }
@@ -261,7 +294,7 @@ mod tests {
 
     #[test]
     fn no_changed_byte_passes_but_those_of_the_cookie() {
-        let bytes = sample(&Head::of_this_build(None));
+        let bytes = sample(&Head::of_this_build(Purpose::Join, None));
         let ours = Mac1Key::of(&SERVER);
         let passes = |hello: Hello<'_>| hello.is_for(&ours) && hello.is_padded();
         for index in 0..bytes.len() {
@@ -274,7 +307,7 @@ mod tests {
 
     #[test]
     fn a_cookie_is_seen_at_a_glance() {
-        let mut bytes = sample(&Head::of_this_build(None));
+        let mut bytes = sample(&Head::of_this_build(Purpose::Join, None));
         assert!(!carries_cookie(&bytes));
         put_cookie(
             &mut bytes,
@@ -286,7 +319,7 @@ mod tests {
 
     #[test]
     fn lengths_beyond_the_datagram_and_padding_are_malformed() {
-        let bytes = sample(&Head::of_this_build(None));
+        let bytes = sample(&Head::of_this_build(Purpose::Join, None));
         for index in [40, 48] {
             let mut changed = bytes.clone();
             changed[index] = 0xff;
@@ -303,6 +336,7 @@ mod tests {
     fn the_highest_common_version_is_taken() {
         let common = |version_min, version_max| {
             Head {
+                purpose: Purpose::Join,
                 version_min,
                 version_max,
                 receive_id: None,

@@ -13,7 +13,8 @@ use std::str::FromStr;
 
 use data_encoding::BASE64URL_NOPAD;
 
-use crate::limits::{CLAIMS_MAX, NAME_MAX, PERMIT_MAX, TAG_LEN};
+use super::sealing::SEALED_LEN_MIN;
+use crate::limits::{CLAIMS_MAX, NAME_MAX, PERMIT_MAX};
 
 /// Leave to open a session, in the form that the server's auth mode demands.
 ///
@@ -55,10 +56,6 @@ pub enum PermitError {
 
 pub(super) const DEV: u8 = 0;
 pub(super) const SEALED: u8 = 1;
-pub(super) const KEY_ID_LEN: usize = 4;
-pub(super) const NONCE_LEN: usize = 12;
-/// Bytes before the sealed grant: type, key id, nonce.
-pub(super) const SEALED_HEAD_LEN: usize = 1 + KEY_ID_LEN + NONCE_LEN;
 
 impl Permit {
     /// A permit for `dev` auth.
@@ -89,7 +86,7 @@ impl Permit {
                 check_name(name)?;
                 Ok(Self::dev(name))
             }
-            Some((&SEALED, _)) if bytes.len() >= SEALED_HEAD_LEN + TAG_LEN => {
+            Some((&SEALED, _)) if bytes.len() >= SEALED_LEN_MIN => {
                 Ok(Self::Sealed(SealedPermit(bytes.to_vec())))
             }
             _ => Err(PermitError::Malformed),
@@ -177,7 +174,7 @@ mod tests {
     #[test]
     fn what_is_no_permit_is_refused() {
         let long = [SEALED; PERMIT_MAX + 1];
-        let cut = [SEALED; SEALED_HEAD_LEN + TAG_LEN - 1];
+        let cut = [SEALED; SEALED_LEN_MIN - 1];
         for bytes in [[].as_slice(), &[2], &[DEV, 0xff], &long, &cut] {
             assert_eq!(Permit::decode(bytes), Err(PermitError::Malformed));
         }

@@ -1,58 +1,14 @@
 //! The keys that a game's backend and its servers share: they seal and open permits.
-//!
-//! Sealing is ChaCha20-Poly1305 under the key, with what stands before the grant as associated
-//! data. Nonces are random: one key seals at most 2^32 permits (NIST SP 800-38D, section 8.3), which
-//! at 1,000 a second is 49 days.
-
-use std::fmt;
-use std::str::FromStr;
-
-use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 
 use super::grant::Grant;
-use super::permit::{
-    KEY_ID_LEN, NONCE_LEN, Permit, PermitError, SEALED, SEALED_HEAD_LEN, SealedPermit,
-};
-use crate::crypto::{Suite, TrafficKey};
-use crate::limits::PERMIT_KEYS_MAX;
+use super::permit::{Permit, PermitError, SEALED, SealedPermit};
+use super::sealing::{self, OpenError, SealingKey, SealingKeyError, SealingKeyId, SealingKeys};
 use crate::random::Rng;
-
-/// Tells the keys of one backend apart; travels in clear.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PermitKeyId(pub [u8; KEY_ID_LEN]);
-
-/// One shared key. Its text is `ID:KEY`, 8 hexadecimal digits and 43 base64url characters.
-#[derive(Clone, PartialEq, Eq)]
-pub struct PermitKey {
-    /// Its name.
-    pub id: PermitKeyId,
-    secret: [u8; 32],
-}
 
 /// All keys that are in use, at least one. The first one mints; every one opens, so that permits
 /// minted before a rotation stay good until they expire.
-#[derive(Clone, PartialEq, Eq)]
-pub struct PermitKeys {
-    keys: Vec<PermitKey>,
-}
-
-/// Text or keys that cannot be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum PermitKeyError {
-    /// Not `ID:KEY`.
-    #[error("expected a permit key ID:KEY, 8 hexadecimal digits and 43 base64url characters")]
-    Text,
-    /// There is none.
-    #[error("there is no permit key")]
-    Empty,
-    /// More than are kept.
-    #[error("at most {PERMIT_KEYS_MAX} permit keys are in use at once")]
-    TooMany,
-    /// Two keys under one id.
-    #[error("two permit keys have the id {0}")]
-    Twice(PermitKeyId),
-}
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PermitKeys(SealingKeys);
 
 /// Why a sealed permit grants nothing here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -60,34 +16,13 @@ pub enum PermitKeyError {
 pub enum OpenPermitError {
     /// Sealed with a key that this server does not have, or no longer.
     #[error("no permit key {0} here")]
-    UnknownKey(PermitKeyId),
+    UnknownKey(SealingKeyId),
     /// Changed on the way, or sealed with another key of the same id.
     #[error("the permit is not sealed with permit key {0}")]
-    NotAuthentic(PermitKeyId),
+    NotAuthentic(SealingKeyId),
     /// Authentic, but the backend wrote something else than a grant.
     #[error("what the backend sealed is of no use: {0}")]
     Grant(PermitError),
-}
-
-impl PermitKey {
-    /// A new key.
-    #[must_use]
-    pub fn generate(rng: &mut Rng) -> Self {
-        Self {
-            id: PermitKeyId(rng.bytes()),
-            secret: rng.bytes(),
-        }
-    }
-
-    /// The text that a key file or a backend's configuration holds.
-    #[must_use]
-    pub fn to_text(&self) -> String {
-        format!("{}:{}", self.id, BASE64URL_NOPAD.encode(&self.secret))
-    }
-
-    fn cipher(&self, nonce: [u8; NONCE_LEN]) -> TrafficKey {
-        TrafficKey::new(Suite::ChaCha20Poly1305, &self.secret, nonce)
-    }
 }
 
 impl PermitKeys {
@@ -95,24 +30,13 @@ impl PermitKeys {
     ///
     /// # Errors
     /// There are none, too many, or two of one id.
-    pub fn new(keys: Vec<PermitKey>) -> Result<Self, PermitKeyError> {
-        if keys.is_empty() {
-            return Err(PermitKeyError::Empty);
-        }
-        if keys.len() > PERMIT_KEYS_MAX {
-            return Err(PermitKeyError::TooMany);
-        }
-        for (index, key) in keys.iter().enumerate() {
-            if keys.iter().take(index).any(|other| other.id == key.id) {
-                return Err(PermitKeyError::Twice(key.id));
-            }
-        }
-        Ok(Self { keys })
+    pub fn new(keys: Vec<SealingKey>) -> Result<Self, SealingKeyError> {
+        SealingKeys::new(keys).map(Self)
     }
 
     /// The keys, in order.
-    pub fn iter(&self) -> impl Iterator<Item = &PermitKey> {
-        self.keys.iter()
+    pub fn iter(&self) -> impl Iterator<Item = &SealingKey> {
+        self.0.iter()
     }
 
     /// Seals a grant with the first key.
@@ -120,12 +44,7 @@ impl PermitKeys {
     /// # Errors
     /// The grant's name or claims are out of bounds.
     pub fn mint(&self, grant: &Grant, rng: &mut Rng) -> Result<Permit, PermitError> {
-        let key = self.keys.first().expect("there is at least one key");
-        let nonce: [u8; NONCE_LEN] = rng.bytes();
-        let mut bytes = [&[SEALED], key.id.0.as_slice(), &nonce].concat();
-        grant.encode(&mut bytes)?;
-        // Number 0 leaves the nonce as it is.
-        key.cipher(nonce).seal(0, &mut bytes, 0, SEALED_HEAD_LEN);
+        let bytes = self.0.seal(SEALED, rng, |out| grant.encode(out))?;
         Ok(Permit::Sealed(SealedPermit(bytes)))
     }
 
@@ -135,70 +54,19 @@ impl PermitKeys {
     /// See [`OpenPermitError`].
     pub fn open(&self, permit: &SealedPermit) -> Result<Grant, OpenPermitError> {
         let mut bytes = permit.0.clone();
-        let (head, body) = bytes
-            .split_first_chunk_mut::<SEALED_HEAD_LEN>()
-            .expect("a sealed permit was read with its head");
-        let [_, rest @ ..] = *head;
-        let (id, nonce) = rest
-            .split_first_chunk::<KEY_ID_LEN>()
-            .expect("the head holds a key id");
-        let id = PermitKeyId(*id);
-        let nonce = *nonce.first_chunk().expect("and a nonce");
-        let known = self.keys.iter().find(|key| key.id == id);
-        let key = known.ok_or(OpenPermitError::UnknownKey(id))?;
-        let opened = key.cipher(nonce).open(0, head, body);
-        let grant = opened.map_err(|_| OpenPermitError::NotAuthentic(id))?;
-        Grant::decode(grant).map_err(OpenPermitError::Grant)
+        let content = self.0.open(&mut bytes).map_err(|problem| match problem {
+            OpenError::UnknownKey(id) => OpenPermitError::UnknownKey(id),
+            OpenError::NotAuthentic(id) => OpenPermitError::NotAuthentic(id),
+        })?;
+        Grant::decode(content).map_err(OpenPermitError::Grant)
     }
 }
 
 impl SealedPermit {
     /// The key it names, as it stands in clear.
     #[must_use]
-    pub fn key_id(&self) -> PermitKeyId {
-        let id = self.0.get(1..).and_then(|rest| rest.first_chunk());
-        PermitKeyId(*id.expect("a sealed permit was read with its head"))
-    }
-}
-
-impl FromStr for PermitKey {
-    type Err = PermitKeyError;
-
-    fn from_str(text: &str) -> Result<Self, PermitKeyError> {
-        let (id, secret) = text.split_once(':').ok_or(PermitKeyError::Text)?;
-        let id = HEXLOWER.decode(id.as_bytes()).ok();
-        let secret = BASE64URL_NOPAD.decode(secret.as_bytes()).ok();
-        let id = id.and_then(|id| id.try_into().ok());
-        let secret = secret.and_then(|secret| secret.try_into().ok());
-        let (id, secret) = id.zip(secret).ok_or(PermitKeyError::Text)?;
-        Ok(Self {
-            id: PermitKeyId(id),
-            secret,
-        })
-    }
-}
-
-impl fmt::Display for PermitKeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&HEXLOWER.encode(&self.0))
-    }
-}
-
-impl fmt::Debug for PermitKeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PermitKeyId({self})")
-    }
-}
-
-impl fmt::Debug for PermitKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PermitKey({})", self.id)
-    }
-}
-
-impl fmt::Debug for PermitKeys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(&self.keys).finish()
+    pub fn key_id(&self) -> SealingKeyId {
+        sealing::key_id(&self.0)
     }
 }
 
@@ -219,8 +87,8 @@ mod tests {
         }
     }
 
-    fn key(seed: u64) -> PermitKey {
-        PermitKey::generate(&mut Rng::from_number(seed))
+    fn key(seed: u64) -> SealingKey {
+        SealingKey::generate(&mut Rng::from_number(seed))
     }
 
     fn sealed(keys: &PermitKeys) -> SealedPermit {
@@ -239,10 +107,11 @@ mod tests {
         let other = PermitKeys::new(vec![key(2)]).unwrap();
         let unknown = OpenPermitError::UnknownKey(key(1).id);
         assert_eq!(other.open(&permit), Err(unknown));
-        let namesake = PermitKey {
-            id: key(1).id,
-            ..key(2)
-        };
+        let namesake: SealingKey = key(2)
+            .to_text()
+            .replace(&key(2).id.to_string(), &key(1).id.to_string())
+            .parse()
+            .unwrap();
         let other = PermitKeys::new(vec![namesake]).unwrap();
         let foreign = OpenPermitError::NotAuthentic(key(1).id);
         assert_eq!(other.open(&permit), Err(foreign));
@@ -283,37 +152,5 @@ mod tests {
         let bytes = permit.encode().unwrap();
         assert!(bytes.len() <= PERMIT_MAX, "{}", bytes.len());
         assert_eq!(Permit::decode(&bytes), Ok(permit));
-    }
-
-    #[test]
-    fn keys_read_back_from_their_text_and_hide_it_elsewhere() {
-        let text = key(1).to_text();
-        assert_eq!(text.parse(), Ok(key(1)));
-        assert_eq!(text.len(), 8 + 1 + 43);
-        for wrong in [
-            "",
-            "a1b2c3d4",
-            "a1b2c3d4:short",
-            &text[1..],
-            &text.replace(':', "."),
-        ] {
-            assert_eq!(
-                wrong.parse::<PermitKey>(),
-                Err(PermitKeyError::Text),
-                "{wrong}"
-            );
-        }
-        assert!(!format!("{:?}", PermitKeys::new(vec![key(1)])).contains(&text[9..]));
-    }
-
-    #[test]
-    fn the_set_of_keys_has_bounds() {
-        assert_eq!(PermitKeys::new(vec![]), Err(PermitKeyError::Empty));
-        let twice = PermitKeyError::Twice(key(1).id);
-        assert_eq!(PermitKeys::new(vec![key(1), key(2), key(1)]), Err(twice));
-        let many = |count| PermitKeys::new((0..count).map(key).collect());
-        let most = u64::try_from(PERMIT_KEYS_MAX).unwrap();
-        assert!(many(most).is_ok());
-        assert_eq!(many(most + 1), Err(PermitKeyError::TooMany));
     }
 }

@@ -1,13 +1,15 @@
-//! The server's three answers to a hello, and what is sealed inside.
+//! The server's four answers to a hello, and what is sealed inside.
 //!
 //! ```text
 //! cookie   type 0x42 1 | the hello's MAC1 16 | cookie 16
 //! version  type 0x43 1 | the hello's MAC1 16 | server min 1 | server max 1
 //! reply    type 0x44 1 | first 8 bytes of the hello's MAC1 | noise message 2
+//! ticket   type 0x45 1 | the hello's MAC1 16
 //! ```
 //!
-//! All are shorter than the hello. The first two are not authenticated: a cookie has to be cheap, and
-//! without a common version there is no way to. The echoed MAC1 shows that their sender saw the hello.
+//! All are shorter than the hello. Only the reply is authenticated: a cookie has to be cheap, and without
+//! a common version, or a ticket that the server can open, there are no keys in common. The last says that
+//! the ticket opens nothing here and not why. The echoed MAC1 shows that their sender saw the hello.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,9 +17,10 @@ use super::cookie::COOKIE_LEN;
 use super::hello::MAC1_LEN;
 use crate::crypto::Suite;
 use crate::ids::{Epoch, Incarnation, SessionId};
-use crate::limits::{DATAGRAM_MAX, TICKET_MAX, VERSION_MAX, VERSION_MIN};
+use crate::limits::{DATAGRAM_MAX, VERSION_MAX, VERSION_MIN};
 use crate::messagepack::{self, Bounds};
 use crate::refusal::Refusal;
+use crate::reset::ResetToken;
 use crate::wire::Reader;
 
 /// The first byte of an answer that asks for a cookie.
@@ -26,6 +29,8 @@ pub(super) const COOKIE: u8 = 0x42;
 pub(super) const VERSION_REFUSAL: u8 = 0x43;
 /// The first byte of a reply.
 pub(super) const REPLY: u8 = 0x44;
+/// The first byte of an answer to a ticket that opens nothing.
+pub(super) const TICKET_REFUSAL: u8 = 0x45;
 /// Bytes of MAC1 that a reply repeats: enough to tell hellos apart, since Noise authenticates.
 const ECHO_LEN: usize = 8;
 
@@ -45,9 +50,8 @@ pub struct Welcome {
     pub incarnation: Incarnation,
     /// The server process.
     pub epoch: Epoch,
-    /// Sealed by the server for a later resume; opaque to the client.
-    #[serde(with = "serde_bytes")]
-    pub ticket: Vec<u8>,
+    /// What a reset of this connection will show.
+    pub reset_token: ResetToken,
 }
 
 /// What a client seals into its hello.
@@ -76,6 +80,8 @@ pub(super) enum Answer<'a> {
         /// Its newest.
         server_max: u8,
     },
+    /// The ticket opens nothing here.
+    TicketRefused,
 }
 
 impl<'a> Answer<'a> {
@@ -100,6 +106,10 @@ impl<'a> Answer<'a> {
                     server_min,
                     server_max,
                 })
+            }
+            TICKET_REFUSAL => {
+                let echo: [u8; MAC1_LEN] = reader.rest().try_into().ok()?;
+                (echo == *mac1).then_some(Self::TicketRefused)
             }
             _ => None,
         }
@@ -127,6 +137,11 @@ pub(super) fn version_refusal(mac1: &[u8; MAC1_LEN]) -> Vec<u8> {
     .concat()
 }
 
+/// The whole answer to a ticket that opens nothing, in the hello of this MAC1.
+pub(super) fn ticket_refusal(mac1: &[u8; MAC1_LEN]) -> Vec<u8> {
+    [&[TICKET_REFUSAL], mac1.as_slice()].concat()
+}
+
 impl Offer {
     /// An offer of these suites.
     pub(super) fn new(moment: u64, suites: &[Suite]) -> Self {
@@ -145,17 +160,8 @@ impl Offer {
     }
 }
 
-/// The bytes of a verdict, bounded so that the reply stays shorter than the hello.
-///
-/// # Panics
-/// If a ticket is longer than its bound: the server itself seals them.
+/// The bytes of a verdict, shorter than the hello.
 pub(super) fn encode_verdict(verdict: &Verdict) -> Vec<u8> {
-    if let Ok(welcome) = verdict {
-        assert!(
-            welcome.ticket.len() <= TICKET_MAX,
-            "the server bounds its tickets"
-        );
-    }
     messagepack::encode(verdict).expect("a verdict holds nothing that MessagePack cannot write")
 }
 
@@ -186,6 +192,10 @@ mod tests {
         for cut in 0..refusal.len() {
             assert_eq!(Answer::decode(&refusal[..cut], &mac1), None);
         }
+        let refusal = ticket_refusal(&mac1);
+        assert_eq!(Answer::decode(&refusal, &mac1), Some(Answer::TicketRefused));
+        assert_eq!(Answer::decode(&refusal, &other), None);
+        assert_eq!(Answer::decode(&refusal[..16], &mac1), None);
     }
 
     #[test]

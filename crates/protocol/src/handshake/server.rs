@@ -1,4 +1,4 @@
-//! The server's side of a join: the gates, and the two answers.
+//! The server's side of a join or resume: the gates, and the two answers.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -6,9 +6,10 @@ use std::net::SocketAddr;
 use snow::HandshakeState;
 
 use super::cookie::Cookies;
-use super::hello::{HELLO, Head, Hello, MAC1_LEN, Mac1Key, prologue};
+use super::hello::{Head, Hello, JOIN, MAC1_LEN, Mac1Key, Purpose, RESUME, prologue};
 use super::permit::Permit;
 use super::reply::{self, Offer, Verdict, Welcome};
+use super::ticket::SealedTicket;
 use crate::connection::{Role, Setup};
 use crate::crypto::{PublicKey, StaticKeys, Suite, noise};
 use crate::limits::{DATAGRAM_MAX, REFUSAL_TEXT_MAX};
@@ -21,11 +22,9 @@ use crate::time::Timestamp;
 /// A hello that passed all gates up to and including Diffie-Hellman.
 #[derive(Debug)]
 pub struct OpenHello {
-    /// The client's static key.
-    pub identity: PublicKey,
-    /// Leave to enter, as presented. Whether it is good is the caller's to decide.
-    pub permit: Permit,
-    /// Orders the hellos of one identity.
+    /// The client's static key; none in a resume, which proves the ticket's psk.
+    pub identity: Option<PublicKey>,
+    /// Orders the hellos of one identity, or of one session's tickets.
     pub moment: u64,
     /// Names this very hello: equal for the same bytes sent again.
     pub fingerprint: [u8; 16],
@@ -55,9 +54,9 @@ pub enum HelloError {
     /// Not made for this server's key.
     #[error("hello for another server key")]
     WrongKey,
-    /// The permit cannot be read.
-    #[error("malformed permit")]
-    Permit,
+    /// The permit or ticket cannot be read.
+    #[error("malformed permit or ticket")]
+    Credential,
     /// The handshake does not authenticate.
     #[error("hello does not authenticate")]
     NotAuthentic,
@@ -79,10 +78,10 @@ pub enum HelloError {
 /// True if a datagram claims to be a hello.
 #[must_use]
 pub fn is_hello(datagram: &[u8]) -> bool {
-    datagram.first() == Some(&HELLO)
+    matches!(datagram.first(), Some(&(JOIN | RESUME)))
 }
 
-/// Takes a hello through all gates at once; for callers that keep none of their own between them.
+/// Takes the hello of a join through all gates at once; for callers that keep none of their own between them.
 ///
 /// # Errors
 /// See [`HelloError`].
@@ -135,39 +134,77 @@ impl<'a> ReceivedHello<'a> {
         reply::cookie_demand(&self.hello.mac1, &cookies.make(from, now))
     }
 
+    /// What the hello asks for.
+    #[must_use]
+    pub const fn purpose(&self) -> Purpose {
+        self.hello.head.purpose
+    }
+
     /// The permit as presented. The handshake authenticates it only later, by [`ReceivedHello::open`].
     ///
     /// # Errors
-    /// [`HelloError::Permit`].
+    /// [`HelloError::Credential`].
     pub fn permit(&self) -> Result<Permit, HelloError> {
-        Permit::decode(self.hello.body.permit).map_err(|_| HelloError::Permit)
+        if self.purpose() != Purpose::Join {
+            return Err(HelloError::Credential);
+        }
+        Permit::decode(self.hello.body.credential).map_err(|_| HelloError::Credential)
     }
 
-    /// The last gates: Diffie-Hellman and the offer. Chance is drawn only here.
+    /// The ticket as presented, as [`ReceivedHello::permit`].
+    ///
+    /// # Errors
+    /// [`HelloError::Credential`].
+    pub fn ticket(&self) -> Result<SealedTicket, HelloError> {
+        if self.purpose() != Purpose::Resume {
+            return Err(HelloError::Credential);
+        }
+        SealedTicket::from_bytes(self.hello.body.credential).map_err(|_| HelloError::Credential)
+    }
+
+    /// Says that the ticket opens nothing here: 17 bytes.
+    #[must_use]
+    pub fn refuse_ticket(&self) -> Vec<u8> {
+        reply::ticket_refusal(&self.hello.mac1)
+    }
+
+    /// The last gates of a join: Diffie-Hellman and the offer. Chance is drawn only here.
     ///
     /// # Errors
     /// See [`HelloError`].
     pub fn open(self, keys: &StaticKeys, rng: &mut Rng) -> Result<OpenHello, HelloError> {
-        let permit = self.permit()?;
-        let prologue = prologue(self.hello.head_bytes, self.hello.body.permit);
-        let mut noise = noise::join_responder(keys, &prologue, rng);
+        self.permit()?;
+        let mut open = self.listen(noise::join_responder(keys, &self.prologue(), rng))?;
+        let identity = open.noise.get_remote_static();
+        let identity = identity.and_then(|key| key.first_chunk().copied());
+        open.identity = Some(identity.map(PublicKey).ok_or(HelloError::NotAuthentic)?);
+        Ok(open)
+    }
+
+    /// The last gates of a resume: the psk of the ticket that it presents, and the offer.
+    ///
+    /// # Errors
+    /// See [`HelloError`].
+    pub fn open_resume(self, psk: &[u8; 32], rng: &mut Rng) -> Result<OpenHello, HelloError> {
+        self.ticket()?;
+        self.listen(noise::resume_responder(psk, &self.prologue(), rng))
+    }
+
+    fn prologue(&self) -> Vec<u8> {
+        prologue(self.hello.head_bytes, self.hello.body.credential)
+    }
+
+    fn listen(self, mut noise: HandshakeState) -> Result<OpenHello, HelloError> {
         let mut payload = [0; DATAGRAM_MAX];
         let len = noise
             .read_message(self.hello.body.noise, &mut payload)
             .map_err(|_| HelloError::NotAuthentic)?;
-        let identity = noise
-            .get_remote_static()
-            .and_then(|key| key.first_chunk().copied())
-            .map(PublicKey)
-            .ok_or(HelloError::NotAuthentic)?;
-
         let (payload, _) = payload.split_at(len);
         let offer: Offer =
             messagepack::decode(payload, Bounds::CONTROL).map_err(|_| HelloError::Offer)?;
         let suite = offer.best_suite().ok_or(HelloError::Offer)?;
         Ok(OpenHello {
-            identity,
-            permit,
+            identity: None,
             moment: offer.moment,
             fingerprint: self.hello.mac1,
             version: self.version,
@@ -190,8 +227,7 @@ impl OpenHello {
     /// Accepts: appends the reply to `out` and gives what the server keeps.
     ///
     /// # Panics
-    /// If `welcome` names another version or suite than this hello, or its ticket exceeds
-    /// [`TICKET_MAX`](crate::limits::TICKET_MAX).
+    /// If `welcome` names another version or suite than this hello.
     #[must_use]
     pub fn accept(mut self, welcome: &Welcome, out: &mut Vec<u8>) -> Accepted {
         assert_eq!(

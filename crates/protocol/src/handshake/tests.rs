@@ -7,10 +7,11 @@ use proptest::prelude::*;
 use super::*;
 use crate::connection::Setup;
 use crate::crypto::{PublicKey, StaticKeys, Suite};
-use crate::ids::{Epoch, Incarnation, SessionId};
-use crate::limits::{DATAGRAM_MAX, REFUSAL_TEXT_MAX, TICKET_MAX};
+use crate::ids::{ConnectionId, Epoch, Incarnation, SessionId};
+use crate::limits::{DATAGRAM_MAX, REFUSAL_TEXT_MAX};
 use crate::random::Rng;
 use crate::refusal::{Refusal, RefusalCode};
+use crate::reset::ResetKey;
 use crate::time::Timestamp;
 
 struct World {
@@ -45,7 +46,7 @@ fn welcome(hello: &OpenHello) -> Welcome {
         session: SessionId([4; 16]),
         incarnation: Incarnation(1),
         epoch: Epoch(5),
-        ticket: vec![6; TICKET_MAX],
+        reset_token: ResetKey::of(&[6; 32]).token(Epoch(5), ConnectionId([3, 1, 2, 3])),
     }
 }
 
@@ -93,9 +94,11 @@ fn a_join_gives_both_ends_the_same_keys() {
         world.options.suites = suites.to_vec();
         let mut client = world.start();
         assert!(is_hello(client.hello()));
+        let received = ReceivedHello::read(client.hello(), &Mac1Key::of(&world.options.server));
+        assert_eq!(received.unwrap().permit().unwrap(), world.options.permit);
         let hello = world.open(client.hello()).unwrap();
-        assert_eq!(hello.identity, world.options.identity.public());
-        assert_eq!((&hello.permit, hello.moment), (&world.options.permit, 77));
+        assert_eq!(hello.identity, Some(world.options.identity.public()));
+        assert_eq!(hello.moment, 77);
         assert_eq!(hello.suite, suite);
         let welcome = welcome(&hello);
         let mut reply = Vec::new();
@@ -222,11 +225,11 @@ fn each_gate_refuses_what_it_guards() {
     let permit_len = usize::from(hello[41]);
     let noise = 42 + permit_len + 2;
     for (index, gate) in [
-        (0, HelloError::Malformed),
+        (0, HelloError::Credential),
         // The receive id: the hello was made without it, and Noise knows.
         (4, HelloError::NotAuthentic),
         (3, HelloError::NotAuthentic),
-        (42, HelloError::Permit),
+        (42, HelloError::Credential),
         // The last letter of the player's name.
         (41 + permit_len, HelloError::NotAuthentic),
         (noise, HelloError::NotAuthentic),
@@ -375,4 +378,120 @@ proptest! {
             prop_assert_eq!(client.handle_reply(&reply).unwrap_err(), HandshakeError::NotForUs);
         }
     }
+}
+
+/// What a server needs to resume a session, and its client's ticket.
+fn ticketed(world: &mut World) -> (TicketKeys, Ticket) {
+    let keys = TicketKeys::generate(&mut world.rng);
+    let bearer = Bearer {
+        session: SessionId([4; 16]),
+        incarnation: Incarnation(1),
+        epoch: Epoch(5),
+        psk: [8; 32],
+        expires_unix_s: 100,
+        name: "ana".into(),
+        claims: Vec::new(),
+    };
+    let sealed = keys.seal(&bearer, &mut world.rng);
+    let ticket = Ticket {
+        sealed,
+        psk: bearer.psk,
+    };
+    (keys, ticket)
+}
+
+impl World {
+    fn resume(&mut self, ticket: &Ticket) -> ClientHandshake {
+        ClientHandshake::resume(&self.options, ticket, &mut self.rng)
+    }
+
+    fn open_resume(&mut self, datagram: &[u8], psk: [u8; 32]) -> Result<OpenHello, HelloError> {
+        let hello = ReceivedHello::read(datagram, &Mac1Key::of(&self.options.server))?;
+        assert_eq!(hello.purpose(), Purpose::Resume);
+        hello.open_resume(&psk, &mut self.rng)
+    }
+}
+
+#[test]
+fn a_resume_gives_both_ends_the_same_keys_and_other_ones_each_time() {
+    let mut world = world();
+    let (keys, ticket) = ticketed(&mut world);
+    let mut seen = Vec::new();
+    for receive_id in [None, Some([9, 8, 7, 6])] {
+        world.options.receive_id = receive_id;
+        let mut client = world.resume(&ticket);
+        assert!(is_hello(client.hello()) && client.hello().len() == DATAGRAM_MAX);
+        let hello = ReceivedHello::read(client.hello(), &Mac1Key::of(&world.options.server));
+        let bearer = keys.open(&hello.unwrap().ticket().unwrap(), 100).unwrap();
+        let hello = world.open_resume(client.hello(), bearer.psk).unwrap();
+        assert_eq!((hello.identity, hello.moment), (None, 77));
+        let welcome = welcome(&hello);
+        let mut reply = Vec::new();
+        let accepted = hello.accept(&welcome, &mut reply);
+        let established = client.handle_reply(&reply).unwrap();
+        assert_eq!(established.welcome, welcome);
+        assert_eq!(established.resume_psk, accepted.resume_psk);
+        let (client, server) = (established.setup, accepted.setup);
+        assert!(crosses(&client, &server) && crosses(&server, &client));
+        assert_eq!(
+            (server.send_id, client.labelled),
+            (receive_id, receive_id.is_some())
+        );
+        seen.push(established.resume_psk);
+    }
+    seen.push(ticket.psk);
+    seen.sort_unstable();
+    seen.dedup();
+    assert_eq!(seen.len(), 3, "each connection has a secret of its own");
+}
+
+#[test]
+fn a_ticket_without_its_secret_opens_nothing() {
+    let mut world = world();
+    let (_, ticket) = ticketed(&mut world);
+    let stolen = Ticket {
+        psk: [9; 32],
+        ..ticket.clone()
+    };
+    let thief = world.resume(&stolen);
+    let opened = world.open_resume(thief.hello(), ticket.psk);
+    assert_eq!(opened.unwrap_err(), HelloError::NotAuthentic);
+}
+
+#[test]
+fn what_stands_in_a_resume_cannot_be_changed() {
+    let mut world = world();
+    let (_, ticket) = ticketed(&mut world);
+    let hello = world.resume(&ticket).hello().to_vec();
+    for index in [1, 2, 3, 4, 45, 60, 42 + ticket.sealed.as_bytes().len() + 10] {
+        let forged = world.forge(&hello, index);
+        if let Ok(hello) = ReceivedHello::read(&forged, &Mac1Key::of(&world.options.server)) {
+            let opened = hello.open_resume(&ticket.psk, &mut world.rng);
+            assert_eq!(
+                opened.unwrap_err(),
+                HelloError::NotAuthentic,
+                "byte {index}"
+            );
+        }
+    }
+    // Nor does a resume pass for a join, or the other way round.
+    let forged = world.forge(&hello, 0);
+    assert_eq!(world.open(&forged).unwrap_err(), HelloError::Credential);
+}
+
+#[test]
+fn a_ticket_that_opens_nothing_is_told_so_in_fewer_bytes_than_a_hello_has() {
+    let mut world = world();
+    let (_, ticket) = ticketed(&mut world);
+    let (mut client, mut other) = (world.resume(&ticket), world.resume(&ticket));
+    let hello = client.hello().to_vec();
+    let hello = ReceivedHello::read(&hello, &Mac1Key::of(&world.options.server)).unwrap();
+    let refusal = hello.refuse_ticket();
+    assert!(refusal.len() == 17 && ClientHandshake::is_reply(&refusal));
+    assert_eq!(
+        other.handle_reply(&refusal).unwrap_err(),
+        HandshakeError::NotForUs
+    );
+    let told = client.handle_reply(&refusal).unwrap_err();
+    assert_eq!(told, HandshakeError::TicketRefused);
 }

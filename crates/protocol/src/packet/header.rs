@@ -16,6 +16,8 @@ pub const LABELLED_MASK: u8 = TYPE_MASK | LABELLED;
 pub const LABELLED_BITS: u8 = LABELLED;
 /// Where the shard stands in such a datagram: the first byte of the connection id.
 pub const SHARD_AT: u8 = 1;
+/// Epochs that the two bits in a header tell apart.
+pub const EPOCHS_TOLD_APART: u64 = 4;
 const NUMBER_LEN_MASK: u8 = 0b0000_0011;
 
 /// What stands before the sealed frames.

@@ -12,7 +12,7 @@ mod header;
 mod number;
 mod replay;
 
-pub use header::{Header, LABELLED_BITS, LABELLED_MASK, SHARD_AT};
+pub use header::{EPOCHS_TOLD_APART, Header, LABELLED_BITS, LABELLED_MASK, SHARD_AT};
 pub use number::{NUMBER_MAX, TruncatedNumber};
 pub use replay::ReplayWindow;
 

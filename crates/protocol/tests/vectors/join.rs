@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use rejoin_protocol::crypto::{StaticKeys, Suite, TrafficSecret, hash};
 use rejoin_protocol::handshake::{
-    ClientHandshake, HandshakeError, HandshakeOptions, HelloError, OpenHello, Permit, Welcome,
-    open_hello,
+    Bearer, ClientHandshake, HandshakeError, HandshakeOptions, HelloError, Mac1Key, OpenHello,
+    Permit, ReceivedHello, Ticket, TicketKeys, Welcome, open_hello,
 };
-use rejoin_protocol::{Epoch, Incarnation, Refusal, RefusalCode, Rng, SessionId};
+use rejoin_protocol::reset::{self, ResetKey};
+use rejoin_protocol::{ConnectionId, Epoch, Incarnation, Refusal, RefusalCode, Rng, SessionId};
 
 use crate::golden::{Vectors, golden, vectors};
 
@@ -39,7 +40,7 @@ fn welcome(suite: Suite) -> Welcome {
         session: SessionId([5; 16]),
         incarnation: Incarnation(2),
         epoch: Epoch(3),
-        ticket: b"ticket".to_vec(),
+        reset_token: ResetKey::of(&[6; 32]).token(Epoch(3), ConnectionId([9, 8, 7, 6])),
     }
 }
 
@@ -85,7 +86,7 @@ fn a_join_keeps_its_bytes() {
     ] {
         let get = |what: &str| stored[&format!("{name} {what}")].as_slice();
         let hello = open(get("hello"));
-        assert_eq!((hello.suite, &hello.permit), (suite, &Permit::dev("ana")));
+        assert_eq!(hello.suite, suite);
         assert_eq!(hello.moment, 1_700_000_000_000_000);
         let refused = client(&[suite], receive_id).handle_reply(get("reply refusal"));
         assert_eq!(refused.unwrap_err(), HandshakeError::Refused(refusal()));
@@ -130,4 +131,64 @@ fn a_version_refusal_keeps_its_bytes() {
         "A hello of versions 250 to 251, and what it is told.",
         ours,
     );
+}
+
+fn ticket() -> Ticket {
+    let key = "a1b2c3d4:BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc";
+    let keys = TicketKeys::new(vec![key.parse().expect("the text is a key's")]);
+    let bearer = Bearer {
+        session: SessionId([5; 16]),
+        incarnation: Incarnation(2),
+        epoch: Epoch(3),
+        psk: [8; 32],
+        expires_unix_s: 1_700_086_400,
+        name: "ana".into(),
+        claims: b"team=red".to_vec(),
+    };
+    let sealed = keys
+        .expect("one key")
+        .seal(&bearer, &mut Rng::from_number(5));
+    Ticket {
+        sealed,
+        psk: bearer.psk,
+    }
+}
+
+#[test]
+fn a_resume_keeps_its_bytes() {
+    let ticket = ticket();
+    let options = HandshakeOptions {
+        server: server_keys().public(),
+        identity: StaticKeys::from_secret([2; 32]),
+        permit: Permit::dev("ana"),
+        suites: vec![Suite::Aes128Gcm],
+        receive_id: None,
+        moment: 1_700_000_000_000_000,
+    };
+    let client = || ClientHandshake::resume(&options, &ticket, &mut Rng::from_number(3));
+    let hello = client().hello().to_vec();
+    let key = Mac1Key::of(&server_keys().public());
+    let received = ReceivedHello::read(&hello, &key).expect("the hello is good");
+    let open = received.open_resume(&ticket.psk, &mut Rng::from_number(4));
+    let mut reply = Vec::new();
+    let accepted = open
+        .expect("the client has the psk")
+        .accept(&welcome(Suite::Aes128Gcm), &mut reply);
+    let reset = reset::encode(
+        ConnectionId([9, 8, 7, 6]),
+        welcome(Suite::Aes128Gcm).reset_token,
+    );
+    let ours = vectors([
+        ("ticket", ticket.sealed.as_bytes().to_vec()),
+        ("hello", hello.clone()),
+        ("reply welcome", reply),
+        ("ticket refusal", received.refuse_ticket()),
+        ("resume psk", accepted.resume_psk.to_vec()),
+        ("packet to client", sealed(&accepted.setup.seal)),
+        ("reset", reset.to_vec()),
+    ]);
+    let stored = golden("resume", "A resume, with fixed keys and chance.", ours);
+    let resumed = client().handle_reply(&stored["reply welcome"]).unwrap();
+    assert_eq!(resumed.welcome, welcome(Suite::Aes128Gcm));
+    assert_eq!(resumed.resume_psk, stored["resume psk"].as_slice());
 }
