@@ -8,7 +8,6 @@
 
 use std::net::SocketAddr;
 
-use rejoin_protocol::crypto::PublicKey;
 use rejoin_protocol::handshake::{HelloError, OpenHello, ReceivedHello, Welcome};
 use rejoin_protocol::limits::{JOIN_TIMEOUT, PENDING_JOIN_LIFE};
 use rejoin_protocol::planted::{self, Bug};
@@ -17,10 +16,11 @@ use rejoin_protocol::{Connection, Incarnation, Refusal, RefusalCode, Rng, Sessio
 use tracing::debug;
 
 use crate::answers::Answer;
-use crate::auth::{Proof, Visitor};
+use crate::auth::Visitor;
 use crate::connections::{PendingJoin, Stage};
+use crate::credentials::{Presented, present};
 use crate::directory::Directory;
-use crate::hellos::{Hello, Judgement};
+use crate::hellos::{Claimant, Judgement};
 use crate::house::House;
 use crate::keys::Slot;
 use crate::limits::UNPROVEN_JOINS_MAX;
@@ -78,31 +78,17 @@ fn take(
     if proven && !house.spend_join(from, now) {
         return refused(house, "too many joins of one address");
     }
-    let permit = match hello.permit() {
-        Ok(permit) => house.config.auth.open(permit),
-        Err(problem) => return refused(house, &problem.to_string()),
+    let presented = match present(house, hello, proven, rng, now) {
+        Ok(presented) => presented,
+        Err(answer) => return answer,
     };
-    // Saying why costs Diffie-Hellman too: a proven sender of forged permits gets only so much.
-    if proven && permit.is_err() && !house.gate.spend(now) {
-        return refused(house, "too many bad permits");
-    }
-    let open = match hello.open(&house.config.keys, rng) {
-        Ok(open) => open,
-        Err(problem) => return refused(house, &problem.to_string()),
-    };
-    let visitor = permit.and_then(|permit| {
-        permit.admit(Proof {
-            identity: open.identity,
-            now_unix_s: house.config.unix_s(now),
-            session_secret: &house.config.session_secret,
-        })
-    });
-    if let Ok(visitor) = &visitor
+    if let Ok(visitor) = &presented.visitor
         && !is_home(house, homes, visitor.session, heard)
     {
         return None;
     }
-    let judgement = house.hellos.judge(&open, house.config.moment_max(now));
+    let moment_max = house.config.moment_max(now);
+    let judgement = house.hellos.judge(presented.name, moment_max);
     // Else a session would count at an address that nobody has shown, and its reply go to several.
     if let Judgement::Repeated { slot, .. } = judgement
         && !proven
@@ -111,7 +97,7 @@ fn take(
         return ask_cookie(house, (from, &hello), now);
     }
     let applicant = Applicant { from, proven };
-    follow(house, applicant, judgement, (open, visitor), now)
+    follow(house, applicant, judgement, presented, now)
 }
 
 /// True if the session lives here. Else its home is handed the hello, once.
@@ -164,27 +150,32 @@ fn follow(
     house: &mut House,
     applicant: Applicant,
     judgement: Judgement,
-    (hello, visitor): (OpenHello, Result<Visitor, Refusal>),
+    presented: Presented,
     now: Timestamp,
 ) -> Option<Answer> {
+    let claimant = presented.name.claimant;
     match judgement {
         Judgement::Repeated { reply, slot } => {
-            renew(house, applicant, (hello.identity, slot), reply, now)
+            renew(house, applicant, (claimant, slot), reply, now)
         }
         Judgement::UsedUp => refused(house, "a hello that was used up"),
         // No more than any hello costs, and kept nowhere. Its sender's clock may have gone back.
         Judgement::Untimely { newest } => {
             debug!(from = %applicant.from, newest, "hello is older than another, or from the future");
-            Some(seal_refusal(house, hello, &Refusal::old_hello(newest)))
+            Some(seal_refusal(
+                house,
+                presented.hello,
+                &Refusal::old_hello(newest),
+            ))
         }
         Judgement::New { replaces } => {
             if let Some(slot) = replaces {
-                house.on_join_replaced(hello.identity, slot);
+                house.on_join_replaced(claimant, slot);
             }
             if house.connections.pending().all >= house.config.pending_joins_max {
                 return refused(house, "too many pending joins");
             }
-            answer(house, applicant, (hello, visitor), now)
+            answer(house, applicant, presented, now)
         }
     }
 }
@@ -194,7 +185,7 @@ fn follow(
 fn renew(
     house: &mut House,
     applicant: Applicant,
-    (identity, slot): (PublicKey, Slot),
+    (claimant, slot): (Claimant, Slot),
     reply: Vec<u8>,
     now: Timestamp,
 ) -> Option<Answer> {
@@ -202,7 +193,7 @@ fn renew(
     let peer = house.connections.get(slot)?;
     // The slot is looked at first: it may have been given to somebody else.
     let join = match &peer.stage {
-        Stage::Pending(join) if join.identity == identity => join,
+        Stage::Pending(join) if join.claimant == claimant => join,
         Stage::Pending(_) | Stage::Active(_) | Stage::Closing => return None,
     };
     let due = (now + PENDING_JOIN_LIFE).min(join.since + JOIN_TIMEOUT);
@@ -227,7 +218,8 @@ fn seal_refusal(house: &mut House, hello: OpenHello, refusal: &Refusal) -> Answe
     Answer::Reply(reply)
 }
 
-fn refused(house: &mut House, why: &str) -> Option<Answer> {
+/// Notes a hello that gets no answer.
+pub(crate) fn refused(house: &mut House, why: &str) -> Option<Answer> {
     debug!(why = %Quoted(why), "hello gets no answer");
     house.stats.hellos_refused += 1;
     None
@@ -236,13 +228,17 @@ fn refused(house: &mut House, why: &str) -> Option<Answer> {
 fn answer(
     house: &mut House,
     applicant: Applicant,
-    (hello, visitor): (OpenHello, Result<Visitor, Refusal>),
+    presented: Presented,
     now: Timestamp,
 ) -> Option<Answer> {
-    let name = Hello::of(&hello);
+    let Presented {
+        hello,
+        name,
+        visitor,
+    } = presented;
     let from = applicant.from;
-    match decide(house, (name.identity, applicant), visitor, now) {
-        Ok(join) => {
+    match decide(house, (name.claimant, applicant), visitor, now) {
+        Ok(mut join) => {
             let Some(id) = house.connections.next_id() else {
                 return refused(house, "every connection slot is in use");
             };
@@ -253,12 +249,12 @@ fn answer(
                 session: join.visitor.session,
                 incarnation: join.incarnation,
                 epoch: house.config.epoch,
-                // Resuming comes with durable rooms; until then there is nothing to seal.
-                ticket: Vec::new(),
+                reset_token: house.reset_key.token(house.config.epoch, id),
             };
             debug!(session = %join.visitor.session, name = join.visitor.name, %from, "join is pending");
             let mut reply = Vec::new();
             let accepted = hello.accept(&welcome, &mut reply);
+            join.psk = accepted.resume_psk;
             let connection = Connection::new(accepted.setup, None, now);
             let slot = house.connections.insert(connection, join, from);
             house.schedule.set(Due::Join(slot), now + PENDING_JOIN_LIFE);
@@ -275,7 +271,7 @@ fn answer(
 /// What the join will do, or why it may not.
 fn decide(
     house: &House,
-    (identity, applicant): (PublicKey, Applicant),
+    (claimant, applicant): (Claimant, Applicant),
     visitor: Result<Visitor, Refusal>,
     now: Timestamp,
 ) -> Result<PendingJoin, Refusal> {
@@ -302,11 +298,13 @@ fn decide(
     }
     let incarnation = known
         .map_or(Incarnation::default(), |session| session.incarnation)
+        .max(visitor.incarnation)
         .next();
     Ok(PendingJoin {
-        identity,
+        claimant,
         visitor,
         incarnation,
+        psk: [0; 32],
         proven: applicant.proven,
         since: now,
     })
@@ -315,7 +313,7 @@ fn decide(
 #[cfg(test)]
 mod tests {
     use rejoin_protocol::CloseReason;
-    use rejoin_protocol::crypto::{StaticKeys, Suite};
+    use rejoin_protocol::crypto::{PublicKey, StaticKeys, Suite};
     use rejoin_protocol::handshake::{ClientHandshake, HandshakeOptions, Permit};
     use rejoin_protocol::limits::NAME_MAX;
 
@@ -381,7 +379,7 @@ mod tests {
         assert_eq!(only_slot(&house), slot, "the place is taken again");
         take(&mut house, &hello("ana", 2), now).unwrap();
         assert_eq!(pending_names(&house), ["ben", "ana"]);
-        house.on_join_replaced(PublicKey([0; 32]), slot);
+        house.on_join_replaced(Claimant::Identity(PublicKey([0; 32])), slot);
         assert_eq!(pending_names(&house), ["ben", "ana"], "it is not theirs");
     }
 

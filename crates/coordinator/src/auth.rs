@@ -5,7 +5,7 @@
 
 use rejoin_protocol::crypto::{PublicKey, hash};
 use rejoin_protocol::handshake::{Grant, Permit, PermitKeys};
-use rejoin_protocol::{Refusal, RefusalCode, SessionId};
+use rejoin_protocol::{Incarnation, Refusal, RefusalCode, SessionId};
 
 /// Who may open a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub(crate) struct Visitor {
     pub(crate) name: String,
     /// What the game's backend says about the player.
     pub(crate) claims: Vec<u8>,
+    /// The session's incarnation as a ticket tells it; with a permit nothing is known of one.
+    pub(crate) incarnation: Incarnation,
 }
 
 /// The client behind a permit, the moment, and what turns both into a session.
@@ -73,6 +75,7 @@ impl OpenPermit {
                 session: session(&[b"dev", name.as_bytes(), &proof.identity.0]),
                 name,
                 claims: Vec::new(),
+                incarnation: Incarnation::default(),
             }),
             Self::Token(grant) => {
                 let checked = grant.check(&proof.identity, proof.now_unix_s);
@@ -81,6 +84,7 @@ impl OpenPermit {
                     session: session(&[b"permit", &grant.id.0]),
                     name: grant.name,
                     claims: grant.claims,
+                    incarnation: Incarnation::default(),
                 })
             }
         }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use rejoin_protocol::crypto::StaticKeys;
+use rejoin_protocol::handshake::TicketKeys;
 use rejoin_protocol::{Epoch, Timestamp};
 
 use crate::auth::Auth;
@@ -17,6 +18,8 @@ pub struct Config {
     pub keys: StaticKeys,
     /// Secret behind session ids: the same one after a restart gives the same sessions.
     pub session_secret: [u8; 32],
+    /// Keys of tickets, with which sessions are taken up again. Default: one that comes of the session secret.
+    pub ticket_keys: TicketKeys,
     /// Who may open a session.
     pub auth: Auth,
     /// The wall clock when the shard's own clock stood at zero, as time since 1970. Read once: the
@@ -57,6 +60,7 @@ impl Config {
     pub fn new(keys: StaticKeys, session_secret: [u8; 32]) -> Self {
         Self {
             keys,
+            ticket_keys: TicketKeys::of(&session_secret),
             session_secret,
             auth: Auth::Dev,
             unix_start: Duration::ZERO,

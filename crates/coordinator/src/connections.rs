@@ -5,16 +5,17 @@
 //! unproven address is sent nothing beyond the handshake's reply.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::hint::black_box;
 use std::net::SocketAddr;
 
 use rejoin_protocol::connection::Memory;
-use rejoin_protocol::crypto::PublicKey;
 use rejoin_protocol::{CloseReason, Connection, ConnectionId, Incarnation, Rng, Timestamp};
 
 use crate::auth::Visitor;
 use crate::awaited::Awaited;
 use crate::connection_ids::{ConnectionIds, Label, SLOT_BITS};
+use crate::hellos::Claimant;
 use crate::keys::{Key, SessionKey, Slot};
 
 /// Most slots: what a label has bits for.
@@ -84,12 +85,14 @@ pub(crate) enum Stage {
     Closing,
 }
 
-/// What a join will do once it is confirmed.
-#[derive(Clone, Debug)]
+/// What a join or resume will do once it is confirmed.
+#[derive(Clone)]
 pub(crate) struct PendingJoin {
-    pub(crate) identity: PublicKey,
+    pub(crate) claimant: Claimant,
     pub(crate) visitor: Visitor,
     pub(crate) incarnation: Incarnation,
+    /// What the tickets of this connection will hold.
+    pub(crate) psk: [u8; 32],
     /// True if its sender has shown a cookie.
     pub(crate) proven: bool,
     /// When its hello was first heard.
@@ -102,6 +105,19 @@ pub(crate) struct PendingJoins {
     pub(crate) all: usize,
     /// Those whose sender has not shown that it receives at its address.
     pub(crate) unproven: usize,
+}
+
+impl fmt::Debug for PendingJoin {
+    /// Leaves the secret out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PendingJoin")
+            .field("claimant", &self.claimant)
+            .field("visitor", &self.visitor)
+            .field("incarnation", &self.incarnation)
+            .field("proven", &self.proven)
+            .field("since", &self.since)
+            .finish_non_exhaustive()
+    }
 }
 
 impl PendingJoins {
@@ -189,6 +205,14 @@ impl Connections {
         let Label { slot, generation } = self.ids.open(id)?;
         let place = self.place(slot)?;
         (place.generation == generation && place.peer.is_some()).then(|| Slot::from_index(slot))
+    }
+
+    /// True if the id was some connection's that is no more. Of ids from before the last time that a place
+    /// began its generations anew nothing is known.
+    pub(crate) fn is_past(&self, id: ConnectionId) -> bool {
+        let label = self.ids.open(id);
+        let place = label.and_then(|label| Some((label, self.place(label.slot)?)));
+        place.is_some_and(|(label, place)| label.generation < place.generation)
     }
 
     /// The id that a connection's datagrams carry.
@@ -428,11 +452,13 @@ mod tests {
 
     fn join(proven: bool) -> PendingJoin {
         PendingJoin {
-            identity: PublicKey([0; 32]),
+            claimant: Claimant::Session(SessionId([0; 16])),
+            psk: [0; 32],
             visitor: Visitor {
                 session: SessionId([0; 16]),
                 name: "ana".into(),
                 claims: Vec::new(),
+                incarnation: Incarnation::default(),
             },
             incarnation: Incarnation::default(),
             proven,

@@ -44,6 +44,11 @@ impl Goodbyes {
         }
     }
 
+    /// True if there is a close packet of that connection.
+    pub(crate) fn knows(&self, id: ConnectionId) -> bool {
+        self.by_id.contains_key(&id)
+    }
+
     /// A datagram of `len` bytes came for a connection that is no more: the packet to send again, if it
     /// is time. Nobody but the old peer's address is answered, and with no more than it sent.
     pub(crate) fn on_heard(

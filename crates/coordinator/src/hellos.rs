@@ -1,21 +1,31 @@
 //! Which hellos were seen: a repeated one can have the same reply until it is used up, and silence then. An
 //! older one is told of the newest, so that a client whose clock went back can start anew.
 //!
-//! Bounded: the identity heard of longest ago is forgotten first. All that its old hellos
+//! Bounded: the claimant heard of longest ago is forgotten first. All that its old hellos
 //! could then do is to make a pending join that nobody can confirm.
 
 use std::collections::BTreeMap;
 
+use rejoin_protocol::SessionId;
 use rejoin_protocol::crypto::PublicKey;
 use rejoin_protocol::handshake::OpenHello;
 
 use crate::keys::Slot;
 
-/// The newest hello of each identity.
+/// Whose hellos are put in an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Claimant {
+    /// A client that joins.
+    Identity(PublicKey),
+    /// Whoever resumes a session.
+    Session(SessionId),
+}
+
+/// The newest hello of each claimant.
 #[derive(Debug)]
 pub(crate) struct Hellos {
-    by_identity: BTreeMap<PublicKey, Seen>,
-    by_age: BTreeMap<u64, PublicKey>,
+    by_claimant: BTreeMap<Claimant, Seen>,
+    by_age: BTreeMap<u64, Claimant>,
     next_age: u64,
     capacity: usize,
 }
@@ -43,10 +53,10 @@ pub(crate) enum Judgement {
 }
 
 impl Hellos {
-    /// Remembers at most `capacity` identities.
+    /// Remembers at most `capacity` claimants.
     pub(crate) const fn new(capacity: usize) -> Self {
         Self {
-            by_identity: BTreeMap::new(),
+            by_claimant: BTreeMap::new(),
             by_age: BTreeMap::new(),
             next_age: 0,
             capacity,
@@ -54,12 +64,8 @@ impl Hellos {
     }
 
     /// Compares a hello with those before it, and with the largest moment that one may have.
-    pub(crate) fn judge(&self, hello: &OpenHello, moment_max: u64) -> Judgement {
-        self.compare(Hello::of(hello), moment_max)
-    }
-
-    fn compare(&self, hello: Hello, moment_max: u64) -> Judgement {
-        let seen = self.by_identity.get(&hello.identity);
+    pub(crate) fn judge(&self, hello: Hello, moment_max: u64) -> Judgement {
+        let seen = self.by_claimant.get(&hello.claimant);
         let newest = seen.map_or(0, |seen| seen.moment);
         let pending = seen.and_then(|seen| seen.pending.as_ref());
         if hello.moment > moment_max {
@@ -84,7 +90,7 @@ impl Hellos {
     /// memory: the same hello is refused again.
     pub(crate) fn remember(&mut self, hello: Hello, slot: Slot, reply: Vec<u8>) {
         let Hello {
-            identity,
+            claimant,
             moment,
             fingerprint,
         } = hello;
@@ -96,44 +102,44 @@ impl Hellos {
             age,
             pending: Some((slot, reply)),
         };
-        if let Some(before) = self.by_identity.insert(identity, seen) {
+        if let Some(before) = self.by_claimant.insert(claimant, seen) {
             self.by_age.remove(&before.age);
         }
-        self.by_age.insert(age, identity);
-        if self.by_identity.len() > self.capacity
+        self.by_age.insert(age, claimant);
+        if self.by_claimant.len() > self.capacity
             && let Some((_, oldest)) = self.by_age.pop_first()
         {
-            self.by_identity.remove(&oldest);
+            self.by_claimant.remove(&oldest);
         }
     }
 
-    /// The newest hello of the identity was confirmed or replaced: it will not be answered again.
-    pub(crate) fn use_up(&mut self, identity: PublicKey) {
-        if let Some(seen) = self.by_identity.get_mut(&identity) {
+    /// The newest hello of the claimant was confirmed or replaced: it will not be answered again.
+    pub(crate) fn use_up(&mut self, claimant: Claimant) {
+        if let Some(seen) = self.by_claimant.get_mut(&claimant) {
             seen.pending = None;
         }
     }
 
     /// The join in `slot` was not confirmed in time: the same hello may try again.
-    pub(crate) fn on_expired(&mut self, identity: PublicKey, slot: Slot) {
-        if let Some(seen) = self.by_identity.get(&identity)
+    pub(crate) fn on_expired(&mut self, claimant: Claimant, slot: Slot) {
+        if let Some(seen) = self.by_claimant.get(&claimant)
             && seen.pending.as_ref().is_some_and(|(of, _)| *of == slot)
         {
             self.by_age.remove(&seen.age);
-            self.by_identity.remove(&identity);
+            self.by_claimant.remove(&claimant);
         }
     }
 
     /// Checks that the indexes agree and the bound holds.
     pub(crate) fn check(&self) {
         assert!(
-            self.by_identity.len() <= self.capacity,
+            self.by_claimant.len() <= self.capacity,
             "remembered hellos are bounded"
         );
         assert_eq!(
-            self.by_identity.len(),
+            self.by_claimant.len(),
             self.by_age.len(),
-            "one age per identity"
+            "one age per claimant"
         );
     }
 }
@@ -141,24 +147,18 @@ impl Hellos {
 /// What names a hello.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Hello {
-    pub(crate) identity: PublicKey,
+    pub(crate) claimant: Claimant,
     pub(crate) moment: u64,
     pub(crate) fingerprint: [u8; 16],
 }
 
 impl Hello {
     /// The name of an opened hello.
-    pub(crate) const fn of(hello: &OpenHello) -> Self {
-        let OpenHello {
-            identity,
-            moment,
-            fingerprint,
-            ..
-        } = *hello;
+    pub(crate) const fn of(claimant: Claimant, hello: &OpenHello) -> Self {
         Self {
-            identity,
-            moment,
-            fingerprint,
+            claimant,
+            moment: hello.moment,
+            fingerprint: hello.fingerprint,
         }
     }
 }
@@ -170,17 +170,21 @@ mod tests {
     use super::*;
     use crate::keys::Key;
 
+    fn claimant(identity: u8) -> Claimant {
+        Claimant::Identity(PublicKey([identity; 32]))
+    }
+
     fn hello(identity: u8, moment: u64) -> Hello {
         let fingerprint = [u8::try_from(moment).unwrap(); 16];
         Hello {
-            identity: PublicKey([identity; 32]),
+            claimant: claimant(identity),
             moment,
             fingerprint,
         }
     }
 
     fn judge(hellos: &Hellos, hello: Hello) -> Judgement {
-        hellos.compare(hello, 100)
+        hellos.judge(hello, 100)
     }
 
     #[test]
@@ -212,7 +216,7 @@ mod tests {
             ..hello(1, 5)
         };
         assert_eq!(judge(&hellos, other), old, "as old, and not the same");
-        hellos.use_up(PublicKey([1; 32]));
+        hellos.use_up(claimant(1));
         assert_eq!(judge(&hellos, other), old);
     }
 
@@ -222,8 +226,8 @@ mod tests {
         let slot = Slot::from_index(7);
         hellos.remember(hello(1, 5), slot, vec![1]);
         hellos.remember(hello(2, 5), slot, vec![2]);
-        hellos.use_up(PublicKey([1; 32]));
-        hellos.on_expired(PublicKey([2; 32]), slot);
+        hellos.use_up(claimant(1));
+        hellos.on_expired(claimant(2), slot);
         assert_eq!(judge(&hellos, hello(1, 5)), Judgement::UsedUp);
         assert_eq!(
             judge(&hellos, hello(2, 5)),
@@ -233,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn the_identity_heard_of_longest_ago_is_forgotten_first() {
+    fn the_claimant_heard_of_longest_ago_is_forgotten_first() {
         let mut hellos = Hellos::new(2);
         hellos.remember(hello(1, 1), Slot::from_index(0), vec![]);
         hellos.remember(hello(2, 1), Slot::from_index(0), vec![]);
@@ -258,14 +262,14 @@ mod tests {
             Judgement::Untimely { newest: 0 }
         );
         hellos.remember(hello(1, 100), Slot::from_index(0), vec![]);
-        hellos.use_up(PublicKey([1; 32]));
+        hellos.use_up(claimant(1));
         assert_eq!(
             judge(&hellos, hello(1, 101)),
             Judgement::Untimely { newest: 100 }
         );
         // Time goes on, and with it what a hello may say.
         assert_eq!(
-            hellos.compare(hello(1, 101), 101),
+            hellos.judge(hello(1, 101), 101),
             Judgement::New { replaces: None }
         );
     }
@@ -277,28 +281,28 @@ mod tests {
             let mut rng = Rng::from_number(seed);
             let mut hellos = Hellos::new(CAPACITY);
             // The identities that must be there, heard of longest ago first, and their slots.
-            let mut known: Vec<(PublicKey, Slot)> = Vec::new();
+            let mut known: Vec<(Claimant, Slot)> = Vec::new();
             for moment in 0..3_000 {
-                let identity = PublicKey([u8::try_from(rng.below(200)).unwrap(); 32]);
+                let claimant = claimant(u8::try_from(rng.below(200)).unwrap());
                 let slot = Slot::from_index(u32::try_from(rng.below(1_000)).unwrap());
-                let at = known.iter().position(|(of, _)| *of == identity);
+                let at = known.iter().position(|(of, _)| *of == claimant);
                 match rng.below(8) {
-                    0 => hellos.use_up(identity),
+                    0 => hellos.use_up(claimant),
                     1 => {
                         // Some expire that were replaced or confirmed meanwhile.
                         let of = at.map_or(slot, |at| known[at].1);
-                        let pending = hellos.by_identity.get(&identity);
+                        let pending = hellos.by_claimant.get(&claimant);
                         if pending.is_some_and(|seen| seen.pending.is_some()) {
                             known.remove(at.unwrap());
                         }
-                        hellos.on_expired(identity, of);
+                        hellos.on_expired(claimant, of);
                     }
                     _ => {
                         at.map(|at| known.remove(at));
-                        known.push((identity, slot));
+                        known.push((claimant, slot));
                         let fingerprint = rng.bytes();
                         let hello = Hello {
-                            identity,
+                            claimant,
                             moment,
                             fingerprint,
                         };

@@ -1,13 +1,14 @@
 //! What a turn moves: connections, sessions, rooms and their deadlines, side by side.
 //!
 //! Each part owns its own indexes. What touches several of them at once is written here and in
-//! the files that extend it: `inbound` (what connections tell), `presence` (who is there), `calls` (what
+//! the files that extend it: `inbound` (what connections tell), `presence` (who is there), `tickets` (how they come back), `calls` (what
 //! sessions ask of rooms), `seating` (what a room's calls lead to) and `news` (what rooms tell sessions).
 
 use std::collections::VecDeque;
 
 use rejoin_protocol::message::{Answer, CallId, ClientMessage, ServerMessage};
-use rejoin_protocol::{CloseReason, Refusal, RefusalCode, Rng, SessionId, Timestamp};
+use rejoin_protocol::reset::ResetKey;
+use rejoin_protocol::{Bucket, CloseReason, Refusal, RefusalCode, Rng, SessionId, Timestamp};
 
 use crate::addresses::Addresses;
 use crate::answers::Answers;
@@ -32,6 +33,9 @@ use crate::stats::ShardStats;
 pub(crate) struct House {
     pub(crate) config: Config,
     pub(crate) gate: Gate,
+    pub(crate) reset_key: ResetKey,
+    /// Resets that may leave.
+    pub(crate) resets: Bucket,
     pub(crate) addresses: Addresses,
     pub(crate) hellos: Hellos,
     pub(crate) answers: Answers,
@@ -80,6 +84,8 @@ impl House {
         let seen = config.sessions_max.saturating_add(config.pending_joins_max);
         Self {
             gate: Gate::new(&config.keys.public(), cookie_secret),
+            reset_key: ResetKey::of(&config.session_secret),
+            resets: Bucket::default(),
             addresses: Addresses::new(
                 config.budgets.address_sessions_max,
                 matches!(config.auth, Auth::Dev),
@@ -214,6 +220,7 @@ impl House {
         for (key, session) in self.sessions.sweep() {
             self.addresses.release(session.address, now);
             self.schedule.clear(Due::Idle(key));
+            self.schedule.clear(Due::Ticket(key));
             self.parted.push(session.id);
         }
     }

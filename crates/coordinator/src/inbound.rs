@@ -43,9 +43,12 @@ impl House {
             trace!(%from, "datagram of no connection");
             return false;
         };
-        let Some(slot) = self.connections.find(label) else {
+        let is_ours = packet::epoch_bits(datagram) == Some(self.config.epoch.bits());
+        let Some(slot) = self.connections.find(label).filter(|_| is_ours) else {
             trace!(%from, "datagram of a connection that is not there");
-            if let Some(goodbye) = self.goodbyes.on_heard(label, from, datagram.len()) {
+            if !is_ours || !self.goodbyes.knows(label) {
+                self.reset(label, (from, datagram), now);
+            } else if let Some(goodbye) = self.goodbyes.on_heard(label, from, datagram.len()) {
                 self.answers.push(from, Answer::Reply(goodbye));
             }
             return false;

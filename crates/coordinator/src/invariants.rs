@@ -203,7 +203,7 @@ fn check_schedule(house: &House) {
             Due::Join(slot) | Due::Timers(slot) | Due::Gone(slot) => {
                 house.connections.get(slot).is_some()
             }
-            Due::Idle(session) => house.sessions.get(session).is_some(),
+            Due::Idle(session) | Due::Ticket(session) => house.sessions.get(session).is_some(),
             Due::Hold(room, player) => house
                 .rooms
                 .get(room)

@@ -20,6 +20,7 @@ mod calls;
 pub mod config;
 mod connection_ids;
 mod connections;
+mod credentials;
 pub mod directory;
 mod ending;
 mod entrance;
@@ -56,6 +57,7 @@ mod slab;
 mod spending;
 pub mod stats;
 pub mod stopwatch;
+mod tickets;
 mod turn;
 
 pub use auth::Auth;

@@ -1,7 +1,6 @@
 //! Who is there: joins that were confirmed, players who fall silent and return, connections
 //! that end. All of it reaches rooms as calls about seats.
 
-use rejoin_protocol::crypto::PublicKey;
 use rejoin_protocol::limits::{HEARTBEAT_IDLE, HEARTBEAT_SEATED};
 use rejoin_protocol::message::SeatChange;
 use rejoin_protocol::planted::{self, Bug};
@@ -10,6 +9,7 @@ use tracing::debug;
 
 use crate::addresses::AddressKey;
 use crate::connections::Stage;
+use crate::hellos::Claimant;
 use crate::holdings::Holding;
 use crate::house::House;
 use crate::keys::{SessionKey, Slot};
@@ -24,7 +24,7 @@ impl House {
             return;
         };
         self.schedule.clear(Due::Join(slot));
-        self.hellos.use_up(join.identity);
+        self.hellos.use_up(join.claimant);
         let session = match self.sessions.find(join.visitor.session) {
             Some(session) if join.incarnation <= self.incarnation(session) => {
                 return self.close(slot, CloseReason::Replaced, now);
@@ -45,6 +45,7 @@ impl House {
             return;
         };
         known.incarnation = join.incarnation;
+        known.psk = join.psk;
         // A permit minted anew may say something else; rooms hear it with the next seat.
         known.name.clone_from(&join.visitor.name);
         known.claims.clone_from(&join.visitor.claims);
@@ -56,6 +57,7 @@ impl House {
         }
         self.connections.bind(slot, session);
         self.stats.joins += 1;
+        self.stats.resumes += u64::from(matches!(join.claimant, Claimant::Session(_)));
         // The new client may know nothing of the seats: each is held until it asks for the room.
         for at in self.unclaim(session) {
             self.call_room(session, at, ToRoom::Detach, now);
@@ -65,6 +67,7 @@ impl House {
                 .set(Due::Idle(session), now + self.config.idle_session_hold);
         }
         self.announce_heartbeat(session, now);
+        self.issue_ticket(session, now);
     }
 
     /// How many clients a session has had.
@@ -77,7 +80,7 @@ impl House {
     /// where the reply to its hello went last.
     pub(crate) fn on_path_shown(&mut self, slot: Slot, session: SessionKey, now: Timestamp) {
         let known = self.sessions.get_mut(session);
-        let Some(opened) = known.filter(|known| known.incarnation == Incarnation::FIRST) else {
+        let Some(opened) = known.filter(|known| known.incarnation == known.opened_by) else {
             return;
         };
         let before = opened.address.take();
@@ -179,22 +182,22 @@ impl House {
 
     /// A join was not confirmed in time, or its connection ended before.
     pub(crate) fn on_join_expired(&mut self, slot: Slot) {
-        let identity = match self.connections.get(slot).map(|peer| &peer.stage) {
-            Some(Stage::Pending(join)) => join.identity,
+        let claimant = match self.connections.get(slot).map(|peer| &peer.stage) {
+            Some(Stage::Pending(join)) => join.claimant,
             Some(Stage::Active(_) | Stage::Closing) | None => return,
         };
-        self.hellos.on_expired(identity, slot);
+        self.hellos.on_expired(claimant, slot);
         self.forget_connection(slot);
     }
 
     /// A newer hello takes the place of a pending join. The slot is looked at first: it may have
     /// been given to somebody else.
-    pub(crate) fn on_join_replaced(&mut self, identity: PublicKey, slot: Slot) {
+    pub(crate) fn on_join_replaced(&mut self, claimant: Claimant, slot: Slot) {
         let stage = self.connections.get(slot).map(|peer| &peer.stage);
-        if matches!(stage, Some(Stage::Pending(join)) if join.identity == identity) {
+        if matches!(stage, Some(Stage::Pending(join)) if join.claimant == claimant) {
             self.forget_connection(slot);
             // Should the newer one be refused, the older one leads nowhere any more.
-            self.hellos.use_up(identity);
+            self.hellos.use_up(claimant);
         }
     }
 
@@ -281,6 +284,7 @@ impl House {
         session.connection = None;
         self.sessions.loosen(key);
         self.schedule.clear(Due::Idle(key));
+        self.schedule.clear(Due::Ticket(key));
         for at in self.unclaim(key) {
             self.call_room(key, at, ToRoom::Detach, now);
             self.call_room(key, at, ToRoom::Change(change), now);

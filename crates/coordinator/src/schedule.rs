@@ -20,6 +20,8 @@ pub(crate) enum Due {
     Gone(Slot),
     /// A session has had no seat for too long.
     Idle(SessionKey),
+    /// A client's ticket is half used up.
+    Ticket(SessionKey),
     /// A detached player's seat is given up.
     Hold(RoomKey, PlayerId),
     /// A room's tick, timer, view, checkpoint or end.
@@ -40,7 +42,7 @@ pub(crate) trait Scheduled: Ord + Copy + Hash {
 }
 
 impl Scheduled for Due {
-    const TABLES: usize = 5;
+    const TABLES: usize = 6;
 
     fn place(self) -> Option<(usize, usize)> {
         let (table, index) = match self {
@@ -49,6 +51,7 @@ impl Scheduled for Due {
             Self::Gone(slot) => (2, slot.index()),
             Self::Idle(session) => (3, session.index()),
             Self::Room(room) => (4, room.index()),
+            Self::Ticket(session) => (5, session.index()),
             Self::Hold(_, _) => return None,
         };
         Some((table, usize::try_from(index).ok()?))

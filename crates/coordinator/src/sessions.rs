@@ -1,6 +1,7 @@
 //! The sessions of a shard: each player's presence, its connection and its seats.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use rejoin_protocol::limits::LATEST_KEYS_MAX;
 use rejoin_protocol::message::{CallId, ClientMessage};
@@ -24,13 +25,16 @@ pub(crate) struct Sessions {
 }
 
 /// One session.
-#[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) id: SessionId,
     pub(crate) name: String,
     /// What the game's backend says about the player.
     pub(crate) claims: Vec<u8>,
     pub(crate) incarnation: Incarnation,
+    /// The incarnation that opened it here.
+    pub(crate) opened_by: Incarnation,
+    /// What the tickets of its connection hold.
+    pub(crate) psk: [u8; 32],
     /// The connection that carries it now.
     pub(crate) connection: Option<Slot>,
     /// Its seats, by its own names for them.
@@ -60,6 +64,19 @@ pub(crate) struct AskedAbroad {
     pub(crate) by_code: bool,
     /// Any room would do, so that one may be opened here.
     pub(crate) else_here: Option<Box<ClientMessage>>,
+}
+
+impl fmt::Debug for Session {
+    /// Leaves the secret out, and what is many lines long.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .field("incarnation", &self.incarnation)
+            .field("connection", &self.connection)
+            .field("seats", &self.seats)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Session {
@@ -152,6 +169,8 @@ impl Sessions {
             name: join.visitor.name.clone(),
             claims: join.visitor.claims.clone(),
             incarnation: join.incarnation,
+            opened_by: join.incarnation,
+            psk: join.psk,
             connection: None,
             seats: Holdings::default(),
             admits: 0,

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use rejoin_protocol::handshake::TicketKeys;
 use rejoin_protocol::message::RoomCloseReason;
 use rejoin_protocol::{CloseReason, ConnectionId, Rng, Timestamp, handshake, packet};
 use rejoin_room::Kinds;
@@ -257,6 +258,11 @@ impl<S: Store, D: Directory> Shard<S, D> {
         }
     }
 
+    /// Changes the keys that seal and open tickets from now on.
+    pub fn set_ticket_keys(&mut self, keys: TicketKeys) {
+        self.house.config.ticket_keys = keys;
+    }
+
     /// Ends every session with `reason` in the next turn; new joins are refused from now on.
     pub fn stop(&mut self, reason: CloseReason) {
         if self.life == Life::Running {
@@ -349,6 +355,7 @@ impl<S: Store, D: Directory> Shard<S, D> {
                 Due::Timers(slot) => self.on_timers(slot, now),
                 Due::Gone(slot) => self.house.on_gone(slot, now),
                 Due::Idle(session) => self.house.on_idle(session, now),
+                Due::Ticket(session) => self.house.issue_ticket(session, now),
                 Due::Hold(room, player) => self.house.on_hold_over(room, player),
                 Due::Room(key) => self.on_room_due(key, now),
             }

@@ -13,6 +13,10 @@ pub struct ShardStats {
     pub joins: u64,
     /// Hellos that were asked for a cookie.
     pub cookies_asked: u64,
+    /// Joins confirmed with a ticket.
+    pub resumes: u64,
+    /// Clients told that their connection is no more.
+    pub resets: u64,
     /// Hellos that got no answer or a refusal.
     pub hellos_refused: u64,
     /// Datagrams taken.
@@ -62,6 +66,8 @@ impl ShardStats {
             rooms,
             joins,
             cookies_asked,
+            resumes,
+            resets,
             hellos_refused,
             received,
             dropped,
@@ -86,6 +92,8 @@ impl ShardStats {
         self.rooms += rooms;
         self.joins += joins;
         self.cookies_asked += cookies_asked;
+        self.resumes += resumes;
+        self.resets += resets;
         self.hellos_refused += hellos_refused;
         self.received += received;
         self.dropped += dropped;

@@ -46,13 +46,14 @@ impl ResetKey {
     }
 }
 
-/// The epoch that a packet's two bits mean to a server of epoch `own`: its own or one of the three before.
+/// The epoch that a packet's two bits mean to a server of epoch `own`: its own or one of the three before. The
+/// first is 1.
 #[must_use]
 pub const fn epoch_meant(bits: u8, own: Epoch) -> Option<Epoch> {
     let back = own.0.wrapping_sub(bits as u64) % EPOCHS_TOLD_APART;
     match own.0.checked_sub(back) {
+        Some(0) | None => None,
         Some(epoch) => Some(Epoch(epoch)),
-        None => None,
     }
 }
 
@@ -137,7 +138,8 @@ mod tests {
                 assert_eq!(epoch_meant(bits, Epoch(own)), Some(Epoch(own - back)));
             }
         }
-        assert_eq!(epoch_meant(3, Epoch(1)), None, "there was none before 0");
-        assert_eq!(epoch_meant(0, Epoch(1)), Some(Epoch(0)));
+        for bits in [0, 2, 3] {
+            assert_eq!(epoch_meant(bits, Epoch(1)), None, "there was none before 1");
+        }
     }
 }

@@ -109,16 +109,17 @@ impl Intruder {
         seated.unwrap()
     }
 
-    /// All control messages so far.
+    /// All control messages so far, but for its tickets.
     pub(crate) fn told(&self) -> Vec<ServerMessage> {
         let events = self.events.iter();
-        events
-            .filter_map(|event| match event {
-                ConnectionEvent::Control(bytes) => {
-                    Some(messagepack::decode(bytes, Bounds::PEER).unwrap())
-                }
-                _ => None,
-            })
+        let messages = events.filter_map(|event| match event {
+            ConnectionEvent::Control(bytes) => {
+                Some(messagepack::decode(bytes, Bounds::PEER).unwrap())
+            }
+            _ => None,
+        });
+        messages
+            .filter(|message| !matches!(message, ServerMessage::Ticket { .. }))
             .collect()
     }
 

@@ -44,7 +44,9 @@ impl PermitKeys {
     /// # Errors
     /// The grant's name or claims are out of bounds.
     pub fn mint(&self, grant: &Grant, rng: &mut Rng) -> Result<Permit, PermitError> {
-        let bytes = self.0.seal(SEALED, rng, |out| grant.encode(out))?;
+        let mut content = Vec::new();
+        grant.encode(&mut content)?;
+        let bytes = self.0.seal(SEALED, &content, rng);
         Ok(Permit::Sealed(SealedPermit(bytes)))
     }
 

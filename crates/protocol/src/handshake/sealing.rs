@@ -13,7 +13,7 @@ use std::str::FromStr;
 
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 
-use crate::crypto::{Suite, TrafficKey};
+use crate::crypto::{Suite, TrafficKey, hash};
 use crate::limits::{SEALING_KEYS_MAX, TAG_LEN};
 use crate::random::Rng;
 
@@ -86,6 +86,13 @@ impl SealingKey {
         format!("{}:{}", self.id, BASE64URL_NOPAD.encode(&self.secret))
     }
 
+    fn seal(&self, mark: u8, content: &[u8], nonce: [u8; NONCE_LEN]) -> Vec<u8> {
+        let mut bytes = [&[mark], self.id.0.as_slice(), &nonce, content].concat();
+        // Number 0 leaves the nonce as it is.
+        self.cipher(nonce).seal(0, &mut bytes, 0, SEALED_HEAD_LEN);
+        bytes
+    }
+
     fn cipher(&self, nonce: [u8; NONCE_LEN]) -> TrafficKey {
         TrafficKey::new(Suite::ChaCha20Poly1305, &self.secret, nonce)
     }
@@ -116,20 +123,22 @@ impl SealingKeys {
         self.keys.iter()
     }
 
-    /// Seals what `write` appends, with the first key.
-    pub(super) fn seal<E>(
-        &self,
-        mark: u8,
-        rng: &mut Rng,
-        write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
-    ) -> Result<Vec<u8>, E> {
-        let key = self.keys.first().expect("there is at least one key");
-        let nonce: [u8; NONCE_LEN] = rng.bytes();
-        let mut bytes = [&[mark], key.id.0.as_slice(), &nonce].concat();
-        write(&mut bytes)?;
-        // Number 0 leaves the nonce as it is.
-        key.cipher(nonce).seal(0, &mut bytes, 0, SEALED_HEAD_LEN);
-        Ok(bytes)
+    /// Seals `content` with the first key, under a nonce of chance.
+    pub(super) fn seal(&self, mark: u8, content: &[u8], rng: &mut Rng) -> Vec<u8> {
+        self.first().seal(mark, content, rng.bytes())
+    }
+
+    /// The same under a nonce that is a keyed hash of the content, for whoever has no chance at hand (as RFC 5297
+    /// does). Contents that differ have nonces of chance; the same content gives the same bytes.
+    pub(super) fn seal_by_content(&self, mark: u8, content: &[u8]) -> Vec<u8> {
+        let key = self.first();
+        let hash = hash::keyed(&key.secret, &[b"rejoin sealing nonce", content]);
+        let nonce = hash.first_chunk().expect("12 bytes are a part of 32");
+        key.seal(mark, content, *nonce)
+    }
+
+    fn first(&self) -> &SealingKey {
+        self.keys.first().expect("there is at least one key")
     }
 
     /// Opens what was sealed, in place; gives the content. `bytes` are at least

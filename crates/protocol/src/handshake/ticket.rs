@@ -18,6 +18,7 @@ use data_encoding::BASE64URL_NOPAD;
 
 use super::permit::{PermitError, check_name};
 use super::sealing::{SEALED_LEN_MIN, SealingKey, SealingKeyError, SealingKeys};
+use crate::crypto::hash;
 use crate::ids::{Epoch, Incarnation, SessionId};
 use crate::limits::{CLAIMS_MAX, TICKET_MAX};
 use crate::random::Rng;
@@ -89,10 +90,12 @@ impl TicketKeys {
         SealingKeys::new(keys).map(Self)
     }
 
-    /// One fresh key, for a server that keeps none.
+    /// The one key that comes of a server's secret, for a server that keeps no others.
     #[must_use]
-    pub fn generate(rng: &mut Rng) -> Self {
-        Self::new(vec![SealingKey::generate(rng)]).expect("one key is neither none nor too many")
+    pub fn of(secret: &[u8; 32]) -> Self {
+        let mut rng = Rng::from_seed(hash::keyed(secret, &[b"rejoin ticket key"]));
+        let key = SealingKey::generate(&mut rng);
+        Self::new(vec![key]).expect("one key is neither none nor too many")
     }
 
     /// The keys, in order.
@@ -105,9 +108,11 @@ impl TicketKeys {
     /// # Panics
     /// If name or claims are out of bounds: a permit was read with them.
     #[must_use]
-    pub fn seal(&self, bearer: &Bearer, rng: &mut Rng) -> SealedTicket {
-        let sealed = self.0.seal(MARK, rng, |out| bearer.encode(out));
-        SealedTicket(sealed.expect("a bearer's name and claims came of a permit"))
+    pub fn seal(&self, bearer: &Bearer) -> SealedTicket {
+        let mut content = Vec::new();
+        let written = bearer.encode(&mut content);
+        written.expect("a bearer's name and claims came of a permit");
+        SealedTicket(self.0.seal_by_content(MARK, &content))
     }
 
     /// Opens a ticket, unless its time is over.
@@ -268,7 +273,7 @@ mod tests {
     }
 
     fn sealed(keys: &TicketKeys) -> SealedTicket {
-        keys.seal(&bearer(), &mut Rng::from_number(5))
+        keys.seal(&bearer())
     }
 
     #[test]
@@ -285,6 +290,24 @@ mod tests {
             keys(&[1]).open(&ticket, 1_060),
             Err(TicketError::Expired(60))
         );
+    }
+
+    #[test]
+    fn the_same_bearer_seals_to_the_same_bytes_and_another_to_others() {
+        let keys = keys(&[1]);
+        let nonce = |ticket: &SealedTicket| ticket.as_bytes()[5..17].to_vec();
+        assert_eq!(sealed(&keys), sealed(&keys));
+        let mut nonces = vec![nonce(&sealed(&keys))];
+        for incarnation in 10..40 {
+            let bearer = Bearer {
+                incarnation: Incarnation(incarnation),
+                ..bearer()
+            };
+            nonces.push(nonce(&keys.seal(&bearer)));
+        }
+        nonces.sort_unstable();
+        nonces.dedup();
+        assert_eq!(nonces.len(), 31);
     }
 
     #[test]
@@ -309,7 +332,7 @@ mod tests {
             claims: vec![1; CLAIMS_MAX],
             ..bearer()
         };
-        let ticket = keys(&[1]).seal(&longest, &mut Rng::from_number(5));
+        let ticket = keys(&[1]).seal(&longest);
         assert!(ticket.as_bytes().len() <= TICKET_MAX, "the longest fits");
         let mut bytes = ticket.as_bytes().to_vec();
         assert_eq!(SealedTicket::from_bytes(&bytes), Ok(ticket));

@@ -6,8 +6,8 @@ use super::number::TruncatedNumber;
 use crate::wire::{Malformed, Reader};
 
 /// The two top bits of a data packet's flags are zero; hellos and their answers have others.
-const TYPE_MASK: u8 = 0b1100_0000;
-const EPOCH_SHIFT: u8 = 4;
+pub(super) const TYPE_MASK: u8 = 0b1100_0000;
+pub(super) const EPOCH_SHIFT: u8 = 4;
 const KEY_PHASE: u8 = 0b0000_1000;
 const LABELLED: u8 = 0b0000_0100;
 /// The bits of a datagram's first byte that tell whether it is a data packet with a connection id.

@@ -27,6 +27,13 @@ pub fn label(datagram: &[u8]) -> Option<ConnectionId> {
     header.label.map(ConnectionId)
 }
 
+/// The two bits of its server's epoch in a data packet; `None` if it is none.
+#[must_use]
+pub fn epoch_bits(datagram: &[u8]) -> Option<u8> {
+    let flags = datagram.first()?;
+    (flags & header::TYPE_MASK == 0).then_some(flags >> header::EPOCH_SHIFT)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,6 +53,8 @@ mod tests {
         assert_eq!(label(&packet[..6]), None);
 
         header.label = None;
+        assert_eq!(epoch_bits(&packet), Some(1));
+        assert_eq!((epoch_bits(&[0x40]), epoch_bits(&[])), (None, None));
         packet.clear();
         header.encode(&mut packet);
         assert_eq!(label(&packet), None);

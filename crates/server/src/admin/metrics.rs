@@ -108,6 +108,16 @@ const FIGURES: [Figure; 27] = [
         |report| report.shard.cookies_asked,
     ),
     counter(
+        "resumes_total",
+        "Joins confirmed that presented a ticket.",
+        |report| report.shard.resumes,
+    ),
+    counter(
+        "resets_total",
+        "Clients told that their connection is no more.",
+        |report| report.shard.resets,
+    ),
+    counter(
         "hellos_refused_total",
         "Hellos that got no answer or a refusal.",
         |report| report.shard.hellos_refused,
