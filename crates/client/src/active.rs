@@ -7,21 +7,24 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use rejoin_protocol::connection::{OrderedStream, PacketError, SendError, Setup};
+use rejoin_protocol::connection::{OrderedStream, PacketError, SendError};
+use rejoin_protocol::handshake::{Established, SealedTicket, Ticket};
 use rejoin_protocol::limits::{HEARTBEAT_IDLE, HEARTBEAT_SEATED, SEATS_MAX};
 use rejoin_protocol::message::{Answer, CallId, ClientMessage, Seated, ServerMessage};
+use rejoin_protocol::reset::{self, ResetToken};
 use rejoin_protocol::room_message::{RoomMessage, SnapshotHead};
 use rejoin_protocol::wire::Reader;
 use rejoin_protocol::{
-    CloseReason, Connection, ConnectionEvent, LinkStats, Liveness, Refusal, SeatId, Timestamp,
-    messagepack,
+    CloseReason, Connection, ConnectionEvent, ConnectionId, LinkStats, Liveness, Refusal, SeatId,
+    Timestamp, messagepack,
 };
 
 use crate::calls::{Call, Calls};
 use crate::control;
 use crate::early::{Early, EarlyMessage};
-use crate::event::{Ended, Event};
+use crate::event::{Ended, Event, Loss};
 use crate::inputs;
+use crate::returns::Returns;
 use crate::seat::{EventOrder, Seat};
 use crate::unread::Unread;
 use crate::views::Received;
@@ -29,12 +32,19 @@ use crate::views::Received;
 /// A session with its connection.
 #[derive(Debug)]
 pub(crate) struct Active {
-    connection: Connection,
+    pub(crate) connection: Connection,
     /// The longest silence that was announced.
     heartbeat: Duration,
-    seats: BTreeMap<SeatId, Seat>,
-    calls: Calls,
+    pub(crate) seats: BTreeMap<SeatId, Seat>,
+    pub(crate) calls: Calls,
     early: Early,
+    /// What only this connection's server can show when it has forgotten it.
+    reset: (ConnectionId, ResetToken),
+    /// What the tickets of this connection need.
+    psk: [u8; 32],
+    /// Came on this connection, and has not been told.
+    ticket: Option<Ticket>,
+    pub(crate) returns: Returns,
 }
 
 /// How a session ends.
@@ -42,17 +52,22 @@ pub(crate) struct Active {
 pub(crate) enum End {
     /// The connection is over already.
     Closed(CloseReason),
-    /// The server has been silent for too long. A resume will start here.
-    Lost,
+    /// The connection is of no use any more.
+    Lost(Loss),
     /// This side must close, for this reason.
     Close(CloseReason),
 }
 
 /// A message of the server that makes no sense.
-const VIOLATION: End = End::Close(CloseReason::ProtocolViolation);
+pub(crate) const VIOLATION: End = End::Close(CloseReason::ProtocolViolation);
 
 impl Active {
-    pub(crate) fn new(setup: Setup, rtt: Option<Duration>, now: Timestamp) -> Self {
+    pub(crate) fn new(established: Established, rtt: Option<Duration>, now: Timestamp) -> Self {
+        let Established {
+            setup,
+            welcome,
+            resume_psk,
+        } = established;
         let mut connection = Connection::new(setup, rtt, now);
         connection.set_heartbeat(HEARTBEAT_IDLE);
         Self {
@@ -61,7 +76,21 @@ impl Active {
             seats: BTreeMap::new(),
             calls: Calls::default(),
             early: Early::default(),
+            reset: (ConnectionId(welcome.connection), welcome.reset_token),
+            psk: resume_psk,
+            ticket: None,
+            returns: Returns::default(),
         }
+    }
+
+    /// True if that is the server's own word that it does not know this connection.
+    pub(crate) fn is_reset(&self, datagram: &[u8]) -> bool {
+        reset::decode(datagram).is_some_and(|reset| reset == self.reset)
+    }
+
+    /// A ticket that came and was not told yet.
+    pub(crate) fn take_ticket(&mut self) -> Option<Ticket> {
+        self.ticket.take()
     }
 
     pub(crate) fn handle_datagram(
@@ -99,7 +128,7 @@ impl Active {
             .values()
             .filter_map(|seat| seat.views.resync_due(rtt))
             .min();
-        [self.connection.poll_timeout(), resync]
+        [self.connection.poll_timeout(), resync, self.returns.due()]
             .into_iter()
             .flatten()
             .min()
@@ -112,8 +141,9 @@ impl Active {
         message: impl FnOnce(CallId) -> ClientMessage,
     ) -> Result<CallId, SendError> {
         let id = self.calls.next().ok_or(SendError::QueueFull)?;
-        self.connection.send_control(encode(&message(id)))?;
-        self.calls.open(id, call);
+        let message = message(id);
+        self.connection.send_control(encode(&message))?;
+        self.calls.open(id, call, message);
         Ok(id)
     }
 
@@ -121,6 +151,10 @@ impl Active {
     pub(crate) fn send(&mut self, seat_id: SeatId, payload: Bytes) -> Result<u64, SendError> {
         let seat = self.seats.get_mut(&seat_id).ok_or(SendError::Closed)?;
         let number = seat.inputs.next(payload.len())?;
+        if seat.is_away {
+            seat.inputs.keep_for_later(number, payload);
+            return Ok(number);
+        }
         hand_over(&mut self.connection, seat_id, seat)?;
         let message = RoomMessage::Input {
             seat: seat_id,
@@ -137,10 +171,12 @@ impl Active {
     /// Sends a latest input.
     pub(crate) fn latest(&mut self, seat: SeatId, payload: Bytes) -> Result<(), SendError> {
         inputs::check_len(payload.len())?;
-        if !self.seats.contains_key(&seat) {
-            return Err(SendError::Closed);
+        match self.seats.get(&seat) {
+            None => Err(SendError::Closed),
+            // It is old before the room has said that the seat is back.
+            Some(seat) if seat.is_away => Ok(()),
+            Some(_) => self.connection.send_latest(seat.0, &[], payload, None),
         }
-        self.connection.send_latest(seat.0, &[], payload, None)
     }
 
     pub(crate) fn loading(&mut self, span: Duration) {
@@ -171,12 +207,13 @@ impl Active {
     /// Works off what the connection has to tell, and what follows from it.
     fn settle(&mut self, unread: &mut Unread, now: Timestamp) -> Result<(), End> {
         while let Some(event) = self.connection.poll_event() {
-            self.on_connection_event(event, unread)?;
+            self.on_connection_event(event, unread, now)?;
         }
         for (id, seat) in &mut self.seats {
             // What the connection does not take now waits for the next time.
             let _ = hand_over(&mut self.connection, *id, seat);
         }
+        self.ask_for_seats(now);
         self.ask_for_whole_views(now);
         self.announce_heartbeat();
         if unread.overflowed() {
@@ -189,9 +226,10 @@ impl Active {
         &mut self,
         event: ConnectionEvent,
         unread: &mut Unread,
+        now: Timestamp,
     ) -> Result<(), End> {
         match event {
-            ConnectionEvent::Control(message) => self.on_control(&message, unread),
+            ConnectionEvent::Control(message) => self.on_control(&message, unread, now),
             ConnectionEvent::Ordered(message) => self.on_ordered(&message, unread),
             ConnectionEvent::Latest { key, message } => {
                 self.on_snapshot(SeatId(key), message, unread)
@@ -199,7 +237,7 @@ impl Active {
             ConnectionEvent::Liveness(liveness) => {
                 unread.push(Event::Link(liveness));
                 if liveness == Liveness::Detached {
-                    Err(End::Lost)
+                    Err(End::Lost(Loss::Silence))
                 } else {
                     Ok(())
                 }
@@ -215,13 +253,26 @@ impl Active {
         }
     }
 
-    fn on_control(&mut self, message: &Bytes, unread: &mut Unread) -> Result<(), End> {
+    fn on_control(
+        &mut self,
+        message: &Bytes,
+        unread: &mut Unread,
+        now: Timestamp,
+    ) -> Result<(), End> {
         let Some(message) = control::decode(message).map_err(|_| VIOLATION)? else {
             return Ok(());
         };
         // News of a seat that was given up meanwhile is passed over.
         let (is_ours, event) = match message {
-            ServerMessage::Reply { call, result } => return self.on_reply(call, result, unread),
+            ServerMessage::Reply { call, result } => {
+                return self.on_reply(call, result, unread, now);
+            }
+            ServerMessage::Ticket { ticket, .. } => {
+                let sealed = SealedTicket::from_bytes(&ticket).map_err(|_| VIOLATION)?;
+                let psk = self.psk;
+                self.ticket = Some(Ticket { sealed, psk });
+                return Ok(());
+            }
             ServerMessage::Seat {
                 seat,
                 player,
@@ -266,17 +317,27 @@ impl Active {
         call: CallId,
         result: Result<Answer, Refusal>,
         unread: &mut Unread,
+        now: Timestamp,
     ) -> Result<(), End> {
         // An answer nobody waits for tells nobody anything.
         let Some(asked) = self.calls.close(call) else {
             return Ok(());
         };
+        if let Call::Return(seat) = asked {
+            self.on_return(seat, result, unread, now)?;
+            if !self.calls.may_take_seat() {
+                self.early.clear();
+            }
+            return Ok(());
+        }
         let seated = match (&result, asked) {
             (Ok(Answer::Seated(seated)), Call::TakeSeat) => {
                 self.on_seated(seated)?;
                 Some(seated.seat)
             }
-            (Ok(Answer::Seated(_)), Call::Leave(_) | Call::Other) => return Err(VIOLATION),
+            (Ok(Answer::Seated(_)), Call::Leave(_) | Call::Return(_) | Call::Other) => {
+                return Err(VIOLATION);
+            }
             (Ok(Answer::Left), Call::Leave(seat)) => {
                 self.seats.remove(&seat);
                 None
@@ -294,7 +355,7 @@ impl Active {
     }
 
     /// A seat was taken, or found again.
-    fn on_seated(&mut self, seated: &Seated) -> Result<(), End> {
+    pub(crate) fn on_seated(&mut self, seated: &Seated) -> Result<(), End> {
         let held = self
             .seats
             .iter()
@@ -302,9 +363,12 @@ impl Active {
             .map(|(id, _)| *id);
         let seat = match held {
             Some(id) if id == seated.seat => {
-                // Asked twice on one connection: what was sent is still on its way.
                 if let Some(seat) = self.seats.get_mut(&id) {
-                    seat.inputs.cover(seated.cursor);
+                    match seat.is_away {
+                        true => seat.rename(seated),
+                        // Asked twice on one connection: what was sent is still on its way.
+                        false => seat.inputs.cover(seated.cursor),
+                    }
                 }
                 return Ok(());
             }
@@ -322,7 +386,7 @@ impl Active {
         Ok(())
     }
 
-    fn replay_early(&mut self, seat: SeatId, unread: &mut Unread) -> Result<(), End> {
+    pub(crate) fn replay_early(&mut self, seat: SeatId, unread: &mut Unread) -> Result<(), End> {
         for message in self.early.take(seat) {
             match message {
                 EarlyMessage::Snapshot(message) => self.on_snapshot(seat, message, unread)?,
@@ -419,7 +483,7 @@ impl Active {
         }
     }
 
-    fn announce_heartbeat(&mut self) {
+    pub(crate) fn announce_heartbeat(&mut self) {
         let wanted = if self.seats.is_empty() {
             HEARTBEAT_IDLE
         } else {
@@ -436,13 +500,16 @@ impl From<End> for Ended {
     fn from(end: End) -> Self {
         match end {
             End::Closed(reason) | End::Close(reason) => Self::Closed(reason),
-            End::Lost => Self::Closed(CloseReason::TimedOut),
+            End::Lost(loss) => Self::Closed(loss.reason()),
         }
     }
 }
 
 /// Gives the connection the inputs that it has not had under the seat's present name.
 fn hand_over(connection: &mut Connection, id: SeatId, seat: &mut Seat) -> Result<(), SendError> {
+    if seat.is_away {
+        return Ok(());
+    }
     while let Some(kept) = seat.inputs.unhanded() {
         let number = kept.number;
         let message = RoomMessage::Input {
@@ -456,7 +523,8 @@ fn hand_over(connection: &mut Connection, id: SeatId, seat: &mut Seat) -> Result
     Ok(())
 }
 
-fn encode(message: &ClientMessage) -> Bytes {
+/// The bytes of a request.
+pub(crate) fn encode(message: &ClientMessage) -> Bytes {
     messagepack::encode(message)
         .expect("our own messages can be written")
         .into()

@@ -1,10 +1,11 @@
-//! Requests that wait for their answers.
+//! Requests that wait for their answers. Each is kept as it was made, and made again on the next connection if this
+//! one is lost: none does more when it is made twice.
 
 use std::collections::BTreeMap;
 
 use rejoin_protocol::SeatId;
-use rejoin_protocol::limits::CALLS_MAX;
-use rejoin_protocol::message::CallId;
+use rejoin_protocol::limits::{CALLS_MAX, SEATS_MAX};
+use rejoin_protocol::message::{CallId, ClientMessage};
 
 /// What a request will change when it is granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,15 +14,18 @@ pub(crate) enum Call {
     TakeSeat,
     /// It gives this seat back.
     Leave(SeatId),
+    /// It asks for this seat again, on a new connection. Nobody but us waits for the answer.
+    Return(SeatId),
     /// Nothing here.
     Other,
 }
 
-/// The open requests, by number. Bounded: the caller is refused beyond [`CALLS_MAX`].
+/// The open requests, by number. Bounded: the caller is refused beyond [`CALLS_MAX`], and there is one return at most
+/// for each seat.
 #[derive(Debug, Default)]
 pub(crate) struct Calls {
     next: CallId,
-    open: BTreeMap<CallId, Call>,
+    open: BTreeMap<CallId, (Call, ClientMessage)>,
 }
 
 impl Calls {
@@ -30,9 +34,14 @@ impl Calls {
         (self.open.len() < CALLS_MAX).then_some(self.next)
     }
 
+    /// The number for a return.
+    pub(crate) fn next_return(&self) -> Option<CallId> {
+        (self.open.len() < CALLS_MAX + SEATS_MAX).then_some(self.next)
+    }
+
     /// Opens the request that got its number from [`Calls::next`].
-    pub(crate) fn open(&mut self, id: CallId, call: Call) {
-        self.open.insert(id, call);
+    pub(crate) fn open(&mut self, id: CallId, call: Call, message: ClientMessage) {
+        self.open.insert(id, (call, message));
         // Four thousand million requests of one connection are out of reach; should they come, the
         // numbers of those long answered serve again.
         self.next = id.wrapping_add(1);
@@ -40,12 +49,33 @@ impl Calls {
 
     /// Closes a request as its answer arrives. `None`: nothing waits for that answer.
     pub(crate) fn close(&mut self, id: CallId) -> Option<Call> {
-        self.open.remove(&id)
+        let (call, _) = self.open.remove(&id)?;
+        Some(call)
+    }
+
+    /// The connection is lost: returns are asked for anew, everything else is made again as it was.
+    pub(crate) fn on_connection_lost(&mut self) {
+        self.open
+            .retain(|_, (call, _)| !matches!(call, Call::Return(_)));
+    }
+
+    /// The open requests as they were made.
+    pub(crate) fn messages(&self) -> impl Iterator<Item = &ClientMessage> {
+        self.open.values().map(|(_, message)| message)
+    }
+
+    /// True if the seat is to be given back.
+    pub(crate) fn is_leaving(&self, seat: SeatId) -> bool {
+        self.open
+            .values()
+            .any(|(call, _)| *call == Call::Leave(seat))
     }
 
     /// True while an answer may name a new seat.
     pub(crate) fn may_take_seat(&self) -> bool {
-        self.open.values().any(|call| *call == Call::TakeSeat)
+        self.open
+            .values()
+            .any(|(call, _)| matches!(call, Call::TakeSeat | Call::Return(_)))
     }
 }
 
@@ -57,12 +87,16 @@ mod tests {
 
     use super::*;
 
+    fn resync() -> ClientMessage {
+        ClientMessage::Resync { seat: SeatId(0) }
+    }
+
     #[test]
     fn the_request_beyond_the_bound_is_refused_until_one_is_answered() {
         let mut calls = Calls::default();
         for _ in 0..CALLS_MAX {
             let id = calls.next().unwrap();
-            calls.open(id, Call::Other);
+            calls.open(id, Call::Other, resync());
         }
         assert_eq!(calls.next(), None);
         assert_eq!(calls.close(3), Some(Call::Other));
@@ -73,9 +107,9 @@ mod tests {
     #[test]
     fn only_requests_for_seats_announce_seats() {
         let mut calls = Calls::default();
-        calls.open(0, Call::Leave(SeatId(1)));
+        calls.open(0, Call::Leave(SeatId(1)), resync());
         assert!(!calls.may_take_seat());
-        calls.open(1, Call::TakeSeat);
+        calls.open(1, Call::TakeSeat, resync());
         assert!(calls.may_take_seat());
         calls.close(1);
         assert!(!calls.may_take_seat());
@@ -90,7 +124,7 @@ mod tests {
             for _ in 0..1_000 {
                 match calls.next() {
                     Some(id) => {
-                        calls.open(id, Call::Other);
+                        calls.open(id, Call::Other, resync());
                         open.insert(id);
                     }
                     None => {

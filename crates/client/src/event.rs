@@ -1,5 +1,7 @@
 //! What a client has to tell the game.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use rejoin_protocol::handshake::StartError;
 use rejoin_protocol::message::{
@@ -80,6 +82,24 @@ pub enum Event {
     },
     /// How sure the client is that the server is still there.
     Link(Liveness),
+    /// The connection is lost, and the client is on its way back. Seats are held, inputs and requests are kept.
+    Away(Loss),
+    /// There is a connection again: seats come back one by one.
+    Back {
+        /// How long there was none.
+        away: Duration,
+    },
+    /// A seat is back after the connection was lost.
+    Resumed {
+        /// Which seat.
+        seat: SeatId,
+        /// What became of it meanwhile.
+        receipt: Receipt,
+        /// The members now, this player included; of a large room others follow one by one.
+        members: Vec<Member>,
+    },
+    /// The client has a new ticket: see [`Core::ticket`](crate::Core::ticket).
+    Ticket,
     /// The session is over for this client: the last event.
     Ended(Ended),
 }
@@ -92,11 +112,17 @@ impl Event {
             Self::Seat { name, .. } => name.len(),
             Self::InputRefused { refusal, .. } => refusal.text.len(),
             Self::RoomClosed { reason, .. } => reason.word().len(),
+            Self::Resumed { members, .. } => members.iter().map(member_bytes).sum(),
             Self::Answer { result, .. } => match result {
                 Ok(answer) => answer_bytes(answer),
                 Err(refusal) => refusal.text.len(),
             },
-            Self::Connected { .. } | Self::Link(_) | Self::Ended(_) => 0,
+            Self::Connected { .. }
+            | Self::Link(_)
+            | Self::Away(_)
+            | Self::Back { .. }
+            | Self::Ticket
+            | Self::Ended(_) => 0,
         }
     }
 }
@@ -105,14 +131,17 @@ impl Event {
 fn answer_bytes(answer: &Answer) -> usize {
     match answer {
         Answer::Seated(seated) => {
-            let member = |member: &Member| size_of::<Member>() + member.name.len();
-            seated.kind.len() + seated.members.iter().map(member).sum::<usize>()
+            seated.kind.len() + seated.members.iter().map(member_bytes).sum::<usize>()
         }
         Answer::Rooms(cards) => cards.iter().map(card_bytes).sum(),
         Answer::Left | Answer::Closed => 0,
         // What a newer protocol crate knows and the wire cannot give to this one.
         _ => 0,
     }
+}
+
+fn member_bytes(member: &Member) -> usize {
+    size_of::<Member>() + member.name.len()
 }
 
 fn card_bytes(card: &RoomCard) -> usize {
@@ -124,6 +153,40 @@ fn card_bytes(card: &RoomCard) -> usize {
         size_of::<(String, MetadataValue)>() + key.len() + text
     });
     size_of::<RoomCard>() + card.kind.len() + facts.sum::<usize>()
+}
+
+/// How a connection was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Loss {
+    /// Nothing was heard for too long.
+    Silence,
+    /// The server does not know the connection: it was restarted, or gave it up.
+    Forgotten,
+    /// The server closed it, for a reason that does not last.
+    Closed(CloseReason),
+}
+
+impl Loss {
+    /// What the session ends with if the client cannot come back.
+    pub(crate) const fn reason(self) -> CloseReason {
+        match self {
+            Self::Silence | Self::Forgotten => CloseReason::TimedOut,
+            Self::Closed(reason) => reason,
+        }
+    }
+}
+
+/// What became of a seat while its client was away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Receipt {
+    /// From the loss of the connection to the room's answer.
+    pub away: Duration,
+    /// The newest of this client's reliable inputs that the room had applied.
+    pub cursor: u64,
+    /// Reliable inputs that the room had not applied, and that were sent again.
+    pub inputs_resent: u64,
 }
 
 /// Why a client is done.
@@ -138,7 +201,7 @@ pub enum Ended {
     Start(#[from] StartError),
     /// No answer came to the hello.
     #[error("no answer from the server within {0:?}")]
-    Unreachable(std::time::Duration),
+    Unreachable(Duration),
     /// The server speaks none of our versions.
     #[error("{0}")]
     Version(String),

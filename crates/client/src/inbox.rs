@@ -11,7 +11,7 @@ use rejoin_protocol::message::{Member, RoomCloseReason, SeatChange, Seated};
 use rejoin_protocol::{CloseReason, PlayerId, Refusal, RoomId};
 use tokio::sync::Notify;
 
-use crate::event::Ended;
+use crate::event::{Ended, Loss, Receipt};
 
 /// One thing that happened in a room, not decoded yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub(crate) enum Item {
     Event(Bytes),
     Seat(PlayerId, SeatChange),
     InputRefused(u64, Refusal),
+    Away(Loss),
+    Resumed(Receipt),
     Closed(RoomCloseReason),
     Ended(Ended),
 }
@@ -31,7 +33,7 @@ impl Item {
             Self::Event(payload) => payload.len(),
             Self::InputRefused(_, refusal) => refusal.text.len(),
             Self::Closed(reason) => reason.word().len(),
-            Self::View(_) | Self::Seat(..) | Self::Ended(_) => 0,
+            Self::View(_) | Self::Seat(..) | Self::Away(_) | Self::Resumed(_) | Self::Ended(_) => 0,
         }
     }
 }

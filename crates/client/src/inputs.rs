@@ -89,6 +89,18 @@ impl Inputs {
         self.handed = self.cursor;
     }
 
+    /// How many are kept.
+    pub(crate) fn kept(&self) -> u64 {
+        u64::try_from(self.kept.len()).unwrap_or(u64::MAX)
+    }
+
+    /// Keeps an input that waits for its connection, and got its number from [`Inputs::next`].
+    pub(crate) fn keep_for_later(&mut self, number: u64, payload: Bytes) {
+        self.newest = number;
+        self.kept_bytes += payload.len();
+        self.kept.push_back(Kept { number, payload });
+    }
+
     /// The oldest input that has not been handed over.
     pub(crate) fn unhanded(&self) -> Option<&Kept> {
         if self.handed == self.newest {

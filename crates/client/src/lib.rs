@@ -7,6 +7,7 @@
 
 mod active;
 pub mod address;
+mod away;
 mod calls;
 mod control;
 pub mod core;
@@ -14,6 +15,7 @@ mod credentials;
 #[cfg(feature = "driver")]
 mod driver;
 mod early;
+mod entry;
 #[cfg(feature = "driver")]
 mod error;
 pub mod event;
@@ -27,6 +29,7 @@ mod options;
 pub mod payload;
 #[cfg(feature = "driver")]
 mod poll;
+mod returns;
 #[cfg(feature = "driver")]
 mod room_handle;
 #[cfg(feature = "driver")]
@@ -51,7 +54,7 @@ pub use credentials::{Credentials, CredentialsError};
 pub use driver::Client;
 #[cfg(feature = "driver")]
 pub use error::{ConnectError, InputError, RequestError};
-pub use event::{Ended, Event};
+pub use event::{Ended, Event, Loss, Receipt};
 #[cfg(feature = "driver")]
 pub use join_spec::JoinSpec;
 pub use options::Options;
@@ -63,4 +66,4 @@ pub use state::State;
 #[cfg(feature = "driver")]
 pub use system::suites_of_this_processor;
 
-pub use rejoin_protocol::handshake::Permit;
+pub use rejoin_protocol::handshake::{Permit, Ticket};

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use rejoin_protocol::crypto::{PublicKey, StaticKeys, Suite};
-use rejoin_protocol::handshake::Permit;
-use rejoin_protocol::limits::JOIN_TIMEOUT;
+use rejoin_protocol::handshake::{Permit, Ticket};
+use rejoin_protocol::limits::{JOIN_TIMEOUT, SEAT_HOLD};
 
 /// What a client is told when it starts.
 #[derive(Clone, Debug)]
@@ -21,6 +21,11 @@ pub struct Options {
     pub receive_id: Option<[u8; 4]>,
     /// How long to try to join. Default 10 s.
     pub join_timeout: Duration,
+    /// For how long a client that lost its connection tries to come back; zero: not at all, the session is over then.
+    /// Default 120 s, for as long as a server holds seats.
+    pub resume_for: Duration,
+    /// What an earlier client of the session left: taken in the permit's place, unless the server refuses it.
+    pub ticket: Option<Ticket>,
     /// Orders the hellos of one identity: wall clock in microseconds since 1970, or any growing number
     /// below it. One that the server finds too small, or more than a day ahead of its own clock, costs
     /// a round trip more: the client starts anew with one that the server names.
@@ -38,6 +43,8 @@ impl Options {
             suites: Suite::ALL.to_vec(),
             receive_id: None,
             join_timeout: JOIN_TIMEOUT,
+            resume_for: SEAT_HOLD,
+            ticket: None,
             moment,
         }
     }

@@ -198,7 +198,7 @@ impl PollClient {
     fn transmit(&mut self) {
         loop {
             self.out.clear();
-            let is_hello = matches!(self.core.state(), State::Joining);
+            let is_hello = matches!(self.core.state(), State::Joining | State::Away);
             if !self.core.poll_transmit(&mut self.out, self.clock.now()) {
                 return;
             }

@@ -11,7 +11,7 @@ use rejoin_protocol::{PlayerId, Refusal, RefusalCode, RoomCode, RoomId, SeatId};
 use rejoin_room::Room;
 
 use crate::error::{InputError, RequestError};
-use crate::event::Ended;
+use crate::event::{Ended, Loss, Receipt};
 use crate::inbox::{Inbox, Item};
 use crate::payload;
 use crate::shared::Owner;
@@ -38,6 +38,10 @@ pub enum RoomEvent<R: Room> {
     Event(R::Event),
     /// Something happened to a member.
     Seat(PlayerId, SeatChange),
+    /// The connection is lost, and the client is on its way back. The seat is held, inputs are kept.
+    Away(Loss),
+    /// The seat is back.
+    Resumed(Receipt),
     /// An input that will not be applied.
     InputRefused(u64, Refusal),
     /// A view or event that `R` cannot read: the server runs another version of the game.
@@ -229,6 +233,8 @@ impl<R: Room> From<Item> for RoomEvent<R> {
             }
             Item::Seat(player, change) => Self::Seat(player, change),
             Item::InputRefused(number, refusal) => Self::InputRefused(number, refusal),
+            Item::Away(loss) => Self::Away(loss),
+            Item::Resumed(receipt) => Self::Resumed(receipt),
             Item::Closed(reason) => Self::Closed(reason),
             Item::Ended(ended) => Self::Ended(ended),
         }
@@ -248,6 +254,8 @@ where
             Self::Event(event) => Self::Event(event.clone()),
             Self::Seat(player, change) => Self::Seat(*player, *change),
             Self::InputRefused(number, refusal) => Self::InputRefused(*number, refusal.clone()),
+            Self::Away(loss) => Self::Away(*loss),
+            Self::Resumed(receipt) => Self::Resumed(*receipt),
             Self::Unreadable(error) => Self::Unreadable(error.clone()),
             Self::Closed(reason) => Self::Closed(reason.clone()),
             Self::Ended(ended) => Self::Ended(ended.clone()),
@@ -272,6 +280,8 @@ where
                 .field(number)
                 .field(refusal)
                 .finish(),
+            Self::Away(loss) => f.debug_tuple("Away").field(loss).finish(),
+            Self::Resumed(receipt) => f.debug_tuple("Resumed").field(receipt).finish(),
             Self::Unreadable(error) => f.debug_tuple("Unreadable").field(error).finish(),
             Self::Closed(reason) => f.debug_tuple("Closed").field(reason).finish(),
             Self::Ended(ended) => f.debug_tuple("Ended").field(ended).finish(),
@@ -290,6 +300,8 @@ where
             (Self::Event(a), Self::Event(b)) => a == b,
             (Self::Seat(a, x), Self::Seat(b, y)) => (a, x) == (b, y),
             (Self::InputRefused(a, x), Self::InputRefused(b, y)) => (a, x) == (b, y),
+            (Self::Away(a), Self::Away(b)) => a == b,
+            (Self::Resumed(a), Self::Resumed(b)) => a == b,
             (Self::Unreadable(a), Self::Unreadable(b)) => a == b,
             (Self::Closed(a), Self::Closed(b)) => a == b,
             (Self::Ended(a), Self::Ended(b)) => a == b,

@@ -13,6 +13,8 @@ pub(crate) struct Seat {
     pub(crate) inputs: Inputs,
     pub(crate) views: Views,
     pub(crate) events: EventNumbers,
+    /// The room has yet to say, on this connection, how far it has come: inputs wait for that.
+    pub(crate) is_away: bool,
 }
 
 impl Seat {
@@ -22,7 +24,14 @@ impl Seat {
             inputs: Inputs::new(seated.cursor),
             views: Views::default(),
             events: EventNumbers::after(seated.event),
+            is_away: false,
         }
+    }
+
+    /// The connection is lost: what was handed to it may not have arrived.
+    pub(crate) fn on_connection_lost(&mut self) {
+        self.is_away = true;
+        self.inputs.hand_again();
     }
 
     /// The room gave the seat another name: events count anew, and inputs that the room has not
@@ -30,6 +39,7 @@ impl Seat {
     pub(crate) fn rename(&mut self, seated: &Seated) {
         self.inputs.cover(seated.cursor);
         self.inputs.hand_again();
+        self.is_away = false;
         self.events = EventNumbers::after(seated.event);
     }
 }

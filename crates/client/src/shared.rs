@@ -101,7 +101,9 @@ impl Shared {
         let ended = match inner.core.state() {
             State::Ended(ended) => ended.clone(),
             // The runtime dropped the task.
-            State::Joining | State::Active(_) => Ended::Closed(CloseReason::InternalError),
+            State::Joining | State::Active(_) | State::Away => {
+                Ended::Closed(CloseReason::InternalError)
+            }
         };
         inner.on_ended(&ended);
         inner.ended = Some(ended);
@@ -212,9 +214,24 @@ impl Inner {
                     inbox.end(Some(Item::Closed(reason)));
                 }
             }
+            Event::Away(loss) => {
+                for inbox in self.inboxes.values() {
+                    inbox.push(Item::Away(loss))?;
+                }
+            }
+            Event::Resumed {
+                seat,
+                receipt,
+                members,
+            } => {
+                if let Some(inbox) = self.inboxes.get(&seat) {
+                    inbox.set_members(&members);
+                    return inbox.push(Item::Resumed(receipt));
+                }
+            }
             Event::Ended(ended) => self.on_ended(&ended),
             // The state says the same to those who ask.
-            Event::Connected { .. } | Event::Link(_) => {}
+            Event::Connected { .. } | Event::Link(_) | Event::Back { .. } | Event::Ticket => {}
         }
         Ok(())
     }

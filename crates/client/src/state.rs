@@ -12,6 +12,8 @@ pub enum State {
     Joining,
     /// The session is open; how sure the client is of the server.
     Active(Liveness),
+    /// The connection is lost, and the client is on its way back.
+    Away,
     /// It is over.
     Ended(Ended),
 }

@@ -59,7 +59,7 @@ impl Task {
             self.turn().await;
             match self.shared.lock().core.state() {
                 State::Joining => {}
-                State::Active(_) => return Ok(()),
+                State::Active(_) | State::Away => return Ok(()),
                 State::Ended(ended) => return Err(ended.clone().into()),
             }
             self.wait().await;
@@ -107,7 +107,7 @@ impl Task {
                 if !inner.core.poll_transmit(&mut self.out, self.clock.now()) {
                     return;
                 }
-                matches!(inner.core.state(), State::Joining)
+                matches!(inner.core.state(), State::Joining | State::Away)
             };
             if is_hello && let Some(socket) = self.route.on_hello() {
                 self.replace_socket(socket);

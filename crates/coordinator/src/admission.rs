@@ -23,7 +23,7 @@ use crate::directory::Directory;
 use crate::hellos::{Claimant, Judgement};
 use crate::house::House;
 use crate::keys::Slot;
-use crate::limits::UNPROVEN_JOINS_MAX;
+use crate::limits::{STOPPING_RETRY, UNPROVEN_JOINS_MAX};
 use crate::mail::Content;
 use crate::schedule::Due;
 
@@ -276,10 +276,9 @@ fn decide(
     now: Timestamp,
 ) -> Result<PendingJoin, Refusal> {
     if house.stopping {
-        return Err(Refusal::new(
-            RefusalCode::Stopping,
-            "the server is shutting down",
-        ));
+        // Whoever comes back finds the next one, if there is to be one.
+        let refusal = Refusal::new(RefusalCode::Stopping, "the server is shutting down");
+        return Err(refusal.retry_after(STOPPING_RETRY));
     }
     let visitor = visitor?;
     let found = house.sessions.find(visitor.session);

@@ -26,6 +26,8 @@ pub(crate) const LIST_BYTES_MAX: usize = 48 * 1024;
 /// MessagePack values in one list; cut as above.
 pub(crate) const LIST_VALUES_MAX: usize = 3_500;
 
+/// When to ask again a server that is shutting down.
+pub(crate) const STOPPING_RETRY: Duration = Duration::from_secs(1);
 /// How long a ticket is good. Half of it passes before a client has the next one, so that a session can be taken
 /// up 12 hours after its client was last there.
 pub(crate) const TICKET_LIFE: Duration = Duration::from_secs(24 * 3_600);

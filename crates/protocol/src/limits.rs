@@ -132,6 +132,9 @@ pub const HELLO_RETRY: Duration = Duration::from_millis(250);
 /// Longest wait between hellos: at 20 % loss each way, eleven tries in [`JOIN_TIMEOUT`] all fail for
 /// one join in 70,000.
 pub const HELLO_RETRY_MAX: Duration = Duration::from_secs(1);
+/// First wait before an unanswered hello that resumes goes out again; doubles up to [`HELLO_RETRY_MAX`], each less
+/// by up to a quarter. It is a hello of many when a server comes back, and of a player who waits.
+pub const RESUME_RETRY: Duration = Duration::from_millis(100);
 /// How long a client tries to join before it gives up, unless told otherwise.
 pub const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a server keeps the keys of a join that no packet has confirmed, counted from the newest

@@ -229,6 +229,8 @@ pub enum RoomCloseReason {
     Failed(String),
     /// The server is shutting down.
     ServerStopping,
+    /// The player's client came back, and the room or the seat was there no longer.
+    Gone,
     /// A reason of a newer peer.
     #[serde(other)]
     Other,
@@ -240,7 +242,7 @@ impl RoomCloseReason {
     pub fn word(&self) -> &str {
         match self {
             Self::Ended(word) | Self::Removed(word) | Self::Failed(word) => word,
-            Self::ClosedByOwner | Self::ServerStopping | Self::Other => "",
+            Self::ClosedByOwner | Self::ServerStopping | Self::Gone | Self::Other => "",
         }
     }
 }

@@ -94,6 +94,13 @@ impl Refusal {
         }
     }
 
+    /// How long to wait before trying again; `None`: it will not help.
+    #[must_use]
+    pub fn wait(&self) -> Option<Duration> {
+        let millis = self.retry_after_ms?;
+        Some(Duration::from_millis(millis.into()))
+    }
+
     /// The same, with the time after which to try again.
     #[must_use]
     pub fn retry_after(mut self, wait: Duration) -> Self {

@@ -7,10 +7,11 @@ use rejoin_protocol::crypto::StaticKeys;
 use rejoin_protocol::handshake::{Permit, Welcome, open_hello};
 use rejoin_protocol::message::{Answer, CallId, ClientMessage, Seated, ServerMessage};
 use rejoin_protocol::messagepack::{self, Bounds};
+use rejoin_protocol::reset::ResetKey;
 use rejoin_protocol::room_message::{RoomMessage, SnapshotHead};
 use rejoin_protocol::{
-    Connection, ConnectionEvent, Epoch, Incarnation, PlayerId, Refusal, Rng, RoomId, SeatId,
-    SessionId, Timestamp, snapshot,
+    Connection, ConnectionEvent, ConnectionId, Epoch, Incarnation, PlayerId, Refusal, Rng, RoomId,
+    SeatId, SessionId, Timestamp, snapshot,
 };
 
 use crate::{Core, Event, Options};
@@ -40,9 +41,16 @@ pub(super) fn server_keys() -> StaticKeys {
     StaticKeys::from_secret([9; 32])
 }
 
+/// For a client that ends with its connection.
 pub(super) fn options() -> Options {
     let identity = StaticKeys::from_secret([3; 32]);
-    Options::new(server_keys().public(), identity, Permit::dev("ana"), 1)
+    let mut options = Options::new(server_keys().public(), identity, Permit::dev("ana"), 1);
+    options.resume_for = Duration::ZERO;
+    options
+}
+
+pub(super) fn reset_key() -> ResetKey {
+    ResetKey::of(&[6; 32])
 }
 
 /// A welcome for the hello that was opened, and the server's end of the connection.
@@ -60,7 +68,7 @@ pub(super) fn accept(
         session: SESSION,
         incarnation: Incarnation(1),
         epoch: Epoch(1),
-        ticket: Vec::new(),
+        reset_token: reset_key().token(Epoch(1), ConnectionId([0, 1, 2, 3])),
     };
     let mut reply = Vec::new();
     let accepted = hello.accept(&welcome, &mut reply);

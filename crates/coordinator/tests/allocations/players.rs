@@ -124,6 +124,8 @@ impl Players {
                 suites: Suite::ALL.to_vec(),
                 receive_id: None,
                 join_timeout: Duration::from_secs(10),
+                resume_for: Duration::ZERO,
+                ticket: None,
                 moment: self.now.as_micros(),
             };
             let core = Core::new(options, self.rng.fork(&name), self.now);

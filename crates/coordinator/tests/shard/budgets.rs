@@ -379,7 +379,10 @@ fn a_player_who_comes_back_to_a_full_address_is_not_refused() {
     let again = world.start("ana");
     world.players[again].address = SocketAddr::from(([203, 0, 113, 7], 10));
     world.run(Duration::from_millis(100));
-    assert!(matches!(world.events(again), [Event::Connected { .. }]));
+    assert!(matches!(
+        world.events(again).first(),
+        Some(Event::Connected { .. })
+    ));
 }
 
 #[test]

@@ -28,11 +28,15 @@ pub(crate) struct World {
     pub(crate) players: Vec<Player>,
     pub(crate) now: Timestamp,
     pub(crate) network: Network,
+    /// How long clients try to come back that are started from now on.
+    pub(crate) resume_for: Duration,
     /// How long room logic takes.
     pub(crate) stopwatch: Script,
     /// What the shard sent in the newest step to addresses where no player is.
     pub(crate) strays: Vec<(SocketAddr, Vec<u8>)>,
     server: StaticKeys,
+    config: Config,
+    kinds: Kinds,
     wire: BTreeMap<(Timestamp, u64), Packet>,
     packets: u64,
     rng: Rng,
@@ -88,9 +92,12 @@ impl World {
         let now = Timestamp::from_millis(1_000);
         Self {
             shard: Cluster::new(count, &config, &kinds, store, now),
+            config,
+            kinds,
             players: Vec::new(),
             now,
             network: Network::default(),
+            resume_for: Duration::ZERO,
             stopwatch: Script::default(),
             strays: Vec::new(),
             server,
@@ -140,8 +147,15 @@ impl World {
             suites: Suite::ALL.to_vec(),
             receive_id: None,
             join_timeout: Duration::from_secs(10),
+            resume_for: self.resume_for,
+            ticket: None,
             moment,
         };
+        self.start_from(name, options)
+    }
+
+    /// A client that begins with options of its own.
+    pub(crate) fn start_from(&mut self, name: &str, options: Options) -> usize {
         let number = u16::try_from(self.players.len()).unwrap();
         self.players.push(Player {
             core: Core::new(
@@ -161,9 +175,30 @@ impl World {
         &self.players[player].events
     }
 
+    /// The server's process ends, and another of the same secrets takes its place at once. Rooms are gone.
+    pub(crate) fn restart(&mut self, change: impl FnOnce(&mut Config)) {
+        self.config.epoch.0 += 1;
+        change(&mut self.config);
+        let count = u8::try_from(self.shard.shards.len()).unwrap();
+        let store = MemoryStore::default();
+        self.shard = Cluster::new(count, &self.config, &self.kinds, store, self.now);
+    }
+
     /// One millisecond.
     pub(crate) fn step(&mut self) {
-        self.now += STEP;
+        self.step_by(STEP);
+    }
+
+    /// Runs in long steps, for what takes hours.
+    pub(crate) fn run_long(&mut self, span: Duration) {
+        let end = self.now + span;
+        while self.now < end {
+            self.step_by(Duration::from_millis(250));
+        }
+    }
+
+    fn step_by(&mut self, step: Duration) {
+        self.now += step;
         self.deliver();
         for player in &mut self.players {
             player.core.handle_timeout(self.now);

@@ -4,15 +4,20 @@
 //! [`Core::poll_transmit`] until false, then wait no longer than [`Core::poll_timeout`].
 //!
 //! ```text
-//! joining --welcome--> active --close, silence, disconnect--> ended
-//!    `------refused, no common version, no answer---------------^
+//!    .------------ welcome -------------.
+//!    v                                  |
+//! active --silence, reset, some closes--> away --too long--> ended
+//!    ^ `-------disconnect, other closes-------------------------^
+//!    `--welcome-- joining --refused, no common version, no answer--^
 //! ```
+
+mod phases;
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use rejoin_protocol::connection::SendError;
-use rejoin_protocol::handshake::{ClientHandshake, Established, HandshakeError, HandshakeOptions};
+use rejoin_protocol::handshake::{ClientHandshake, Ticket};
 use rejoin_protocol::limits::LOADING_MAX;
 use rejoin_protocol::message::{CallId, ClientMessage, Filter, RoomSettings};
 use rejoin_protocol::message_bounds::check_kind;
@@ -22,8 +27,10 @@ use rejoin_protocol::{
 };
 
 use crate::active::{Active, End};
+use crate::away::Away;
 use crate::calls::Call;
-use crate::event::{Ended, Event};
+use crate::entry::Entry;
+use crate::event::{Ended, Event, Loss};
 use crate::joining::Joining;
 use crate::options::Options;
 use crate::state::State;
@@ -33,6 +40,10 @@ use crate::unread::Unread;
 #[derive(Debug)]
 pub struct Core {
     phase: Phase,
+    entry: Entry,
+    /// How long to try to come back; zero: not at all.
+    resume_for: Duration,
+    join_timeout: Duration,
     /// What the caller is told of the phase.
     state: State,
     unread: Unread,
@@ -47,6 +58,7 @@ pub struct Core {
 enum Phase {
     Joining(Box<Joining>),
     Active(Box<Active>),
+    Away(Box<Away>),
     /// What is left may have one more datagram: the one that says so.
     Ended(Option<Box<Connection>>),
 }
@@ -56,24 +68,19 @@ impl Core {
     /// cannot be used end it at once, with [`Ended::Start`].
     #[must_use]
     pub fn new(options: Options, rng: Rng, now: Timestamp) -> Self {
-        let join_timeout = options.join_timeout;
-        let options = HandshakeOptions {
-            server: options.server,
-            identity: options.identity,
-            permit: options.permit,
-            suites: options.suites,
-            receive_id: options.receive_id,
-            moment: options.moment,
-        };
+        let (join_timeout, resume_for) = (options.join_timeout, options.resume_for);
         let mut core = Self {
             phase: Phase::Ended(None),
+            entry: Entry::new(options, rng, now),
+            resume_for,
+            join_timeout,
             state: State::Joining,
             unread: Unread::default(),
             session: None,
             dropped: 0,
             last_link: LinkStats::default(),
         };
-        match Joining::new(options, join_timeout, rng, now) {
+        match Joining::new(&mut core.entry, now + join_timeout, now) {
             Ok(joining) => core.phase = Phase::Joining(Box::new(joining)),
             Err(error) => core.tell_end(Ended::Start(error)),
         }
@@ -83,17 +90,22 @@ impl Core {
     /// Takes a datagram from the server; decrypts in place. Whatever it holds, it cannot hurt.
     pub fn handle_datagram(&mut self, datagram: &mut [u8], now: Timestamp) {
         match &mut self.phase {
-            Phase::Joining(joining) => match joining.handle_reply(datagram, now) {
-                Ok(Some((established, rtt))) => self.on_welcome(established, rtt, now),
-                // Only a step of the way: the wait goes on.
-                Ok(None) => {}
-                Err(error) => self.on_handshake_error(error),
-            },
+            Phase::Joining(joining) => {
+                let answer = joining.handle_reply(datagram, &mut self.entry, now);
+                self.on_answer(answer, now);
+            }
+            Phase::Away(away) => {
+                let answer = away.joining.handle_reply(datagram, &mut self.entry, now);
+                self.on_answer(answer, now);
+            }
             // The server repeats its reply if it heard our hello twice.
             Phase::Active(_) if ClientHandshake::is_reply(datagram) => self.dropped += 1,
+            Phase::Active(active) if active.is_reset(datagram) => {
+                self.on_active(Err(End::Lost(Loss::Forgotten)), now);
+            }
             Phase::Active(active) => {
                 let result = active.handle_datagram(datagram, &mut self.unread, now);
-                self.on_active(result);
+                self.on_active(result, now);
             }
             Phase::Ended(_) => self.dropped += 1,
         }
@@ -103,13 +115,19 @@ impl Core {
     pub fn handle_timeout(&mut self, now: Timestamp) {
         match &mut self.phase {
             Phase::Joining(joining) => {
-                if let Some(tried) = joining.given_up(now) {
-                    self.end(Ended::Unreachable(tried), None);
+                if joining.is_over(now) {
+                    self.end(Ended::Unreachable(self.join_timeout), None);
+                }
+            }
+            Phase::Away(away) => {
+                let reason = away.loss.reason();
+                if away.joining.is_over(now) {
+                    self.end(Ended::Closed(reason), None);
                 }
             }
             Phase::Active(active) => {
                 let result = active.handle_timeout(&mut self.unread, now);
-                self.on_active(result);
+                self.on_active(result, now);
             }
             Phase::Ended(_) => {}
         }
@@ -118,7 +136,8 @@ impl Core {
     /// Appends the next datagram to `out`. False if there is none.
     pub fn poll_transmit(&mut self, out: &mut Vec<u8>, now: Timestamp) -> bool {
         match &mut self.phase {
-            Phase::Joining(joining) => joining.poll_transmit(out, now),
+            Phase::Joining(joining) => joining.poll_transmit(out, &mut self.entry, now),
+            Phase::Away(away) => away.joining.poll_transmit(out, &mut self.entry, now),
             Phase::Active(active) => active.poll_transmit(out, now),
             Phase::Ended(farewell) => {
                 // One datagram says it; a lost one leaves the server to its own patience.
@@ -134,6 +153,7 @@ impl Core {
     pub fn poll_timeout(&self) -> Option<Timestamp> {
         match &self.phase {
             Phase::Joining(joining) => Some(joining.poll_timeout()),
+            Phase::Away(away) => Some(away.joining.poll_timeout()),
             Phase::Active(active) => active.poll_timeout(),
             Phase::Ended(farewell) => farewell.as_ref().map(|_| Timestamp::ZERO),
         }
@@ -157,13 +177,12 @@ impl Core {
     ) -> Result<CallId, SendError> {
         settings.check(kind)?;
         let kind = kind.to_owned();
-        self.active()?
-            .request(Call::TakeSeat, |call| ClientMessage::Create {
-                call,
-                request,
-                kind,
-                settings,
-            })
+        self.request(Call::TakeSeat, |call| ClientMessage::Create {
+            call,
+            request,
+            kind,
+            settings,
+        })
     }
 
     /// Takes a seat in an open room.
@@ -171,8 +190,7 @@ impl Core {
     /// # Errors
     /// As [`Core::create`].
     pub fn join(&mut self, room: RoomId) -> Result<CallId, SendError> {
-        self.active()?
-            .request(Call::TakeSeat, |call| ClientMessage::Join { call, room })
+        self.request(Call::TakeSeat, |call| ClientMessage::Join { call, room })
     }
 
     /// Takes a seat in the private room of a code.
@@ -180,11 +198,10 @@ impl Core {
     /// # Errors
     /// As [`Core::create`].
     pub fn join_by_code(&mut self, code: RoomCode) -> Result<CallId, SendError> {
-        self.active()?
-            .request(Call::TakeSeat, |call| ClientMessage::JoinByCode {
-                call,
-                code,
-            })
+        self.request(Call::TakeSeat, |call| ClientMessage::JoinByCode {
+            call,
+            code,
+        })
     }
 
     /// Takes a seat in the room of `request`, else in one that fits, else opens it.
@@ -201,14 +218,13 @@ impl Core {
         Filter::check_all(&filters)?;
         settings.check(kind)?;
         let kind = kind.to_owned();
-        self.active()?
-            .request(Call::TakeSeat, |call| ClientMessage::JoinOrCreate {
-                call,
-                request,
-                kind,
-                filters,
-                settings,
-            })
+        self.request(Call::TakeSeat, |call| ClientMessage::JoinOrCreate {
+            call,
+            request,
+            kind,
+            filters,
+            settings,
+        })
     }
 
     /// Gives a seat back.
@@ -216,11 +232,10 @@ impl Core {
     /// # Errors
     /// As [`Core::create`].
     pub fn leave(&mut self, seat: SeatId) -> Result<CallId, SendError> {
-        self.active()?
-            .request(Call::Leave(seat), |call| ClientMessage::Leave {
-                call,
-                seat,
-            })
+        self.request(Call::Leave(seat), |call| ClientMessage::Leave {
+            call,
+            seat,
+        })
     }
 
     /// Closes a room that this player created.
@@ -228,8 +243,7 @@ impl Core {
     /// # Errors
     /// As [`Core::create`].
     pub fn close_room(&mut self, seat: SeatId) -> Result<CallId, SendError> {
-        self.active()?
-            .request(Call::Other, |call| ClientMessage::Close { call, seat })
+        self.request(Call::Other, |call| ClientMessage::Close { call, seat })
     }
 
     /// Asks for open rooms, at most `max` and at most
@@ -246,13 +260,12 @@ impl Core {
         Filter::check_all(&filters)?;
         kind.map_or(Ok(()), check_kind)?;
         let kind = kind.map(str::to_owned);
-        self.active()?
-            .request(Call::Other, |call| ClientMessage::List {
-                call,
-                kind,
-                filters,
-                max,
-            })
+        self.request(Call::Other, |call| ClientMessage::List {
+            call,
+            kind,
+            filters,
+            max,
+        })
     }
 
     /// Sends a reliable input; gives its number. It is kept until the room's cursor covers it.
@@ -261,7 +274,11 @@ impl Core {
     /// See [`SendError`]; nothing is queued then. `Closed` also means that there is no such seat,
     /// `QueueFull` that the room has too much to catch up with.
     pub fn send(&mut self, seat: SeatId, payload: Bytes) -> Result<u64, SendError> {
-        self.active()?.send(seat, payload)
+        match &mut self.phase {
+            Phase::Active(active) => active.send(seat, payload),
+            Phase::Away(away) => away.send(seat, payload),
+            Phase::Joining(_) | Phase::Ended(_) => Err(SendError::Closed),
+        }
     }
 
     /// Sends a latest input: the newest wins, an older one may be lost.
@@ -269,7 +286,11 @@ impl Core {
     /// # Errors
     /// As [`Core::send`].
     pub fn latest(&mut self, seat: SeatId, payload: Bytes) -> Result<(), SendError> {
-        self.active()?.latest(seat, payload)
+        match &mut self.phase {
+            Phase::Active(active) => active.latest(seat, payload),
+            Phase::Away(away) => away.latest(seat, &payload),
+            Phase::Joining(_) | Phase::Ended(_) => Err(SendError::Closed),
+        }
     }
 
     /// Tells the server that this client loads and may be silent for `span`, so that it is not
@@ -298,6 +319,7 @@ impl Core {
     pub fn cursor(&self, seat: SeatId) -> Option<u64> {
         match &self.phase {
             Phase::Active(active) => active.cursor(seat),
+            Phase::Away(away) => away.cursor(seat),
             Phase::Joining(_) | Phase::Ended(_) => None,
         }
     }
@@ -312,13 +334,20 @@ impl Core {
         self.end(Ended::Closed(reason), Some(reason));
     }
 
+    /// What lets another client, or this one after its process was started anew, take the session up:
+    /// [`Options::ticket`]. The newest one; [`Event::Ticket`] tells of each. Secret.
+    #[must_use]
+    pub const fn ticket(&self) -> Option<&Ticket> {
+        self.entry.ticket()
+    }
+
     /// Where the client stands.
     #[must_use]
     pub const fn state(&self) -> &State {
         &self.state
     }
 
-    /// The session; `None` while joining.
+    /// The session; `None` while joining for the first time.
     #[must_use]
     pub const fn session(&self) -> Option<SessionId> {
         self.session
@@ -335,6 +364,7 @@ impl Core {
     pub fn link(&self) -> LinkStats {
         let link = match &self.phase {
             Phase::Active(active) => active.link(),
+            Phase::Away(away) => away.link,
             Phase::Joining(_) | Phase::Ended(_) => self.last_link,
         };
         LinkStats {
@@ -346,68 +376,20 @@ impl Core {
     fn active(&mut self) -> Result<&mut Active, SendError> {
         match &mut self.phase {
             Phase::Active(active) => Ok(active),
+            Phase::Joining(_) | Phase::Away(_) | Phase::Ended(_) => Err(SendError::Closed),
+        }
+    }
+
+    fn request(
+        &mut self,
+        call: Call,
+        message: impl FnOnce(CallId) -> ClientMessage,
+    ) -> Result<CallId, SendError> {
+        match &mut self.phase {
+            Phase::Active(active) => active.request(call, message),
+            Phase::Away(away) => away.request(call, message),
             Phase::Joining(_) | Phase::Ended(_) => Err(SendError::Closed),
         }
-    }
-
-    fn on_welcome(&mut self, established: Established, rtt: Option<Duration>, now: Timestamp) {
-        let session = established.welcome.session;
-        let active = Active::new(established.setup, rtt, now);
-        self.session = Some(session);
-        self.state = State::Active(active.liveness());
-        self.phase = Phase::Active(Box::new(active));
-        self.unread.push(Event::Connected { session });
-    }
-
-    fn on_handshake_error(&mut self, error: HandshakeError) {
-        match error {
-            HandshakeError::Version { .. } => self.end(Ended::Version(error.to_string()), None),
-            HandshakeError::Refused(refusal) => self.end(Ended::Refused(refusal), None),
-            HandshakeError::Broken => {
-                self.end(Ended::Closed(CloseReason::ProtocolViolation), None);
-            }
-            // Garbage, or someone else's: the wait goes on. A cookie was taken before it came here.
-            HandshakeError::NotForUs | HandshakeError::Cookie => self.dropped += 1,
-            _ => self.dropped += 1,
-        }
-    }
-
-    fn on_active(&mut self, result: Result<(), End>) {
-        match result {
-            Ok(()) => {
-                if let Phase::Active(active) = &self.phase {
-                    self.state = State::Active(active.liveness());
-                }
-            }
-            Err(End::Close(reason)) => self.close(reason),
-            Err(end @ (End::Closed(_) | End::Lost)) => self.end(end.into(), None),
-        }
-    }
-
-    /// The one way out of every phase. `word` is what the server is told, if anything.
-    fn end(&mut self, ended: Ended, word: Option<CloseReason>) {
-        let farewell = match std::mem::replace(&mut self.phase, Phase::Ended(None)) {
-            Phase::Joining(_) => None,
-            Phase::Active(active) => {
-                self.last_link = active.link();
-                let mut connection = active.into_connection();
-                if let Some(word) = word {
-                    connection.close(word);
-                }
-                (ended != Ended::Closed(CloseReason::TimedOut)).then(|| Box::new(connection))
-            }
-            Phase::Ended(farewell) => {
-                self.phase = Phase::Ended(farewell);
-                return;
-            }
-        };
-        self.phase = Phase::Ended(farewell);
-        self.tell_end(ended);
-    }
-
-    fn tell_end(&mut self, ended: Ended) {
-        self.state = State::Ended(ended.clone());
-        self.unread.push_last(Event::Ended(ended));
     }
 }
 

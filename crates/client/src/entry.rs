@@ -1,0 +1,82 @@
+//! How a client enters a server, each time it does: with a ticket if it has one, else with its permit.
+
+use rejoin_protocol::Timestamp;
+use rejoin_protocol::handshake::{ClientHandshake, HandshakeOptions, StartError, Ticket};
+use rejoin_protocol::random::Rng;
+
+use crate::options::Options;
+
+/// What hellos are made of.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    options: HandshakeOptions,
+    ticket: Option<Ticket>,
+    rng: Rng,
+    /// From when on moments count.
+    since: Timestamp,
+    /// The moment then.
+    moment: u64,
+}
+
+impl Entry {
+    pub(crate) fn new(options: Options, rng: Rng, now: Timestamp) -> Self {
+        Self {
+            options: HandshakeOptions {
+                server: options.server,
+                identity: options.identity,
+                permit: options.permit,
+                suites: options.suites,
+                receive_id: options.receive_id,
+                moment: 0,
+            },
+            ticket: options.ticket,
+            rng,
+            since: now,
+            moment: options.moment,
+        }
+    }
+
+    /// A hello that is newer than all before.
+    pub(crate) fn begin(&mut self, now: Timestamp) -> Result<ClientHandshake, StartError> {
+        let passed = now.since(self.since).as_micros();
+        let passed = u64::try_from(passed).unwrap_or(u64::MAX);
+        let least = self.options.moment.saturating_add(1);
+        self.options.moment = self.moment.saturating_add(passed).max(least);
+        match &self.ticket {
+            Some(ticket) => Ok(ClientHandshake::resume(
+                &self.options,
+                ticket,
+                &mut self.rng,
+            )),
+            None => ClientHandshake::new(&self.options, &mut self.rng),
+        }
+    }
+
+    /// The next hello has to be newer than this moment, and not by much: our clock stands wrong. False if there
+    /// is none.
+    pub(crate) fn exceed(&mut self, newest: u64, now: Timestamp) -> bool {
+        let Some(next) = newest.checked_add(1) else {
+            return false;
+        };
+        (self.moment, self.since) = (next, now);
+        self.options.moment = newest;
+        true
+    }
+
+    pub(crate) fn set_ticket(&mut self, ticket: Ticket) {
+        self.ticket = Some(ticket);
+    }
+
+    /// The ticket opens nothing. False if there was none.
+    pub(crate) fn drop_ticket(&mut self) -> bool {
+        self.ticket.take().is_some()
+    }
+
+    pub(crate) const fn ticket(&self) -> Option<&Ticket> {
+        self.ticket.as_ref()
+    }
+
+    pub(crate) const fn rng(&mut self) -> &mut Rng {
+        &mut self.rng
+    }
+}
