@@ -8,7 +8,8 @@ use rejoin_protocol::crypto::{StaticKeys, Suite, TrafficKey};
 use rejoin_protocol::handshake::{
     ClientHandshake, Cookies, HandshakeOptions, Mac1Key, Permit, ReceivedHello, Welcome, open_hello,
 };
-use rejoin_protocol::{Epoch, Incarnation, Rng, SessionId, Timestamp};
+use rejoin_protocol::reset::ResetKey;
+use rejoin_protocol::{ConnectionId, Epoch, Incarnation, Rng, SessionId, Timestamp};
 
 const SUITES: [(Suite, &str); 2] = [
     (Suite::Aes128Gcm, "aes-128-gcm"),
@@ -57,7 +58,7 @@ pub(crate) fn join(c: &mut Criterion) {
         session: SessionId([0; 16]),
         incarnation: Incarnation(1),
         epoch: Epoch(1),
-        ticket: Vec::new(),
+        reset_token: ResetKey::of(&[8; 32]).token(Epoch(1), ConnectionId([0, 1, 2, 3])),
     };
     let hello = ClientHandshake::new(&options, &mut rng).expect("a sound name and key");
     let (mac1, cookies) = (Mac1Key::of(&server.public()), Cookies::new([1; 32]));

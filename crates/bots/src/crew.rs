@@ -149,6 +149,8 @@ impl<'a, B: Behaviour> Crew<'a, B> {
             suites: suites_of_this_processor(),
             receive_id: Some(label.to_be_bytes()),
             join_timeout: JOIN_TIMEOUT,
+            resume_for: Duration::ZERO,
+            ticket: None,
             moment: wall_clock_micros(),
         };
         let core = Core::new(options, rng, now);

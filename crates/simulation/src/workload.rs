@@ -35,6 +35,8 @@ pub(crate) fn start(cast: &mut Cast, scene: &mut Scene, player: usize, server: P
         suites: Suite::ALL.to_vec(),
         receive_id: None,
         join_timeout: JOIN_TIMEOUT,
+        resume_for: Duration::ZERO,
+        ticket: None,
         moment: own.moment,
     };
     own.client = Some(number);

@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use data_encoding::HEXLOWER;
 use rejoin_protocol::crypto::{StaticKeys, Suite};
 use rejoin_protocol::handshake::{ClientHandshake, HandshakeOptions, Permit, Welcome};
+use rejoin_protocol::reset::ResetKey;
 use rejoin_protocol::{
-    Epoch, Incarnation, Refusal, RefusalCode, Rng, SessionId, messagepack as mp,
+    ConnectionId, Epoch, Incarnation, Refusal, RefusalCode, Rng, SessionId, messagepack as mp,
 };
 use serde::Serialize;
 
@@ -161,7 +162,7 @@ fn verdicts() -> Seeds {
         session: SessionId([5; 16]),
         incarnation: Incarnation(6),
         epoch: Epoch(7),
-        ticket: vec![8; 100],
+        reset_token: ResetKey::of(&[8; 32]).token(Epoch(1), ConnectionId([0, 1, 2, 3])),
     });
     let refusal: Result<Welcome, Refusal> = Err(Refusal::new(
         RefusalCode::Stopping,

@@ -34,6 +34,11 @@ const HEAD_LEN: usize = 8;
 /// Flag: the receive id is wanted. Other flags belong to later versions and are ignored.
 const RECEIVE_ID: u8 = 1;
 
+/// The bits of a datagram's first byte that tell whether it is a hello.
+pub const HELLO_MASK: u8 = !(JOIN ^ RESUME);
+/// What those bits are then.
+pub const HELLO_BITS: u8 = JOIN & HELLO_MASK;
+
 /// What a hello asks for, by what it presents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {

@@ -34,7 +34,7 @@ mod ticket;
 pub use client::{ClientHandshake, Established, HandshakeError, HandshakeOptions, StartError};
 pub use cookie::{COOKIE_PERIOD, Cookies};
 pub use grant::{Grant, GrantError, PermitId};
-pub use hello::{JOIN, Mac1Key, Purpose, RESUME, carries_cookie};
+pub use hello::{HELLO_BITS, HELLO_MASK, JOIN, Mac1Key, Purpose, RESUME, carries_cookie};
 pub use permit::{Permit, PermitError, SealedPermit};
 pub use permit_keys::{OpenPermitError, PermitKeys};
 pub use reply::Welcome;

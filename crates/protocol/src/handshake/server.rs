@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use snow::HandshakeState;
 
 use super::cookie::Cookies;
-use super::hello::{Head, Hello, JOIN, MAC1_LEN, Mac1Key, Purpose, RESUME, prologue};
+use super::hello::{HELLO_BITS, HELLO_MASK, Head, Hello, MAC1_LEN, Mac1Key, Purpose, prologue};
 use super::permit::Permit;
 use super::reply::{self, Offer, Verdict, Welcome};
 use super::ticket::SealedTicket;
@@ -78,7 +78,8 @@ pub enum HelloError {
 /// True if a datagram claims to be a hello.
 #[must_use]
 pub fn is_hello(datagram: &[u8]) -> bool {
-    matches!(datagram.first(), Some(&(JOIN | RESUME)))
+    let kind = datagram.first();
+    kind.is_some_and(|kind| kind & HELLO_MASK == HELLO_BITS)
 }
 
 /// Takes the hello of a join through all gates at once; for callers that keep none of their own between them.
