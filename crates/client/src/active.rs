@@ -3,13 +3,15 @@
 //! Owned by [`Core`](crate::Core) from the server's welcome to the end. Everything that arrives
 //! here is authentic, so what makes no sense is a defect and ends the session.
 
+mod seated;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
 use rejoin_protocol::connection::{OrderedStream, PacketError, SendError, Setup};
-use rejoin_protocol::limits::{HEARTBEAT_IDLE, HEARTBEAT_SEATED, SEATS_MAX};
-use rejoin_protocol::message::{Answer, CallId, ClientMessage, Seated, ServerMessage};
+use rejoin_protocol::limits::{HEARTBEAT_IDLE, HEARTBEAT_SEATED};
+use rejoin_protocol::message::{Answer, CallId, ClientMessage, ServerMessage};
 use rejoin_protocol::room_message::{RoomMessage, SnapshotHead};
 use rejoin_protocol::wire::Reader;
 use rejoin_protocol::{
@@ -97,6 +99,7 @@ impl Active {
         let resync = self
             .seats
             .values()
+            .filter(|seat| !seat.waits())
             .filter_map(|seat| seat.views.resync_due(rtt))
             .min();
         [self.connection.poll_timeout(), resync]
@@ -121,6 +124,10 @@ impl Active {
     pub(crate) fn send(&mut self, seat_id: SeatId, payload: Bytes) -> Result<u64, SendError> {
         let seat = self.seats.get_mut(&seat_id).ok_or(SendError::Closed)?;
         let number = seat.inputs.next(payload.len())?;
+        if seat.waits() {
+            seat.inputs.keep_back(number, payload);
+            return Ok(number);
+        }
         hand_over(&mut self.connection, seat_id, seat)?;
         let message = RoomMessage::Input {
             seat: seat_id,
@@ -134,11 +141,11 @@ impl Active {
         Ok(number)
     }
 
-    /// Sends a latest input.
+    /// Sends a latest input. One for a seat that waits is passed over: a newer one follows.
     pub(crate) fn latest(&mut self, seat: SeatId, payload: Bytes) -> Result<(), SendError> {
         inputs::check_len(payload.len())?;
-        if !self.seats.contains_key(&seat) {
-            return Err(SendError::Closed);
+        if self.seats.get(&seat).ok_or(SendError::Closed)?.waits() {
+            return Ok(());
         }
         self.connection.send_latest(seat.0, &[], payload, None)
     }
@@ -173,7 +180,7 @@ impl Active {
         while let Some(event) = self.connection.poll_event() {
             self.on_connection_event(event, unread)?;
         }
-        for (id, seat) in &mut self.seats {
+        for (id, seat) in self.seats.iter_mut().filter(|(_, seat)| !seat.waits()) {
             // What the connection does not take now waits for the next time.
             let _ = hand_over(&mut self.connection, *id, seat);
         }
@@ -273,8 +280,7 @@ impl Active {
         };
         let seated = match (&result, asked) {
             (Ok(Answer::Seated(seated)), Call::TakeSeat) => {
-                self.on_seated(seated)?;
-                Some(seated.seat)
+                Some((seated.seat, self.on_seated(seated)?))
             }
             (Ok(Answer::Seated(_)), Call::Leave(_) | Call::Other) => return Err(VIOLATION),
             (Ok(Answer::Left), Call::Leave(seat)) => {
@@ -284,7 +290,13 @@ impl Active {
             (Ok(_) | Err(_), _) => None,
         };
         unread.push(Event::Answer { call, result });
-        if let Some(seat) = seated {
+        if let Some((seat, missed)) = seated {
+            if missed > 0 {
+                unread.push(Event::EventsMissed {
+                    seat,
+                    count: missed,
+                });
+            }
             self.replay_early(seat, unread)?;
         }
         if !self.calls.may_take_seat() {
@@ -293,39 +305,11 @@ impl Active {
         Ok(())
     }
 
-    /// A seat was taken, or found again.
-    fn on_seated(&mut self, seated: &Seated) -> Result<(), End> {
-        let held = self
-            .seats
-            .iter()
-            .find(|(_, seat)| seat.room == seated.room)
-            .map(|(id, _)| *id);
-        let seat = match held {
-            Some(id) if id == seated.seat => {
-                // Asked twice on one connection: what was sent is still on its way.
-                if let Some(seat) = self.seats.get_mut(&id) {
-                    seat.inputs.cover(seated.cursor);
-                }
-                return Ok(());
-            }
-            Some(id) => self.seats.remove(&id).map(|mut seat| {
-                seat.rename(seated);
-                seat
-            }),
-            None => None,
-        };
-        if self.seats.contains_key(&seated.seat) || self.seats.len() >= SEATS_MAX {
-            return Err(VIOLATION);
-        }
-        self.seats
-            .insert(seated.seat, seat.unwrap_or_else(|| Seat::new(seated)));
-        Ok(())
-    }
-
     fn replay_early(&mut self, seat: SeatId, unread: &mut Unread) -> Result<(), End> {
         for message in self.early.take(seat) {
             match message {
                 EarlyMessage::Snapshot(message) => self.on_snapshot(seat, message, unread)?,
+                EarlyMessage::Missed { number } => self.on_missed(seat, number, unread)?,
                 EarlyMessage::Event { number, payload } => {
                     // One out of order was meant for an earlier holder of the seat's number.
                     let _ = self.on_event(seat, number, payload, unread);
@@ -342,6 +326,7 @@ impl Active {
                 number,
                 payload,
             } => self.on_event(seat, number, payload, unread),
+            RoomMessage::Missed { seat, number } => self.on_missed(seat, number, unread),
             RoomMessage::Snapshot { seat, payload } => self.on_snapshot(seat, payload, unread),
             // Inputs go the other way; nothing else decodes.
             RoomMessage::Input { .. } => Err(VIOLATION),
@@ -356,7 +341,8 @@ impl Active {
         payload: Bytes,
         unread: &mut Unread,
     ) -> Result<(), End> {
-        let Some(seat) = self.seats.get_mut(&id) else {
+        let seat = self.seats.get_mut(&id).filter(|seat| !seat.waits());
+        let Some(seat) = seat else {
             return self.keep_early(id, EarlyMessage::Event { number, payload });
         };
         match seat.events.take(number) {
@@ -371,8 +357,21 @@ impl Active {
         Ok(())
     }
 
+    fn on_missed(&mut self, id: SeatId, number: u64, unread: &mut Unread) -> Result<(), End> {
+        let seat = self.seats.get_mut(&id).filter(|seat| !seat.waits());
+        let Some(seat) = seat else {
+            return self.keep_early(id, EarlyMessage::Missed { number });
+        };
+        let count = seat.events.pass_over(number);
+        if count > 0 {
+            unread.push(Event::EventsMissed { seat: id, count });
+        }
+        Ok(())
+    }
+
     fn on_snapshot(&mut self, id: SeatId, message: Bytes, unread: &mut Unread) -> Result<(), End> {
-        let Some(seat) = self.seats.get_mut(&id) else {
+        let seat = self.seats.get_mut(&id).filter(|seat| !seat.waits());
+        let Some(seat) = seat else {
             return self.keep_early(id, EarlyMessage::Snapshot(message));
         };
         let mut reader = Reader::new(&message);
@@ -408,7 +407,7 @@ impl Active {
 
     fn ask_for_whole_views(&mut self, now: Timestamp) {
         let rtt = self.connection.stats().rtt;
-        for (id, seat) in &mut self.seats {
+        for (id, seat) in self.seats.iter_mut().filter(|(_, seat)| !seat.waits()) {
             if seat.views.resync_due(rtt).is_none_or(|due| due > now) {
                 continue;
             }

@@ -166,13 +166,19 @@ impl Core {
             })
     }
 
-    /// Takes a seat in an open room.
+    /// Takes a seat in an open room. For one in which this client has a seat, it tells the room what it holds of
+    /// it, so that events and views go on from there.
     ///
     /// # Errors
     /// As [`Core::create`].
     pub fn join(&mut self, room: RoomId) -> Result<CallId, SendError> {
-        self.active()?
-            .request(Call::TakeSeat, |call| ClientMessage::Join { call, room })
+        let active = self.active()?;
+        let held = active.held(room);
+        active.request(Call::TakeSeat, |call| ClientMessage::Join {
+            call,
+            room,
+            held,
+        })
     }
 
     /// Takes a seat in the private room of a code.
@@ -343,7 +349,11 @@ impl Core {
         }
     }
 
-    fn active(&mut self) -> Result<&mut Active, SendError> {
+    /// The open session.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(crate) fn active(&mut self) -> Result<&mut Active, SendError> {
         match &mut self.phase {
             Phase::Active(active) => Ok(active),
             Phase::Joining(_) | Phase::Ended(_) => Err(SendError::Closed),

@@ -51,6 +51,14 @@ pub enum Event {
         /// The encoded event.
         payload: Bytes,
     },
+    /// Messages of a room that this client will never be told: while it was away the room said more than is kept
+    /// for a member, or another client of the session was told them. Comes before those that follow.
+    EventsMissed {
+        /// Which seat.
+        seat: SeatId,
+        /// How many.
+        count: u64,
+    },
     /// Something happened to a member of a room.
     Seat {
         /// The own seat in that room.
@@ -96,7 +104,9 @@ impl Event {
                 Ok(answer) => answer_bytes(answer),
                 Err(refusal) => refusal.text.len(),
             },
-            Self::Connected { .. } | Self::Link(_) | Self::Ended(_) => 0,
+            Self::EventsMissed { .. } | Self::Connected { .. } | Self::Link(_) | Self::Ended(_) => {
+                0
+            }
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::event::Ended;
 pub(crate) enum Item {
     View(Bytes),
     Event(Bytes),
+    Missed(u64),
     Seat(PlayerId, SeatChange),
     InputRefused(u64, Refusal),
     Closed(RoomCloseReason),
@@ -31,7 +32,7 @@ impl Item {
             Self::Event(payload) => payload.len(),
             Self::InputRefused(_, refusal) => refusal.text.len(),
             Self::Closed(reason) => reason.word().len(),
-            Self::View(_) | Self::Seat(..) | Self::Ended(_) => 0,
+            Self::View(_) | Self::Missed(_) | Self::Seat(..) | Self::Ended(_) => 0,
         }
     }
 }
@@ -222,7 +223,9 @@ mod tests {
             player: PlayerId(1),
             cursor: 0,
             event: 0,
+            events_dropped: 0,
             created: true,
+            found: false,
             members: Vec::new(),
             code: None,
         })

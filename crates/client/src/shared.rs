@@ -191,6 +191,7 @@ impl Inner {
             Event::Answer { call, result } => self.on_answer(call, result),
             Event::View { seat, view, .. } => return self.push(seat, Item::View(view)),
             Event::Room { seat, payload, .. } => return self.push(seat, Item::Event(payload)),
+            Event::EventsMissed { seat, count } => return self.push(seat, Item::Missed(count)),
             Event::Seat {
                 seat,
                 player,

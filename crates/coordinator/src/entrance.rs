@@ -259,6 +259,7 @@ impl<D: Directory> Lobby<'_, D> {
             },
             loading: self.house.liveness(caller.session) == Some(Liveness::Loading),
             by_code,
+            held: caller.held,
         })
     }
 

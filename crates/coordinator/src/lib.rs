@@ -46,6 +46,7 @@ mod paths;
 mod presence;
 mod purse;
 pub mod requests;
+mod returning;
 mod rooms;
 mod schedule;
 mod seating;

@@ -9,6 +9,7 @@ mod leaving;
 #[cfg(feature = "driver")]
 mod loopback;
 mod private;
+mod returning;
 mod rooms;
 mod senseless;
 mod sizes;

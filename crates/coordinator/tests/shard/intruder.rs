@@ -91,7 +91,11 @@ impl Intruder {
     }
 
     pub(crate) fn enter(&mut self, world: &mut World, room: RoomId) -> Seated {
-        self.ask(&ClientMessage::Join { call: 1, room });
+        self.ask(&ClientMessage::Join {
+            call: 1,
+            room,
+            held: None,
+        });
         self.seat(world)
     }
 
