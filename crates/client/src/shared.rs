@@ -231,8 +231,8 @@ impl Inner {
             };
             (answer, inbox)
         });
-        if let Some(Err(Ok((Answer::Seated(seated), Some(inbox))))) =
-            waiting.map(|waiting| waiting.send(reply))
+        if let Some(waiting) = waiting
+            && let Err(Ok((Answer::Seated(seated), Some(inbox)))) = waiting.send(reply)
         {
             // Nobody waits any more.
             if inbox.remove_handle() {

@@ -25,6 +25,7 @@ mod overtime;
 mod presence;
 mod private;
 mod queues;
+mod returning;
 mod rooms;
 mod sizes;
 mod strangers;
