@@ -193,6 +193,7 @@ impl Inner {
             Event::Answer { call, result } => self.on_answer(call, result),
             Event::View { seat, view, .. } => return self.push(seat, Item::View(view)),
             Event::Room { seat, payload, .. } => return self.push(seat, Item::Event(payload)),
+            Event::EventsMissed { seat, count } => return self.push(seat, Item::Missed(count)),
             Event::Seat {
                 seat,
                 player,
@@ -247,8 +248,8 @@ impl Inner {
             };
             (answer, inbox)
         });
-        if let Some(Err(Ok((Answer::Seated(seated), Some(inbox))))) =
-            waiting.map(|waiting| waiting.send(reply))
+        if let Some(waiting) = waiting
+            && let Err(Ok((Answer::Seated(seated), Some(inbox)))) = waiting.send(reply)
         {
             // Nobody waits any more.
             if inbox.remove_handle() {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use rejoin_protocol::bucket::Rate;
 use rejoin_protocol::limits::{
-    PENDING_JOIN_LIFE, RELIABLE_MAX, ROOM_MEMBERS_MAX, SEATS_MAX, SNAPSHOT_RING, STREAM_WINDOW,
+    EARLY_MAX, EVENT_MAX, PENDING_JOIN_LIFE, RELIABLE_MAX, ROOM_MEMBERS_MAX, SEATS_MAX,
+    SEND_QUEUE_BYTES_MAX, SNAPSHOT_RING, STREAM_WINDOW,
 };
 
 /// Calls that wait for one room in one turn; one more request for a seat is refused. Inputs are
@@ -60,6 +61,18 @@ pub(crate) const PRIVATE_RING: usize = 8;
 /// Snapshots of one member whose fate is open; the oldest is forgotten and cannot become a base.
 pub(crate) const IN_FLIGHT_MAX: usize = 64;
 
+/// Events of one seat that are kept until its client acknowledges them; then the oldest is dropped and counted.
+/// Four seconds of one a tick at 60 Hz: what a client misses while it makes a new connection. Who is away for longer
+/// needs the view, not the history, and is told how many it missed.
+pub(crate) const EVENTS_KEPT_MAX: usize = 256;
+/// Their payload bytes; the same rule. What is said to all is held once for all members of a room.
+pub(crate) const EVENTS_KEPT_BYTES_MAX: usize = 64 * 1024;
+/// Events on their way to a client that catches up; more follow as it acknowledges them. So that the sixteen seats
+/// of a session fit a send queue together, and a client's bound on what overtakes an answer.
+pub(crate) const EVENTS_AGAIN_MAX: u64 = 32;
+/// Their payload bytes; the same rule, but that one event of any length may be on its way.
+pub(crate) const EVENTS_AGAIN_BYTES_MAX: usize = 16 * 1024;
+
 /// Calls taken out of a room within [`VOID_WINDOW`] that close it.
 pub(crate) const VOIDS_MAX: usize = 3;
 /// See [`VOIDS_MAX`].
@@ -111,6 +124,9 @@ pub(crate) const DEMANDS_MAX: usize = 4_096;
 /// a turn that has taken in its 512 datagrams spends 0.5 ms on them.
 pub(crate) const DEMANDS_PER_TURN: usize = 128;
 
+const _: () = assert!(EVENT_MAX <= EVENTS_KEPT_BYTES_MAX);
+const _: () = assert!(SEATS_MAX * EVENTS_AGAIN_BYTES_MAX <= SEND_QUEUE_BYTES_MAX / 2);
+const _: () = assert!(2 * SEATS_MAX as u64 * EVENTS_AGAIN_MAX <= EARLY_MAX as u64);
 const _: () = assert!(LIST_BYTES_MAX < RELIABLE_MAX);
 /// Changes of one seat in one turn: steps of the ladder, a connection that ends, a hold that is over.
 const SEAT_CHANGES_MAX: u64 = 8;

@@ -26,9 +26,10 @@ use rejoin_protocol::{
     SessionId, SizeError, Timestamp,
 };
 
-use crate::active::{Active, End};
+use crate::active::Active;
 use crate::away::Away;
 use crate::calls::Call;
+use crate::end::End;
 use crate::entry::Entry;
 use crate::event::{Ended, Event, Loss};
 use crate::joining::Joining;
@@ -185,12 +186,21 @@ impl Core {
         })
     }
 
-    /// Takes a seat in an open room.
+    /// Takes a seat in an open room. For one in which this client has a seat, it tells the room what it holds of
+    /// it, so that events and views go on from there.
     ///
     /// # Errors
     /// As [`Core::create`].
     pub fn join(&mut self, room: RoomId) -> Result<CallId, SendError> {
-        self.request(Call::TakeSeat, |call| ClientMessage::Join { call, room })
+        let held = match &self.phase {
+            Phase::Active(active) => active.held(room),
+            Phase::Joining(_) | Phase::Away(_) | Phase::Ended(_) => None,
+        };
+        self.request(Call::TakeSeat, |call| ClientMessage::Join {
+            call,
+            room,
+            held,
+        })
     }
 
     /// Takes a seat in the private room of a code.
@@ -373,7 +383,11 @@ impl Core {
         }
     }
 
-    fn active(&mut self) -> Result<&mut Active, SendError> {
+    /// The open session.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(crate) fn active(&mut self) -> Result<&mut Active, SendError> {
         match &mut self.phase {
             Phase::Active(active) => Ok(active),
             Phase::Joining(_) | Phase::Away(_) | Phase::Ended(_) => Err(SendError::Closed),

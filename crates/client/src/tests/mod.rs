@@ -1,6 +1,7 @@
 //! The client against a hand-driven server end: the real protocol, in virtual time.
 
 #[cfg(feature = "driver")]
+mod away;
 mod driving;
 mod duet;
 mod inputs;
@@ -9,6 +10,7 @@ mod leaving;
 #[cfg(feature = "driver")]
 mod loopback;
 mod private;
+mod returning;
 mod rooms;
 mod senseless;
 mod sizes;

@@ -77,6 +77,19 @@ impl Delivery {
         };
     }
 
+    /// The client has shared snapshot `sequence` from an earlier delivery.
+    pub(crate) fn adopt(&mut self, sequence: u64) {
+        if !self.private {
+            self.base = Some(Sent {
+                sequence,
+                content: sequence,
+                cursor: 0,
+                number: self.count,
+                lost: false,
+            });
+        }
+    }
+
     /// True if the member sees private views.
     pub(crate) const fn is_private(&self) -> bool {
         self.private
@@ -246,6 +259,31 @@ mod tests {
         delivery.on_acked(3);
         assert_eq!(delivery.base(), None);
         assert!(delivery.is_due(wanted(3, 3, 0)));
+    }
+
+    #[test]
+    fn what_the_client_has_from_before_is_a_base_until_it_dropped_it() {
+        let mut delivery = Delivery::default();
+        send(&mut delivery, 3);
+        delivery.restart();
+        delivery.adopt(3);
+        assert!(delivery.is_due(wanted(9, 3, 0)), "nothing was sent yet");
+        let ring = u64::try_from(SNAPSHOT_RING).unwrap();
+        for sequence in 10..9 + ring {
+            send(&mut delivery, sequence);
+            assert_eq!(delivery.base(), Some(3));
+        }
+        send(&mut delivery, 9 + ring);
+        assert_eq!(delivery.base(), None);
+        delivery.on_acked(12);
+        assert_eq!(delivery.base(), Some(12));
+        delivery.show_private(true);
+        delivery.adopt(3);
+        assert_eq!(
+            delivery.base(),
+            None,
+            "a shared one is none for private ones"
+        );
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod presence;
 mod private;
 mod queues;
 mod resume;
+mod returning;
 mod rooms;
 mod sizes;
 mod strangers;
