@@ -17,7 +17,7 @@ use crate::coverage::Coverage;
 use crate::eavesdropper::Eavesdropper;
 use crate::faults::{Act, plan};
 use crate::loading;
-use crate::model::{Lives, Loads, Rooms};
+use crate::model::{Hearings, Lives, Loads, Rooms};
 use crate::network::{Direction, Network};
 use crate::options::{Options, millis};
 use crate::private;
@@ -58,6 +58,7 @@ impl World {
             counters: Counters::default(),
             rooms,
             lives: Lives::default(),
+            hearings: Hearings::default(),
             loads: Loads::default(),
             records: RoomRecords::default(),
             phase: Phase::Faults,

@@ -11,7 +11,7 @@ use rejoin_protocol::{
 
 use super::lookup::{known_seat, player_of, seat_mut};
 use super::private::{guessed, invited, is_over_budget};
-use super::shown::{View, said, viewed};
+use super::shown::{View, missed, said, viewed};
 use crate::cast::{Asked, Cast, Client, Player, Seat};
 use crate::model::Arrival;
 use crate::report::{Violation, ensure};
@@ -66,6 +66,7 @@ pub(crate) fn told(
             number,
             payload,
         } => said(cast, scene, (client, seat), number, &payload),
+        Event::EventsMissed { seat, count } => missed(cast, scene, (client, seat), count),
         Event::Seat {
             seat,
             player,
@@ -264,8 +265,24 @@ fn seated(
         Arrival::New
     };
     scene.lives.seated((room, player), cursor, arrival)?;
-    let fresh = Seat::new((group, kind), room, (cursor, event), scene.now);
+    if arrival == Arrival::New {
+        scene.hearings.seated(told, was_deaf(cast, client, room))?;
+    }
+    let mut fresh = Seat::new((group, kind), room, (cursor, event), scene.now);
+    fresh.event_missed = told.events_dropped;
     take_seat(cast.client_mut(client), seat, before, fresh)
+}
+
+/// True if another client of the player asked for a seat in `room` and was not answered: events that overtook the
+/// answer are not told before it.
+fn was_deaf(cast: &Cast, number: usize, room: RoomId) -> bool {
+    let player = cast.client(number).player;
+    let mut others = cast.clients.iter().enumerate();
+    others.any(|(other, client)| {
+        let mut asked = client.calls.values();
+        let waits = |asked: &Asked| matches!(asked, Asked::Seat { room: of, .. } if *of == room);
+        other != number && client.player == player && asked.any(waits)
+    })
 }
 
 /// Notes a seat. One that the client held under another name keeps what was seen.
@@ -283,6 +300,10 @@ fn take_seat(
                 sequence,
                 tick,
                 newest,
+                event,
+                line,
+                whisper,
+                heard,
                 ..
             },
         )) => {
@@ -291,6 +312,10 @@ fn take_seat(
                 sequence,
                 tick,
                 newest,
+                event,
+                line,
+                whisper,
+                heard,
                 ..fresh
             }
         }
