@@ -353,30 +353,6 @@ fn a_call_that_is_taken_out_forgets_no_acknowledgement() {
     }
 }
 
-#[test]
-fn acknowledgements_of_a_seat_that_was_given_back_are_not_those_of_the_next() {
-    for mut stage in stages("yard") {
-        let (mut first, seated) = stage.back(None);
-        first.peer.listens = false;
-        stage.say(1..=1, Some(&mut first));
-        let (call, seat) = (99, seated.seat);
-        first.peer.ask(&ClientMessage::Leave { call, seat });
-        let (call, room, held) = (100, stage.room, None);
-        first.peer.ask(&ClientMessage::Join { call, room, held });
-        first.run(&mut stage, 50);
-        // It hears the old one now, and says so when the new ones were said.
-        (first.peer.listens, first.peer.speaks) = (true, false);
-        first.run(&mut stage, 1_500);
-        assert_eq!(first.heard(), numbers(1..=1));
-        first.peer.listens = false;
-        stage.say(4..=5, Some(&mut first));
-        first.peer.speaks = true;
-        first.run(&mut stage, 500);
-        let (client, seated) = stage.back(None);
-        assert_eq!((seated.event, client.heard()), (0, vec![(1, 4), (2, 5)]));
-    }
-}
-
 /// What the client has, of the newest view it was shown.
 fn newest(client: &Client, view: &[u8]) -> HeldSnapshot {
     HeldSnapshot {
