@@ -138,7 +138,12 @@ impl World {
                 datagram,
             } => self.wiring.reach_client((client, port), datagram),
             Happening::Turn { shard } => self.wiring.turn(shard),
-            Happening::Letters(post) => self.wiring.deliver(post),
+            Happening::Letters(post) => {
+                let to = post.to;
+                self.wiring.server.hold(post);
+                self.wiring.deliver(to)
+            }
+            Happening::Deliver(shard) => self.wiring.deliver(shard),
             Happening::Wake { client } => self.wiring.wake(client),
             Happening::Rouse { client } => self.rouse(client),
             Happening::LoadOver { client, says_done } => {

@@ -9,7 +9,7 @@ use rejoin_protocol::{
     CloseReason, Limit, Liveness, PlayerId, Refusal, RefusalCode, RoomId, SeatId, SessionId,
 };
 
-use super::lookup::{known_seat, player_of, seat_mut};
+use super::lookup::{known_seat, player_of, seat_mut, was_deaf};
 use super::private::{guessed, invited, is_over_budget};
 use super::shown::{View, missed, said, viewed};
 use crate::cast::{Asked, Cast, Client, Player, Seat};
@@ -271,18 +271,6 @@ fn seated(
     let mut fresh = Seat::new((group, kind), room, (cursor, event), scene.now);
     fresh.event_missed = told.events_dropped;
     take_seat(cast.client_mut(client), seat, before, fresh)
-}
-
-/// True if another client of the player asked for a seat in `room` and was not answered: events that overtook the
-/// answer are not told before it.
-fn was_deaf(cast: &Cast, number: usize, room: RoomId) -> bool {
-    let player = cast.client(number).player;
-    let mut others = cast.clients.iter().enumerate();
-    others.any(|(other, client)| {
-        let mut asked = client.calls.values();
-        let waits = |asked: &Asked| matches!(asked, Asked::Seat { room: of, .. } if *of == room);
-        other != number && client.player == player && asked.any(waits)
-    })
 }
 
 /// Notes a seat. One that the client held under another name keeps what was seen.
