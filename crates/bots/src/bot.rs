@@ -316,7 +316,7 @@ impl<B: Behaviour> Bot<B> {
                 text: format!("the room closed early: {reason:?}"),
             }),
             Event::Ended(ended) => self.on_ended(&ended),
-            Event::Seat { .. } | Event::Link(_) => Ok(()),
+            Event::EventsMissed { .. } | Event::Seat { .. } | Event::Link(_) => Ok(()),
             _ => Ok(()),
         }
     }

@@ -22,7 +22,7 @@ use rejoin_protocol::{CloseReason, Incarnation, PlayerId, Refusal, RoomId, Sessi
 use crate::keys::{RoomKey, SessionKey};
 use crate::limits::LETTERS_MAX;
 use crate::rooms::entry::Applicant;
-use crate::rooms::fate::Sent;
+use crate::rooms::fate::{Sent, Stay};
 
 /// Something that one shard tells another. Carried as it is: nothing in it is for those between.
 #[derive(Debug)]
@@ -108,9 +108,6 @@ pub(crate) struct Abroad {
     /// not meet the next one.
     pub(crate) stay: Stay,
 }
-
-/// A number that each taking of a seat has for itself, in its room.
-pub(crate) type Stay = u32;
 
 /// Where a session's room is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

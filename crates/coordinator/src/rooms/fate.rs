@@ -3,7 +3,8 @@
 use rejoin_protocol::SeatId;
 use rejoin_protocol::connection::Tag;
 
-use crate::mail::Stay;
+/// A number that each taking of a seat has for itself, in its room.
+pub(crate) type Stay = u32;
 
 /// Something that was sent to a seat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

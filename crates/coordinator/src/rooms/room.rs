@@ -15,6 +15,7 @@ use super::clock::Clock;
 use super::delivery::Delivery;
 use super::durable::{Durable, Seat};
 use super::entry::Entry;
+use super::fate::Stay;
 use super::queue::Queue;
 use super::ring::Ring;
 use crate::addresses::AddressKey;
@@ -23,7 +24,7 @@ use crate::limits::{
     CHECKPOINT_AFTER, CHECKPOINT_BYTES_MIN, CHECKPOINT_GROWTH, OWED_RETRY, VIEW_INTERVAL,
     VOID_WINDOW, VOIDS_MAX,
 };
-use crate::mail::{Abroad, Guest, Home, Stay};
+use crate::mail::{Abroad, Guest, Home};
 
 /// A hosted room.
 #[derive(Debug)]

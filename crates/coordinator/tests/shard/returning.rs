@@ -353,30 +353,6 @@ fn a_call_that_is_taken_out_forgets_no_acknowledgement() {
     }
 }
 
-#[test]
-fn acknowledgements_of_a_seat_that_was_given_back_are_not_those_of_the_next() {
-    for mut stage in stages("yard") {
-        let (mut first, seated) = stage.back(None);
-        first.peer.listens = false;
-        stage.say(1..=1, Some(&mut first));
-        let (call, seat) = (99, seated.seat);
-        first.peer.ask(&ClientMessage::Leave { call, seat });
-        let (call, room, held) = (100, stage.room, None);
-        first.peer.ask(&ClientMessage::Join { call, room, held });
-        first.run(&mut stage, 50);
-        // It hears the old one now, and says so when the new ones were said.
-        (first.peer.listens, first.peer.speaks) = (true, false);
-        first.run(&mut stage, 1_500);
-        assert_eq!(first.heard(), numbers(1..=1));
-        first.peer.listens = false;
-        stage.say(4..=5, Some(&mut first));
-        first.peer.speaks = true;
-        first.run(&mut stage, 500);
-        let (client, seated) = stage.back(None);
-        assert_eq!((seated.event, client.heard()), (0, vec![(1, 4), (2, 5)]));
-    }
-}
-
 /// What the client has, of the newest view it was shown.
 fn newest(client: &Client, view: &[u8]) -> HeldSnapshot {
     HeldSnapshot {
@@ -458,26 +434,9 @@ fn the_first_view_back_is_whole_if_the_client_has_none_of_the_room() {
 }
 
 #[test]
-fn a_view_that_the_room_keeps_no_longer_is_no_base() {
-    for stage in stages("mill") {
-        let (mut stage, first, before) = watched(stage);
-        let snapshot = Some(newest(&first, &before));
-        for adds in 0..40 {
-            stage.act(Act::Add(adds));
-            stage.run(50);
-        }
-        let (mut client, _) = stage.back(Some(Held { event: 0, snapshot }));
-        client.run(&mut stage, 200);
-        let (head, body) = client.shown().remove(0);
-        assert_eq!((head.base, body), (None, stage.view()));
-    }
-}
-
-#[test]
 fn a_private_view_starts_whole_whatever_the_client_has() {
     for stage in stages("mill") {
-        let (mut stage, mut first, before) = watched(stage);
-        let shared = newest(&first, &before);
+        let (mut stage, mut first, _) = watched(stage);
         let (seat, number) = (first.ask(&mut stage, None).seat, 1);
         let payload = Act::Hide(7).encode();
         let input = RoomMessage::Input {
@@ -492,7 +451,8 @@ fn a_private_view_starts_whole_whatever_the_client_has() {
             .unwrap();
         first.run(&mut stage, 300);
         assert!(first.shown().last().unwrap().0.private);
-        let snapshot = Some(shared);
+        // What the others see under that name: the room keeps it, and the own view of that name too.
+        let snapshot = Some(newest(&first, &stage.view()));
         let (mut client, _) = stage.back(Some(Held { event: 0, snapshot }));
         client.run(&mut stage, 300);
         let shown = client.shown();

@@ -73,16 +73,13 @@ fn filters() -> Vec<Filter> {
     .collect()
 }
 
-fn join_held(room: RoomId, snapshot: Option<HeldSnapshot>) -> ClientMessage {
-    let held = Some(Held {
-        event: 70,
-        snapshot,
-    });
-    ClientMessage::Join {
-        call: 9,
-        room,
-        held,
-    }
+fn join(call: u32, room: RoomId, held: Option<Held>) -> ClientMessage {
+    ClientMessage::Join { call, room, held }
+}
+
+fn held(snapshot: Option<HeldSnapshot>) -> Option<Held> {
+    let event = 70;
+    Some(Held { event, snapshot })
 }
 
 #[test]
@@ -104,16 +101,9 @@ fn client_messages_keep_their_bytes() {
                 settings: settings(),
             },
         ),
-        (
-            "join",
-            ClientMessage::Join {
-                call: 2,
-                room,
-                held: None,
-            },
-        ),
-        ("join held", join_held(room, Some(view))),
-        ("join held without a view", join_held(room, None)),
+        ("join", join(2, room, None)),
+        ("join held", join(9, room, held(Some(view)))),
+        ("join held without a view", join(9, room, held(None))),
         (
             "return",
             ClientMessage::Return {
