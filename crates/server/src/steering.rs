@@ -1,7 +1,7 @@
 //! Which of a server's sockets a datagram belongs to, told to the system by the bytes at its front.
 
 use rejoin_datagram::{Pattern, SteeringRules};
-use rejoin_protocol::handshake::HELLO;
+use rejoin_protocol::handshake::{JOIN, RESUME};
 use rejoin_protocol::packet::{LABELLED_BITS, LABELLED_MASK, SHARD_AT};
 
 /// A packet with a connection id goes to the shard that the id names. A hello goes to any, and when it is sent
@@ -13,10 +13,11 @@ pub(crate) const STEERING_RULES: SteeringRules = SteeringRules {
     },
     number_at: SHARD_AT,
     spread: Pattern {
-        mask: u8::MAX,
-        value: HELLO,
+        mask: !(JOIN ^ RESUME),
+        value: JOIN & RESUME,
     },
 };
+const _: () = assert!((JOIN ^ RESUME).is_power_of_two(), "one mask takes both");
 
 #[cfg(test)]
 mod tests {
