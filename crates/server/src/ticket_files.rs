@@ -31,8 +31,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(3_600);
 /// What begins the comment that says when the first key was made.
 const MADE: &str = "# made ";
 
-/// Reads the ticket keys in `folder`. First makes one if there is no file, or puts a new one before them if the
-/// newest is a day old. If that cannot be written, the log says so at `warn`, and the old keys go on.
+/// Reads the ticket keys in `folder` as [`load_ticket_keys`] does, and first makes one if there is no file.
 ///
 /// # Errors
 /// See [`KeyFileError`].
@@ -49,22 +48,27 @@ pub(crate) fn has_ticket_keys(folder: &Path) -> bool {
     path_in(folder).exists()
 }
 
-/// Reads the ticket keys in `folder`.
+/// Reads the ticket keys in `folder`, and first puts a new one before them if the newest is a day old. If that
+/// cannot be written, the log says so at `warn`, and the old keys go on.
 ///
 /// # Errors
 /// See [`KeyFileError`].
 pub fn load_ticket_keys(folder: &Path) -> Result<TicketKeys, KeyFileError> {
-    load(folder).map(|list| list.keys)
+    rotate_if_due(folder, clock::since_1970()).map(|list| list.keys)
 }
 
 /// Rotates the keys in `folder` whenever the newest is a day old, and gives them to `keys`. Never ends.
 ///
 /// A file that cannot be read or written changes nothing; the log says so at `warn`, once an hour.
 pub async fn rotate_ticket_keys(folder: PathBuf, keys: watch::Sender<TicketKeys>) {
-    let mut wait = load(&folder).map_or(LOOK_EVERY, |list| look_in(&list, clock::since_1970()));
+    rotate_by(clock::since_1970, &folder, &keys).await
+}
+
+async fn rotate_by(clock: impl Fn() -> Duration, folder: &Path, keys: &watch::Sender<TicketKeys>) {
+    let mut wait = load(folder).map_or(LOOK_EVERY, |list| look_in(&list, clock()));
     loop {
         tokio::time::sleep(wait).await;
-        wait = look(&folder, &keys, clock::since_1970());
+        wait = look(folder, keys, clock());
     }
 }
 
@@ -271,8 +275,34 @@ mod tests {
         assert_eq!(look(&folder.0, &sender, NOW + DAY), LOOK_EVERY);
         assert!(receiver.has_changed().unwrap());
         let told = receiver.borrow_and_update().clone();
-        assert_eq!(told, load_ticket_keys(&folder.0).unwrap());
+        assert_eq!(told, load(&folder.0).unwrap().keys);
         assert_eq!(told.iter().count(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_runs_for_days_rotates_each_day() {
+        let folder = Folder::new("days");
+        let start = tokio::time::Instant::now();
+        let clock = || NOW + start.elapsed();
+        let sender = watch::Sender::new(load_or_make_ticket_keys(&folder.0, NOW).unwrap());
+        let mut receiver = sender.subscribe();
+        let changes = async {
+            let mut seen = ids(&receiver.borrow_and_update());
+            for days in 1..=4 {
+                receiver.changed().await.unwrap();
+                let keys = ids(&receiver.borrow_and_update());
+                seen.insert(0, keys[0].clone());
+                assert_eq!(keys, seen[..seen.len().min(3)]);
+                // The runtime's timers are a millisecond fine.
+                let late = start.elapsed().saturating_sub(DAY * days);
+                assert!(late < Duration::from_secs(1), "day {days}: {late:?}");
+                assert!(start.elapsed() >= DAY * days, "day {days}");
+            }
+        };
+        tokio::select! {
+            () = rotate_by(clock, &folder.0, &sender) => {}
+            () = changes => {}
+        }
     }
 
     #[test]
