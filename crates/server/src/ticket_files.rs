@@ -65,7 +65,7 @@ pub async fn rotate_ticket_keys(folder: PathBuf, keys: watch::Sender<TicketKeys>
 }
 
 async fn rotate_by(clock: impl Fn() -> Duration, folder: &Path, keys: &watch::Sender<TicketKeys>) {
-    let mut wait = load(folder).map_or(LOOK_EVERY, |list| look_in(&list, clock()));
+    let mut wait = load(folder).map_or(LOOK_EVERY, |list| look_in(made(&list.text), clock()));
     loop {
         tokio::time::sleep(wait).await;
         wait = look(folder, keys, clock());
@@ -81,7 +81,7 @@ fn look(folder: &Path, keys: &watch::Sender<TicketKeys>, now: Duration) -> Durat
                 keys.clone_from(&list.keys);
                 new
             });
-            look_in(&list, now)
+            look_in(made(&list.text), now)
         }
         Err(problem) => {
             tracing::warn!(%problem, "ticket keys stay as they were");
@@ -113,8 +113,8 @@ fn load(folder: &Path) -> Result<KeyList<TicketKeys>, KeyFileError> {
 }
 
 /// How long until the next look at the file. A rotation that is still due has just failed.
-fn look_in(list: &KeyList<TicketKeys>, now: Duration) -> Duration {
-    match due_in(made(&list.text), now) {
+fn look_in(made: Option<Duration>, now: Duration) -> Duration {
+    match due_in(made, now) {
         Duration::ZERO => LOOK_EVERY,
         wait => wait.min(LOOK_EVERY),
     }
@@ -189,6 +189,15 @@ mod tests {
         assert_eq!(due_in(Some(NOW), NOW + DAY), Duration::ZERO);
         assert_eq!(due_in(Some(NOW), NOW + 400 * DAY), Duration::ZERO);
         assert_eq!(due_in(None, NOW), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_look_is_an_hour_away_at_most_and_a_rotation_that_failed_does_not_hurry_it() {
+        let minute = Duration::from_secs(60);
+        assert_eq!(look_in(Some(NOW), NOW), LOOK_EVERY);
+        assert_eq!(look_in(Some(NOW), NOW + DAY - minute), minute);
+        assert_eq!(look_in(Some(NOW), NOW + DAY), LOOK_EVERY);
+        assert_eq!(look_in(None, NOW), LOOK_EVERY);
     }
 
     #[test]
