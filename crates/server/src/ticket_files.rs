@@ -16,6 +16,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rejoin_coordinator::TICKET_LIFE;
 use rejoin_protocol::handshake::TicketKeys;
 use tokio::sync::watch;
 
@@ -25,6 +26,10 @@ use crate::private_files::KeyFileError;
 
 /// How long a key seals.
 const KEY_LIFE: Duration = Duration::from_secs(24 * 3_600);
+const _: () = assert!(
+    TICKET_LIFE.as_secs() <= KEY_LIFE.as_secs(),
+    "the first old key opens what was sealed last with it for as long as the next key seals"
+);
 /// Longest time between two looks at the file: a key that was due while the machine slept, or could not be
 /// written, is late by no more.
 const LOOK_EVERY: Duration = Duration::from_secs(3_600);
@@ -149,7 +154,7 @@ mod tests {
     use super::*;
     use crate::private_files::replace;
 
-    const DAY: Duration = KEY_LIFE;
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
     /// Some moment.
     const NOW: Duration = Duration::from_secs(1_795_773_600);
 
@@ -311,6 +316,7 @@ mod tests {
         tokio::select! {
             () = rotate_by(clock, &folder.0, &sender) => {}
             () = changes => {}
+            () = tokio::time::sleep(DAY * 5) => panic!("a day went by without a new key"),
         }
     }
 
