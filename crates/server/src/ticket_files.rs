@@ -293,6 +293,30 @@ mod tests {
         assert_eq!(told.iter().count(), 2);
     }
 
+    /// Rights do not stop root, who may run this; a path that the system finds too long stops everyone.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_start_that_cannot_write_a_new_key_goes_on_with_the_old_ones() {
+        const PATH_MAX: usize = 4_095;
+        let folder = Folder::new("unwritable");
+        let keys = folder.start(NOW);
+        let mut deep = folder.0.clone();
+        // The file fits, and its draft, whose name is longer, does not.
+        let len = PATH_MAX - "/ticket.keys".len();
+        while deep.as_os_str().len() < len - 256 {
+            deep.push("d".repeat(200));
+        }
+        let rest = len - deep.as_os_str().len() - 1;
+        deep.push("d".repeat(rest / 2));
+        deep.push("d".repeat(rest - rest / 2 - 1));
+        fs::create_dir_all(&deep).unwrap();
+        fs::rename(path_in(&folder.0), path_in(&deep)).unwrap();
+        let kept = load_or_make_ticket_keys(&deep, NOW + DAY).unwrap();
+        assert_eq!(ids(&kept), keys);
+        let error = key_lists::rotate(&path_in(&deep), kept.iter(), "").unwrap_err();
+        assert!(error.to_string().contains("name too long"), "{error}");
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_server_that_runs_for_days_rotates_each_day() {
         let folder = Folder::new("days");
