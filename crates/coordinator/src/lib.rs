@@ -66,6 +66,7 @@ pub use auth::Auth;
 pub use budgets::Budgets;
 pub use config::Config;
 pub use directory::{Directory, MemoryDirectory};
+pub use limits::TICKET_LIFE;
 pub use mail::Letter;
 pub use requests::Requests;
 pub use shard::Shard;

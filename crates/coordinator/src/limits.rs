@@ -31,7 +31,7 @@ pub(crate) const LIST_VALUES_MAX: usize = 3_500;
 pub(crate) const STOPPING_RETRY: Duration = Duration::from_secs(1);
 /// How long a ticket is good. Half of it passes before a client has the next one, so that a session can be taken
 /// up 12 hours after its client was last there.
-pub(crate) const TICKET_LIFE: Duration = Duration::from_secs(24 * 3_600);
+pub const TICKET_LIFE: Duration = Duration::from_secs(24 * 3_600);
 /// Resets a second: all 4,000 clients of a server that was restarted can be told within 100 ms. Beyond that the
 /// datagram is dropped; its client sends more.
 pub(crate) const RESETS_PER_S: u32 = 40_000;

@@ -251,7 +251,7 @@ mod tests {
         }
         names.sort();
         names.dedup();
-        assert_eq!(names.len(), 28);
+        assert_eq!(names.len(), FIGURES.len() + 1);
         assert!(page.contains("rejoin_turns_total{shard=\"0\"} 12\n"));
         assert!(page.contains("rejoin_sessions{shard=\"0\"} 3\n"));
     }
