@@ -21,6 +21,7 @@ use crate::behaviour::Behaviour;
 use crate::bot_cx::BotCx;
 use crate::fault::{Fault, cause_of, wrong};
 use crate::options::{Conduct, Mode};
+use crate::pauses::Pauses;
 use crate::probes::Probes;
 use crate::report::Cause;
 use crate::room_request::RoomRequest;
@@ -46,6 +47,7 @@ pub(crate) struct Bot<B: Behaviour> {
     behaviour: B,
     seen: Option<Rc<Seen<ViewOf<B>>>>,
     arrivals: Arrivals,
+    pub(crate) pauses: Pauses,
     cursor: u64,
     event: u64,
 }
@@ -121,6 +123,7 @@ impl<B: Behaviour> Bot<B> {
             behaviour: B::default(),
             seen: None,
             arrivals: Arrivals::default(),
+            pauses: Pauses::default(),
             cursor: 0,
             event: 0,
         }
@@ -182,6 +185,7 @@ impl<B: Behaviour> Bot<B> {
     /// Closes its books: counts what has no answer for as long as it has waited, and what the room
     /// applied.
     pub(crate) fn close_books(&mut self, tally: &mut Tally, now: Timestamp) {
+        tally.pause(self.pauses.end(now));
         self.probes.give_up(now, |span| tally.rtt(span));
         self.sends.give_up(now, |span| tally.input(span));
         let BotStage::Seated { player, .. } = self.stage else {
@@ -441,6 +445,7 @@ impl<B: Behaviour> Bot<B> {
         }
         self.seen = Some(seen);
         self.arrivals.on_view(around.now);
+        tally.pause(self.pauses.on_view(around.now));
         Ok(())
     }
 

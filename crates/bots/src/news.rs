@@ -7,6 +7,7 @@ use crate::behaviour::Behaviour;
 use crate::bot::BotStage;
 use crate::crew::{Crew, Unsettled};
 use crate::observer::Glimpse;
+use crate::rebinds::RebindCounts;
 use crate::report::{Inputs, Joins, Probes, Snapshots, Traffic};
 use crate::tally::{Failures, Measures};
 
@@ -49,6 +50,7 @@ pub(crate) struct Totals {
     pub(crate) probes: Probes,
     pub(crate) snapshots: Snapshots,
     pub(crate) events: u64,
+    pub(crate) rebinds: RebindCounts,
     pub(crate) traffic: Traffic,
 }
 
@@ -62,6 +64,7 @@ impl Totals {
         self.probes += other.probes;
         self.snapshots += other.snapshots;
         self.events += other.events;
+        self.rebinds += other.rebinds;
         self.traffic += other.traffic;
     }
 }
@@ -112,6 +115,7 @@ impl<B: Behaviour> Crew<'_, B> {
                 ..tally.snapshots
             },
             events: tally.events,
+            rebinds: tally.rebinds,
             traffic: Traffic {
                 datagrams_up: carried.datagrams_up,
                 datagrams_down: carried.datagrams_down,

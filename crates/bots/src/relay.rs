@@ -1,7 +1,8 @@
 //! A bad network on loopback: a UDP relay that delays, loses, doubles and reorders.
 //!
 //! Used by tests and by `bots --net`. One thread, std sockets; each client address gets a socket
-//! of its own towards the server, so the server sees as many addresses as there are.
+//! of its own towards the server, so the server sees as many addresses as there are. One that changes
+//! its address has another on both sides: what still comes to the old one goes where nobody is.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -238,7 +239,7 @@ impl Worker {
         if self.paths.len() >= CLIENTS_MAX {
             return None;
         }
-        let upstream = open_near(self.server).ok()?;
+        let upstream = self.open_upstream(client.ip()).ok()?;
         upstream.connect(self.server).ok()?;
         let path = self.paths.len();
         self.paths.push(Path {
@@ -248,6 +249,17 @@ impl Worker {
         });
         self.by_client.insert(client, path);
         Some(path)
+    }
+
+    /// A client that comes from another address of this machine goes on to the server from there, so that
+    /// the server sees its moves.
+    fn open_upstream(&self, client: IpAddr) -> io::Result<UdpSocket> {
+        let is_ours = client.is_loopback() && client.is_ipv4() == self.server.is_ipv4();
+        let from_there = || rejoin_datagram::bind(SocketAddr::new(client, 0));
+        match is_ours.then(from_there) {
+            Some(Ok(socket)) => Ok(socket),
+            Some(Err(_)) | None => open_near(self.server),
+        }
     }
 
     /// Decides a datagram's fate.

@@ -17,6 +17,7 @@ use crate::bot::Step;
 use crate::crew::Crew;
 use crate::options::{Conduct, Options};
 use crate::orders::{Line, Note, Order, Plan};
+use crate::pauses::LOOKED_FOR;
 use crate::schedule::{Pace, Player, Players, Schedule};
 
 /// Longest sleep of a pass: what a bot may be late by design.
@@ -70,8 +71,18 @@ enum Task {
 struct Play {
     inputs: Schedule,
     probes: Schedule,
+    rebinds: Option<Schedule>,
     /// Its end.
     until: Timestamp,
+}
+
+impl Play {
+    /// When the next act is due.
+    fn next_at(&self) -> Option<Timestamp> {
+        let rebind = self.rebinds.as_ref().and_then(Schedule::next_at);
+        let planned = [self.inputs.next_at(), self.probes.next_at(), rebind];
+        planned.into_iter().flatten().min()
+    }
 }
 
 impl<'a, B: Behaviour> Worker<'a, B> {
@@ -161,7 +172,12 @@ impl<'a, B: Behaviour> Worker<'a, B> {
         let Task::Play(play) = &mut self.task else {
             return;
         };
-        let Play { inputs, probes, .. } = &mut **play;
+        let Play {
+            inputs,
+            probes,
+            rebinds,
+            ..
+        } = &mut **play;
         while let Some(due) = inputs.next_due(now) {
             self.crew.tally.planned += 1;
             self.crew.tally.act(now.since(due.planned));
@@ -175,6 +191,10 @@ impl<'a, B: Behaviour> Worker<'a, B> {
         while let Some(due) = probes.next_due(now) {
             self.crew.tally.act(now.since(due.planned));
             self.crew.probe(due.index, due.planned, now);
+        }
+        while let Some(due) = rebinds.as_mut().and_then(|it| it.next_due(now)) {
+            self.crew.tally.act(now.since(due.planned));
+            self.crew.rebind(due.index, now);
         }
     }
 
@@ -198,9 +218,15 @@ impl<'a, B: Behaviour> Worker<'a, B> {
             own: own.collect(),
             all: u64::try_from(plan.all).unwrap_or(u64::MAX),
         };
-        let rng = Rng::from_number(self.options.seed).fork("probes");
+        let rng = Rng::from_number(self.options.seed);
+        let rebinds = self.options.rebind_every.map(|every| {
+            // Each has its whole time of play after it.
+            let pace = Pace::every(every, plan.all, play_for.saturating_sub(LOOKED_FOR));
+            Schedule::jittered(players.clone(), pace, plan.start, rng.fork("rebinds"))
+        });
         Play {
-            probes: Schedule::jittered(players.clone(), probes, plan.start, rng),
+            probes: Schedule::jittered(players.clone(), probes, plan.start, rng.fork("probes")),
+            rebinds,
             inputs: Schedule::even(players, inputs, plan.start),
             until: plan.start + play_for,
         }
@@ -261,12 +287,12 @@ impl<'a, B: Behaviour> Worker<'a, B> {
 
     /// How long nothing is due, within bounds.
     fn nap(&self) -> Duration {
-        let [step, probe] = match &self.task {
-            Task::Play(play) => [play.inputs.next_at(), play.probes.next_at()],
-            Task::Join { .. } | Task::Settle { .. } | Task::Leave => [None, None],
+        let planned = match &self.task {
+            Task::Play(play) => play.next_at(),
+            Task::Join { .. } | Task::Settle { .. } | Task::Leave => None,
         };
         let now = self.now();
-        [step, probe, self.crew.next_timer()]
+        [planned, self.crew.next_timer()]
             .into_iter()
             .flatten()
             .map(|at| at.since(now))

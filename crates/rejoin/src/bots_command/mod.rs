@@ -146,6 +146,7 @@ fn options(args: &BotsArgs) -> Result<Options, Failure> {
     options.lateness_max = args.lateness_max;
     options.seed = args.seed;
     options.net = args.net;
+    options.rebind_every = args.rebind_every;
     check_span(&options)?;
     Ok(options)
 }
@@ -156,6 +157,16 @@ fn options(args: &BotsArgs) -> Result<Options, Failure> {
 /// It is one.
 pub(crate) fn check_span(options: &Options) -> Result<(), Failure> {
     let inputs = options.play_for.as_nanos() * u128::from(options.input_hz) / 1_000_000_000;
+    if let Some(every) = options.rebind_every
+        && options.play_for <= Options::AFTER_REBIND
+    {
+        let text = format!(
+            "--for {:?} leaves no time for --rebind-every {every:?}: each rebind is looked at for {:?}",
+            options.play_for,
+            Options::AFTER_REBIND
+        );
+        return Err(Failure::new(Exit::Usage, text));
+    }
     let idle = options.conduct == Conduct::Idle && !options.play_for.is_zero();
     if inputs > 0 || idle {
         return Ok(());
@@ -169,6 +180,14 @@ pub(crate) fn check_span(options: &Options) -> Result<(), Failure> {
 
 /// What will be played.
 pub(crate) fn introduction(kind: &str, options: &Options, address: &ServerAddress) -> String {
+    let mut text = play(kind, options, address);
+    if let Some(every) = options.rebind_every {
+        text.push_str(&format!("\neach changes its address every {every:?}"));
+    }
+    text
+}
+
+fn play(kind: &str, options: &Options, address: &ServerAddress) -> String {
     if options.conduct == Conduct::Idle {
         let (bots, span) = (counted(options.bots, "idle bot"), options.play_for);
         return format!("{bots} without a seat on {address}, for {span:?}");

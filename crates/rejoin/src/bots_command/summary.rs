@@ -52,6 +52,7 @@ fn figures(report: &Report) -> Vec<String> {
         ),
         format!("tester      {}", spread_as(&report.lateness, " late")),
     ]);
+    lines.extend(rebinds_line(report));
     if let Some(invalid) = &report.invalid {
         lines.push(format!("not valid   {invalid}"));
     }
@@ -78,6 +79,17 @@ fn play_figures(report: &Report) -> Vec<String> {
         ));
     }
     lines
+}
+
+fn rebinds_line(report: &Report) -> Option<String> {
+    let rebinds = &report.rebinds;
+    let change = rebinds.change?.text();
+    Some(format!(
+        "rebinds     {} of {change}, {} datagrams missed; pause {}",
+        thousands(rebinds.counts.done),
+        thousands(rebinds.counts.missed),
+        spread(&rebinds.pause)
+    ))
 }
 
 fn spread(measured: &Percentiles) -> String {
@@ -242,6 +254,7 @@ pub(super) fn a_report() -> Report {
         snapshot_age: Percentiles::default(),
         probes: rejoin_bots::Probes::default(),
         lateness: Percentiles::default(),
+        rebinds: rejoin_bots::Rebinds::default(),
         invalid: None,
         windows: Vec::new(),
         rtt_buckets: Vec::new(),

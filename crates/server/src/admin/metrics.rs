@@ -139,6 +139,11 @@ const FIGURES: [Figure; 27] = [
         |report| report.shard.letters,
     ),
     counter(
+        "moves_total",
+        "Clients that went on from another address.",
+        |report| report.shard.moves,
+    ),
+    counter(
         "datagrams_sent_total",
         "Datagrams that the system took.",
         |report| report.sent,
