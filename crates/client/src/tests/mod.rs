@@ -8,6 +8,8 @@ mod joining;
 mod leaving;
 #[cfg(feature = "driver")]
 mod loopback;
+#[cfg(feature = "driver")]
+mod moving;
 mod private;
 mod rooms;
 mod senseless;
