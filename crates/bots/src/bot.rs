@@ -26,6 +26,7 @@ use crate::probes::Probes;
 use crate::report::Cause;
 use crate::room_request::RoomRequest;
 use crate::sends::Sends;
+use crate::silences::Hush;
 use crate::tally::Tally;
 
 /// What members of a `B`'s room see.
@@ -48,6 +49,7 @@ pub(crate) struct Bot<B: Behaviour> {
     seen: Option<Rc<Seen<ViewOf<B>>>>,
     arrivals: Arrivals,
     pub(crate) pauses: Pauses,
+    pub(crate) hush: Hush,
     cursor: u64,
     event: u64,
 }
@@ -124,6 +126,7 @@ impl<B: Behaviour> Bot<B> {
             seen: None,
             arrivals: Arrivals::default(),
             pauses: Pauses::default(),
+            hush: Hush::default(),
             cursor: 0,
             event: 0,
         }
@@ -186,6 +189,7 @@ impl<B: Behaviour> Bot<B> {
     /// applied.
     pub(crate) fn close_books(&mut self, tally: &mut Tally, now: Timestamp) {
         tally.pause(self.pauses.end(now));
+        tally.back(self.hush.on_view(now));
         self.probes.give_up(now, |span| tally.rtt(span));
         self.sends.give_up(now, |span| tally.input(span));
         let BotStage::Seated { player, .. } = self.stage else {
@@ -320,7 +324,12 @@ impl<B: Behaviour> Bot<B> {
                 text: format!("the room closed early: {reason:?}"),
             }),
             Event::Ended(ended) => self.on_ended(&ended),
-            Event::Seat { .. } | Event::Link(_) => Ok(()),
+            Event::Seat { player, change, .. } => {
+                self.hush
+                    .on_seat(player, change, &mut around.tally.silences);
+                Ok(())
+            }
+            Event::Link(_) => Ok(()),
             _ => Ok(()),
         }
     }
@@ -446,6 +455,7 @@ impl<B: Behaviour> Bot<B> {
         self.seen = Some(seen);
         self.arrivals.on_view(around.now);
         tally.pause(self.pauses.on_view(around.now));
+        tally.back(self.hush.on_view(around.now));
         Ok(())
     }
 

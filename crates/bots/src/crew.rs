@@ -347,8 +347,11 @@ impl<'a, B: Behaviour> Crew<'a, B> {
             }
         }
         self.out.clear();
+        let silent = bot.hush.is_silent(now);
         while bot.core.poll_transmit(&mut self.out, now) {
-            self.sockets.send(bot.place.socket, &self.out);
+            if !silent {
+                self.sockets.send(bot.place.socket, &self.out);
+            }
             self.out.clear();
         }
         if let Some(at) = bot.core.poll_timeout() {
@@ -397,6 +400,9 @@ fn take_packet<B: Behaviour>(
     let bot = bots.get_mut(index)?;
     if bot.place.socket != socket {
         tally.rebinds.missed += 1;
+        return None;
+    }
+    if bot.hush.is_silent(now) {
         return None;
     }
     bot.core.handle_datagram(datagram, now);

@@ -9,6 +9,7 @@ use crate::crew::{Crew, Unsettled};
 use crate::observer::Glimpse;
 use crate::rebinds::RebindCounts;
 use crate::report::{Inputs, Joins, Probes, Snapshots, Traffic};
+use crate::silences::SilenceCounts;
 use crate::tally::{Failures, Measures};
 
 /// What is asked.
@@ -51,6 +52,7 @@ pub(crate) struct Totals {
     pub(crate) snapshots: Snapshots,
     pub(crate) events: u64,
     pub(crate) rebinds: RebindCounts,
+    pub(crate) silences: SilenceCounts,
     pub(crate) traffic: Traffic,
 }
 
@@ -65,6 +67,7 @@ impl Totals {
         self.snapshots += other.snapshots;
         self.events += other.events;
         self.rebinds += other.rebinds;
+        self.silences += other.silences;
         self.traffic += other.traffic;
     }
 }
@@ -116,6 +119,7 @@ impl<B: Behaviour> Crew<'_, B> {
             },
             events: tally.events,
             rebinds: tally.rebinds,
+            silences: tally.silences,
             traffic: Traffic {
                 datagrams_up: carried.datagrams_up,
                 datagrams_down: carried.datagrams_down,

@@ -10,6 +10,7 @@ use rejoin_protocol::crypto::PublicKey;
 
 use crate::impairment::Impairment;
 use crate::pauses::LOOKED_FOR;
+use crate::silences::Silence;
 
 /// How the bots of a run send their inputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -100,6 +101,8 @@ pub struct Options {
     pub credentials: Vec<Credentials>,
     /// How often each bot's address changes while it plays, staggered over all; `None`: never.
     pub rebind_every: Option<Duration>,
+    /// How often and how long each bot is out of reach while it plays; `None`: never.
+    pub silence: Option<Silence>,
     /// The network between bots and server; `None`: as it is.
     pub net: Option<Impairment>,
 }
@@ -109,8 +112,8 @@ impl Options {
     /// could not tell it from a slow one, since all they tell counts from the planned time.
     pub const LATENESS_MAX: Duration = Duration::from_millis(10);
 
-    /// How long a bot plays on after a rebind, and its longest pause is looked for.
-    pub const AFTER_REBIND: Duration = LOOKED_FOR;
+    /// How long a bot plays on after a rebind, whose longest pause is looked for, or after a silence.
+    pub const PLAYED_AFTER: Duration = LOOKED_FOR;
 
     /// The defaults, towards this server.
     #[must_use]
@@ -130,6 +133,7 @@ impl Options {
             seed: 1,
             credentials: Vec::new(),
             rebind_every: None,
+            silence: None,
             net: None,
         }
     }

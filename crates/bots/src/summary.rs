@@ -14,6 +14,7 @@ use crate::options::{Conduct, Mode, Options};
 use crate::rebinds::Rebinds;
 use crate::report::{ACKNOWLEDGED_SHARE_MIN, Cause, Failure, Report, share};
 use crate::series::{Amounts, Series};
+use crate::silences::Silences;
 use crate::sources::Change;
 use crate::tally::{Failures, Measures};
 
@@ -265,6 +266,10 @@ impl Sums {
                 change: course.change,
                 counts: totals.rebinds,
                 pause: measures.pause.percentiles(),
+            },
+            silences: Silences {
+                counts: totals.silences,
+                pause: measures.back.percentiles(),
             },
             invalid: lateness_fault(measures, options.lateness_max),
             rtt_buckets: measures.rtt.buckets(),

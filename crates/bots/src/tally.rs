@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::measure::Measure;
 use crate::rebinds::RebindCounts;
 use crate::report::{Cause, Failure, Joins, Snapshots};
+use crate::silences::SilenceCounts;
 
 /// Different failures kept; more are only counted.
 const FAILURES_KEPT: usize = 32;
@@ -17,6 +18,7 @@ pub(crate) struct Tally {
     pub(crate) snapshots: Snapshots,
     pub(crate) events: u64,
     pub(crate) rebinds: RebindCounts,
+    pub(crate) silences: SilenceCounts,
     pub(crate) measures: Measures,
     pub(crate) failures: Failures,
     /// True once anything failed.
@@ -34,6 +36,8 @@ pub(crate) struct Measures {
     pub(crate) lateness: Measure,
     /// Longest pauses around rebinds.
     pub(crate) pause: Measure,
+    /// From the end of a silence to the next view.
+    pub(crate) back: Measure,
     /// Acts that were later than they may be.
     pub(crate) late: u64,
 }
@@ -56,6 +60,7 @@ impl Tally {
             snapshots: Snapshots::default(),
             events: 0,
             rebinds: RebindCounts::default(),
+            silences: SilenceCounts::default(),
             measures: Measures::default(),
             failures: Failures::default(),
             has_failed: false,
@@ -78,6 +83,11 @@ impl Tally {
         longest
             .into_iter()
             .for_each(|it| self.measures.pause.add(it));
+    }
+
+    /// From the end of a silence to the next view, if one came.
+    pub(crate) fn back(&mut self, after: Option<Duration>) {
+        after.into_iter().for_each(|it| self.measures.back.add(it));
     }
 
     /// A planned act was so late.
@@ -106,6 +116,7 @@ impl Measures {
         self.input.merge(&other.input);
         self.lateness.merge(&other.lateness);
         self.pause.merge(&other.pause);
+        self.back.merge(&other.back);
         self.late += other.late;
     }
 }

@@ -19,6 +19,7 @@ use crate::options::{Conduct, Options};
 use crate::orders::{Line, Note, Order, Plan};
 use crate::pauses::LOOKED_FOR;
 use crate::schedule::{Pace, Player, Players, Schedule};
+use crate::silences::Silence;
 
 /// Longest sleep of a pass: what a bot may be late by design.
 const NAP_MAX: Duration = Duration::from_millis(1);
@@ -72,6 +73,7 @@ struct Play {
     inputs: Schedule,
     probes: Schedule,
     rebinds: Option<Schedule>,
+    silences: Option<(Schedule, Duration)>,
     /// Its end.
     until: Timestamp,
 }
@@ -80,7 +82,13 @@ impl Play {
     /// When the next act is due.
     fn next_at(&self) -> Option<Timestamp> {
         let rebind = self.rebinds.as_ref().and_then(Schedule::next_at);
-        let planned = [self.inputs.next_at(), self.probes.next_at(), rebind];
+        let silence = self.silences.as_ref().and_then(|(it, _)| it.next_at());
+        let planned = [
+            self.inputs.next_at(),
+            self.probes.next_at(),
+            rebind,
+            silence,
+        ];
         planned.into_iter().flatten().min()
     }
 }
@@ -176,6 +184,7 @@ impl<'a, B: Behaviour> Worker<'a, B> {
             inputs,
             probes,
             rebinds,
+            silences,
             ..
         } = &mut **play;
         while let Some(due) = inputs.next_due(now) {
@@ -195,6 +204,13 @@ impl<'a, B: Behaviour> Worker<'a, B> {
         while let Some(due) = rebinds.as_mut().and_then(|it| it.next_due(now)) {
             self.crew.tally.act(now.since(due.planned));
             self.crew.rebind(due.index, now);
+        }
+        let Some((silences, span)) = silences else {
+            return;
+        };
+        while let Some(due) = silences.next_due(now) {
+            self.crew.tally.act(now.since(due.planned));
+            self.crew.fall_silent(due.index, *span, now);
         }
     }
 
@@ -224,9 +240,18 @@ impl<'a, B: Behaviour> Worker<'a, B> {
             let pace = Pace::every(every, plan.all, play_for.saturating_sub(LOOKED_FOR));
             Schedule::jittered(players.clone(), pace, plan.start, rng.fork("rebinds"))
         });
+        let silences = self.options.silence.map(|Silence { every, span }| {
+            let pace = Pace::every(every, plan.all, play_for.saturating_sub(span + LOOKED_FOR));
+            let rng = rng.fork("silences");
+            (
+                Schedule::jittered(players.clone(), pace, plan.start, rng),
+                span,
+            )
+        });
         Play {
             probes: Schedule::jittered(players.clone(), probes, plan.start, rng.fork("probes")),
             rebinds,
+            silences,
             inputs: Schedule::even(players, inputs, plan.start),
             until: plan.start + play_for,
         }
@@ -263,6 +288,7 @@ impl<'a, B: Behaviour> Worker<'a, B> {
             Order::Muster => self.line.tell(Note::Present(self.crew.muster())),
             Order::Play(plan) => {
                 let play = Box::new(self.plan(&plan));
+                self.crew.watch_seats();
                 self.enter(Task::Play(play));
             }
             Order::Settle => self.enter(Task::Settle {

@@ -64,6 +64,13 @@ pub(crate) struct BotsArgs {
     /// and towards a server on 127.0.0.1 another address too; at least 100ms
     #[arg(long, value_name = "T", value_parser = parse_interval)]
     pub(crate) rebind_every: Option<Duration>,
+    /// Let each bot be out of reach once in this time while it plays, not all at once, as in a hole of the
+    /// radio: for as long as --silence-for says; at least 100ms
+    #[arg(long, value_name = "T", value_parser = parse_interval, requires = "silence_for")]
+    pub(crate) silence_every: Option<Duration>,
+    /// How long it is out of reach each time
+    #[arg(long, value_name = "T", value_parser = parse_duration, requires = "silence_every")]
+    pub(crate) silence_for: Option<Duration>,
     /// Seeds what the bots do
     #[arg(long, value_name = "N", default_value = "1")]
     pub(crate) seed: u64,
@@ -92,7 +99,7 @@ fn parse_behaviour(text: &str) -> Result<BehaviourArg, String> {
     }
 }
 
-/// Shortest time between two rebinds of a bot: more often it would hardly ever be where it says.
+/// Shortest time between two rebinds or silences of a bot: more often it could hardly ever be reached.
 const INTERVAL_MIN: Duration = Duration::from_millis(100);
 
 fn parse_interval(text: &str) -> Result<Duration, String> {

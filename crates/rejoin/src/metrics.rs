@@ -100,7 +100,7 @@ pub(crate) fn all() -> Vec<Metric> {
 type Count = fn(&Report) -> u64;
 
 /// Counts: group, figure, where it stands, and the whole it is a part of.
-const COUNTS: [(&str, &str, Count, Option<Count>); 28] = [
+const COUNTS: [(&str, &str, Count, Option<Count>); 31] = [
     ("bots", "wanted", |r| wide(r.bots), None),
     (
         "bots",
@@ -173,18 +173,22 @@ const COUNTS: [(&str, &str, Count, Option<Count>); 28] = [
     ),
     ("rebinds", "done", |r| r.rebinds.counts.done, None),
     ("rebinds", "missed", |r| r.rebinds.counts.missed, None),
+    ("silences", "done", |r| r.silences.counts.done, None),
+    ("silences", "suspect", |r| r.silences.counts.suspect, None),
+    ("silences", "detached", |r| r.silences.counts.detached, None),
     ("failures", "total", |r| r.failures_total, None),
 ];
 
 type Distribution = fn(&Report) -> Percentiles;
 
-const LATENCIES: [(&str, Distribution); 6] = [
+const LATENCIES: [(&str, Distribution); 7] = [
     ("rtt", |r| r.rtt),
     ("input", |r| r.input),
     ("snapshot_age", |r| r.snapshot_age),
     ("join", |r| r.join),
     ("lateness", |r| r.lateness),
     ("rebinds.pause", |r| r.rebinds.pause),
+    ("silences.pause", |r| r.silences.pause),
 ];
 
 type Figure = fn(&Percentiles) -> u64;

@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use rejoin_protocol::SeatId;
+use rejoin_client::Event;
+use rejoin_protocol::{SeatId, Timestamp};
 
 use crate::rooms::Act;
 use crate::world::{DELAY, World};
@@ -22,9 +23,13 @@ struct Pair {
 
 impl Pair {
     fn settled() -> Self {
+        Self::settled_in("yard")
+    }
+
+    fn settled_in(kind: &str) -> Self {
         let mut world = World::new();
         let (ana, ben) = (world.player("ana"), world.player("ben"));
-        let seated = world.create(ana, "yard", 1);
+        let seated = world.create(ana, kind, 1);
         let joined = world.join(ben, seated.room);
         world.run(Duration::from_secs(2));
         Self {
@@ -50,6 +55,25 @@ impl Pair {
         let (player, seat) = self.ana;
         let seen = |world: &World| world.view(player, seat).is_some_and(|it| it.adds >= adds);
         self.world.run_until(within, seen)
+    }
+
+    /// Ana acts each 33 ms for a second. Gives the longest time between two views, from `newest` on, which
+    /// becomes when the newest came.
+    fn longest_pause(&mut self, newest: &mut Timestamp) -> Duration {
+        let mut longest = Duration::ZERO;
+        for step in 0..1_000 {
+            if step % 33 == 0 {
+                self.act(self.ana);
+            }
+            let known = self.world.events(self.ana.0).len();
+            self.world.step();
+            let told = &self.world.events(self.ana.0)[known..];
+            if told.iter().any(|event| matches!(event, Event::View { .. })) {
+                longest = longest.max(self.world.now.since(*newest));
+                *newest = self.world.now;
+            }
+        }
+        longest.max(self.world.now.since(*newest))
     }
 
     fn moves(&self) -> u64 {
@@ -183,4 +207,31 @@ fn the_round_trip_is_kept_with_the_host_and_forgotten_with_another() {
         }
         assert_eq!(told > 0, is_kept, "{told} probes of {address:?}");
     }
+}
+
+#[test]
+fn on_a_link_that_loses_one_in_twenty_a_client_that_moves_sees_again_soon() {
+    const MOVES: u8 = 200;
+    let mut pair = Pair::settled_in("mill");
+    pair.world.network.loss = 0.05;
+    let mut newest = pair.world.now;
+    pair.longest_pause(&mut newest);
+    let mut pauses: Vec<Duration> = (0..MOVES)
+        .map(|number| {
+            pair.move_to(SocketAddr::from(([127, 0, 1, number], 9)));
+            pair.longest_pause(&mut newest)
+        })
+        .collect();
+    pauses.sort_unstable();
+    let at = |share: usize| pauses[pauses.len() * share / 100];
+    // Two round trips, what the newest view was old, and a loss now and then.
+    assert!(
+        at(50) <= 4 * DELAY + Duration::from_millis(50),
+        "{pauses:?}"
+    );
+    assert!(
+        at(99) <= 4 * DELAY + Duration::from_millis(120),
+        "{pauses:?}"
+    );
+    assert_eq!(pair.moves(), u64::from(MOVES));
 }

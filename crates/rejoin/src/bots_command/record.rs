@@ -107,6 +107,14 @@ pub(super) fn asked(run: &Run<'_>, report: &Report) -> Fields {
         ("net", json!(options.net.map(|net| net.to_string()))),
         ("rebind_every_us", json!(options.rebind_every.map(micros))),
         ("rebind_changes", json!(report.rebinds.change)),
+        (
+            "silence_every_us",
+            json!(options.silence.map(|it| micros(it.every))),
+        ),
+        (
+            "silence_for_us",
+            json!(options.silence.map(|it| micros(it.span))),
+        ),
         ("lateness_max_us", json!(micros(options.lateness_max))),
         ("seed", json!(options.seed)),
         ("threads", json!(report.threads)),
