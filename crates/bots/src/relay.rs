@@ -430,6 +430,23 @@ mod tests {
         assert_eq!(answers(&relay, 100), (0..100).collect::<Vec<_>>());
     }
 
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_client_that_comes_from_another_address_goes_on_from_there() {
+        let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+        server.set_read_timeout(Some(PATIENCE)).unwrap();
+        let relay = Relay::start(server.local_addr().unwrap(), Impairment::default()).unwrap();
+        let mut heard = Vec::new();
+        for source in ["127.0.0.1:0", "127.0.0.2:0", "127.0.0.2:0"] {
+            let client = UdpSocket::bind(source).unwrap();
+            client.send_to(b"x", relay.address()).unwrap();
+            let (_, from) = server.recv_from(&mut [0; 8]).unwrap();
+            assert_eq!(from.ip(), client.local_addr().unwrap().ip());
+            assert!(!heard.contains(&from), "{from} was another's");
+            heard.push(from);
+        }
+    }
+
     #[test]
     fn impairments_happen_as_often_as_asked_for() {
         let net = Impairment::parse("loss=20%,duplicate=10%,reorder=10%,seed=3").unwrap();

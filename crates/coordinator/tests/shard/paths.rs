@@ -226,14 +226,9 @@ fn on_a_link_that_loses_one_in_twenty_a_client_that_moves_sees_again_soon() {
         .collect();
     pauses.sort_unstable();
     let at = |share: usize| pauses[pauses.len() * share / 100];
-    // Two round trips, what the newest view was old, and a loss now and then.
-    assert!(
-        at(50) <= 4 * DELAY + Duration::from_millis(50),
-        "{pauses:?}"
-    );
-    assert!(
-        at(99) <= 4 * DELAY + Duration::from_millis(120),
-        "{pauses:?}"
-    );
+    // A view comes each 50 ms. In most seconds one is lost, in some two on end, and that is as long as
+    // most moves take: two round trips, and the age of the view before.
+    assert!(at(50) <= Duration::from_millis(100), "{pauses:?}");
+    assert!(at(99) <= Duration::from_millis(150), "{pauses:?}");
     assert_eq!(pair.moves(), u64::from(MOVES));
 }
