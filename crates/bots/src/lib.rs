@@ -28,6 +28,7 @@ mod duration;
 mod fault;
 mod fleet;
 mod impairment;
+mod interruptions;
 mod measure;
 mod names;
 mod news;

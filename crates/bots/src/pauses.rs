@@ -23,13 +23,13 @@ struct Watched {
 }
 
 impl Pauses {
-    /// Something happens, and its effects are over at `over`: what is between the newest view and the
-    /// next belongs to it. Gives the longest pause of what was watched before.
-    pub(crate) fn begin(&mut self, over: Timestamp, now: Timestamp) -> Option<Duration> {
+    /// Something happens: what is between the newest view and the next belongs to it. Gives the longest
+    /// pause of what was watched before.
+    pub(crate) fn begin(&mut self, now: Timestamp) -> Option<Duration> {
         let before = self.end(now);
         // Who has seen nothing yet has no pause.
         self.watched = self.newest.map(|_| Watched {
-            until: over + LOOKED_FOR,
+            until: now + LOOKED_FOR,
             longest: Duration::ZERO,
         });
         before
@@ -64,7 +64,7 @@ mod tests {
         let (mut pauses, mut told) = (Pauses::default(), Vec::new());
         let (before, after) = views.split_at(views.partition_point(|view| *view <= 1_000));
         told.extend(before.iter().filter_map(|view| pauses.on_view(at(*view))));
-        told.extend(pauses.begin(at(1_000), at(1_000)));
+        told.extend(pauses.begin(at(1_000)));
         told.extend(after.iter().filter_map(|view| pauses.on_view(at(*view))));
         (told.iter().map(Duration::as_millis).collect(), pauses)
     }
@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn the_next_one_ends_the_one_before_and_counts_from_the_same_view() {
         let (_, mut pauses) = told(&[990]);
-        let told = pauses.begin(at(1_800), at(1_800));
+        let told = pauses.begin(at(1_800));
         assert_eq!(told, Some(Duration::from_millis(810)));
         assert_eq!(pauses.on_view(at(3_000)), Some(at(3_000).since(at(990))));
     }
@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn who_has_seen_nothing_yet_has_no_pause() {
         let mut pauses = Pauses::default();
-        assert_eq!(pauses.begin(at(10), at(10)), None);
+        assert_eq!(pauses.begin(at(10)), None);
         assert_eq!(pauses.on_view(at(500)), None);
         assert_eq!(pauses.end(at(9_000)), None);
     }

@@ -1,8 +1,4 @@
-//! Bots that are out of reach for a while, as in a hole of the radio, and come back.
-//!
-//! A silent bot plays on: its client runs, but nothing that it sends leaves, and nothing that is sent to it
-//! arrives. What the server made of it is told by the next member of its room, in the same thread, who is
-//! told of its seat.
+//! Silences: how often and how long bots are out of reach, one bot's part in that, and what came of it.
 
 use std::ops::AddAssign;
 use std::time::Duration;
@@ -11,11 +7,7 @@ use rejoin_protocol::message::SeatChange;
 use rejoin_protocol::{PlayerId, Timestamp};
 use serde::Serialize;
 
-use crate::behaviour::Behaviour;
-use crate::bot::{Bot, BotStage};
-use crate::crew::Crew;
 use crate::measure::Percentiles;
-use crate::tally::Tally;
 
 /// How often each bot is silent, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,9 +50,9 @@ impl AddAssign for SilenceCounts {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Hush {
     /// Until when it is silent, or was if no view has come since.
-    until: Option<Timestamp>,
+    pub(crate) until: Option<Timestamp>,
     /// Whose seat it tells of.
-    watched: Option<PlayerId>,
+    pub(crate) watched: Option<PlayerId>,
 }
 
 impl Hush {
@@ -80,41 +72,6 @@ impl Hush {
         let is_watched = self.watched == Some(player);
         counts.suspect += u64::from(is_watched && change == SeatChange::Suspect);
         counts.detached += u64::from(is_watched && change == SeatChange::Detached);
-    }
-}
-
-impl<B: Behaviour> Bot<B> {
-    fn fall_silent(&mut self, span: Duration, tally: &mut Tally, now: Timestamp) {
-        if !self.stage.is_present() {
-            return;
-        }
-        tally.silences.done += 1;
-        tally.back(self.hush.on_view(now));
-        self.hush.until = Some(now + span);
-    }
-}
-
-impl<B: Behaviour> Crew<'_, B> {
-    /// Lets a bot fall silent.
-    pub(crate) fn fall_silent(&mut self, index: usize, span: Duration, now: Timestamp) {
-        if let Some(bot) = self.bots.get_mut(index) {
-            bot.fall_silent(span, &mut self.tally, now);
-        }
-    }
-
-    /// Lets each member of a room tell of the seat of the one before it.
-    pub(crate) fn watch_seats(&mut self) {
-        let mut before: Vec<Option<PlayerId>> = vec![None; self.rooms.len()];
-        // The first of a room tells of the last: the second round finds it.
-        for _ in 0..2 {
-            for bot in &mut self.bots {
-                if let BotStage::Seated { player, .. } = bot.stage
-                    && let Some(before) = before.get_mut(bot.place.room)
-                {
-                    bot.hush.watched = before.replace(player).filter(|other| *other != player);
-                }
-            }
-        }
     }
 }
 

@@ -102,7 +102,7 @@ mod tests {
             let reopened = route.reopen().unwrap();
             assert_eq!(port(&reopened), expected);
         }
-        assert!(super::Route::new(std::iter::empty()).reopen().is_err());
+        assert!(Route::new(std::iter::empty()).reopen().is_err());
     }
 
     #[test]
