@@ -163,14 +163,14 @@ fn a_stranger_who_is_first_once_delays_a_move_and_one_who_is_not_changes_nothing
     let mut pair = Pair::settled();
     let packet = pair.packet();
     pair.hand(host, packet);
-    let challenge = pair.told(host).pop().unwrap();
+    let mut challenge = pair.told(host).pop().unwrap();
     // The next one is copied from elsewhere, and the copy comes first.
     let packet = pair.packet();
     pair.hand(other, packet);
     assert!(pair.told(other).is_empty(), "the first has its time");
     let now = pair.world.now;
     let core = &mut pair.world.players[pair.ana.0].core;
-    core.handle_datagram(&mut challenge.clone(), now);
+    core.handle_datagram(&mut challenge, now);
     let packet = pair.packet();
     pair.hand(host, packet);
     assert_eq!(pair.moves(), 1);
