@@ -8,6 +8,9 @@ use super::duet::Duet;
 use super::loopback::Server;
 use crate::{Event, Permit, PollClient};
 
+/// By then all is acknowledged, and an idle client has nothing to say for longer than a test waits.
+const SETTLED: Duration = Duration::from_millis(500);
+
 /// Somebody who speaks from elsewhere than before.
 fn elsewhere(before: SocketAddr) -> impl Fn(&mut Server) -> Option<SocketAddr> {
     move |server| server.speaker().filter(|speaker| *speaker != before)
@@ -19,8 +22,8 @@ fn the_async_client_goes_on_with_a_fresh_socket_at_once() {
         let mut server = Server::open();
         let client = connect(&mut server).await;
         let before = server.until(Server::speaker).await;
+        server.during(tokio::time::sleep(SETTLED)).await;
         client.moved();
-        // An idle client would have nothing to say for 15 seconds.
         server.until(elsewhere(before)).await;
         server.follow();
         server.during(client.disconnect()).await;
@@ -39,6 +42,12 @@ fn the_poll_client_goes_on_with_a_fresh_socket_at_once() {
         };
         server.until(|_| opened(&mut client)).await;
         let before = server.until(Server::speaker).await;
+        let settled = std::time::Instant::now() + SETTLED;
+        let poll = |client: &mut PollClient| {
+            client.poll();
+            (std::time::Instant::now() > settled).then_some(())
+        };
+        server.until(|_| poll(&mut client)).await;
         client.moved().unwrap();
         server.until(elsewhere(before)).await;
         server.follow();
