@@ -21,10 +21,12 @@ use crate::behaviour::Behaviour;
 use crate::bot_cx::BotCx;
 use crate::fault::{Fault, cause_of, wrong};
 use crate::options::{Conduct, Mode};
+use crate::pauses::Pauses;
 use crate::probes::Probes;
 use crate::report::Cause;
 use crate::room_request::RoomRequest;
 use crate::sends::Sends;
+use crate::silences::Hush;
 use crate::tally::Tally;
 
 /// What members of a `B`'s room see.
@@ -46,6 +48,8 @@ pub(crate) struct Bot<B: Behaviour> {
     behaviour: B,
     seen: Option<Rc<Seen<ViewOf<B>>>>,
     arrivals: Arrivals,
+    pub(crate) pauses: Pauses,
+    pub(crate) hush: Hush,
     cursor: u64,
     event: u64,
 }
@@ -121,6 +125,8 @@ impl<B: Behaviour> Bot<B> {
             behaviour: B::default(),
             seen: None,
             arrivals: Arrivals::default(),
+            pauses: Pauses::default(),
+            hush: Hush::default(),
             cursor: 0,
             event: 0,
         }
@@ -182,6 +188,8 @@ impl<B: Behaviour> Bot<B> {
     /// Closes its books: counts what has no answer for as long as it has waited, and what the room
     /// applied.
     pub(crate) fn close_books(&mut self, tally: &mut Tally, now: Timestamp) {
+        tally.pause(self.pauses.end(now));
+        tally.back(self.hush.on_view(now));
         self.probes.give_up(now, |span| tally.rtt(span));
         self.sends.give_up(now, |span| tally.input(span));
         let BotStage::Seated { player, .. } = self.stage else {
@@ -316,7 +324,12 @@ impl<B: Behaviour> Bot<B> {
                 text: format!("the room closed early: {reason:?}"),
             }),
             Event::Ended(ended) => self.on_ended(&ended),
-            Event::EventsMissed { .. } | Event::Seat { .. } | Event::Link(_) => Ok(()),
+            Event::Seat { player, change, .. } => {
+                self.hush
+                    .on_seat(player, change, &mut around.tally.silences);
+                Ok(())
+            }
+            Event::EventsMissed { .. } | Event::Link(_) => Ok(()),
             _ => Ok(()),
         }
     }
@@ -441,6 +454,8 @@ impl<B: Behaviour> Bot<B> {
         }
         self.seen = Some(seen);
         self.arrivals.on_view(around.now);
+        tally.pause(self.pauses.on_view(around.now));
+        tally.back(self.hush.on_view(around.now));
         Ok(())
     }
 

@@ -37,7 +37,7 @@ pub(crate) struct Crew<'a, B: Behaviour> {
     pub(crate) tally: Tally,
     /// Which bots of the run these are.
     pub(crate) part: Part,
-    sockets: Sockets,
+    pub(crate) sockets: Sockets,
     /// Bots that have no seat yet: few at a time.
     newcomers: Vec<usize>,
     timers: BinaryHeap<Reverse<(Timestamp, usize)>>,
@@ -167,13 +167,14 @@ impl<'a, B: Behaviour> Crew<'a, B> {
             bots,
             newcomers,
             touched,
+            tally,
             ..
         } = self;
         sockets.receive(|socket, datagram| {
             let taker = if ClientHandshake::is_reply(datagram) {
                 take_reply(bots, newcomers, socket, datagram, now)
             } else {
-                take_packet(bots, datagram, now)
+                take_packet(bots, (socket, datagram), tally, now)
             };
             if let Some(bot) = taker.and_then(|bot| bots.get_mut(bot)) {
                 bot.touch(touched);
@@ -320,7 +321,7 @@ impl<'a, B: Behaviour> Crew<'a, B> {
         self.sockets.carried()
     }
 
-    fn touch(&mut self, index: usize) {
+    pub(crate) fn touch(&mut self, index: usize) {
         if let Some(bot) = self.bots.get_mut(index) {
             bot.touch(&mut self.touched);
         }
@@ -348,8 +349,11 @@ impl<'a, B: Behaviour> Crew<'a, B> {
             }
         }
         self.out.clear();
+        let silent = bot.hush.is_silent(now);
         while bot.core.poll_transmit(&mut self.out, now) {
-            self.sockets.send(bot.place.socket, &self.out);
+            if !silent {
+                self.sockets.send(bot.place.socket, &self.out);
+            }
             self.out.clear();
         }
         if let Some(at) = bot.core.poll_timeout() {
@@ -385,15 +389,25 @@ fn take_reply<B: Behaviour>(
     None
 }
 
-/// A packet's bytes 1 to 4 are the label that the bot asked for.
+/// A packet's bytes 1 to 4 are the label that the bot asked for. It is lost if the bot is no longer at
+/// that socket.
 fn take_packet<B: Behaviour>(
     bots: &mut [Bot<B>],
-    datagram: &mut [u8],
+    (socket, datagram): (usize, &mut [u8]),
+    tally: &mut Tally,
     now: Timestamp,
 ) -> Option<usize> {
     let label: [u8; 4] = *datagram.get(1..)?.first_chunk()?;
     let index = usize::try_from(u32::from_be_bytes(label)).ok()?;
-    bots.get_mut(index)?.core.handle_datagram(datagram, now);
+    let bot = bots.get_mut(index)?;
+    if bot.place.socket != socket {
+        tally.rebinds.missed += 1;
+        return None;
+    }
+    if bot.hush.is_silent(now) {
+        return None;
+    }
+    bot.core.handle_datagram(datagram, now);
     Some(index)
 }
 

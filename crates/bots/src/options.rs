@@ -9,6 +9,8 @@ use rejoin_client::Credentials;
 use rejoin_protocol::crypto::PublicKey;
 
 use crate::impairment::Impairment;
+use crate::pauses::LOOKED_FOR;
+use crate::silences::Silence;
 
 /// How the bots of a run send their inputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -97,6 +99,10 @@ pub struct Options {
     pub seed: u64,
     /// Permits, one for each bot at least; empty: development permits.
     pub credentials: Vec<Credentials>,
+    /// How often each bot's address changes while it plays, staggered over all; `None`: never.
+    pub rebind_every: Option<Duration>,
+    /// How often and how long each bot is out of reach while it plays; `None`: never.
+    pub silence: Option<Silence>,
     /// The network between bots and server; `None`: as it is.
     pub net: Option<Impairment>,
 }
@@ -105,6 +111,9 @@ impl Options {
     /// A healthy server answers all but one in a hundred within 10 ms. Bots that act later than that
     /// could not tell it from a slow one, since all they tell counts from the planned time.
     pub const LATENESS_MAX: Duration = Duration::from_millis(10);
+
+    /// How long a bot plays on after a rebind, whose longest pause is looked for, or after a silence.
+    pub const PLAYED_AFTER: Duration = LOOKED_FOR;
 
     /// The defaults, towards this server.
     #[must_use]
@@ -123,6 +132,8 @@ impl Options {
             lateness_max: Self::LATENESS_MAX,
             seed: 1,
             credentials: Vec::new(),
+            rebind_every: None,
+            silence: None,
             net: None,
         }
     }

@@ -106,6 +106,10 @@ impl Active {
         self.settle(unread, now)
     }
 
+    pub(crate) fn handle_moved(&mut self, now: Timestamp) {
+        self.connection.handle_moved(now);
+    }
+
     pub(crate) fn poll_transmit(&mut self, out: &mut Vec<u8>, now: Timestamp) -> bool {
         self.connection.poll_transmit(out, now)
     }

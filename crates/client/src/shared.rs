@@ -38,6 +38,8 @@ pub(crate) struct Inner {
     inboxes: BTreeMap<SeatId, Arc<Inbox>>,
     /// Seats to give back once a request may be made again. Bounded as the seats are.
     unreturned: BTreeSet<SeatId>,
+    /// True until the task has gone on with another socket.
+    pub(crate) moved: bool,
     /// Set once the task is done.
     ended: Option<Ended>,
 }
@@ -53,6 +55,7 @@ impl Shared {
             waiting: BTreeMap::new(),
             inboxes: BTreeMap::new(),
             unreturned: BTreeSet::new(),
+            moved: false,
             ended: None,
         };
         Self {

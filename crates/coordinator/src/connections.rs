@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::hint::black_box;
 use std::net::SocketAddr;
 
+use rejoin_protocol::bucket::Bucket;
 use rejoin_protocol::connection::Memory;
 use rejoin_protocol::{CloseReason, Connection, ConnectionId, Rng, Timestamp};
 
@@ -59,6 +60,8 @@ pub(crate) struct Peer {
     pub(crate) heard_from: SocketAddr,
     /// Where it may have moved to.
     pub(crate) candidate: Option<Candidate>,
+    /// Challenges that it may cause.
+    pub(crate) challenges: Bucket,
     pub(crate) connection: Connection,
 }
 
@@ -67,9 +70,10 @@ pub(crate) struct Peer {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Candidate {
     pub(crate) address: SocketAddr,
+    /// When it was first heard.
     pub(crate) since: Timestamp,
-    /// False until the challenge has left.
-    pub(crate) challenged: bool,
+    /// True while a challenge has to leave.
+    pub(crate) owed: bool,
 }
 
 /// How far a connection has come.
@@ -136,6 +140,7 @@ impl Connections {
             path_shown: true,
             heard_from: path,
             candidate: None,
+            challenges: Bucket::default(),
             ready: false,
         }));
         if let Some(slot) = self.free.pop_front() {

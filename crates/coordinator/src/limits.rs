@@ -93,9 +93,13 @@ pub(crate) const TICKS_OVER_BUDGET: u32 = 3;
 pub(crate) const LINE_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a connection that was closed may take to say so.
 pub(crate) const CLOSING_LIFE: Duration = Duration::from_secs(1);
-/// Shortest time between two challenges to the new addresses of one connection, so that whoever relays
-/// its packets makes us send little.
-pub(crate) const CHALLENGE_INTERVAL: Duration = Duration::from_millis(100);
+/// Challenges to the new addresses of one connection: ten a second, so that whoever relays its packets
+/// makes us send little, and four at once, so that a lost one costs a client that moved no more than the
+/// time to its next packet. Each answers a packet from there and is no longer than a client's shortest.
+pub(crate) const CHALLENGE_RATE: Rate = Rate::per_second(10, 4);
+/// How long an address that was challenged is waited for before another one is: a stranger whose copy
+/// of a packet came first must not take that time from the client for longer.
+pub(crate) const CANDIDATE_LIFE: Duration = Duration::from_millis(100);
 /// Joins whose keys no packet has confirmed and whose sender has shown no cookie; with as many, more
 /// hellos are asked for one. About 2 KiB each: all the memory that unproven addresses can hold.
 pub(crate) const UNPROVEN_JOINS_MAX: usize = 64;

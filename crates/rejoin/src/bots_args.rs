@@ -60,6 +60,17 @@ pub(crate) struct BotsArgs {
     /// Write the run as a page with charts to FILE; it needs nothing else to be looked at
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
+    /// Let each bot change its address once in this time while it plays, not all at once: another port,
+    /// and towards a server on 127.0.0.1 another address too; at least 100ms
+    #[arg(long, value_name = "T", value_parser = parse_interval)]
+    pub(crate) rebind_every: Option<Duration>,
+    /// Let each bot be out of reach once in this time while it plays, not all at once, as in a hole of the
+    /// radio: for as long as --silence-for says; at least 100ms
+    #[arg(long, value_name = "T", value_parser = parse_interval, requires = "silence_for")]
+    pub(crate) silence_every: Option<Duration>,
+    /// How long it is out of reach each time
+    #[arg(long, value_name = "T", value_parser = parse_duration, requires = "silence_every")]
+    pub(crate) silence_for: Option<Duration>,
     /// Seeds what the bots do
     #[arg(long, value_name = "N", default_value = "1")]
     pub(crate) seed: u64,
@@ -86,6 +97,17 @@ fn parse_behaviour(text: &str) -> Result<BehaviourArg, String> {
             "expected idle; how they play a kind of room goes with the kind: --kind {other}"
         )),
     }
+}
+
+/// Shortest time between two rebinds or silences of a bot: more often it could hardly ever be reached.
+const INTERVAL_MIN: Duration = Duration::from_millis(100);
+
+fn parse_interval(text: &str) -> Result<Duration, String> {
+    let span = parse_duration(text).map_err(|error| error.to_string())?;
+    if span < INTERVAL_MIN {
+        return Err(format!("expected {INTERVAL_MIN:?} at least"));
+    }
+    Ok(span)
 }
 
 fn parse_check(text: &str) -> Result<Check, CheckError> {

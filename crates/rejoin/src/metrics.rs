@@ -51,7 +51,7 @@ impl Metric {
         format!("{}.{}", self.group, self.figure)
     }
 
-    /// The group's name in JSON.
+    /// The group's name in JSON; a point is between the names of a group within a group.
     pub(crate) fn json_group(&self) -> String {
         match self.source {
             Source::Count(..) => self.group.to_owned(),
@@ -100,7 +100,7 @@ pub(crate) fn all() -> Vec<Metric> {
 type Count = fn(&Report) -> u64;
 
 /// Counts: group, figure, where it stands, and the whole it is a part of.
-const COUNTS: [(&str, &str, Count, Option<Count>); 26] = [
+const COUNTS: [(&str, &str, Count, Option<Count>); 31] = [
     ("bots", "wanted", |r| wide(r.bots), None),
     (
         "bots",
@@ -171,17 +171,24 @@ const COUNTS: [(&str, &str, Count, Option<Count>); 26] = [
         |r| r.traffic.lost_up,
         Some(|r| r.traffic.datagrams_up),
     ),
+    ("rebinds", "done", |r| r.rebinds.counts.done, None),
+    ("rebinds", "missed", |r| r.rebinds.counts.missed, None),
+    ("silences", "done", |r| r.silences.counts.done, None),
+    ("silences", "suspect", |r| r.silences.counts.suspect, None),
+    ("silences", "detached", |r| r.silences.counts.detached, None),
     ("failures", "total", |r| r.failures_total, None),
 ];
 
 type Distribution = fn(&Report) -> Percentiles;
 
-const LATENCIES: [(&str, Distribution); 5] = [
+const LATENCIES: [(&str, Distribution); 7] = [
     ("rtt", |r| r.rtt),
     ("input", |r| r.input),
     ("snapshot_age", |r| r.snapshot_age),
     ("join", |r| r.join),
     ("lateness", |r| r.lateness),
+    ("rebinds.pause", |r| r.rebinds.pause),
+    ("silences.pause", |r| r.silences.pause),
 ];
 
 type Figure = fn(&Percentiles) -> u64;

@@ -112,6 +112,16 @@ impl Core {
         }
     }
 
+    /// This machine's address has changed, or may have: the server is told at once, and everything it
+    /// sends goes on to the old one until it has been. A game that is not told of a change, as by a NAT
+    /// that forgot it, moves as well: with the next packet it sends. While joining nothing is to be done,
+    /// as the hello is repeated anyway.
+    pub fn handle_moved(&mut self, now: Timestamp) {
+        if let Phase::Active(active) = &mut self.phase {
+            active.handle_moved(now);
+        }
+    }
+
     /// Lets time pass.
     pub fn handle_timeout(&mut self, now: Timestamp) {
         match &mut self.phase {

@@ -9,6 +9,8 @@ mod joining;
 mod leaving;
 #[cfg(feature = "driver")]
 mod loopback;
+#[cfg(feature = "driver")]
+mod moving;
 mod private;
 mod returning;
 mod rooms;

@@ -22,6 +22,7 @@ mod letters;
 mod lines;
 mod lobby;
 mod overtime;
+mod paths;
 mod presence;
 mod private;
 mod queues;

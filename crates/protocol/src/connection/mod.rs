@@ -38,10 +38,12 @@ mod latest_send;
 mod loading;
 mod loss;
 mod memory;
+mod moves;
 mod ordered_send;
 mod ordered_stream;
 mod origin;
 mod outgoing;
+mod path_answers;
 mod protection;
 mod ranges;
 mod reassembly;
@@ -58,6 +60,7 @@ pub use budget::Budget;
 pub use error::{PacketError, SendError};
 pub use event::{ConnectionEvent, Tag};
 pub use memory::Memory;
+pub use moves::Estimates;
 pub use ordered_stream::OrderedStream;
 pub use origin::Origin;
 pub use setup::{Role, Setup};
@@ -469,7 +472,9 @@ impl Connection {
                 events.extend(told.map(ConnectionEvent::Liveness));
             }
             Frame::Close(CloseFrame(reason)) => self.end(reason),
-            Frame::PathChallenge(PathChallengeFrame(token)) => outgoing.path_asked = Some(token),
+            Frame::PathChallenge(PathChallengeFrame(token)) => {
+                outgoing.path_answers.on_challenge(token);
+            }
             Frame::PathAnswer(PathAnswerFrame(token)) => {
                 events.push_back(ConnectionEvent::PathAnswered(token));
             }

@@ -89,7 +89,7 @@ fn count(number: usize) -> u64 {
 }
 
 /// All figures, with what each is.
-const FIGURES: [Figure; 29] = [
+const FIGURES: [Figure; 30] = [
     gauge("sessions", "Sessions now.", |report| {
         count(report.shard.sessions)
     }),
@@ -147,6 +147,11 @@ const FIGURES: [Figure; 29] = [
         "letters_total",
         "What shards told each other about sessions and rooms.",
         |report| report.shard.letters,
+    ),
+    counter(
+        "moves_total",
+        "Clients that went on from another address.",
+        |report| report.shard.moves,
     ),
     counter(
         "datagrams_sent_total",
