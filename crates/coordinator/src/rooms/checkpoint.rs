@@ -6,12 +6,11 @@
 //!           | presence 1
 //! ```
 
-use std::collections::BTreeMap;
-
 use rejoin_protocol::wire::{Malformed, Reader, put_varint};
 use rejoin_protocol::{Incarnation, Liveness, PlayerId, SessionId};
 use rejoin_room::{Kinds, RoomFault};
 
+use super::by_player::ByPlayer;
 use super::durable::{Durable, Seat};
 use super::journal::{bytes, put_bytes, small, text};
 
@@ -77,7 +76,7 @@ pub(crate) fn decode(body: &[u8], kinds: &Kinds) -> Result<Durable, CheckpointEr
         return Err(CheckpointError::Malformed);
     }
     let kind = text(&mut reader)?;
-    let mut seats = BTreeMap::new();
+    let mut seats = ByPlayer::default();
     for _ in 0..reader.varint()? {
         let (player, seat) = decode_seat(&mut reader)?;
         seats.insert(player, seat);

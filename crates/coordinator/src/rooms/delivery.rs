@@ -146,18 +146,15 @@ impl Delivery {
         if self.on_stream == Some(sequence) {
             self.on_stream = None;
         }
-        let Some(sent) = self
-            .in_flight
-            .iter()
-            .find(|sent| sent.sequence == sequence)
-            .copied()
-        else {
-            return;
-        };
-        if self.base.is_none_or(|base| base.sequence < sequence) {
-            self.base = Some(sent);
+        // Oldest first: what was sent before it needs no answer any more.
+        while let Some(sent) = self.in_flight.front().copied()
+            && sent.sequence <= sequence
+        {
+            if sent.sequence == sequence && self.base.is_none_or(|base| base.sequence < sequence) {
+                self.base = Some(sent);
+            }
+            self.in_flight.pop_front();
         }
-        self.in_flight.retain(|sent| sent.sequence > sequence);
     }
 
     /// Snapshot `sequence` was lost. True if that leaves the client behind.

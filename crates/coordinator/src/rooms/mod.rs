@@ -1,6 +1,7 @@
 //! Rooms: what survives of them, how it is journalled and rebuilt, and what members are shown.
 
 pub(crate) mod brake;
+pub(crate) mod by_player;
 pub(crate) mod checkpoint;
 pub(crate) mod clock;
 pub(crate) mod delivery;

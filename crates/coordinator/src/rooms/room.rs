@@ -3,7 +3,7 @@
 //! Owned by the registry. The turn feeds it, the fan-out shows it; it knows members by
 //! connection and seat, and nothing of how either comes or goes.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use rejoin_protocol::connection::Tag;
@@ -12,6 +12,7 @@ use rejoin_protocol::message::{Metadata, RoomCard, RoomCloseReason};
 use rejoin_protocol::{Bucket, PlayerId, RoomCode, RoomId, SeatId, Timestamp};
 use rejoin_room::{Kind, RoomSpec};
 
+use super::by_player::ByPlayer;
 use super::clock::Clock;
 use super::delivery::Delivery;
 use super::durable::{Durable, Seat};
@@ -40,7 +41,7 @@ pub(crate) struct HostedRoom {
     /// What a rebuild gives again; `None` until the opening call was applied.
     pub(crate) durable: Option<Durable>,
     /// The live side of each seat.
-    pub(crate) members: BTreeMap<PlayerId, Member>,
+    pub(crate) members: ByPlayer<Member>,
     /// Stays so far: each taking of a seat is one.
     pub(crate) stays: Stay,
     /// Calls of the next turn.
@@ -145,7 +146,7 @@ impl HostedRoom {
             members_max: spec.settings.members_max,
             code: spec.code,
             durable: None,
-            members: BTreeMap::new(),
+            members: ByPlayer::default(),
             stays: 0,
             queue: Queue::default(),
             sequence: 0,
@@ -178,7 +179,7 @@ impl HostedRoom {
     /// A session has a seat here, and its client may be on the line.
     pub(crate) fn seat_member(&mut self, player: PlayerId, home: Home, line: Option<Line>) {
         let stays = &mut self.stays;
-        let member = self.members.entry(player).or_insert_with(|| {
+        let member = self.members.get_or_insert_with(player, || {
             *stays = stays.wrapping_add(1);
             Member::new(home, *stays)
         });
