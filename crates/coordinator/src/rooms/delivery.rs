@@ -77,6 +77,14 @@ impl Delivery {
         };
     }
 
+    /// See [`crate::fetch`].
+    pub(crate) fn fetch_ahead(&self) -> u64 {
+        let name = |sent: Option<&Sent>| sent.map_or(0, |sent| sent.sequence ^ sent.number);
+        let sent = name(self.last.as_ref()) ^ name(self.base.as_ref());
+        let oldest = name(self.in_flight.front());
+        self.count ^ sent ^ oldest ^ self.on_stream.unwrap_or(0) ^ u64::from(self.private)
+    }
+
     /// True if the member sees private views.
     pub(crate) const fn is_private(&self) -> bool {
         self.private

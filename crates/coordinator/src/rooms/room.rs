@@ -60,27 +60,28 @@ pub(crate) struct HostedRoom {
     asked: Metadata,
 }
 
-/// The live side of a seat.
+/// The live side of a seat; first what each view and what becomes of it touches.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Member {
-    pub(crate) home: Home,
-    /// Which of the room's seats ever taken it is.
-    pub(crate) stay: Stay,
     /// Where to send: set while the session's client has the seat on a connection.
     pub(crate) line: Option<Line>,
-    /// Its player was last seen to be gone.
-    pub(crate) away: bool,
-    /// Its client has asked for the seat, and the room has yet to answer.
-    claimed: bool,
-    pub(crate) delivery: Delivery,
-    /// Own views, if the room shows this member something else than the others.
-    pub(crate) private: Option<Box<Ring>>,
+    /// Tells the snapshots of one delivery from those of the next.
+    pub(crate) generation: u8,
     /// The cursor at the newest view; `None` if none was made since the client took or found the
     /// seat. What the room showed before is not for it: it may lack its row, hold what a private
     /// view would hide, or tell an older cursor than the answer did.
     pub(crate) shown_cursor: Option<u64>,
-    /// Tells the snapshots of one delivery from those of the next.
-    pub(crate) generation: u8,
+    pub(crate) delivery: Delivery,
+    /// Own views, if the room shows this member something else than the others.
+    pub(crate) private: Option<Box<Ring>>,
+    pub(crate) home: Home,
+    /// Which of the room's seats ever taken it is.
+    pub(crate) stay: Stay,
+    /// Its player was last seen to be gone.
+    pub(crate) away: bool,
+    /// Its client has asked for the seat, and the room has yet to answer.
+    claimed: bool,
     /// When its client last had the views started anew.
     resynced: Option<Timestamp>,
 }
@@ -329,6 +330,13 @@ impl Member {
             generation: 0,
             resynced: None,
         }
+    }
+
+    /// See [`crate::fetch`]: reads what a view touches, and what becomes of it.
+    pub(crate) fn fetch_ahead(&self) -> u64 {
+        let marks = self.line.is_some() ^ self.private.is_some();
+        let shown = self.shown_cursor.unwrap_or(0) ^ u64::from(self.generation);
+        shown ^ self.delivery.fetch_ahead() ^ u64::from(marks)
     }
 
     /// Sends to another connection from now on, or to none. The client there has no views yet.
