@@ -17,6 +17,7 @@ use rejoin_protocol::{Incarnation, Liveness, PlayerId, SessionId};
 use rejoin_room::{Kinds, RoomFault};
 
 use super::backlog::Backlog;
+use super::by_player::ByPlayer;
 use super::durable::{Durable, Seat};
 use super::journal::{bytes, put_bytes, small, text};
 use crate::limits::EVENTS_KEPT_MAX;
@@ -96,7 +97,7 @@ pub(crate) fn decode(body: &[u8], kinds: &Kinds) -> Result<Durable, CheckpointEr
         // Copied, so that none keeps the whole checkpoint in memory.
         payloads.push(Bytes::copy_from_slice(bytes(&mut reader)?));
     }
-    let mut seats = BTreeMap::new();
+    let mut seats = ByPlayer::default();
     for _ in 0..reader.varint()? {
         let (player, seat) = decode_seat(&mut reader, &payloads)?;
         seats.insert(player, seat);
@@ -248,7 +249,7 @@ mod tests {
         let kinds = Kinds::new().with::<Chat>();
         let mut room = chat(&kinds, 8, 20);
         let of_one = |room: &Durable, number: u8| {
-            let seat = &room.seats[&SessionId([number; 16]).player()];
+            let seat = room.seats.get(&SessionId([number; 16]).player()).unwrap();
             seat.events.kept().back().unwrap().as_ptr()
         };
         let written = bytes_of(&room);
@@ -258,7 +259,9 @@ mod tests {
         assert_eq!(read.seats, room.seats);
         assert!(ptr::eq(of_one(&read, 0), of_one(&read, 7)));
         assert_eq!(bytes_of(&read), written);
-        for seat in room.seats.values_mut() {
+        let players: Vec<_> = room.seats.keys().copied().collect();
+        for player in players {
+            let seat = room.seats.get_mut(&player).unwrap();
             seat.events.on_acked(u64::MAX);
         }
         assert!(bytes_of(&room).len() + 20 * 25 < written.len());

@@ -90,6 +90,14 @@ impl Delivery {
         }
     }
 
+    /// See [`crate::fetch`].
+    pub(crate) fn fetch_ahead(&self) -> u64 {
+        let name = |sent: Option<&Sent>| sent.map_or(0, |sent| sent.sequence ^ sent.number);
+        let sent = name(self.last.as_ref()) ^ name(self.base.as_ref());
+        let oldest = name(self.in_flight.front());
+        self.count ^ sent ^ oldest ^ self.on_stream.unwrap_or(0) ^ u64::from(self.private)
+    }
+
     /// True if the member sees private views.
     pub(crate) const fn is_private(&self) -> bool {
         self.private
@@ -159,18 +167,15 @@ impl Delivery {
         if self.on_stream == Some(sequence) {
             self.on_stream = None;
         }
-        let Some(sent) = self
-            .in_flight
-            .iter()
-            .find(|sent| sent.sequence == sequence)
-            .copied()
-        else {
-            return;
-        };
-        if self.base.is_none_or(|base| base.sequence < sequence) {
-            self.base = Some(sent);
+        // Oldest first: what was sent before it needs no answer any more.
+        while let Some(sent) = self.in_flight.front().copied()
+            && sent.sequence <= sequence
+        {
+            if sent.sequence == sequence && self.base.is_none_or(|base| base.sequence < sequence) {
+                self.base = Some(sent);
+            }
+            self.in_flight.pop_front();
         }
-        self.in_flight.retain(|sent| sent.sequence > sequence);
     }
 
     /// Snapshot `sequence` was lost. True if that leaves the client behind.

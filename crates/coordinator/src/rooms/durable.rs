@@ -5,7 +5,7 @@
 //! Owned by the hosted room. It decides nothing about connections: what a call leads to outside
 //! the room comes out as [`Happening`]s, which a replay throws away.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,6 +15,7 @@ use rejoin_protocol::{Incarnation, Liveness, PlayerId, Refusal, RefusalCode, Ses
 use rejoin_room::{Audience, Call, Effect, Kind, Outcome, RoomFault, RoomInstance};
 
 use super::backlog::Backlog;
+use super::by_player::ByPlayer;
 use super::entry::{Applicant, Entry, Opening};
 
 /// A room as it can be rebuilt.
@@ -23,7 +24,7 @@ pub(crate) struct Durable {
     /// Runs the room's logic.
     pub(crate) instance: Box<dyn RoomInstance>,
     /// The seats, by player.
-    pub(crate) seats: BTreeMap<PlayerId, Seat>,
+    pub(crate) seats: ByPlayer<Seat>,
     /// Room logic ended the room: the calls after that are refused, live and in a replay. It ends
     /// with the turn, so that no checkpoint needs to tell.
     pub(crate) ended: bool,
@@ -105,7 +106,7 @@ impl Durable {
         let instance = kind.open(&opening.spec, opening.seed, &mut effects)?;
         let mut room = Self {
             instance,
-            seats: BTreeMap::new(),
+            seats: ByPlayer::default(),
             ended: false,
         };
         let mut applied = Applied::of(Verdict::Done);
@@ -330,9 +331,9 @@ impl Durable {
         };
         match to {
             Audience::All => {
-                self.seats
-                    .iter_mut()
-                    .for_each(|(player, seat)| number(*player, seat));
+                for (player, seat) in &mut self.seats {
+                    number(*player, seat);
+                }
             }
             Audience::Player(player) => {
                 if let Some(seat) = self.seats.get_mut(&player) {

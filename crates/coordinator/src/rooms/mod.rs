@@ -2,6 +2,7 @@
 
 pub(crate) mod backlog;
 pub(crate) mod brake;
+pub(crate) mod by_player;
 pub(crate) mod checkpoint;
 pub(crate) mod clock;
 pub(crate) mod delivery;

@@ -252,7 +252,7 @@ mod tests {
             let mut rebuilt = rebuild(&stored, &kinds, u64::MAX).unwrap().unwrap();
             let live = live.unwrap();
             for (player, seat) in &live.seats {
-                let more = &rebuilt.seats[player].events;
+                let more = &rebuilt.seats.get(player).unwrap().events;
                 prop_assert!(more.kept().len() >= seat.events.kept().len(), "never less");
             }
             rebuilt.take_acks(&live);

@@ -3,7 +3,7 @@
 //! Owned by the registry. The turn feeds it, the fan-out shows it; it knows members by
 //! connection and seat, and nothing of how either comes or goes.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use rejoin_protocol::limits::{RESYNC_INTERVAL, SNAPSHOT_RING};
@@ -11,6 +11,7 @@ use rejoin_protocol::message::{Held, Metadata, RoomCard, RoomCloseReason};
 use rejoin_protocol::{Bucket, Incarnation, PlayerId, RoomCode, RoomId, SeatId, Timestamp};
 use rejoin_room::{Kind, RoomSpec};
 
+use super::by_player::ByPlayer;
 use super::clock::Clock;
 use super::delivery::Delivery;
 use super::durable::{Durable, Seat};
@@ -40,7 +41,7 @@ pub(crate) struct HostedRoom {
     /// What a rebuild gives again; `None` until the opening call was applied.
     pub(crate) durable: Option<Durable>,
     /// The live side of each seat.
-    pub(crate) members: BTreeMap<PlayerId, Member>,
+    pub(crate) members: ByPlayer<Member>,
     /// Stays so far: each taking of a seat is one.
     pub(crate) stays: Stay,
     /// Calls of the next turn.
@@ -59,14 +60,24 @@ pub(crate) struct HostedRoom {
     asked: Metadata,
 }
 
-/// The live side of a seat.
+/// The live side of a seat; first what each view and what becomes of it touches.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Member {
+    /// Where to send: set while the session's client has the seat on a connection.
+    pub(crate) line: Option<Line>,
+    /// Tells the snapshots of one delivery from those of the next.
+    pub(crate) generation: u8,
+    /// The cursor at the newest view; `None` if none was made since the client took or found the
+    /// seat. What the room showed before is not for it: it may lack its row, hold what a private
+    /// view would hide, or tell an older cursor than the answer did.
+    pub(crate) shown_cursor: Option<u64>,
+    pub(crate) delivery: Delivery,
+    /// Own views, if the room shows this member something else than the others.
+    pub(crate) private: Option<Box<Ring>>,
     pub(crate) home: Home,
     /// Which of the room's seats ever taken it is.
     pub(crate) stay: Stay,
-    /// Where to send: set while the session's client has the seat on a connection.
-    pub(crate) line: Option<Line>,
     /// Its player was last seen to be gone.
     pub(crate) away: bool,
     /// Its client has asked for the seat, and the room has yet to answer.
@@ -75,15 +86,6 @@ pub(crate) struct Member {
     held: Option<Box<(Incarnation, Held)>>,
     /// The newest event that was handed over to the line.
     pub(crate) told: u64,
-    pub(crate) delivery: Delivery,
-    /// Own views, if the room shows this member something else than the others.
-    pub(crate) private: Option<Box<Ring>>,
-    /// The cursor at the newest view; `None` if none was made since the client took or found the
-    /// seat. What the room showed before is not for it: it may lack its row, hold what a private
-    /// view would hide, or tell an older cursor than the answer did.
-    pub(crate) shown_cursor: Option<u64>,
-    /// Tells the snapshots of one delivery from those of the next.
-    pub(crate) generation: u8,
     /// When its client last had the views started anew.
     resynced: Option<Timestamp>,
 }
@@ -141,7 +143,7 @@ impl HostedRoom {
             members_max: spec.settings.members_max,
             code: spec.code,
             durable: None,
-            members: BTreeMap::new(),
+            members: ByPlayer::default(),
             stays: 0,
             queue: Queue::default(),
             sequence: 0,
@@ -179,7 +181,7 @@ impl HostedRoom {
     /// A session has a seat here, and its client may be on the line.
     pub(crate) fn seat_member(&mut self, player: PlayerId, home: Home, line: Option<Line>) -> bool {
         let stays = &mut self.stays;
-        let member = self.members.entry(player).or_insert_with(|| {
+        let member = self.members.get_or_insert_with(player, || {
             *stays = stays.wrapping_add(1);
             Member::new(home, *stays)
         });
@@ -331,6 +333,13 @@ impl Member {
             generation: 0,
             resynced: None,
         }
+    }
+
+    /// See [`crate::fetch`]: reads what a view touches, and what becomes of it.
+    pub(crate) fn fetch_ahead(&self) -> u64 {
+        let marks = self.line.is_some() ^ self.private.is_some();
+        let shown = self.shown_cursor.unwrap_or(0) ^ u64::from(self.generation);
+        shown ^ self.delivery.fetch_ahead() ^ u64::from(marks)
     }
 
     /// Sends to another connection from now on, or to none. The client there has no views yet. False if

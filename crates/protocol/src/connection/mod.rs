@@ -265,7 +265,9 @@ impl Connection {
             body,
             tag,
         })?;
-        self.events.extend(replaced.map(ConnectionEvent::Lost));
+        if let Some(tag) = replaced {
+            self.events.push_back(ConnectionEvent::Lost(tag));
+        }
         Ok(())
     }
 
@@ -418,8 +420,9 @@ impl Connection {
             self.state = State::Open;
             self.events.push_back(ConnectionEvent::Confirmed);
         }
-        self.events
-            .extend(self.ladder.on_heard(now).map(ConnectionEvent::Liveness));
+        if let Some(liveness) = self.ladder.on_heard(now) {
+            self.events.push_back(ConnectionEvent::Liveness(liveness));
+        }
     }
 
     fn on_frames(&mut self, number: u64, frames: &[u8], now: Timestamp) -> Result<(), Violation> {

@@ -152,6 +152,8 @@ impl Outgoing {
                 None
             }
         };
-        events.extend(told);
+        if let Some(told) = told {
+            events.push_back(told);
+        }
     }
 }
