@@ -329,7 +329,12 @@ impl<B: Behaviour> Bot<B> {
                     .on_seat(player, change, &mut around.tally.silences);
                 Ok(())
             }
-            Event::EventsMissed { .. } | Event::Link(_) => Ok(()),
+            Event::EventsMissed { .. }
+            | Event::Link(_)
+            | Event::Away(_)
+            | Event::Back { .. }
+            | Event::Resumed { .. }
+            | Event::Ticket => Ok(()),
             _ => Ok(()),
         }
     }

@@ -42,10 +42,10 @@ fn the_poll_client_goes_on_with_a_fresh_socket_at_once() {
         };
         server.until(|_| opened(&mut client)).await;
         let before = server.until(Server::speaker).await;
-        let settled = std::time::Instant::now() + SETTLED;
+        let settled = tokio::time::Instant::now() + SETTLED;
         let poll = |client: &mut PollClient| {
             client.poll();
-            (std::time::Instant::now() > settled).then_some(())
+            (tokio::time::Instant::now() > settled).then_some(())
         };
         server.until(|_| poll(&mut client)).await;
         client.moved().unwrap();

@@ -82,6 +82,15 @@ fn held(snapshot: Option<HeldSnapshot>) -> Option<Held> {
     Some(Held { event, snapshot })
 }
 
+fn return_to(room: RoomId, view: HeldSnapshot) -> ClientMessage {
+    let held = Held {
+        event: 70,
+        snapshot: Some(view),
+    };
+    let call = 10;
+    ClientMessage::Return { call, room, held }
+}
+
 #[test]
 fn client_messages_keep_their_bytes() {
     let kind = || "duel".to_owned();
@@ -104,17 +113,7 @@ fn client_messages_keep_their_bytes() {
         ("join", join(2, room, None)),
         ("join held", join(9, room, held(Some(view)))),
         ("join held without a view", join(9, room, held(None))),
-        (
-            "return",
-            ClientMessage::Return {
-                call: 10,
-                room,
-                held: Held {
-                    event: 70,
-                    snapshot: Some(view),
-                },
-            },
-        ),
+        ("return", return_to(room, view)),
         (
             "join or create",
             ClientMessage::JoinOrCreate {
