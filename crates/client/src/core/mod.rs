@@ -41,7 +41,7 @@ use crate::unread::Unread;
 pub struct Core {
     phase: Phase,
     entry: Entry,
-    /// How long to try to come back; zero: not at all.
+    /// How long to try to come back; zero: not at all, [`Duration::MAX`]: for ever.
     resume_for: Duration,
     join_timeout: Duration,
     /// What the caller is told of the phase.
