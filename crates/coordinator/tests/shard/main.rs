@@ -30,5 +30,6 @@ mod rooms;
 mod sizes;
 mod strangers;
 mod streams;
+mod tickets;
 mod views;
 mod world;

@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use rejoin_client::{Core, Event, Options, Permit};
+use rejoin_client::{Core, Event, Options, Permit, State};
 use rejoin_coordinator::Config;
 use rejoin_protocol::connection::SendError;
 use rejoin_protocol::crypto::{StaticKeys, Suite};
+use rejoin_protocol::handshake::is_hello;
 use rejoin_protocol::message::{Answer, CallId, RoomSettings, Seated};
 use rejoin_protocol::{Refusal, RequestId, Rng, RoomId, SeatId, Timestamp};
 use rejoin_room::Kinds;
@@ -34,6 +35,8 @@ pub(crate) struct World {
     pub(crate) stopwatch: Script,
     /// What the shard sent in the newest step to addresses where no player is.
     pub(crate) strays: Vec<(SocketAddr, Vec<u8>)>,
+    /// The hellos that players sent, as an observer sees them, and whose they are.
+    pub(crate) hellos: Vec<(usize, Vec<u8>)>,
     server: StaticKeys,
     config: Config,
     kinds: Kinds,
@@ -100,6 +103,7 @@ impl World {
             resume_for: Duration::ZERO,
             stopwatch: Script::default(),
             strays: Vec::new(),
+            hellos: Vec::new(),
             server,
             wire: BTreeMap::new(),
             packets: 0,
@@ -182,6 +186,14 @@ impl World {
         let count = u8::try_from(self.shard.shards.len()).unwrap();
         let store = MemoryStore::default();
         self.shard = Cluster::new(count, &self.config, &self.kinds, store, self.now);
+    }
+
+    /// A player's connection is lost for good; its client knows.
+    pub(crate) fn restart_connection(&mut self, player: usize) {
+        self.players[player].online = false;
+        let away = |world: &Self| *world.players[player].core.state() == State::Away;
+        assert!(self.run_until(Duration::from_secs(10), away));
+        self.players[player].online = true;
     }
 
     /// One millisecond.
@@ -345,6 +357,9 @@ impl World {
             }
         }
         for (player, to_server, bytes) in sent {
+            if to_server && is_hello(&bytes) {
+                self.hellos.push((player, bytes.clone()));
+            }
             if !self.players[player].online || self.rng.chance(self.network.loss) {
                 continue;
             }
