@@ -8,6 +8,7 @@ use crate::bot::BotStage;
 use crate::crew::{Crew, Unsettled};
 use crate::observer::Glimpse;
 use crate::report::{Inputs, Joins, Probes, Snapshots, Traffic};
+use crate::resumes::ResumeCounts;
 use crate::tally::{Failures, Measures};
 
 /// What is asked.
@@ -42,6 +43,8 @@ pub(crate) struct News {
 pub(crate) struct Totals {
     /// Bots that do now what they joined for.
     pub(crate) present: usize,
+    /// Those of them that have no connection now.
+    pub(crate) away: usize,
     /// Bots that failed.
     pub(crate) failed: usize,
     pub(crate) joins: Joins,
@@ -49,6 +52,7 @@ pub(crate) struct Totals {
     pub(crate) probes: Probes,
     pub(crate) snapshots: Snapshots,
     pub(crate) events: u64,
+    pub(crate) resumes: ResumeCounts,
     pub(crate) traffic: Traffic,
 }
 
@@ -56,12 +60,14 @@ impl Totals {
     /// Adds those of another crew.
     pub(crate) fn add(&mut self, other: &Self) {
         self.present += other.present;
+        self.away += other.away;
         self.failed += other.failed;
         self.joins += other.joins;
         self.inputs += other.inputs;
         self.probes += other.probes;
         self.snapshots += other.snapshots;
         self.events += other.events;
+        self.resumes += other.resumes;
         self.traffic += other.traffic;
     }
 }
@@ -91,7 +97,7 @@ impl<B: Behaviour> Crew<'_, B> {
     /// Judges what every bot saw last, and gives up on what has no answer.
     pub(crate) fn check(&mut self, now: Timestamp) {
         for bot in &mut self.bots {
-            if bot.stage.is_present() {
+            if bot.stage.is_present() || bot.back.is_pending() {
                 bot.close_books(&mut self.tally, now);
             }
             if let Err(fault) = bot.check() {
@@ -112,6 +118,7 @@ impl<B: Behaviour> Crew<'_, B> {
                 ..tally.snapshots
             },
             events: tally.events,
+            resumes: tally.resumes,
             traffic: Traffic {
                 datagrams_up: carried.datagrams_up,
                 datagrams_down: carried.datagrams_down,
@@ -132,8 +139,9 @@ impl<B: Behaviour> Crew<'_, B> {
             inputs.refused += bot.sends.refused;
             totals.probes.planned += bot.probes.planned;
             totals.probes.answered += bot.probes.answered;
-            totals.traffic.lost_up += bot.core.link().lost;
+            totals.traffic.lost_up += bot.core.link().lost + bot.back.lost_before;
             totals.present += usize::from(bot.stage.is_present());
+            totals.away += usize::from(bot.is_away());
             totals.failed += usize::from(bot.stage == BotStage::Failed);
         }
         totals

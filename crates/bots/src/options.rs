@@ -2,13 +2,16 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use rejoin_client::Credentials;
 use rejoin_protocol::crypto::PublicKey;
+use rejoin_protocol::limits::SEAT_HOLD;
 
 use crate::impairment::Impairment;
+use crate::resumes::{PLAYED_AFTER, Wallet};
 
 /// How the bots of a run send their inputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -97,6 +100,13 @@ pub struct Options {
     pub seed: u64,
     /// Permits, one for each bot at least; empty: development permits.
     pub credentials: Vec<Credentials>,
+    /// For how long a bot that lost its connection tries to come back; zero: it fails at once. Default 120 s.
+    pub resume_for: Duration,
+    /// How often each bot's client is killed and started again from its ticket while it plays, staggered over
+    /// all; `None`: never.
+    pub client_crash_every: Option<Duration>,
+    /// Where bots keep their tickets, a file for each; `None`: in memory.
+    pub ticket_dir: Option<PathBuf>,
     /// The network between bots and server; `None`: as it is.
     pub net: Option<Impairment>,
 }
@@ -105,6 +115,9 @@ impl Options {
     /// A healthy server answers all but one in a hundred within 10 ms. Bots that act later than that
     /// could not tell it from a slow one, since all they tell counts from the planned time.
     pub const LATENESS_MAX: Duration = Duration::from_millis(10);
+
+    /// How long a bot plays on after its client was killed.
+    pub const PLAYED_AFTER_CRASH: Duration = PLAYED_AFTER;
 
     /// The defaults, towards this server.
     #[must_use]
@@ -123,6 +136,9 @@ impl Options {
             lateness_max: Self::LATENESS_MAX,
             seed: 1,
             credentials: Vec::new(),
+            resume_for: SEAT_HOLD,
+            client_crash_every: None,
+            ticket_dir: None,
             net: None,
         }
     }
@@ -138,6 +154,13 @@ impl Options {
             0 => 1,
             wanted if wanted > most => most,
             wanted => wanted,
+        }
+    }
+
+    pub(crate) fn wallet(&self) -> Wallet<'_> {
+        Wallet {
+            folder: self.ticket_dir.as_deref(),
+            server: self.server_key,
         }
     }
 

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::measure::{Bucket, Percentiles};
 use crate::options::{Conduct, Mode};
+use crate::resumes::Resumes;
 use crate::series::Window;
 
 /// Share of the planned reliable inputs that must be acknowledged: below it the run was not played
@@ -61,6 +62,8 @@ pub struct Report {
     pub snapshot_age: Percentiles,
     /// The probes that the round trips are of.
     pub probes: Probes,
+    /// Losses of their connections and clients, and the ways back.
+    pub resumes: Resumes,
     /// How late bots acted after their planned times.
     pub lateness: Percentiles,
     /// Why the figures say nothing of the server, if they do not: the bots themselves were late.
@@ -91,7 +94,7 @@ pub struct Joins {
 /// Counts of inputs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Inputs {
-    /// Steps that were due.
+    /// Steps that were due, of bots whose client was there.
     pub planned: u64,
     /// Reliable inputs sent.
     pub reliable: u64,

@@ -11,8 +11,9 @@ use rejoin_protocol::{Rng, Timestamp};
 /// How many acts there are, and how fast they follow each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Pace {
-    /// Acts of all players together per second.
-    pub(crate) per_second: u64,
+    /// Acts of all players together in each `per`.
+    pub(crate) acts: u64,
+    pub(crate) per: Duration,
     /// Acts in all.
     pub(crate) total: u64,
 }
@@ -68,14 +69,27 @@ pub(crate) struct Due {
     pub(crate) planned: Timestamp,
 }
 
+const SECOND: Duration = Duration::from_secs(1);
+
 impl Pace {
     /// `hz` acts per second of each player, in whole rounds.
     pub(crate) fn each(hz: u32, players: usize, span: Duration) -> Self {
         let players = players as u128;
         let rounds = span.as_nanos() * u128::from(hz) / 1_000_000_000;
         Self {
-            per_second: saturated(u128::from(hz) * players),
+            acts: saturated(u128::from(hz) * players),
+            per: SECOND,
             total: saturated(rounds * players),
+        }
+    }
+
+    /// One act of each player every so often, until `span` is over.
+    pub(crate) fn every(every: Duration, players: usize, span: Duration) -> Self {
+        let players = players as u128;
+        Self {
+            acts: saturated(players),
+            per: every,
+            total: saturated(players * span.as_nanos() / every.as_nanos().max(1)),
         }
     }
 
@@ -83,7 +97,8 @@ impl Pace {
     pub(crate) fn at_most(most: u64, hz: u32, players: usize, span: Duration) -> Self {
         let per_second = saturated(u128::from(hz) * players as u128).min(most);
         Self {
-            per_second,
+            acts: per_second,
+            per: SECOND,
             total: saturated(span.as_nanos() * u128::from(per_second) / 1_000_000_000),
         }
     }
@@ -142,8 +157,9 @@ impl Schedule {
             return None;
         }
         let within = self.jitter.as_mut().map_or(0, |jitter| jitter.of(act));
-        let nanos = (u128::from(act) * 1_000_000_000 + u128::from(within))
-            / u128::from(self.pace.per_second.max(1));
+        let Pace { acts, per, .. } = self.pace;
+        let slots = u128::from(act) * 1_000_000_000 + u128::from(within);
+        let nanos = slots * per.as_nanos() / (u128::from(acts.max(1)) * 1_000_000_000);
         Some(Due {
             index: player.index,
             number: self.round + 1,
@@ -205,6 +221,23 @@ mod tests {
     }
 
     #[test]
+    fn what_happens_every_so_often_is_staggered_over_all_players() {
+        let pace = Pace::every(
+            Duration::from_millis(1_500),
+            3,
+            Duration::from_millis(3_600),
+        );
+        let mut schedule = Schedule::even(some(0..3, 3), pace, START);
+        let acts = due(&mut schedule, Timestamp::from_millis(60_000));
+        let acts: Vec<(usize, u64)> = acts
+            .iter()
+            .map(|due| (due.index, due.planned.as_millis() - 1_000))
+            .collect();
+        let rounds = [(0, 0), (1, 500), (2, 1_000), (0, 1_500), (1, 2_000)];
+        assert_eq!(acts, [&rounds[..], &[(2, 2_500), (0, 3_000)]].concat());
+    }
+
+    #[test]
     fn a_late_loop_still_makes_every_planned_step() {
         let mut schedule = even(3);
         assert_eq!(
@@ -219,9 +252,9 @@ mod tests {
     fn a_crowd_shares_the_most_that_all_may_do() {
         let span = Duration::from_secs(3);
         let few = Pace::at_most(1_000, 5, 16, span);
-        assert_eq!((few.per_second, few.total), (80, 240));
+        assert_eq!((few.acts, few.total), (80, 240));
         let crowd = Pace::at_most(1_000, 5, 4_000, span);
-        assert_eq!((crowd.per_second, crowd.total), (1_000, 3_000));
+        assert_eq!((crowd.acts, crowd.total), (1_000, 3_000));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::news::{News, Totals};
 use crate::observer::{Glimpse, Progress, Stage};
 use crate::options::{Conduct, Mode, Options};
 use crate::report::{ACKNOWLEDGED_SHARE_MIN, Cause, Failure, Report, share};
+use crate::resumes::Resumes;
 use crate::series::{Amounts, Series};
 use crate::tally::{Failures, Measures};
 
@@ -257,6 +258,11 @@ impl Sums {
             snapshot_age: measures.snapshot_age.percentiles(),
             probes: totals.probes,
             lateness: measures.lateness.percentiles(),
+            resumes: Resumes {
+                counts: totals.resumes,
+                resume: measures.resume.percentiles(),
+                away: measures.away.percentiles(),
+            },
             invalid: lateness_fault(measures, options.lateness_max),
             rtt_buckets: measures.rtt.buckets(),
             agreed_after_us: course.agreed_after.map(micros),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::measure::Measure;
 use crate::report::{Cause, Failure, Joins, Snapshots};
+use crate::resumes::ResumeCounts;
 
 /// Different failures kept; more are only counted.
 const FAILURES_KEPT: usize = 32;
@@ -15,6 +16,7 @@ pub(crate) struct Tally {
     pub(crate) joins: Joins,
     pub(crate) snapshots: Snapshots,
     pub(crate) events: u64,
+    pub(crate) resumes: ResumeCounts,
     pub(crate) measures: Measures,
     pub(crate) failures: Failures,
     /// True once anything failed.
@@ -30,6 +32,10 @@ pub(crate) struct Measures {
     pub(crate) rtt: Measure,
     pub(crate) input: Measure,
     pub(crate) lateness: Measure,
+    /// From the loss of a connection, or a relaunch, to the next view.
+    pub(crate) resume: Measure,
+    /// From the loss of a connection until there was one again.
+    pub(crate) away: Measure,
     /// Acts that were later than they may be.
     pub(crate) late: u64,
 }
@@ -51,6 +57,7 @@ impl Tally {
             joins: Joins::default(),
             snapshots: Snapshots::default(),
             events: 0,
+            resumes: ResumeCounts::default(),
             measures: Measures::default(),
             failures: Failures::default(),
             has_failed: false,
@@ -93,6 +100,8 @@ impl Measures {
         self.rtt.merge(&other.rtt);
         self.input.merge(&other.input);
         self.lateness.merge(&other.lateness);
+        self.resume.merge(&other.resume);
+        self.away.merge(&other.away);
         self.late += other.late;
     }
 }

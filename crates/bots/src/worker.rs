@@ -17,6 +17,7 @@ use crate::bot::Step;
 use crate::crew::Crew;
 use crate::options::{Conduct, Options};
 use crate::orders::{Line, Note, Order, Plan};
+use crate::resumes::PLAYED_AFTER;
 use crate::schedule::{Pace, Player, Players, Schedule};
 
 /// Longest sleep of a pass: what a bot may be late by design.
@@ -70,6 +71,7 @@ enum Task {
 struct Play {
     inputs: Schedule,
     probes: Schedule,
+    crashes: Option<Schedule>,
     /// Its end.
     until: Timestamp,
 }
@@ -161,8 +163,16 @@ impl<'a, B: Behaviour> Worker<'a, B> {
         let Task::Play(play) = &mut self.task else {
             return;
         };
-        let Play { inputs, probes, .. } = &mut **play;
+        let Play {
+            inputs,
+            probes,
+            crashes,
+            ..
+        } = &mut **play;
         while let Some(due) = inputs.next_due(now) {
+            if self.crew.is_killed(due.index) {
+                continue;
+            }
             self.crew.tally.planned += 1;
             self.crew.tally.act(now.since(due.planned));
             let step = Step {
@@ -175,6 +185,10 @@ impl<'a, B: Behaviour> Worker<'a, B> {
         while let Some(due) = probes.next_due(now) {
             self.crew.tally.act(now.since(due.planned));
             self.crew.probe(due.index, due.planned, now);
+        }
+        while let Some(due) = crashes.as_mut().and_then(|it| it.next_due(now)) {
+            self.crew.tally.act(now.since(due.planned));
+            self.crew.kill(due.index);
         }
     }
 
@@ -198,9 +212,16 @@ impl<'a, B: Behaviour> Worker<'a, B> {
             own: own.collect(),
             all: u64::try_from(plan.all).unwrap_or(u64::MAX),
         };
-        let rng = Rng::from_number(self.options.seed).fork("probes");
+        let rng = Rng::from_number(self.options.seed);
+        let crashes = self.options.client_crash_every.map(|every| {
+            // Each has the time to come back after it.
+            let span = play_for.saturating_sub(PLAYED_AFTER);
+            let pace = Pace::every(every, plan.all, span);
+            Schedule::jittered(players.clone(), pace, plan.start, rng.fork("crashes"))
+        });
         Play {
-            probes: Schedule::jittered(players.clone(), probes, plan.start, rng),
+            probes: Schedule::jittered(players.clone(), probes, plan.start, rng.fork("probes")),
+            crashes,
             inputs: Schedule::even(players, inputs, plan.start),
             until: plan.start + play_for,
         }
@@ -261,12 +282,15 @@ impl<'a, B: Behaviour> Worker<'a, B> {
 
     /// How long nothing is due, within bounds.
     fn nap(&self) -> Duration {
-        let [step, probe] = match &self.task {
-            Task::Play(play) => [play.inputs.next_at(), play.probes.next_at()],
-            Task::Join { .. } | Task::Settle { .. } | Task::Leave => [None, None],
+        let [step, probe, crash] = match &self.task {
+            Task::Play(play) => {
+                let crash = play.crashes.as_ref().and_then(Schedule::next_at);
+                [play.inputs.next_at(), play.probes.next_at(), crash]
+            }
+            Task::Join { .. } | Task::Settle { .. } | Task::Leave => [None, None, None],
         };
         let now = self.now();
-        [step, probe, self.crew.next_timer()]
+        [step, probe, crash, self.crew.next_timer()]
             .into_iter()
             .flatten()
             .map(|at| at.since(now))

@@ -83,6 +83,10 @@ impl Active {
         }
     }
 
+    pub(crate) const fn connection_id(&self) -> ConnectionId {
+        self.reset.0
+    }
+
     /// True if that is the server's own word that it does not know this connection.
     pub(crate) fn is_reset(&self, datagram: &[u8]) -> bool {
         reset::decode(datagram).is_some_and(|reset| reset == self.reset)

@@ -67,6 +67,15 @@ pub(crate) struct BotsArgs {
     /// input
     #[arg(long, value_name = "FILE")]
     pub(crate) permits: Option<PathBuf>,
+    /// For how long a bot that lost its connection tries to come back, 0s: it fails at once
+    #[arg(long, value_name = "T", default_value = "120s", value_parser = parse_duration)]
+    pub(crate) resume_for: Duration,
+    /// Kill each bot's client once in this time while it plays, and start another from its ticket
+    #[arg(long, value_name = "T", value_parser = parse_crash_every)]
+    pub(crate) client_crash_every: Option<Duration>,
+    /// Keep the bots' tickets in files in DIR instead of in memory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) ticket_dir: Option<PathBuf>,
     /// Worsen the network, such as delay=50ms±10ms,loss=5%,duplicate=1%,reorder=2%
     #[arg(long, value_name = "NET")]
     pub(crate) net: Option<Impairment>,
@@ -86,6 +95,15 @@ fn parse_behaviour(text: &str) -> Result<BehaviourArg, String> {
             "expected idle; how they play a kind of room goes with the kind: --kind {other}"
         )),
     }
+}
+
+fn parse_crash_every(text: &str) -> Result<Duration, String> {
+    let every = parse_duration(text).map_err(|error| error.to_string())?;
+    let least = Duration::from_millis(100);
+    if every < least {
+        return Err(format!("expected {least:?} or more"));
+    }
+    Ok(every)
 }
 
 fn parse_check(text: &str) -> Result<Check, CheckError> {

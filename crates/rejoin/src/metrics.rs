@@ -100,7 +100,7 @@ pub(crate) fn all() -> Vec<Metric> {
 type Count = fn(&Report) -> u64;
 
 /// Counts: group, figure, where it stands, and the whole it is a part of.
-const COUNTS: [(&str, &str, Count, Option<Count>); 26] = [
+const COUNTS: [(&str, &str, Count, Option<Count>); 30] = [
     ("bots", "wanted", |r| wide(r.bots), None),
     (
         "bots",
@@ -171,17 +171,28 @@ const COUNTS: [(&str, &str, Count, Option<Count>); 26] = [
         |r| r.traffic.lost_up,
         Some(|r| r.traffic.datagrams_up),
     ),
+    ("resumes", "ok", |r| r.resumes.counts.ok, None),
+    ("resumes", "failed", |r| r.resumes.counts.failed, None),
+    ("resumes", "killed", |r| r.resumes.counts.killed, None),
+    (
+        "resumes",
+        "died",
+        |r| r.resumes.counts.died,
+        Some(|r| r.inputs.reliable),
+    ),
     ("failures", "total", |r| r.failures_total, None),
 ];
 
 type Distribution = fn(&Report) -> Percentiles;
 
-const LATENCIES: [(&str, Distribution); 5] = [
+const LATENCIES: [(&str, Distribution); 7] = [
     ("rtt", |r| r.rtt),
     ("input", |r| r.input),
     ("snapshot_age", |r| r.snapshot_age),
     ("join", |r| r.join),
     ("lateness", |r| r.lateness),
+    ("resume", |r| r.resumes.resume),
+    ("away", |r| r.resumes.away),
 ];
 
 type Figure = fn(&Percentiles) -> u64;

@@ -146,7 +146,11 @@ fn options(args: &BotsArgs) -> Result<Options, Failure> {
     options.lateness_max = args.lateness_max;
     options.seed = args.seed;
     options.net = args.net;
+    options.resume_for = args.resume_for;
+    options.client_crash_every = args.client_crash_every;
+    options.ticket_dir.clone_from(&args.ticket_dir);
     check_span(&options)?;
+    check_crashes(&options)?;
     Ok(options)
 }
 
@@ -163,6 +167,19 @@ pub(crate) fn check_span(options: &Options) -> Result<(), Failure> {
     let text = format!(
         "--for {:?} is shorter than the time between two inputs at {} Hz",
         options.play_for, options.input_hz
+    );
+    Err(Failure::new(Exit::Usage, text))
+}
+
+/// A run in which no client could be killed would prove nothing of it.
+fn check_crashes(options: &Options) -> Result<(), Failure> {
+    let least = Options::PLAYED_AFTER_CRASH;
+    if options.client_crash_every.is_none() || options.play_for > least {
+        return Ok(());
+    }
+    let text = format!(
+        "--for {:?} leaves no time for --client-crash-every: nobody is killed in the last {least:?}",
+        options.play_for
     );
     Err(Failure::new(Exit::Usage, text))
 }

@@ -88,6 +88,11 @@ pub(super) fn asked(run: &Run<'_>, report: &Report) -> Fields {
         ("played_us", json!(micros(report.played))),
         ("ramp_hz", json!(options.ramp_hz)),
         ("net", json!(options.net.map(|net| net.to_string()))),
+        ("resume_for_us", json!(micros(options.resume_for))),
+        (
+            "client_crash_every_us",
+            json!(options.client_crash_every.map(micros)),
+        ),
         ("lateness_max_us", json!(micros(options.lateness_max))),
         ("seed", json!(options.seed)),
         ("threads", json!(report.threads)),

@@ -52,6 +52,7 @@ fn figures(report: &Report) -> Vec<String> {
         ),
         format!("tester      {}", spread_as(&report.lateness, " late")),
     ]);
+    lines.extend(resumes_line(report));
     if let Some(invalid) = &report.invalid {
         lines.push(format!("not valid   {invalid}"));
     }
@@ -78,6 +79,22 @@ fn play_figures(report: &Report) -> Vec<String> {
         ));
     }
     lines
+}
+
+fn resumes_line(report: &Report) -> Option<String> {
+    let resumes = &report.resumes;
+    let counts = resumes.counts;
+    (counts.ok + counts.failed + counts.killed > 0).then(|| {
+        format!(
+            "resumes     {} back in their seats and {} not, {} after their client was killed, \
+             {} inputs died with it; {}",
+            thousands(counts.ok),
+            thousands(counts.failed),
+            thousands(counts.killed),
+            thousands(counts.died),
+            spread(&resumes.resume)
+        )
+    })
 }
 
 fn spread(measured: &Percentiles) -> String {
@@ -242,6 +259,7 @@ pub(super) fn a_report() -> Report {
         snapshot_age: Percentiles::default(),
         probes: rejoin_bots::Probes::default(),
         lateness: Percentiles::default(),
+        resumes: rejoin_bots::Resumes::default(),
         invalid: None,
         windows: Vec::new(),
         rtt_buckets: Vec::new(),
