@@ -12,7 +12,7 @@ use rejoin_client::{
 use rejoin_protocol::crypto::StaticKeys;
 use rejoin_protocol::handshake::ClientHandshake;
 use rejoin_protocol::limits::JOIN_TIMEOUT;
-use rejoin_protocol::{ConnectionId, Rng, Timestamp, reset};
+use rejoin_protocol::{Rng, Timestamp, reset};
 
 use crate::agreement::{Agreement, Held};
 use crate::behaviour::Behaviour;
@@ -23,6 +23,7 @@ use crate::names;
 use crate::options::Options;
 use crate::parts::Part;
 use crate::report::Cause;
+use crate::resumes::take_reset;
 use crate::room_request::RoomRequest;
 use crate::sockets::{Carried, Sockets};
 use crate::tally::Tally;
@@ -240,6 +241,8 @@ impl<'a, B: Behaviour> Crew<'a, B> {
         for index in touched.drain(..) {
             self.flush_bot(index, now);
         }
+        // Whose client was killed meanwhile has a hello to send.
+        touched.append(&mut self.touched);
         self.touched = touched;
         let bots = &self.bots;
         self.newcomers.retain(|index| {
@@ -409,19 +412,6 @@ fn take_reply<'n, B: Behaviour>(
         }
     }
     None
-}
-
-/// A reset names a connection as its client's packets do, and carries no label either.
-fn take_reset<B: Behaviour>(
-    bots: &mut [Bot<B>],
-    connection: ConnectionId,
-    datagram: &mut [u8],
-    now: Timestamp,
-) -> Option<usize> {
-    let is_meant = |bot: &Bot<B>| bot.core.connection_id() == Some(connection);
-    let index = bots.iter().position(is_meant)?;
-    bots.get_mut(index)?.core.handle_datagram(datagram, now);
-    Some(index)
 }
 
 /// A packet's bytes 1 to 4 are the label that the bot asked for.

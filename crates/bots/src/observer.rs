@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::measure::Percentiles;
 use crate::report::{Failure, Inputs, Snapshots, Traffic};
+use crate::resumes::ResumeCounts;
 
 /// Looks on. Called in the thread that asked for the run. Bots play on meanwhile, but the parts of a run
 /// end no sooner than it returns, so it must not block.
@@ -53,6 +54,10 @@ pub struct Progress {
     pub in_stage: Duration,
     /// Bots with a seat now, or a session if they take none.
     pub playing: usize,
+    /// Those of them that have no connection and are on their way back.
+    pub away: usize,
+    /// Ways back so far.
+    pub resumes: ResumeCounts,
     /// Bots that failed.
     pub failed: usize,
     /// Failures in all.

@@ -186,6 +186,8 @@ impl Sums {
             stage,
             in_stage,
             playing: totals.present,
+            away: totals.away,
+            resumes: totals.resumes,
             failed: totals.failed,
             failures_total: self.failures.total,
             newest_failure: self.failures.newest.clone(),

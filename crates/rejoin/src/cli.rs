@@ -46,7 +46,7 @@ pub(crate) enum Command {
     /// Look at what a server needs of this machine, and say how to get it
     Doctor(DoctorArgs),
     /// Let bots play on a server and report what they saw
-    Bots(BotsArgs),
+    Bots(Box<BotsArgs>),
     /// Watch bots play on a server of their own
     Demo(DemoArgs),
     /// Show the server's public key and address; makes the key at first use
