@@ -23,10 +23,11 @@ use crate::fault::{Fault, cause_of, wrong};
 use crate::options::{Conduct, Mode};
 use crate::probes::Probes;
 use crate::report::Cause;
-use crate::resumes::{Wallet, WayBack};
 use crate::room_request::RoomRequest;
 use crate::sends::Sends;
 use crate::tally::Tally;
+use crate::wallet::Wallet;
+use crate::way_back::WayBack;
 
 pub(crate) use crate::bot_stage::{BotStage, Place};
 

@@ -23,7 +23,7 @@ use crate::names;
 use crate::options::Options;
 use crate::parts::Part;
 use crate::report::Cause;
-use crate::resumes::take_reset;
+use crate::resets::take_reset;
 use crate::room_request::RoomRequest;
 use crate::sockets::{Carried, Sockets};
 use crate::tally::Tally;

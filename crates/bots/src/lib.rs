@@ -39,6 +39,7 @@ mod parts;
 mod probes;
 mod relay;
 mod report;
+mod resets;
 mod resumes;
 mod room_request;
 mod schedule;
@@ -47,6 +48,8 @@ mod series;
 mod sockets;
 mod summary;
 mod tally;
+mod wallet;
+mod way_back;
 mod worker;
 
 pub use arena_bot::ArenaBot;
@@ -61,6 +64,7 @@ pub use measure::{Bucket, Percentiles};
 pub use observer::{Control, Glimpse, Observer, Progress, Stage, Unobserved};
 pub use options::{Conduct, Mode, ModeError, Options};
 pub use relay::{Relay, RelayStats};
-pub use report::{Cause, Failure, Inputs, Joins, Probes, Report, Snapshots, Traffic};
-pub use resumes::{ResumeCounts, Resumes};
+pub use report::{
+    Cause, Failure, Inputs, Joins, Probes, Report, ResumeCounts, Resumes, Snapshots, Traffic,
+};
 pub use series::{Amounts, Window};

@@ -7,8 +7,7 @@ use crate::behaviour::Behaviour;
 use crate::bot::BotStage;
 use crate::crew::{Crew, Unsettled};
 use crate::observer::Glimpse;
-use crate::report::{Inputs, Joins, Probes, Snapshots, Traffic};
-use crate::resumes::ResumeCounts;
+use crate::report::{Inputs, Joins, Probes, ResumeCounts, Snapshots, Traffic};
 use crate::tally::{Failures, Measures};
 
 /// What is asked.

@@ -5,8 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::measure::Percentiles;
-use crate::report::{Failure, Inputs, Snapshots, Traffic};
-use crate::resumes::ResumeCounts;
+use crate::report::{Failure, Inputs, ResumeCounts, Snapshots, Traffic};
 
 /// Looks on. Called in the thread that asked for the run. Bots play on meanwhile, but the parts of a run
 /// end no sooner than it returns, so it must not block.

@@ -11,7 +11,7 @@ use rejoin_protocol::crypto::PublicKey;
 use rejoin_protocol::limits::SEAT_HOLD;
 
 use crate::impairment::Impairment;
-use crate::resumes::{PLAYED_AFTER, Wallet};
+use crate::wallet::Wallet;
 
 /// How the bots of a run send their inputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -116,8 +116,8 @@ impl Options {
     /// could not tell it from a slow one, since all they tell counts from the planned time.
     pub const LATENESS_MAX: Duration = Duration::from_millis(10);
 
-    /// How long a bot plays on after its client was killed.
-    pub const PLAYED_AFTER_CRASH: Duration = PLAYED_AFTER;
+    /// How long a bot plays on after its client was killed: longer than it should need to be back.
+    pub const PLAYED_AFTER_CRASH: Duration = Duration::from_secs(1);
 
     /// The defaults, towards this server.
     #[must_use]

@@ -8,7 +8,6 @@ use serde::Serialize;
 
 use crate::measure::{Bucket, Percentiles};
 use crate::options::{Conduct, Mode};
-use crate::resumes::Resumes;
 use crate::series::Window;
 
 /// Share of the planned reliable inputs that must be acknowledged: below it the run was not played
@@ -118,6 +117,40 @@ pub struct Probes {
     pub planned: u64,
     /// Probes that the server answered.
     pub answered: u64,
+}
+
+/// What came of the ways back of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Resumes {
+    /// How many there were.
+    pub counts: ResumeCounts,
+    /// From the loss of a connection, or a relaunch, to the first view applied after it. What was not over by
+    /// the end counts for as long as it had been.
+    pub resume: Percentiles,
+    /// From the loss of a connection until there was one again.
+    pub away: Percentiles,
+}
+
+/// Counts of ways back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ResumeCounts {
+    /// Bots that were back in their seat (idle: session), each time.
+    pub ok: u64,
+    /// Bots that were not.
+    pub failed: u64,
+    /// Clients that were killed.
+    pub killed: u64,
+    /// Reliable inputs that died with their client: the room had not applied them, and never did.
+    pub died: u64,
+}
+
+impl AddAssign for ResumeCounts {
+    fn add_assign(&mut self, other: Self) {
+        self.ok += other.ok;
+        self.failed += other.failed;
+        self.killed += other.killed;
+        self.died += other.died;
+    }
 }
 
 /// Counts of snapshots received.

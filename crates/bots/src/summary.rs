@@ -11,8 +11,7 @@ use crate::measure::Measure;
 use crate::news::{News, Totals};
 use crate::observer::{Glimpse, Progress, Stage};
 use crate::options::{Conduct, Mode, Options};
-use crate::report::{ACKNOWLEDGED_SHARE_MIN, Cause, Failure, Report, share};
-use crate::resumes::Resumes;
+use crate::report::{ACKNOWLEDGED_SHARE_MIN, Cause, Failure, Report, Resumes, share};
 use crate::series::{Amounts, Series};
 use crate::tally::{Failures, Measures};
 

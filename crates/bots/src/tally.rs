@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use crate::measure::Measure;
-use crate::report::{Cause, Failure, Joins, Snapshots};
-use crate::resumes::ResumeCounts;
+use crate::report::{Cause, Failure, Joins, ResumeCounts, Snapshots};
 
 /// Different failures kept; more are only counted.
 const FAILURES_KEPT: usize = 32;

@@ -17,7 +17,6 @@ use crate::bot::Step;
 use crate::crew::Crew;
 use crate::options::{Conduct, Options};
 use crate::orders::{Line, Note, Order, Plan};
-use crate::resumes::PLAYED_AFTER;
 use crate::schedule::{Pace, Player, Players, Schedule};
 
 /// Longest sleep of a pass: what a bot may be late by design.
@@ -215,7 +214,7 @@ impl<'a, B: Behaviour> Worker<'a, B> {
         let rng = Rng::from_number(self.options.seed);
         let crashes = self.options.client_crash_every.map(|every| {
             // Each has the time to come back after it.
-            let span = play_for.saturating_sub(PLAYED_AFTER);
+            let span = play_for.saturating_sub(Options::PLAYED_AFTER_CRASH);
             let pace = Pace::every(every, plan.all, span);
             Schedule::jittered(players.clone(), pace, plan.start, rng.fork("crashes"))
         });
