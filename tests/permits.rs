@@ -392,10 +392,10 @@ mod reload {
         let file = folder.0.join("permit.keys");
         let cut = &key[..key.len() - 1];
         for (text, told) in [
-            ("nonsense\n", "line 1: expected a permit key"),
-            ("# nothing\n", "there is no permit key"),
-            (&format!("{good}{cut}\n"), "line 2: expected a permit key"),
-            (&good.repeat(2), "two permit keys have the id"),
+            ("nonsense\n", "line 1: expected a key"),
+            ("# nothing\n", "there is no key"),
+            (&format!("{good}{cut}\n"), "line 2: expected a key"),
+            (&good.repeat(2), "two keys have the id"),
         ] {
             folder.write("permit.keys", text);
             let line = reload(&mut server);

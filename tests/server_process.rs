@@ -338,7 +338,7 @@ fn a_result_that_cannot_be_written_is_no_success() {
 fn a_dev_server_that_is_asked_to_read_its_keys_again_serves_on() {
     let (mut server, address) = serve(&["--log", "warn"]);
     signal(server.id(), "HUP");
-    assert!(server.log_line().contains("dev auth has no permit keys"));
+    assert!(server.log_line().contains("there is no data folder"));
     within_patience(async { connect(&address, "ana").await });
     signal(server.id(), "TERM");
     assert_eq!(server.end().code, Some(0));

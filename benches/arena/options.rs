@@ -1,6 +1,6 @@
 //! What a run is told.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Parser;
@@ -94,11 +94,22 @@ impl Options {
         let models = || cpus.lines().filter(|line| line.starts_with("model name"));
         let model = models().next().and_then(|line| line.split_once(": "));
         format!(
-            "{} cores of {}; Linux {}; load average {}",
+            "profile {}; {} cores of {}; Linux {}; load average {}",
+            profile(),
             models().count(),
             model.map_or("an unknown model", |(_, model)| model),
             read("/proc/sys/kernel/osrelease").trim(),
             read("/proc/loadavg").trim(),
         )
     }
+}
+
+/// The cargo profile that all servers were built with: the folder that cargo put this program in.
+fn profile() -> String {
+    let own = std::env::current_exe().unwrap_or_default();
+    let folder = own
+        .parent()
+        .and_then(Path::parent)
+        .and_then(Path::file_name);
+    folder.unwrap_or_default().to_string_lossy().into_owned()
 }

@@ -21,10 +21,12 @@ use crate::behaviour::Behaviour;
 use crate::bot_cx::BotCx;
 use crate::fault::{Fault, cause_of, wrong};
 use crate::options::{Conduct, Mode};
+use crate::pauses::Pauses;
 use crate::probes::Probes;
 use crate::report::Cause;
 use crate::room_request::RoomRequest;
 use crate::sends::Sends;
+use crate::silences::Hush;
 use crate::tally::Tally;
 use crate::wallet::Wallet;
 use crate::way_back::WayBack;
@@ -51,6 +53,8 @@ pub(crate) struct Bot<B: Behaviour> {
     pub(crate) behaviour: B,
     seen: Option<Rc<Seen<ViewOf<B>>>>,
     arrivals: Arrivals,
+    pub(crate) pauses: Pauses,
+    pub(crate) hush: Hush,
     pub(crate) cursor: u64,
     pub(crate) event: u64,
 }
@@ -89,6 +93,8 @@ impl<B: Behaviour> Bot<B> {
             behaviour: B::default(),
             seen: None,
             arrivals: Arrivals::default(),
+            pauses: Pauses::default(),
+            hush: Hush::default(),
             cursor: 0,
             event: 0,
         }
@@ -150,6 +156,8 @@ impl<B: Behaviour> Bot<B> {
     /// Closes its books: counts what has no answer for as long as it has waited, and what the room
     /// applied.
     pub(crate) fn close_books(&mut self, tally: &mut Tally, now: Timestamp) {
+        tally.pause(self.pauses.end(now));
+        tally.back(self.hush.on_view(now));
         self.back.give_up(tally, now);
         self.probes.give_up(now, |span| tally.rtt(span));
         self.sends.give_up(now, |span| tally.input(span));
@@ -292,7 +300,17 @@ impl<B: Behaviour> Bot<B> {
             | Event::Ticket
             | Event::TicketRefused => self.on_way_back(&event, around),
             Event::Ended(ended) => self.on_ended(&ended, around.wallet),
-            Event::Seat { .. } | Event::Link(_) => Ok(()),
+            Event::Seat { player, change, .. } => {
+                self.hush
+                    .on_seat(player, change, &mut around.tally.silences);
+                Ok(())
+            }
+            // What a new client has missed, the room's answer to it has counted.
+            Event::EventsMissed { count, .. } => {
+                self.event += count * u64::from(!self.back.is_relaunch);
+                Ok(())
+            }
+            Event::Link(_) => Ok(()),
             _ => Ok(()),
         }
     }
@@ -432,11 +450,13 @@ impl<B: Behaviour> Bot<B> {
         }
         self.seen = Some(seen);
         self.arrivals.on_view(around.now);
+        tally.pause(self.pauses.on_view(around.now));
+        tally.back(self.hush.on_view(around.now));
         Ok(())
     }
 
     fn on_room_event(&mut self, number: u64, payload: &Bytes) -> Result<(), Fault> {
-        if number != self.event + 1 && !self.back.is_answered() {
+        if number != self.event + 1 && !self.back.is_relaunch {
             return Err(wrong(format!(
                 "event {number} came after event {}",
                 self.event

@@ -20,6 +20,7 @@ use crate::options::Options;
 use crate::orders::{Note, Order, Plan};
 use crate::relay::Relay;
 use crate::report::{Cause, Report};
+use crate::sources::Change;
 use crate::summary::{Course, Missing, Sums};
 
 /// How long after the end of play the members of a room may need to hold the same view.
@@ -93,6 +94,12 @@ impl<'a> Conductor<'a> {
             crews,
             notes,
         }
+    }
+
+    /// Of bots that rebind, and this is another then.
+    pub(crate) const fn rebinding(mut self, change: Option<Change>) -> Self {
+        self.course.change = change;
+        self
     }
 
     /// Conducts the run to its end.

@@ -38,7 +38,7 @@ pub(crate) struct Crew<'a, B: Behaviour> {
     pub(crate) tally: Tally,
     /// Which bots of the run these are.
     pub(crate) part: Part,
-    sockets: Sockets,
+    pub(crate) sockets: Sockets,
     /// Bots that have no seat yet: few at a time.
     newcomers: Vec<usize>,
     /// Bots that have no connection, or whose client was killed, and that are on their way back.
@@ -177,6 +177,7 @@ impl<'a, B: Behaviour> Crew<'a, B> {
             newcomers,
             returning,
             touched,
+            tally,
             ..
         } = self;
         sockets.receive(|socket, datagram| {
@@ -186,7 +187,7 @@ impl<'a, B: Behaviour> Crew<'a, B> {
             } else if let Some((id, _)) = reset::decode(datagram) {
                 take_reset(bots, id, datagram, now)
             } else {
-                take_packet(bots, datagram, now)
+                take_packet(bots, (socket, datagram), tally, now)
             };
             if let Some(bot) = taker.and_then(|bot| bots.get_mut(bot)) {
                 bot.touch(touched);
@@ -374,8 +375,11 @@ impl<'a, B: Behaviour> Crew<'a, B> {
             }
         }
         self.out.clear();
+        let silent = bot.hush.is_silent(now);
         while bot.core.poll_transmit(&mut self.out, now) {
-            self.sockets.send(bot.place.socket, &self.out);
+            if !silent {
+                self.sockets.send(bot.place.socket, &self.out);
+            }
             self.out.clear();
         }
         if let Some(at) = bot.core.poll_timeout() {
@@ -414,15 +418,25 @@ fn take_reply<'n, B: Behaviour>(
     None
 }
 
-/// A packet's bytes 1 to 4 are the label that the bot asked for.
+/// A packet's bytes 1 to 4 are the label that the bot asked for. It is lost if the bot is no longer at
+/// that socket.
 fn take_packet<B: Behaviour>(
     bots: &mut [Bot<B>],
-    datagram: &mut [u8],
+    (socket, datagram): (usize, &mut [u8]),
+    tally: &mut Tally,
     now: Timestamp,
 ) -> Option<usize> {
     let label: [u8; 4] = *datagram.get(1..)?.first_chunk()?;
     let index = usize::try_from(u32::from_be_bytes(label)).ok()?;
-    bots.get_mut(index)?.core.handle_datagram(datagram, now);
+    let bot = bots.get_mut(index)?;
+    if bot.place.socket != socket {
+        tally.rebinds.missed += 1;
+        return None;
+    }
+    if bot.hush.is_silent(now) {
+        return None;
+    }
+    bot.core.handle_datagram(datagram, now);
     Some(index)
 }
 

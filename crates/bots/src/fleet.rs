@@ -24,6 +24,7 @@ use crate::parts;
 use crate::relay::Relay;
 use crate::report::Report;
 use crate::sockets::Sockets;
+use crate::sources::Change;
 use crate::worker::Worker;
 
 /// Bots on their way to a seat at a time: a rush, but not a flood of 1,200-byte hellos.
@@ -87,9 +88,10 @@ pub fn run<B: Behaviour>(
         std::fs::create_dir_all(folder).map_err(FleetError::Tickets)?;
     }
     let parts = parts::of(options);
+    let change = options.rebind_every.map(|_| Change::towards(target));
     let sockets = parts
         .iter()
-        .map(|part| Sockets::open(target, options.conduct, part.bots.len()))
+        .map(|part| Sockets::open(target, options.conduct, part.bots.len(), change))
         .collect::<io::Result<Vec<_>>>()
         .map_err(FleetError::Sockets)?;
     let count = parts.len();
@@ -116,7 +118,7 @@ pub fn run<B: Behaviour>(
             crews.push(order);
         }
         drop(tell);
-        let conductor = Conductor::new(options, (crews, notes), relay, origin);
+        let conductor = Conductor::new(options, (crews, notes), relay, origin).rebinding(change);
         let ended = conductor.run(B::Room::KIND, observer);
         Ok(all_ended(threads, ended))
     })

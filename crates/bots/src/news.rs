@@ -7,7 +7,9 @@ use crate::behaviour::Behaviour;
 use crate::bot::BotStage;
 use crate::crew::{Crew, Unsettled};
 use crate::observer::Glimpse;
+use crate::rebinds::RebindCounts;
 use crate::report::{Inputs, Joins, Probes, ResumeCounts, Snapshots, Traffic};
+use crate::silences::SilenceCounts;
 use crate::tally::{Failures, Measures};
 
 /// What is asked.
@@ -51,6 +53,8 @@ pub(crate) struct Totals {
     pub(crate) probes: Probes,
     pub(crate) snapshots: Snapshots,
     pub(crate) events: u64,
+    pub(crate) rebinds: RebindCounts,
+    pub(crate) silences: SilenceCounts,
     pub(crate) resumes: ResumeCounts,
     pub(crate) traffic: Traffic,
 }
@@ -66,6 +70,8 @@ impl Totals {
         self.probes += other.probes;
         self.snapshots += other.snapshots;
         self.events += other.events;
+        self.rebinds += other.rebinds;
+        self.silences += other.silences;
         self.resumes += other.resumes;
         self.traffic += other.traffic;
     }
@@ -117,6 +123,8 @@ impl<B: Behaviour> Crew<'_, B> {
                 ..tally.snapshots
             },
             events: tally.events,
+            rebinds: tally.rebinds,
+            silences: tally.silences,
             resumes: tally.resumes,
             traffic: Traffic {
                 datagrams_up: carried.datagrams_up,

@@ -11,6 +11,8 @@ use rejoin_protocol::crypto::PublicKey;
 use rejoin_protocol::limits::SEAT_HOLD;
 
 use crate::impairment::Impairment;
+use crate::pauses::LOOKED_FOR;
+use crate::silences::Silence;
 use crate::wallet::Wallet;
 
 /// How the bots of a run send their inputs.
@@ -100,6 +102,10 @@ pub struct Options {
     pub seed: u64,
     /// Permits, one for each bot at least; empty: development permits.
     pub credentials: Vec<Credentials>,
+    /// How often each bot's address changes while it plays, staggered over all; `None`: never.
+    pub rebind_every: Option<Duration>,
+    /// How often and how long each bot is out of reach while it plays; `None`: never.
+    pub silence: Option<Silence>,
     /// For how long a bot that lost its connection tries to come back; zero: it fails at once. Default 120 s.
     pub resume_for: Duration,
     /// How often each bot's client is killed and started again from its ticket while it plays, staggered over
@@ -116,6 +122,8 @@ impl Options {
     /// could not tell it from a slow one, since all they tell counts from the planned time.
     pub const LATENESS_MAX: Duration = Duration::from_millis(10);
 
+    /// How long a bot plays on after a rebind, whose longest pause is looked for, or after a silence.
+    pub const PLAYED_AFTER: Duration = LOOKED_FOR;
     /// How long a bot plays on after its client was killed: longer than it should need to be back.
     pub const PLAYED_AFTER_CRASH: Duration = Duration::from_secs(1);
 
@@ -136,6 +144,8 @@ impl Options {
             lateness_max: Self::LATENESS_MAX,
             seed: 1,
             credentials: Vec::new(),
+            rebind_every: None,
+            silence: None,
             resume_for: SEAT_HOLD,
             client_crash_every: None,
             ticket_dir: None,

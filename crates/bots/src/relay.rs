@@ -1,7 +1,8 @@
 //! A bad network on loopback: a UDP relay that delays, loses, doubles and reorders.
 //!
 //! Used by tests and by `bots --net`. One thread, std sockets; each client address gets a socket
-//! of its own towards the server, so the server sees as many addresses as there are.
+//! of its own towards the server, so the server sees as many addresses as there are. One that changes
+//! its address has another on both sides: what still comes to the old one goes where nobody is.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -238,7 +239,7 @@ impl Worker {
         if self.paths.len() >= CLIENTS_MAX {
             return None;
         }
-        let upstream = open_near(self.server).ok()?;
+        let upstream = self.open_upstream(client.ip()).ok()?;
         upstream.connect(self.server).ok()?;
         let path = self.paths.len();
         self.paths.push(Path {
@@ -248,6 +249,17 @@ impl Worker {
         });
         self.by_client.insert(client, path);
         Some(path)
+    }
+
+    /// A client that comes from another address of this machine goes on to the server from there, so that
+    /// the server sees its moves.
+    fn open_upstream(&self, client: IpAddr) -> io::Result<UdpSocket> {
+        let is_ours = client.is_loopback() && client.is_ipv4() == self.server.is_ipv4();
+        let from_there = || rejoin_datagram::bind(SocketAddr::new(client, 0));
+        match is_ours.then(from_there) {
+            Some(Ok(socket)) => Ok(socket),
+            Some(Err(_)) | None => open_near(self.server),
+        }
     }
 
     /// Decides a datagram's fate.
@@ -416,6 +428,23 @@ mod tests {
         let net = Impairment::parse("delay=20ms±20ms").unwrap();
         let relay = Relay::start(echo(), net).unwrap();
         assert_eq!(answers(&relay, 100), (0..100).collect::<Vec<_>>());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_client_that_comes_from_another_address_goes_on_from_there() {
+        let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+        server.set_read_timeout(Some(PATIENCE)).unwrap();
+        let relay = Relay::start(server.local_addr().unwrap(), Impairment::default()).unwrap();
+        let mut heard = Vec::new();
+        for source in ["127.0.0.1:0", "127.0.0.2:0", "127.0.0.2:0"] {
+            let client = UdpSocket::bind(source).unwrap();
+            client.send_to(b"x", relay.address()).unwrap();
+            let (_, from) = server.recv_from(&mut [0; 8]).unwrap();
+            assert_eq!(from.ip(), client.local_addr().unwrap().ip());
+            assert!(!heard.contains(&from), "{from} was another's");
+            heard.push(from);
+        }
     }
 
     #[test]

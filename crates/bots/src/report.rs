@@ -8,7 +8,9 @@ use serde::Serialize;
 
 use crate::measure::{Bucket, Percentiles};
 use crate::options::{Conduct, Mode};
+use crate::rebinds::Rebinds;
 use crate::series::Window;
+use crate::silences::Silences;
 
 /// Share of the planned reliable inputs that must be acknowledged: below it the run was not played
 /// as planned, however correct it was.
@@ -61,6 +63,10 @@ pub struct Report {
     pub snapshot_age: Percentiles,
     /// The probes that the round trips are of.
     pub probes: Probes,
+    /// Changes of their addresses, and the pauses that these made.
+    pub rebinds: Rebinds,
+    /// Times that they were out of reach, and the ways back.
+    pub silences: Silences,
     /// Losses of their connections and clients, and the ways back.
     pub resumes: Resumes,
     /// How late bots acted after their planned times.

@@ -4,6 +4,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use crate::options::Conduct;
+use crate::sources::Change;
 
 /// Bots per socket: their snapshots of one tick fit even the usual receive buffer of 208 KiB.
 const BOTS_PER_SOCKET: usize = 64;
@@ -36,11 +37,16 @@ pub(crate) struct Carried {
 }
 
 impl Sockets {
-    /// Opens sockets for so many bots.
+    /// Opens sockets for so many bots. If they are to rebind, each is bound where `change` says.
     ///
     /// # Errors
     /// The system has none to give.
-    pub(crate) fn open(server: SocketAddr, conduct: Conduct, bots: usize) -> io::Result<Self> {
+    pub(crate) fn open(
+        server: SocketAddr,
+        conduct: Conduct,
+        bots: usize,
+        change: Option<Change>,
+    ) -> io::Result<Self> {
         let any = match server.ip() {
             IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
@@ -49,11 +55,15 @@ impl Sockets {
             Conduct::Play => BOTS_PER_SOCKET,
             Conduct::Idle => IDLE_BOTS_PER_SOCKET,
         };
-        let least = SOCKETS_MIN.min(bots).max(1);
+        let least = match change {
+            None => SOCKETS_MIN.min(bots).max(1),
+            Some(_) => SOCKETS_MIN,
+        };
         let count = bots.div_ceil(each).clamp(least, SOCKETS_MAX);
-        let open = |_| {
-            let socket =
-                rejoin_datagram::bind(SocketAddr::new(any, 0)).map_err(io::Error::other)?;
+        let open = |socket| {
+            let source = change.and_then(|change| change.source(socket));
+            let source = SocketAddr::new(source.unwrap_or(any), 0);
+            let socket = rejoin_datagram::bind(source).map_err(io::Error::other)?;
             socket.connect(server)?;
             Ok(socket)
         };
@@ -68,6 +78,11 @@ impl Sockets {
     /// The socket of a bot.
     pub(crate) fn of_bot(&self, bot: usize) -> usize {
         bot % self.sockets.len().max(1)
+    }
+
+    /// The socket that a bot hops to from this one: bound elsewhere, if bots are to rebind.
+    pub(crate) fn next_after(&self, socket: usize) -> usize {
+        (socket + 1) % self.sockets.len().max(1)
     }
 
     /// Hands every waiting datagram to `take`, with its socket. True if there was one.
@@ -112,5 +127,33 @@ impl Sockets {
     /// What went through so far.
     pub(crate) const fn carried(&self) -> Carried {
         self.carried
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_hop_is_to_another_address_and_port_even_of_a_single_bot() {
+        let server: SocketAddr = "127.0.0.1:7777".parse().unwrap();
+        let change = Change::towards(server);
+        for (bots, least) in [(1, 8), (1_000, 16), (100_000, 64)] {
+            let sockets = Sockets::open(server, Conduct::Play, bots, Some(change)).unwrap();
+            let address = |socket: usize| sockets.sockets[socket].local_addr().unwrap();
+            let (mut socket, mut visited) = (sockets.of_bot(0), BTreeSet::new());
+            for _ in 0..2 * least {
+                let next = sockets.next_after(socket);
+                assert_ne!(address(socket).port(), address(next).port());
+                if change == Change::AddressAndPort {
+                    assert_ne!(address(socket).ip(), address(next).ip());
+                }
+                visited.insert(next);
+                socket = next;
+            }
+            assert_eq!(visited.len(), least);
+        }
     }
 }

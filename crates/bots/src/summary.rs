@@ -11,8 +11,11 @@ use crate::measure::Measure;
 use crate::news::{News, Totals};
 use crate::observer::{Glimpse, Progress, Stage};
 use crate::options::{Conduct, Mode, Options};
+use crate::rebinds::Rebinds;
 use crate::report::{ACKNOWLEDGED_SHARE_MIN, Cause, Failure, Report, Resumes, share};
 use crate::series::{Amounts, Series};
+use crate::silences::Silences;
+use crate::sources::Change;
 use crate::tally::{Failures, Measures};
 
 /// Late acts below which nothing is said of a run: in a short one a single hiccup of the system is more
@@ -30,6 +33,8 @@ pub(crate) struct Course {
     pub(crate) connected: usize,
     /// How long they played.
     pub(crate) played: Duration,
+    /// What rebinds change, if there are any.
+    pub(crate) change: Option<Change>,
     /// From the end of play to the first agreement.
     pub(crate) agreed_after: Option<Duration>,
     /// From the end of play until nothing was missing.
@@ -259,6 +264,15 @@ impl Sums {
             snapshot_age: measures.snapshot_age.percentiles(),
             probes: totals.probes,
             lateness: measures.lateness.percentiles(),
+            rebinds: Rebinds {
+                change: course.change,
+                counts: totals.rebinds,
+                pause: measures.pause.percentiles(),
+            },
+            silences: Silences {
+                counts: totals.silences,
+                pause: measures.back.percentiles(),
+            },
             resumes: Resumes {
                 counts: totals.resumes,
                 resume: measures.resume.percentiles(),

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use crate::measure::Measure;
+use crate::rebinds::RebindCounts;
 use crate::report::{Cause, Failure, Joins, ResumeCounts, Snapshots};
+use crate::silences::SilenceCounts;
 
 /// Different failures kept; more are only counted.
 const FAILURES_KEPT: usize = 32;
@@ -15,6 +17,8 @@ pub(crate) struct Tally {
     pub(crate) joins: Joins,
     pub(crate) snapshots: Snapshots,
     pub(crate) events: u64,
+    pub(crate) rebinds: RebindCounts,
+    pub(crate) silences: SilenceCounts,
     pub(crate) resumes: ResumeCounts,
     pub(crate) measures: Measures,
     pub(crate) failures: Failures,
@@ -31,6 +35,10 @@ pub(crate) struct Measures {
     pub(crate) rtt: Measure,
     pub(crate) input: Measure,
     pub(crate) lateness: Measure,
+    /// Longest pauses around rebinds.
+    pub(crate) pause: Measure,
+    /// From the end of a silence to the next view.
+    pub(crate) back: Measure,
     /// From the loss of a connection, or a relaunch, to the next view.
     pub(crate) resume: Measure,
     /// From the loss of a connection until there was one again.
@@ -56,6 +64,8 @@ impl Tally {
             joins: Joins::default(),
             snapshots: Snapshots::default(),
             events: 0,
+            rebinds: RebindCounts::default(),
+            silences: SilenceCounts::default(),
             resumes: ResumeCounts::default(),
             measures: Measures::default(),
             failures: Failures::default(),
@@ -72,6 +82,18 @@ impl Tally {
     /// From a probe's planned time to its answer.
     pub(crate) fn rtt(&mut self, latency: Duration) {
         self.measures.rtt.add(latency);
+    }
+
+    /// The longest pause around a rebind, if its time is over.
+    pub(crate) fn pause(&mut self, longest: Option<Duration>) {
+        longest
+            .into_iter()
+            .for_each(|it| self.measures.pause.add(it));
+    }
+
+    /// From the end of a silence to the next view, if one came.
+    pub(crate) fn back(&mut self, after: Option<Duration>) {
+        after.into_iter().for_each(|it| self.measures.back.add(it));
     }
 
     /// A planned act was so late.
@@ -99,6 +121,8 @@ impl Measures {
         self.rtt.merge(&other.rtt);
         self.input.merge(&other.input);
         self.lateness.merge(&other.lateness);
+        self.pause.merge(&other.pause);
+        self.back.merge(&other.back);
         self.resume.merge(&other.resume);
         self.away.merge(&other.away);
         self.late += other.late;

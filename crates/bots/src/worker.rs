@@ -17,7 +17,9 @@ use crate::bot::Step;
 use crate::crew::Crew;
 use crate::options::{Conduct, Options};
 use crate::orders::{Line, Note, Order, Plan};
+use crate::pauses::LOOKED_FOR;
 use crate::schedule::{Pace, Player, Players, Schedule};
+use crate::silences::Silence;
 
 /// Longest sleep of a pass: what a bot may be late by design.
 const NAP_MAX: Duration = Duration::from_millis(1);
@@ -71,8 +73,27 @@ struct Play {
     inputs: Schedule,
     probes: Schedule,
     crashes: Option<Schedule>,
+    rebinds: Option<Schedule>,
+    silences: Option<(Schedule, Duration)>,
     /// Its end.
     until: Timestamp,
+}
+
+impl Play {
+    /// When the next act is due.
+    fn next_at(&self) -> Option<Timestamp> {
+        let rebind = self.rebinds.as_ref().and_then(Schedule::next_at);
+        let silence = self.silences.as_ref().and_then(|(it, _)| it.next_at());
+        let crash = self.crashes.as_ref().and_then(Schedule::next_at);
+        let planned = [
+            crash,
+            self.inputs.next_at(),
+            self.probes.next_at(),
+            rebind,
+            silence,
+        ];
+        planned.into_iter().flatten().min()
+    }
 }
 
 impl<'a, B: Behaviour> Worker<'a, B> {
@@ -166,6 +187,8 @@ impl<'a, B: Behaviour> Worker<'a, B> {
             inputs,
             probes,
             crashes,
+            rebinds,
+            silences,
             ..
         } = &mut **play;
         while let Some(due) = inputs.next_due(now) {
@@ -188,6 +211,17 @@ impl<'a, B: Behaviour> Worker<'a, B> {
         while let Some(due) = crashes.as_mut().and_then(|it| it.next_due(now)) {
             self.crew.tally.act(now.since(due.planned));
             self.crew.kill(due.index);
+        }
+        while let Some(due) = rebinds.as_mut().and_then(|it| it.next_due(now)) {
+            self.crew.tally.act(now.since(due.planned));
+            self.crew.rebind(due.index, now);
+        }
+        let Some((silences, span)) = silences else {
+            return;
+        };
+        while let Some(due) = silences.next_due(now) {
+            self.crew.tally.act(now.since(due.planned));
+            self.crew.fall_silent(due.index, *span, now);
         }
     }
 
@@ -218,9 +252,24 @@ impl<'a, B: Behaviour> Worker<'a, B> {
             let pace = Pace::every(every, plan.all, span);
             Schedule::jittered(players.clone(), pace, plan.start, rng.fork("crashes"))
         });
+        let rebinds = self.options.rebind_every.map(|every| {
+            // Each has its whole time of play after it.
+            let pace = Pace::every(every, plan.all, play_for.saturating_sub(LOOKED_FOR));
+            Schedule::jittered(players.clone(), pace, plan.start, rng.fork("rebinds"))
+        });
+        let silences = self.options.silence.map(|Silence { every, span }| {
+            let pace = Pace::every(every, plan.all, play_for.saturating_sub(span + LOOKED_FOR));
+            let rng = rng.fork("silences");
+            (
+                Schedule::jittered(players.clone(), pace, plan.start, rng),
+                span,
+            )
+        });
         Play {
             probes: Schedule::jittered(players.clone(), probes, plan.start, rng.fork("probes")),
             crashes,
+            rebinds,
+            silences,
             inputs: Schedule::even(players, inputs, plan.start),
             until: plan.start + play_for,
         }
@@ -257,6 +306,7 @@ impl<'a, B: Behaviour> Worker<'a, B> {
             Order::Muster => self.line.tell(Note::Present(self.crew.muster())),
             Order::Play(plan) => {
                 let play = Box::new(self.plan(&plan));
+                self.crew.watch_seats();
                 self.enter(Task::Play(play));
             }
             Order::Settle => self.enter(Task::Settle {
@@ -281,15 +331,12 @@ impl<'a, B: Behaviour> Worker<'a, B> {
 
     /// How long nothing is due, within bounds.
     fn nap(&self) -> Duration {
-        let [step, probe, crash] = match &self.task {
-            Task::Play(play) => {
-                let crash = play.crashes.as_ref().and_then(Schedule::next_at);
-                [play.inputs.next_at(), play.probes.next_at(), crash]
-            }
-            Task::Join { .. } | Task::Settle { .. } | Task::Leave => [None, None, None],
+        let planned = match &self.task {
+            Task::Play(play) => play.next_at(),
+            Task::Join { .. } | Task::Settle { .. } | Task::Leave => None,
         };
         let now = self.now();
-        [step, probe, crash, self.crew.next_timer()]
+        [planned, self.crew.next_timer()]
             .into_iter()
             .flatten()
             .map(|at| at.since(now))

@@ -3,14 +3,17 @@
 //! Owned by [`Core`](crate::Core) from the server's welcome to the end. Everything that arrives
 //! here is authentic, so what makes no sense is a defect and ends the session.
 
+mod returns;
+mod seated;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
 use rejoin_protocol::connection::{OrderedStream, PacketError, SendError};
 use rejoin_protocol::handshake::{Established, SealedTicket, Ticket};
-use rejoin_protocol::limits::{HEARTBEAT_IDLE, HEARTBEAT_SEATED, SEATS_MAX};
-use rejoin_protocol::message::{Answer, CallId, ClientMessage, Seated, ServerMessage};
+use rejoin_protocol::limits::{HEARTBEAT_IDLE, HEARTBEAT_SEATED};
+use rejoin_protocol::message::{Answer, CallId, ClientMessage, ServerMessage};
 use rejoin_protocol::reset::{self, ResetToken};
 use rejoin_protocol::room_message::{RoomMessage, SnapshotHead};
 use rejoin_protocol::wire::Reader;
@@ -22,9 +25,9 @@ use rejoin_protocol::{
 use crate::calls::{Call, Calls};
 use crate::control;
 use crate::early::{Early, EarlyMessage};
-use crate::event::{Ended, Event, Loss};
+use crate::end::{End, VIOLATION};
+use crate::event::{Event, Loss};
 use crate::inputs;
-use crate::returns::Returns;
 use crate::seat::{EventOrder, Seat};
 use crate::unread::Unread;
 use crate::views::Received;
@@ -44,22 +47,8 @@ pub(crate) struct Active {
     psk: [u8; 32],
     /// Came on this connection, and has not been told.
     ticket: Option<Ticket>,
-    pub(crate) returns: Returns,
+    returns: returns::Returns,
 }
-
-/// How a session ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum End {
-    /// The connection is over already.
-    Closed(CloseReason),
-    /// The connection is of no use any more.
-    Lost(Loss),
-    /// This side must close, for this reason.
-    Close(CloseReason),
-}
-
-/// A message of the server that makes no sense.
-pub(crate) const VIOLATION: End = End::Close(CloseReason::ProtocolViolation);
 
 impl Active {
     pub(crate) fn new(established: Established, rtt: Option<Duration>, now: Timestamp) -> Self {
@@ -79,7 +68,7 @@ impl Active {
             reset: (ConnectionId(welcome.connection), welcome.reset_token),
             psk: resume_psk,
             ticket: None,
-            returns: Returns::default(),
+            returns: returns::Returns::default(),
         }
     }
 
@@ -121,6 +110,10 @@ impl Active {
         self.settle(unread, now)
     }
 
+    pub(crate) fn handle_moved(&mut self, now: Timestamp) {
+        self.connection.handle_moved(now);
+    }
+
     pub(crate) fn poll_transmit(&mut self, out: &mut Vec<u8>, now: Timestamp) -> bool {
         self.connection.poll_transmit(out, now)
     }
@@ -130,6 +123,7 @@ impl Active {
         let resync = self
             .seats
             .values()
+            .filter(|seat| !seat.waits())
             .filter_map(|seat| seat.views.resync_due(rtt))
             .min();
         [self.connection.poll_timeout(), resync, self.returns.due()]
@@ -155,8 +149,8 @@ impl Active {
     pub(crate) fn send(&mut self, seat_id: SeatId, payload: Bytes) -> Result<u64, SendError> {
         let seat = self.seats.get_mut(&seat_id).ok_or(SendError::Closed)?;
         let number = seat.inputs.next(payload.len())?;
-        if seat.is_away {
-            seat.inputs.keep_for_later(number, payload);
+        if seat.waits() {
+            seat.inputs.keep_back(number, payload);
             return Ok(number);
         }
         hand_over(&mut self.connection, seat_id, seat)?;
@@ -172,15 +166,13 @@ impl Active {
         Ok(number)
     }
 
-    /// Sends a latest input.
+    /// Sends a latest input. One for a seat that waits is passed over: a newer one follows.
     pub(crate) fn latest(&mut self, seat: SeatId, payload: Bytes) -> Result<(), SendError> {
         inputs::check_len(payload.len())?;
-        match self.seats.get(&seat) {
-            None => Err(SendError::Closed),
-            // It is old before the room has said that the seat is back.
-            Some(seat) if seat.is_away => Ok(()),
-            Some(_) => self.connection.send_latest(seat.0, &[], payload, None),
+        if self.seats.get(&seat).ok_or(SendError::Closed)?.waits() {
+            return Ok(());
         }
+        self.connection.send_latest(seat.0, &[], payload, None)
     }
 
     pub(crate) fn loading(&mut self, span: Duration) {
@@ -213,7 +205,7 @@ impl Active {
         while let Some(event) = self.connection.poll_event() {
             self.on_connection_event(event, unread, now)?;
         }
-        for (id, seat) in &mut self.seats {
+        for (id, seat) in self.seats.iter_mut().filter(|(_, seat)| !seat.waits()) {
             // What the connection does not take now waits for the next time.
             let _ = hand_over(&mut self.connection, *id, seat);
         }
@@ -336,8 +328,7 @@ impl Active {
         }
         let seated = match (&result, asked) {
             (Ok(Answer::Seated(seated)), Call::TakeSeat) => {
-                self.on_seated(seated)?;
-                Some(seated.seat)
+                Some((seated.seat, self.on_seated(seated)?))
             }
             (Ok(Answer::Seated(_)), Call::Leave(_) | Call::Return(_) | Call::Other) => {
                 return Err(VIOLATION);
@@ -349,7 +340,13 @@ impl Active {
             (Ok(_) | Err(_), _) => None,
         };
         unread.push(Event::Answer { call, result });
-        if let Some(seat) = seated {
+        if let Some((seat, missed)) = seated {
+            if missed > 0 {
+                unread.push(Event::EventsMissed {
+                    seat,
+                    count: missed,
+                });
+            }
             self.replay_early(seat, unread)?;
         }
         if !self.calls.may_take_seat() {
@@ -358,42 +355,11 @@ impl Active {
         Ok(())
     }
 
-    /// A seat was taken, or found again.
-    pub(crate) fn on_seated(&mut self, seated: &Seated) -> Result<(), End> {
-        let held = self
-            .seats
-            .iter()
-            .find(|(_, seat)| seat.room == seated.room)
-            .map(|(id, _)| *id);
-        let seat = match held {
-            Some(id) if id == seated.seat => {
-                if let Some(seat) = self.seats.get_mut(&id) {
-                    match seat.is_away {
-                        true => seat.rename(seated),
-                        // Asked twice on one connection: what was sent is still on its way.
-                        false => seat.inputs.cover(seated.cursor),
-                    }
-                }
-                return Ok(());
-            }
-            Some(id) => self.seats.remove(&id).map(|mut seat| {
-                seat.rename(seated);
-                seat
-            }),
-            None => None,
-        };
-        if self.seats.contains_key(&seated.seat) || self.seats.len() >= SEATS_MAX {
-            return Err(VIOLATION);
-        }
-        self.seats
-            .insert(seated.seat, seat.unwrap_or_else(|| Seat::new(seated)));
-        Ok(())
-    }
-
     pub(crate) fn replay_early(&mut self, seat: SeatId, unread: &mut Unread) -> Result<(), End> {
         for message in self.early.take(seat) {
             match message {
                 EarlyMessage::Snapshot(message) => self.on_snapshot(seat, message, unread)?,
+                EarlyMessage::Missed { number } => self.on_missed(seat, number, unread)?,
                 EarlyMessage::Event { number, payload } => {
                     // One out of order was meant for an earlier holder of the seat's number.
                     let _ = self.on_event(seat, number, payload, unread);
@@ -410,6 +376,7 @@ impl Active {
                 number,
                 payload,
             } => self.on_event(seat, number, payload, unread),
+            RoomMessage::Missed { seat, number } => self.on_missed(seat, number, unread),
             RoomMessage::Snapshot { seat, payload } => self.on_snapshot(seat, payload, unread),
             // Inputs go the other way; nothing else decodes.
             RoomMessage::Input { .. } => Err(VIOLATION),
@@ -424,7 +391,8 @@ impl Active {
         payload: Bytes,
         unread: &mut Unread,
     ) -> Result<(), End> {
-        let Some(seat) = self.seats.get_mut(&id) else {
+        let seat = self.seats.get_mut(&id).filter(|seat| !seat.waits());
+        let Some(seat) = seat else {
             return self.keep_early(id, EarlyMessage::Event { number, payload });
         };
         match seat.events.take(number) {
@@ -439,8 +407,21 @@ impl Active {
         Ok(())
     }
 
+    fn on_missed(&mut self, id: SeatId, number: u64, unread: &mut Unread) -> Result<(), End> {
+        let seat = self.seats.get_mut(&id).filter(|seat| !seat.waits());
+        let Some(seat) = seat else {
+            return self.keep_early(id, EarlyMessage::Missed { number });
+        };
+        let count = seat.events.pass_over(number);
+        if count > 0 {
+            unread.push(Event::EventsMissed { seat: id, count });
+        }
+        Ok(())
+    }
+
     fn on_snapshot(&mut self, id: SeatId, message: Bytes, unread: &mut Unread) -> Result<(), End> {
-        let Some(seat) = self.seats.get_mut(&id) else {
+        let seat = self.seats.get_mut(&id).filter(|seat| !seat.waits());
+        let Some(seat) = seat else {
             return self.keep_early(id, EarlyMessage::Snapshot(message));
         };
         let mut reader = Reader::new(&message);
@@ -476,7 +457,7 @@ impl Active {
 
     fn ask_for_whole_views(&mut self, now: Timestamp) {
         let rtt = self.connection.stats().rtt;
-        for (id, seat) in &mut self.seats {
+        for (id, seat) in self.seats.iter_mut().filter(|(_, seat)| !seat.waits()) {
             if seat.views.resync_due(rtt).is_none_or(|due| due > now) {
                 continue;
             }
@@ -500,20 +481,8 @@ impl Active {
     }
 }
 
-impl From<End> for Ended {
-    fn from(end: End) -> Self {
-        match end {
-            End::Closed(reason) | End::Close(reason) => Self::Closed(reason),
-            End::Lost(loss) => Self::Closed(loss.reason()),
-        }
-    }
-}
-
 /// Gives the connection the inputs that it has not had under the seat's present name.
 fn hand_over(connection: &mut Connection, id: SeatId, seat: &mut Seat) -> Result<(), SendError> {
-    if seat.is_away {
-        return Ok(());
-    }
     while let Some(kept) = seat.inputs.unhanded() {
         let number = kept.number;
         let message = RoomMessage::Input {

@@ -52,7 +52,7 @@ impl Away {
     pub(crate) fn send(&mut self, seat: SeatId, payload: Bytes) -> Result<u64, SendError> {
         let seat = self.kept.seats.get_mut(&seat).ok_or(SendError::Closed)?;
         let number = seat.inputs.next(payload.len())?;
-        seat.inputs.keep_for_later(number, payload);
+        seat.inputs.keep_back(number, payload);
         Ok(number)
     }
 

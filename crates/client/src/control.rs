@@ -133,7 +133,9 @@ mod tests {
                 player,
                 cursor: 0,
                 event: 0,
+                events_dropped: 0,
                 created: true,
+                found: false,
                 members: vec![Member { player, name }],
                 code: None,
             };

@@ -208,6 +208,15 @@ impl Client {
         told
     }
 
+    /// This machine's address has changed, or may have: the client goes on with a fresh socket, and tells
+    /// the server at once. Without one, as while no network is there, the old one stays in use; call this
+    /// again once there is one. See [`Core::handle_moved`](crate::Core::handle_moved).
+    pub fn moved(&self) {
+        let shared = &self.owner.shared;
+        shared.lock().moved = true;
+        shared.wake();
+    }
+
     /// True if the ticket that was found at the start, or the newest later, was not taken by the server, and
     /// the permit had to serve.
     #[must_use]

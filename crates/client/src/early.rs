@@ -16,9 +16,11 @@ pub(crate) enum EarlyMessage {
     Snapshot(Bytes),
     /// An event.
     Event { number: u64, payload: Bytes },
+    /// Events up to that one will never come.
+    Missed { number: u64 },
 }
 
-/// An event for which there is no room.
+/// An event, or word of one, for which there is no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct EarlyFull;
 
@@ -34,6 +36,7 @@ impl EarlyMessage {
         match self {
             Self::Snapshot(message) => message.len(),
             Self::Event { payload, .. } => payload.len(),
+            Self::Missed { .. } => 0,
         }
     }
 }
@@ -45,7 +48,7 @@ impl Early {
         if self.messages.len() >= EARLY_MAX || bytes > EARLY_BYTES_MAX {
             return match message {
                 EarlyMessage::Snapshot(_) => Ok(()),
-                EarlyMessage::Event { .. } => Err(EarlyFull),
+                EarlyMessage::Event { .. } | EarlyMessage::Missed { .. } => Err(EarlyFull),
             };
         }
         self.bytes = bytes;

@@ -53,6 +53,14 @@ pub enum Event {
         /// The encoded event.
         payload: Bytes,
     },
+    /// Messages of a room that this client will never be told: while it was away the room said more than is kept
+    /// for a member, or another client of the session was told them. Comes before those that follow.
+    EventsMissed {
+        /// Which seat.
+        seat: SeatId,
+        /// How many.
+        count: u64,
+    },
     /// Something happened to a member of a room.
     Seat {
         /// The own seat in that room.
@@ -120,7 +128,8 @@ impl Event {
                 Ok(answer) => answer_bytes(answer),
                 Err(refusal) => refusal.text.len(),
             },
-            Self::Connected { .. }
+            Self::EventsMissed { .. }
+            | Self::Connected { .. }
             | Self::Link(_)
             | Self::Away(_)
             | Self::Back { .. }
@@ -191,6 +200,8 @@ pub struct Receipt {
     pub cursor: u64,
     /// Reliable inputs that the room had not applied, and that were sent again.
     pub inputs_resent: u64,
+    /// Events of the room that are lost to this client: more came than the room keeps for one who is away.
+    pub events_missed: u64,
 }
 
 /// Why a client is done.

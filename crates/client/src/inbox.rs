@@ -18,6 +18,7 @@ use crate::event::{Ended, Loss, Receipt};
 pub(crate) enum Item {
     View(Bytes),
     Event(Bytes),
+    Missed(u64),
     Seat(PlayerId, SeatChange),
     InputRefused(u64, Refusal),
     Away(Loss),
@@ -33,7 +34,12 @@ impl Item {
             Self::Event(payload) => payload.len(),
             Self::InputRefused(_, refusal) => refusal.text.len(),
             Self::Closed(reason) => reason.word().len(),
-            Self::View(_) | Self::Seat(..) | Self::Away(_) | Self::Resumed(_) | Self::Ended(_) => 0,
+            Self::View(_)
+            | Self::Missed(_)
+            | Self::Seat(..)
+            | Self::Away(_)
+            | Self::Resumed(_)
+            | Self::Ended(_) => 0,
         }
     }
 }
@@ -224,7 +230,9 @@ mod tests {
             player: PlayerId(1),
             cursor: 0,
             event: 0,
+            events_dropped: 0,
             created: true,
+            found: false,
             members: Vec::new(),
             code: None,
         })

@@ -63,8 +63,13 @@ impl Inputs {
 
     /// Keeps the input that got its number from [`Inputs::next`] and was handed over.
     pub(crate) fn keep(&mut self, number: u64, payload: Bytes) {
-        self.newest = number;
         self.handed = number;
+        self.keep_back(number, payload);
+    }
+
+    /// The same for one that is to be handed over later.
+    pub(crate) fn keep_back(&mut self, number: u64, payload: Bytes) {
+        self.newest = number;
         self.kept_bytes += payload.len();
         self.kept.push_back(Kept { number, payload });
     }
@@ -84,7 +89,7 @@ impl Inputs {
         }
     }
 
-    /// Everything kept must be handed over again, under the seat's new name.
+    /// Everything kept must be handed over again, on another connection or under the seat's new name.
     pub(crate) fn hand_again(&mut self) {
         self.handed = self.cursor;
     }
@@ -92,13 +97,6 @@ impl Inputs {
     /// How many are kept.
     pub(crate) fn kept(&self) -> u64 {
         u64::try_from(self.kept.len()).unwrap_or(u64::MAX)
-    }
-
-    /// Keeps an input that waits for its connection, and got its number from [`Inputs::next`].
-    pub(crate) fn keep_for_later(&mut self, number: u64, payload: Bytes) {
-        self.newest = number;
-        self.kept_bytes += payload.len();
-        self.kept.push_back(Kept { number, payload });
     }
 
     /// The oldest input that has not been handed over.

@@ -17,6 +17,7 @@ mod credentials;
 #[cfg(feature = "driver")]
 mod driver;
 mod early;
+mod end;
 mod entry;
 #[cfg(feature = "driver")]
 mod error;
@@ -31,7 +32,6 @@ mod options;
 pub mod payload;
 #[cfg(feature = "driver")]
 mod poll;
-mod returns;
 #[cfg(feature = "driver")]
 mod room_handle;
 #[cfg(feature = "driver")]

@@ -21,7 +21,7 @@
 //! # }
 //! ```
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::net::{ToSocketAddrs, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
@@ -131,6 +131,19 @@ impl PollClient {
             self.route.on_welcome();
         }
         self.transmit();
+    }
+
+    /// This machine's address has changed, or may have: goes on with a fresh socket, and tells the server
+    /// at once. See [`Core::handle_moved`].
+    ///
+    /// # Errors
+    /// There is no socket to be had, as while no network is there. The old one stays in use; call this
+    /// again once there is one.
+    pub fn moved(&mut self) -> io::Result<()> {
+        self.socket = self.route.reopen()?;
+        self.core.handle_moved(self.clock.now());
+        self.transmit();
+        Ok(())
     }
 
     /// Tells the server at once that the game loads and will not call [`PollClient::poll`] for up to

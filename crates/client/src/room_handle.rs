@@ -36,6 +36,9 @@ pub enum RoomEvent<R: Room> {
     View(R::View),
     /// A one-off message.
     Event(R::Event),
+    /// So many one-off messages will never come: while this client was away the room said more than is kept for a
+    /// member, or another client of the session was told them.
+    Missed(u64),
     /// Something happened to a member.
     Seat(PlayerId, SeatChange),
     /// The connection is lost, and the client is on its way back. The seat is held, inputs are kept.
@@ -231,6 +234,7 @@ impl<R: Room> From<Item> for RoomEvent<R> {
             Item::Event(bytes) => {
                 payload::decode(&bytes).map_or_else(Self::Unreadable, Self::Event)
             }
+            Item::Missed(count) => Self::Missed(count),
             Item::Seat(player, change) => Self::Seat(player, change),
             Item::InputRefused(number, refusal) => Self::InputRefused(number, refusal),
             Item::Away(loss) => Self::Away(loss),
@@ -252,6 +256,7 @@ where
         match self {
             Self::View(view) => Self::View(view.clone()),
             Self::Event(event) => Self::Event(event.clone()),
+            Self::Missed(count) => Self::Missed(*count),
             Self::Seat(player, change) => Self::Seat(*player, *change),
             Self::InputRefused(number, refusal) => Self::InputRefused(*number, refusal.clone()),
             Self::Away(loss) => Self::Away(*loss),
@@ -272,6 +277,7 @@ where
         match self {
             Self::View(view) => f.debug_tuple("View").field(view).finish(),
             Self::Event(event) => f.debug_tuple("Event").field(event).finish(),
+            Self::Missed(count) => f.debug_tuple("Missed").field(count).finish(),
             Self::Seat(player, change) => {
                 f.debug_tuple("Seat").field(player).field(change).finish()
             }
@@ -298,6 +304,7 @@ where
         match (self, other) {
             (Self::View(a), Self::View(b)) => a == b,
             (Self::Event(a), Self::Event(b)) => a == b,
+            (Self::Missed(a), Self::Missed(b)) => a == b,
             (Self::Seat(a, x), Self::Seat(b, y)) => (a, x) == (b, y),
             (Self::InputRefused(a, x), Self::InputRefused(b, y)) => (a, x) == (b, y),
             (Self::Away(a), Self::Away(b)) => a == b,

@@ -43,6 +43,15 @@ impl Route {
         Err(last)
     }
 
+    /// A fresh socket to the address that the newest socket is to: this machine's own has changed.
+    pub(crate) fn reopen(&self) -> io::Result<UdpSocket> {
+        let before = (self.next + self.addresses.len()).checked_sub(1);
+        let newest = before.and_then(|index| index.checked_rem(self.addresses.len()));
+        let address = newest.and_then(|index| self.addresses.get(index));
+        let none = || io::Error::new(ErrorKind::NotFound, "the host has no address");
+        connect(*address.ok_or_else(none)?)
+    }
+
     /// The server was heard: what is said next goes to where it is.
     pub(crate) fn on_welcome(&mut self) {
         self.hellos = 0;
@@ -93,6 +102,17 @@ mod tests {
         assert!(route.on_hello().is_none());
         assert_eq!(port(&route.on_hello().unwrap()), 40_002);
         assert_eq!(port(&route.on_hello().unwrap()), 40_001);
+    }
+
+    #[test]
+    fn a_client_that_moved_goes_on_with_the_address_that_it_uses() {
+        let mut route = route(&[40_001, 40_002, 40_003]);
+        for expected in [40_001, 40_002, 40_003, 40_001] {
+            assert_eq!(port(&route.open().unwrap()), expected);
+            let reopened = route.reopen().unwrap();
+            assert_eq!(port(&reopened), expected);
+        }
+        assert!(Route::new(std::iter::empty()).reopen().is_err());
     }
 
     #[test]

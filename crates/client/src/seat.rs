@@ -1,7 +1,8 @@
 //! A seat as its holder keeps it: inputs up, views and events down.
 
 use rejoin_protocol::RoomId;
-use rejoin_protocol::message::Seated;
+use rejoin_protocol::message::{Held, Seated};
+use rejoin_protocol::planted::{self, Bug};
 
 use crate::inputs::Inputs;
 use crate::views::Views;
@@ -13,45 +14,56 @@ pub(crate) struct Seat {
     pub(crate) inputs: Inputs,
     pub(crate) views: Views,
     pub(crate) events: EventNumbers,
-    /// The room has yet to say, on this connection, how far it has come: inputs wait for that.
-    pub(crate) is_away: bool,
+    waits: bool,
 }
 
 impl Seat {
+    /// A seat that was taken, or found by a client that knows nothing of it.
     pub(crate) fn new(seated: &Seated) -> Self {
         Self {
             room: seated.room,
             inputs: Inputs::new(seated.cursor),
             views: Views::default(),
-            events: EventNumbers::after(seated.event),
-            is_away: false,
+            events: EventNumbers(seated.event),
+            waits: false,
         }
     }
 
-    /// The connection is lost: what was handed to it may not have arrived.
+    /// The connection is lost on which the seat was had. What it holds serves on the next one, once the room has
+    /// answered there; until then inputs wait, and the name means nothing.
     pub(crate) fn on_connection_lost(&mut self) {
-        self.is_away = true;
+        self.waits = true;
         self.inputs.hand_again();
+        self.views.on_connection_lost();
     }
 
-    /// The room gave the seat another name: events count anew, and inputs that the room has not
-    /// applied go out again.
-    pub(crate) fn rename(&mut self, seated: &Seated) {
+    /// True until the room has answered on the present connection.
+    pub(crate) fn waits(&self) -> bool {
+        self.waits
+    }
+
+    /// What the room is told as the seat is asked for again.
+    pub(crate) fn held(&self) -> Held {
+        Held {
+            event: self.events.0,
+            snapshot: self.views.newest_shared(),
+        }
+    }
+
+    /// The room found the seat again, on another connection or under another name: inputs that it has not applied
+    /// go out again, and events go on. Gives how many of them will never come.
+    pub(crate) fn resume(&mut self, seated: &Seated) -> u64 {
+        self.waits = false;
         self.inputs.cover(seated.cursor);
         self.inputs.hand_again();
-        self.is_away = false;
-        self.events = EventNumbers::after(seated.event);
+        self.events.pass_over(seated.event)
     }
 }
 
-/// Which event number comes next.
+/// Number of the newest event that was told, or that will never come. It goes on over connections, so that each
+/// event is told once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum EventNumbers {
-    /// The first may be any up to this: what was sent before the answer may travel behind it.
-    UpTo(u64),
-    /// All but this one are out of order.
-    Next(u64),
-}
+pub(crate) struct EventNumbers(u64);
 
 /// Where an event stands in the order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,22 +77,24 @@ pub(crate) enum EventOrder {
 }
 
 impl EventNumbers {
-    /// For a seat to which `event` events had been sent when it was named.
-    fn after(event: u64) -> Self {
-        Self::UpTo(event.saturating_add(1))
+    /// Takes the event of that number, unless it is not the next.
+    pub(crate) fn take(&mut self, number: u64) -> EventOrder {
+        let next = self.0.saturating_add(1);
+        if number > next {
+            return EventOrder::Gap;
+        }
+        if number < next && !planted::is(Bug::EventsSentAgain) {
+            return EventOrder::Repeated;
+        }
+        self.0 = number;
+        EventOrder::Next
     }
 
-    pub(crate) fn take(&mut self, number: u64) -> EventOrder {
-        let order = match *self {
-            Self::UpTo(most) if number <= most => EventOrder::Next,
-            Self::Next(next) if number == next => EventOrder::Next,
-            Self::Next(next) if number < next => EventOrder::Repeated,
-            Self::UpTo(_) | Self::Next(_) => EventOrder::Gap,
-        };
-        if order == EventOrder::Next {
-            *self = Self::Next(number.saturating_add(1));
-        }
-        order
+    /// The next is the one after `event`. Gives how many are missed by it.
+    pub(crate) fn pass_over(&mut self, event: u64) -> u64 {
+        let missed = event.saturating_sub(self.0);
+        self.0 = self.0.max(event);
+        missed
     }
 }
 
@@ -90,7 +104,7 @@ mod tests {
 
     #[test]
     fn each_event_is_taken_once_and_in_order() {
-        let mut numbers = EventNumbers::after(0);
+        let mut numbers = EventNumbers(0);
         assert_eq!(numbers.take(1), EventOrder::Next);
         assert_eq!(numbers.take(1), EventOrder::Repeated);
         assert_eq!(numbers.take(3), EventOrder::Gap);
@@ -99,20 +113,20 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sent_before_the_answer_may_follow_it() {
-        let mut numbers = EventNumbers::after(2);
-        assert_eq!(numbers.take(1), EventOrder::Next);
-        assert_eq!(numbers.take(2), EventOrder::Next);
-        assert_eq!(numbers.take(4), EventOrder::Gap);
+    fn a_seat_found_again_goes_on_after_its_last_event() {
+        assert_eq!(EventNumbers(7).take(7), EventOrder::Repeated);
+        assert_eq!(EventNumbers(7).take(8), EventOrder::Next);
+        assert_eq!(EventNumbers(7).take(9), EventOrder::Gap);
+        assert_eq!(EventNumbers(u64::MAX).take(u64::MAX), EventOrder::Next);
     }
 
     #[test]
-    fn a_seat_found_again_goes_on_after_its_last_event() {
-        assert_eq!(EventNumbers::after(7).take(8), EventOrder::Next);
-        assert_eq!(EventNumbers::after(7).take(9), EventOrder::Gap);
-        assert_eq!(
-            EventNumbers::after(u64::MAX).take(u64::MAX),
-            EventOrder::Next
-        );
+    fn events_that_will_never_come_are_counted_once() {
+        let mut numbers = EventNumbers(7);
+        assert_eq!(numbers.pass_over(5), 0, "those after it are sent again");
+        assert_eq!(numbers.take(6), EventOrder::Repeated);
+        assert_eq!(numbers.pass_over(10), 3);
+        assert_eq!(numbers.pass_over(10), 0);
+        assert_eq!(numbers.take(11), EventOrder::Next);
     }
 }

@@ -40,6 +40,8 @@ pub(crate) struct Inner {
     inboxes: BTreeMap<SeatId, Arc<Inbox>>,
     /// Seats to give back once a request may be made again. Bounded as the seats are.
     unreturned: BTreeSet<SeatId>,
+    /// True until the task has gone on with another socket.
+    pub(crate) moved: bool,
     /// Of the ticket file, if there is one. The task takes it at the end.
     pub(crate) keeper: Option<TicketKeeper>,
     /// True once a ticket was not taken.
@@ -59,6 +61,7 @@ impl Shared {
             waiting: BTreeMap::new(),
             inboxes: BTreeMap::new(),
             unreturned: BTreeSet::new(),
+            moved: false,
             keeper,
             ticket_refused: false,
             ended: None,
@@ -201,6 +204,7 @@ impl Inner {
             Event::Answer { call, result } => self.on_answer(call, result),
             Event::View { seat, view, .. } => return self.push(seat, Item::View(view)),
             Event::Room { seat, payload, .. } => return self.push(seat, Item::Event(payload)),
+            Event::EventsMissed { seat, count } => return self.push(seat, Item::Missed(count)),
             Event::Seat {
                 seat,
                 player,
@@ -261,8 +265,8 @@ impl Inner {
             };
             (answer, inbox)
         });
-        if let Some(Err(Ok((Answer::Seated(seated), Some(inbox))))) =
-            waiting.map(|waiting| waiting.send(reply))
+        if let Some(waiting) = waiting
+            && let Err(Ok((Answer::Seated(seated), Some(inbox)))) = waiting.send(reply)
         {
             // Nobody waits any more.
             if inbox.remove_handle() {

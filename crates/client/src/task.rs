@@ -109,6 +109,7 @@ impl Task {
                 self.route.on_welcome();
             }
         }
+        self.follow_move();
         self.transmit().await;
     }
 
@@ -133,6 +134,17 @@ impl Task {
     async fn send(&self) {
         if is_report(&self.socket.send(&self.out).await) {
             drop(self.socket.send(&self.out).await);
+        }
+    }
+
+    /// Goes on with another socket if this machine's address has changed.
+    fn follow_move(&mut self) {
+        let mut inner = self.shared.lock();
+        if std::mem::take(&mut inner.moved)
+            && let Ok(socket) = self.route.reopen().and_then(UdpSocket::from_std)
+        {
+            self.socket = socket;
+            inner.core.handle_moved(self.clock.now());
         }
     }
 

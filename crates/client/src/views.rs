@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use rejoin_protocol::Timestamp;
 use rejoin_protocol::limits::{RESYNC_INTERVAL, SNAPSHOT_RING, VIEW_MAX};
+use rejoin_protocol::message::HeldSnapshot;
 use rejoin_protocol::room_message::SnapshotHead;
 use rejoin_protocol::snapshot;
 
@@ -58,6 +59,20 @@ impl Views {
         self.newest = Some(head.sequence);
         self.resync.lost = self.resync.lost.filter(|lost| *lost > head.sequence);
         Received::Newer(view)
+    }
+
+    /// The connection is lost: what was asked for on it does not come. What is held serves on the next one.
+    pub(crate) fn on_connection_lost(&mut self) {
+        self.resync = Resync::default();
+    }
+
+    /// The newest view that others share and that deltas may build on.
+    pub(crate) fn newest_shared(&self) -> Option<HeldSnapshot> {
+        let (sequence, view) = self.shared.0.last_key_value()?;
+        Some(HeldSnapshot {
+            sequence: *sequence,
+            check: snapshot::check(view),
+        })
     }
 
     /// When to ask for a whole view; `None` while all is well. `rtt` spaces repeated requests, since

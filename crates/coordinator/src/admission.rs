@@ -17,14 +17,15 @@ use tracing::debug;
 
 use crate::answers::Answer;
 use crate::auth::Visitor;
-use crate::connections::{PendingJoin, Stage};
-use crate::credentials::{Presented, present};
+use crate::connections::Stage;
+use crate::credentials::{Presented, present, refused};
 use crate::directory::Directory;
 use crate::hellos::{Claimant, Judgement};
 use crate::house::House;
 use crate::keys::Slot;
 use crate::limits::{STOPPING_RETRY, UNPROVEN_JOINS_MAX};
 use crate::mail::Content;
+use crate::pending_joins::PendingJoin;
 use crate::schedule::Due;
 
 /// A hello and how it came.
@@ -216,13 +217,6 @@ fn seal_refusal(house: &mut House, hello: OpenHello, refusal: &Refusal) -> Answe
     let mut reply = Vec::new();
     hello.refuse(refusal, &mut reply);
     Answer::Reply(reply)
-}
-
-/// Notes a hello that gets no answer.
-pub(crate) fn refused(house: &mut House, why: &str) -> Option<Answer> {
-    debug!(why = %Quoted(why), "hello gets no answer");
-    house.stats.hellos_refused += 1;
-    None
 }
 
 fn answer(

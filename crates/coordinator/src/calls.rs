@@ -16,6 +16,7 @@ use crate::limits::{INPUTS_ABROAD_MAX, ROOM_CALLS_MAX};
 use crate::lobby::{RETRY_SOON, limit_reached, unknown_room, unknown_seat};
 use crate::mail::{Abroad, Ask, At, Content, Guest, Home, ToRoom};
 use crate::rooms::entry::Entry;
+use crate::rooms::fate::Sent;
 use crate::rooms::queue::Origin;
 use crate::schedule::Due;
 
@@ -189,7 +190,7 @@ impl House {
         created: bool,
     ) -> Result<(), Refusal> {
         self.check_ask(key)?;
-        self.claim(key, from, ask.loading);
+        self.claim(key, from, &ask);
         let origin = Origin::Admit {
             home: from.home,
             call: ask.call,
@@ -242,11 +243,15 @@ impl House {
                     .push(key, Entry::Void { player, number }, Origin::None);
             }
             ToRoom::Latest { payload } => self.take_latest(key, player, payload, now),
-            ToRoom::Fate {
-                generation,
-                sequence,
-                arrived,
-            } => self.on_fate(key, player, (generation, sequence), arrived),
+            ToRoom::Fate { sent, arrived } => match sent {
+                Sent::Snapshot {
+                    generation,
+                    sequence,
+                } => self.on_fate(key, player, (generation, sequence), arrived),
+                // What is reliable is not lost.
+                Sent::Event { .. } if !arrived => {}
+                Sent::Event { stay, number } => self.on_event_acked(key, player, (stay, number)),
+            },
             ToRoom::Change(change) => self.change_seat(key, from, change),
             ToRoom::Detach => self.detach(key, from, now),
         }
@@ -344,18 +349,18 @@ impl House {
 
     /// The session's client asked for a seat that the session holds: it is there again. One that asks
     /// again and again changes nothing, since all the others are told of each change.
-    fn claim(&mut self, key: RoomKey, from: Sender, loading: bool) {
+    fn claim(&mut self, key: RoomKey, from: Sender, ask: &Ask) {
         let room = self.rooms.get_mut(key);
         let Some(member) = room.and_then(|room| room.members.get_mut(&from.player)) else {
             return;
         };
-        let first = member.claim();
+        let first = member.claim(from.incarnation, ask.held);
         self.schedule.clear(Due::Hold(key, from.player));
         if !first {
             return;
         }
         self.change_seat(key, from, SeatChange::Returned);
-        if loading {
+        if ask.loading {
             self.change_seat(key, from, SeatChange::Loading);
         }
     }

@@ -5,18 +5,17 @@
 //! unproven address is sent nothing beyond the handshake's reply.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fmt;
 use std::hint::black_box;
 use std::net::SocketAddr;
 
+use rejoin_protocol::bucket::Bucket;
 use rejoin_protocol::connection::Memory;
-use rejoin_protocol::{CloseReason, Connection, ConnectionId, Incarnation, Rng, Timestamp};
+use rejoin_protocol::{CloseReason, Connection, ConnectionId, Rng, Timestamp};
 
-use crate::auth::Visitor;
 use crate::awaited::Awaited;
 use crate::connection_ids::{ConnectionIds, Label, SLOT_BITS};
-use crate::hellos::Claimant;
 use crate::keys::{Key, SessionKey, Slot};
+use crate::pending_joins::{PendingJoin, PendingJoins};
 
 /// Most slots: what a label has bits for.
 const SLOTS_MAX: usize = 1 << SLOT_BITS;
@@ -61,6 +60,8 @@ pub(crate) struct Peer {
     pub(crate) heard_from: SocketAddr,
     /// Where it may have moved to.
     pub(crate) candidate: Option<Candidate>,
+    /// Challenges that it may cause.
+    pub(crate) challenges: Bucket,
     pub(crate) connection: Connection,
 }
 
@@ -69,9 +70,10 @@ pub(crate) struct Peer {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Candidate {
     pub(crate) address: SocketAddr,
+    /// When it was first heard.
     pub(crate) since: Timestamp,
-    /// False until the challenge has left.
-    pub(crate) challenged: bool,
+    /// True while a challenge has to leave.
+    pub(crate) owed: bool,
 }
 
 /// How far a connection has come.
@@ -83,53 +85,6 @@ pub(crate) enum Stage {
     Active(SessionKey),
     /// It only has to say goodbye.
     Closing,
-}
-
-/// What a join or resume will do once it is confirmed.
-#[derive(Clone)]
-pub(crate) struct PendingJoin {
-    pub(crate) claimant: Claimant,
-    pub(crate) visitor: Visitor,
-    pub(crate) incarnation: Incarnation,
-    /// What the tickets of this connection will hold.
-    pub(crate) psk: [u8; 32],
-    /// True if its sender has shown a cookie.
-    pub(crate) proven: bool,
-    /// When its hello was first heard.
-    pub(crate) since: Timestamp,
-}
-
-/// How many joins are pending.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct PendingJoins {
-    pub(crate) all: usize,
-    /// Those whose sender has not shown that it receives at its address.
-    pub(crate) unproven: usize,
-}
-
-impl fmt::Debug for PendingJoin {
-    /// Leaves the secret out.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PendingJoin")
-            .field("claimant", &self.claimant)
-            .field("visitor", &self.visitor)
-            .field("incarnation", &self.incarnation)
-            .field("proven", &self.proven)
-            .field("since", &self.since)
-            .finish_non_exhaustive()
-    }
-}
-
-impl PendingJoins {
-    fn add(&mut self, join: &PendingJoin) {
-        self.all += 1;
-        self.unproven += usize::from(!join.proven);
-    }
-
-    fn remove(&mut self, join: &PendingJoin) {
-        self.all -= 1;
-        self.unproven -= usize::from(!join.proven);
-    }
 }
 
 impl Connections {
@@ -185,6 +140,7 @@ impl Connections {
             path_shown: true,
             heard_from: path,
             candidate: None,
+            challenges: Bucket::default(),
             ready: false,
         }));
         if let Some(slot) = self.free.pop_front() {
@@ -431,9 +387,11 @@ impl Connections {
 mod tests {
     use rejoin_protocol::connection::{Role, Setup};
     use rejoin_protocol::crypto::{Suite, TrafficSecret};
-    use rejoin_protocol::{Epoch, Limit, SessionId};
+    use rejoin_protocol::{Epoch, Incarnation, Limit, SessionId};
 
     use super::*;
+    use crate::auth::Visitor;
+    use crate::hellos::Claimant;
 
     const NOW: Timestamp = Timestamp::from_millis(1);
 

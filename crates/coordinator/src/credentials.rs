@@ -6,7 +6,6 @@ use rejoin_protocol::text::Quoted;
 use rejoin_protocol::{Refusal, Rng};
 use tracing::{debug, warn};
 
-use crate::admission::refused;
 use crate::answers::Answer;
 use crate::auth::{Proof, Visitor};
 use crate::hellos::{Claimant, Hello};
@@ -119,4 +118,11 @@ fn refuse_ticket(house: &mut House, hello: &ReceivedHello<'_>, why: &str) -> Opt
     debug!(why = %Quoted(why), "ticket is refused");
     house.stats.hellos_refused += 1;
     Some(Answer::Demand(hello.refuse_ticket()))
+}
+
+/// Notes a hello that gets no answer.
+pub(crate) fn refused(house: &mut House, why: &str) -> Option<Answer> {
+    debug!(why = %Quoted(why), "hello gets no answer");
+    house.stats.hellos_refused += 1;
+    None
 }

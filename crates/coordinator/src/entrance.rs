@@ -256,9 +256,11 @@ impl<D: Directory> Lobby<'_, D> {
                 incarnation: session.incarnation,
                 name: session.name.clone(),
                 claims: session.claims.clone(),
+                returns: caller.returns,
             },
             loading: self.house.liveness(caller.session) == Some(Liveness::Loading),
             by_code,
+            held: caller.held,
         })
     }
 

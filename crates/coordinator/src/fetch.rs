@@ -13,7 +13,7 @@ use crate::connections::Stage;
 use crate::house::House;
 use crate::keys::{RoomKey, SessionKey, Slot};
 use crate::mail::At;
-use crate::rooms::room::Line;
+use crate::rooms::room::{Line, Member};
 
 /// Datagrams whose memory is fetched together: what a shell receives with one call.
 const TOGETHER_MAX: usize = 64;
@@ -38,7 +38,7 @@ impl House {
                 && let Some(room) = self.rooms.get(key)
             {
                 let member = room.members.get(&session.player());
-                black_box((member.map(|member| member.generation), room.queue.len()));
+                black_box((member.map(Member::fetch_ahead), room.queue.len()));
             }
         }
     }
@@ -47,6 +47,9 @@ impl House {
     pub(crate) fn expect_views(&self, rooms: &[RoomKey], now: Timestamp) {
         for room in rooms.iter().filter_map(|key| self.rooms.get(*key)) {
             if room.is_view_due(now) {
+                for member in room.members.values() {
+                    black_box(member.fetch_ahead());
+                }
                 let slots = room
                     .members
                     .values()

@@ -19,7 +19,7 @@ use crate::gate::Gate;
 use crate::goodbyes::Goodbyes;
 use crate::hellos::Hellos;
 use crate::keys::{SessionKey, Slot};
-use crate::limits::CHALLENGE_INTERVAL;
+use crate::limits::CANDIDATE_LIFE;
 use crate::mail::{Content, Home, Mail};
 use crate::pace::Pace;
 use crate::rooms::Rooms;
@@ -202,7 +202,7 @@ impl House {
         {
             if !peer.path_shown {
                 // What it would send waits for its client.
-                due = due.max(now + CHALLENGE_INTERVAL);
+                due = due.max(now + CANDIDATE_LIFE);
             }
             self.schedule.set_earlier(Due::Timers(slot), due);
         }

@@ -1,4 +1,4 @@
-//! What connections tell: inputs and requests are kept for the turn, fates of snapshots and
+//! What connections tell: inputs and requests are kept for the turn, fates of what was sent and
 //! news of the peer are taken in at once.
 
 use std::net::SocketAddr;
@@ -21,7 +21,7 @@ use crate::house::{House, Request, VIOLATION};
 use crate::keys::{SessionKey, Slot};
 use crate::limits::REQUESTS_MAX;
 use crate::mail::{At, ToRoom, ToSession};
-use crate::rooms::room::SnapshotTag;
+use crate::rooms::fate::Tagged;
 use crate::spending::Overspent;
 
 /// An event of a connection that carries a session.
@@ -274,17 +274,9 @@ impl House {
     }
 
     fn on_fate_told(&mut self, source: Source, tag: Tag, arrived: bool, now: Timestamp) {
-        let SnapshotTag {
-            seat,
-            generation,
-            sequence,
-        } = SnapshotTag::unpack(tag);
+        let Tagged { seat, sent } = Tagged::unpack(tag);
         if let Some(at) = self.held(source.session, seat) {
-            let fate = ToRoom::Fate {
-                generation,
-                sequence,
-                arrived,
-            };
+            let fate = ToRoom::Fate { sent, arrived };
             self.call_room(source.session, at, fate, now);
         }
     }

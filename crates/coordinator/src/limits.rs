@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use rejoin_protocol::bucket::Rate;
 use rejoin_protocol::limits::{
-    PENDING_JOIN_LIFE, RELIABLE_MAX, ROOM_MEMBERS_MAX, SEATS_MAX, SNAPSHOT_RING, STREAM_WINDOW,
+    EARLY_MAX, EVENT_MAX, PENDING_JOIN_LIFE, RELIABLE_MAX, ROOM_MEMBERS_MAX, SEATS_MAX,
+    SEND_QUEUE_BYTES_MAX, SNAPSHOT_RING, STREAM_WINDOW,
 };
 
 /// Calls that wait for one room in one turn; one more request for a seat is refused. Inputs are
@@ -30,7 +31,7 @@ pub(crate) const LIST_VALUES_MAX: usize = 3_500;
 pub(crate) const STOPPING_RETRY: Duration = Duration::from_secs(1);
 /// How long a ticket is good. Half of it passes before a client has the next one, so that a session can be taken
 /// up 12 hours after its client was last there.
-pub(crate) const TICKET_LIFE: Duration = Duration::from_secs(24 * 3_600);
+pub const TICKET_LIFE: Duration = Duration::from_secs(24 * 3_600);
 /// Resets a second: all 4,000 clients of a server that was restarted can be told within 100 ms. Beyond that the
 /// datagram is dropped; its client sends more.
 pub(crate) const RESETS_PER_S: u32 = 40_000;
@@ -60,6 +61,18 @@ pub(crate) const PRIVATE_RING: usize = 8;
 /// Snapshots of one member whose fate is open; the oldest is forgotten and cannot become a base.
 pub(crate) const IN_FLIGHT_MAX: usize = 64;
 
+/// Events of one seat that are kept until its client acknowledges them; then the oldest is dropped and counted.
+/// Four seconds of one a tick at 60 Hz: what a client misses while it makes a new connection. Who is away for longer
+/// needs the view, not the history, and is told how many it missed.
+pub(crate) const EVENTS_KEPT_MAX: usize = 256;
+/// Their payload bytes; the same rule. What is said to all is held once for all members of a room.
+pub(crate) const EVENTS_KEPT_BYTES_MAX: usize = 64 * 1024;
+/// Events on their way to a client that catches up; more follow as it acknowledges them. So that the sixteen seats
+/// of a session fit a send queue together, and a client's bound on what overtakes an answer.
+pub(crate) const EVENTS_AGAIN_MAX: u64 = 32;
+/// Their payload bytes; the same rule, but that one event of any length may be on its way.
+pub(crate) const EVENTS_AGAIN_BYTES_MAX: usize = 16 * 1024;
+
 /// Calls taken out of a room within [`VOID_WINDOW`] that close it.
 pub(crate) const VOIDS_MAX: usize = 3;
 /// See [`VOIDS_MAX`].
@@ -80,9 +93,13 @@ pub(crate) const TICKS_OVER_BUDGET: u32 = 3;
 pub(crate) const LINE_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a connection that was closed may take to say so.
 pub(crate) const CLOSING_LIFE: Duration = Duration::from_secs(1);
-/// Shortest time between two challenges to the new addresses of one connection, so that whoever relays
-/// its packets makes us send little.
-pub(crate) const CHALLENGE_INTERVAL: Duration = Duration::from_millis(100);
+/// Challenges to the new addresses of one connection: ten a second, so that whoever relays its packets
+/// makes us send little, and four at once, so that a lost one costs a client that moved no more than the
+/// time to its next packet. Each answers a packet from there and is no longer than a client's shortest.
+pub(crate) const CHALLENGE_RATE: Rate = Rate::per_second(10, 4);
+/// How long an address that was challenged is waited for before another one is: a stranger whose copy
+/// of a packet came first must not take that time from the client for longer.
+pub(crate) const CANDIDATE_LIFE: Duration = Duration::from_millis(100);
 /// Joins whose keys no packet has confirmed and whose sender has shown no cookie; with as many, more
 /// hellos are asked for one. About 2 KiB each: all the memory that unproven addresses can hold.
 pub(crate) const UNPROVEN_JOINS_MAX: usize = 64;
@@ -111,6 +128,9 @@ pub(crate) const DEMANDS_MAX: usize = 4_096;
 /// a turn that has taken in its 512 datagrams spends 0.5 ms on them.
 pub(crate) const DEMANDS_PER_TURN: usize = 128;
 
+const _: () = assert!(EVENT_MAX <= EVENTS_KEPT_BYTES_MAX);
+const _: () = assert!(SEATS_MAX * EVENTS_AGAIN_BYTES_MAX <= SEND_QUEUE_BYTES_MAX / 2);
+const _: () = assert!(2 * SEATS_MAX as u64 * EVENTS_AGAIN_MAX <= EARLY_MAX as u64);
 const _: () = assert!(LIST_BYTES_MAX < RELIABLE_MAX);
 /// Changes of one seat in one turn: steps of the ladder, a connection that ends, a hold that is over.
 const SEAT_CHANGES_MAX: u64 = 8;

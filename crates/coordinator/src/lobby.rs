@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use rejoin_protocol::limits::LIST_MAX;
-use rejoin_protocol::message::{Answer, CallId, ClientMessage, Filter, RoomSettings};
+use rejoin_protocol::message::{Answer, CallId, ClientMessage, Filter, Held, RoomSettings};
 use rejoin_protocol::planted::{self, Bug};
 use rejoin_protocol::text::Quoted;
 use rejoin_protocol::{Refusal, RefusalCode, RequestId, Rng, RoomCode, RoomId, SeatId, Timestamp};
@@ -39,6 +39,22 @@ pub(crate) struct Lobby<'a, D> {
 pub(crate) struct Caller {
     pub(crate) session: SessionKey,
     pub(crate) call: CallId,
+    /// What its client still has of the seat that it asks for.
+    pub(crate) held: Option<Held>,
+    /// It asks for the seat that the session holds, and for no other.
+    pub(crate) returns: bool,
+}
+
+impl Caller {
+    /// One who asks for any seat, and says nothing of one it had.
+    const fn new(session: SessionKey, call: CallId) -> Self {
+        Self {
+            session,
+            call,
+            held: None,
+            returns: false,
+        }
+    }
 }
 
 /// Where a room is.
@@ -86,7 +102,7 @@ impl<D: Directory> Lobby<'_, D> {
             return;
         }
         let tried = request.tried;
-        let caller = |call| Caller { session, call };
+        let caller = |call| Caller::new(session, call);
         let (call, done) = match request.message {
             ClientMessage::Create {
                 call,
@@ -97,7 +113,16 @@ impl<D: Directory> Lobby<'_, D> {
                 let wish = Wish::new(request, kind, settings);
                 (call, self.create(caller(call), wish, now))
             }
-            ClientMessage::Join { call, room } => (call, self.join(caller(call), room, now)),
+            ClientMessage::Join { call, room, held } => {
+                let caller = Caller {
+                    held,
+                    ..caller(call)
+                };
+                (call, self.join(caller, room, now))
+            }
+            ClientMessage::Return { call, room, held } => {
+                (call, self.come_back(caller(call), (room, held), now))
+            }
             ClientMessage::JoinByCode { call, code } => {
                 (call, self.join_by_code(caller(call), code, now))
             }
@@ -142,6 +167,20 @@ impl<D: Directory> Lobby<'_, D> {
             Some(at) => self.enter_uncoded(caller, Some(at), now),
             None => self.open(caller, wish, now),
         }
+    }
+
+    fn come_back(
+        &mut self,
+        caller: Caller,
+        (room, held): (RoomId, Held),
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let caller = Caller {
+            held: Some(held),
+            returns: true,
+            ..caller
+        };
+        self.join(caller, room, now)
     }
 
     fn join(&mut self, caller: Caller, room: RoomId, now: Timestamp) -> Result<(), Refusal> {
@@ -321,7 +360,7 @@ impl<D: Directory> Lobby<'_, D> {
     fn leave(&mut self, caller: Caller, seat: SeatId, now: Timestamp) -> Result<(), Refusal> {
         let held = self.house.held(caller.session, seat);
         let at = held.ok_or_else(unknown_seat)?;
-        let Caller { session, call } = caller;
+        let Caller { session, call, .. } = caller;
         let ask = ToRoom::Leave { call };
         let asked = self.house.call_room(session, at, ask, now);
         if asked { Ok(()) } else { Err(busy()) }
@@ -330,7 +369,7 @@ impl<D: Directory> Lobby<'_, D> {
     fn close_room(&mut self, caller: Caller, seat: SeatId, now: Timestamp) -> Result<(), Refusal> {
         let held = self.house.held(caller.session, seat);
         let at = held.ok_or_else(unknown_seat)?;
-        let Caller { session, call } = caller;
+        let Caller { session, call, .. } = caller;
         let ask = ToRoom::Close { call };
         let asked = self.house.call_room(session, at, ask, now);
         if asked { Ok(()) } else { Err(busy()) }

@@ -15,13 +15,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use rejoin_protocol::message::{Answer, CallId, RoomCloseReason, SeatChange, Seated};
+use rejoin_protocol::message::{Answer, CallId, Held, RoomCloseReason, SeatChange, Seated};
 use rejoin_protocol::room_message::SnapshotHead;
 use rejoin_protocol::{CloseReason, Incarnation, PlayerId, Refusal, RoomId, SessionId};
 
 use crate::keys::{RoomKey, SessionKey};
 use crate::limits::LETTERS_MAX;
 use crate::rooms::entry::Applicant;
+use crate::rooms::fate::{Sent, Stay};
 
 /// Something that one shard tells another. Carried as it is: nothing in it is for those between.
 #[derive(Debug)]
@@ -108,9 +109,6 @@ pub(crate) struct Abroad {
     pub(crate) stay: Stay,
 }
 
-/// A number that each taking of a seat has for itself, in its room.
-pub(crate) type Stay = u32;
-
 /// Where a session's room is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum At {
@@ -140,12 +138,8 @@ pub(crate) enum ToRoom {
     Void { number: u64 },
     /// A latest input.
     Latest { payload: Bytes },
-    /// What became of a snapshot.
-    Fate {
-        generation: u8,
-        sequence: u64,
-        arrived: bool,
-    },
+    /// What became of something that was sent.
+    Fate { sent: Sent, arrived: bool },
     /// Its player was seen to change.
     Change(SeatChange),
     /// Nobody has the seat on a connection any more: it is held until a client asks for it.
@@ -173,6 +167,8 @@ pub(crate) struct Ask {
     pub(crate) loading: bool,
     /// It came by the room's code.
     pub(crate) by_code: bool,
+    /// What its client still has of the seat.
+    pub(crate) held: Option<Held>,
 }
 
 /// What a room tells one of its members.
@@ -194,8 +190,14 @@ pub(crate) enum ToSession {
     },
     /// A reliable input will not be applied.
     InputRefused { number: u64, refusal: Refusal },
-    /// An event of the room.
-    Event { number: u64, payload: Bytes },
+    /// An event of the room, to that stay.
+    Event {
+        stay: Stay,
+        number: u64,
+        payload: Bytes,
+    },
+    /// Events of the room up to that one will never come to the client.
+    Missed { number: u64 },
     /// A view, or what makes it of one the client has.
     Snapshot {
         head: SnapshotHead,
@@ -215,6 +217,7 @@ impl ToSession {
             self,
             Self::Snapshot { .. }
                 | Self::Event { .. }
+                | Self::Missed { .. }
                 | Self::Member { .. }
                 | Self::InputRefused { .. }
         )

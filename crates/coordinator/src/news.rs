@@ -11,7 +11,8 @@ use crate::house::{House, Request};
 use crate::keys::{SessionKey, Slot};
 use crate::mail::{Abroad, At, Content, Guest, Mail, ToRoom, ToSession};
 use crate::rooms::delivery::Lane;
-use crate::rooms::room::{Line, SnapshotTag};
+use crate::rooms::fate::{Sent, Tagged};
+use crate::rooms::room::Line;
 use crate::schedule::Due;
 
 /// Both ways to a member.
@@ -100,12 +101,22 @@ impl Connections {
                 };
                 self.tell(slot, &message);
             }
-            ToSession::Event { number, payload } => {
+            ToSession::Event {
+                stay,
+                number,
+                payload,
+            } => {
+                let sent = Sent::event(stay, number);
                 let message = RoomMessage::Event {
                     seat,
                     number,
                     payload,
                 };
+                let tag = Tagged { seat, sent }.pack();
+                self.send_ordered(slot, seat, message.encode(), Some(tag));
+            }
+            ToSession::Missed { number } => {
+                let message = RoomMessage::Missed { seat, number };
                 self.send_ordered(slot, seat, message.encode(), None);
             }
             ToSession::Vacated {
@@ -126,19 +137,18 @@ impl Connections {
         scratch: &mut Vec<u8>,
     ) -> Lane {
         let lane = lane_of(&head, &body, scratch);
-        let tag = SnapshotTag {
-            seat,
+        let sent = Sent::Snapshot {
             generation,
             sequence: head.sequence,
         };
-        let tag = Some(tag.pack());
+        let tag = Tagged { seat, sent }.pack();
         match lane {
-            Lane::Latest => self.send_latest(slot, seat, (scratch, body), tag),
+            Lane::Latest => self.send_latest(slot, seat, (scratch, body), Some(tag)),
             Lane::Ordered => {
                 scratch.extend_from_slice(&body);
                 let payload = Bytes::copy_from_slice(scratch);
                 let message = RoomMessage::Snapshot { seat, payload };
-                self.send_ordered(slot, seat, message.encode(), tag);
+                self.send_ordered(slot, seat, message.encode(), Some(tag));
             }
         }
         lane

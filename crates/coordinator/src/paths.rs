@@ -11,12 +11,13 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use rejoin_protocol::Timestamp;
+use rejoin_protocol::connection::Estimates;
 use tracing::debug;
 
 use crate::connections::{Candidate, Stage};
 use crate::house::House;
 use crate::keys::Slot;
-use crate::limits::CHALLENGE_INTERVAL;
+use crate::limits::{CANDIDATE_LIFE, CHALLENGE_RATE};
 
 /// True if a datagram can have come from there and an answer can go back to one host. Groups, everyone,
 /// nobody and port zero are what a liar writes.
@@ -28,6 +29,16 @@ pub(crate) fn is_answerable(from: SocketAddr) -> bool {
         && ip != IpAddr::V4(Ipv4Addr::BROADCAST)
 }
 
+/// A NAT that forgot a client gives it another port on the same host; a client in another network has
+/// another address.
+fn estimates_after(from: SocketAddr, to: SocketAddr) -> Estimates {
+    if from.ip().to_canonical() == to.ip().to_canonical() {
+        Estimates::Keep
+    } else {
+        Estimates::Reset
+    }
+}
+
 impl House {
     /// The newest packet of a connection came from there. If that is not the path that it has shown, it
     /// may have moved.
@@ -36,16 +47,27 @@ impl House {
             return;
         };
         let shown = peer.path_shown && peer.path == from;
-        let early = peer
-            .candidate
-            .is_some_and(|candidate| now.since(candidate.since) < CHALLENGE_INTERVAL);
-        if shown || early || !matches!(peer.stage, Stage::Active(_)) {
+        if shown || !matches!(peer.stage, Stage::Active(_)) {
+            return;
+        }
+        let since = match peer.candidate {
+            Some(candidate) if candidate.address == from => {
+                if candidate.owed {
+                    return;
+                }
+                candidate.since
+            }
+            Some(other) if now.since(other.since) < CANDIDATE_LIFE => return,
+            Some(_) | None => now,
+        };
+        // Until an answer comes each packet from there may be the one whose challenge arrives.
+        if peer.challenges.take(CHALLENGE_RATE, now).is_err() {
             return;
         }
         peer.candidate = Some(Candidate {
             address: from,
-            since: now,
-            challenged: false,
+            since,
+            owed: true,
         });
         self.connections.mark_ready(slot);
     }
@@ -58,8 +80,8 @@ impl House {
         now: Timestamp,
     ) -> Option<SocketAddr> {
         let peer = self.connections.get_mut(slot)?;
-        let candidate = peer.candidate.as_mut().filter(|it| !it.challenged)?;
-        candidate.challenged = true;
+        let candidate = peer.candidate.as_mut().filter(|it| it.owed)?;
+        candidate.owed = false;
         let address = candidate.address;
         let token = self.gate.path_token(address, now);
         peer.connection
@@ -77,6 +99,12 @@ impl House {
             && self.gate.proves_path(address, token, now)
         {
             debug!(?slot, from = %peer.path, to = %address, "client has moved");
+            // What is first shown was never sent to from elsewhere.
+            if peer.path_shown {
+                let estimates = estimates_after(peer.path, address);
+                peer.connection.handle_peer_moved(estimates, now);
+                self.stats.moves += 1;
+            }
             peer.path = address;
             peer.candidate = None;
             let first = !std::mem::replace(&mut peer.path_shown, true);

@@ -10,6 +10,7 @@ use crate::keys::{RoomKey, SessionKey};
 use crate::limits::SEATED_MEMBERS_MAX;
 use crate::mail::{Abroad, At, Guest, Home, ToRoom, ToSession};
 use crate::news::Lines;
+use crate::rooms::backlog::Resumed;
 use crate::rooms::durable::{Applied, Happening, Verdict};
 use crate::rooms::entry::Entry;
 use crate::rooms::queue::{Origin, Queued};
@@ -134,15 +135,16 @@ impl House {
         let Some(known) = self.sessions.get_mut(session) else {
             return;
         };
-        let (player, slot) = (known.player(), known.connection);
+        let (player, slot, client) = (known.player(), known.connection, known.incarnation);
         let at = At::Here(key);
         let seat = known.seat_in(key).unwrap_or_else(|| known.take_seat(at));
         let Some(room) = self.rooms.get_mut(key) else {
             return;
         };
         let line = slot.map(|slot| Line::Here { slot, seat });
-        room.seat_member(player, asked.home, line);
-        let seated = seated(room, (player, seat), asked);
+        let is_other = room.seat_member(player, asked.home, line);
+        let resumed = room.resume(player, client, is_other);
+        let seated = seated(room, (player, seat), asked, resumed);
         let untold = untold_members(room);
         if let Some(holding) = known.seats.get_mut(seat) {
             holding.queued_to = holding.queued_to.max(seated.cursor);
@@ -161,6 +163,7 @@ impl House {
             };
             self.tell(session, &message);
         }
+        self.catch_up(key, player);
         if slot.is_none() {
             // The client went away within the turn that gave it a seat; nobody waits for it.
             self.call_room(session, at, ToRoom::Change(SeatChange::Left), now);
@@ -174,17 +177,19 @@ impl House {
         let Some(room) = self.rooms.get_mut(key) else {
             return;
         };
-        room.seat_member(player, asked.home, Some(Line::There(guest)));
+        let is_other = room.seat_member(player, asked.home, Some(Line::There(guest)));
+        let resumed = room.resume(player, guest.incarnation, is_other);
         let Some(member) = room.members.get(&player) else {
             return;
         };
         let abroad = room.as_abroad(self.config.shard, key, member);
         let what = ToSession::Seated {
             call: asked.call,
-            seated: Box::new(seated(room, (player, SeatId(0)), asked)),
+            seated: Box::new(seated(room, (player, SeatId(0)), asked, resumed)),
             untold: untold_members(room),
         };
         self.mail.tell(guest, abroad, what);
+        self.catch_up(key, player);
     }
 
     fn on_happening(&mut self, key: RoomKey, happening: Happening, now: Timestamp) {
@@ -195,17 +200,7 @@ impl House {
                 to,
                 number,
                 payload,
-            } => {
-                let room = self.rooms.get(key);
-                let found = room.and_then(|room| Some((room, room.members.get(&to)?)));
-                if let Some((room, member)) = found
-                    && let Some(line) = member.line
-                {
-                    let what = ToSession::Event { number, payload };
-                    let abroad = room.as_abroad(self.config.shard, key, member);
-                    self.lines().tell(line, abroad, what);
-                }
-            }
+            } => self.say(key, to, (number, payload)),
             Happening::Metadata => {
                 if let Some(room) = self.rooms.get_mut(key) {
                     room.upkeep.card_stale = true;
@@ -244,6 +239,9 @@ impl House {
             .map(|seat| seat.name.clone())
             .unwrap_or_default();
         self.tell_others(key, (player, name), change);
+        if change == SeatChange::Returned {
+            self.catch_up(key, player);
+        }
     }
 
     fn on_left(
@@ -332,7 +330,12 @@ impl House {
 }
 
 /// What a session is told of the seat it has.
-fn seated(room: &HostedRoom, (player, seat): (PlayerId, SeatId), asked: Asked) -> Seated {
+fn seated(
+    room: &HostedRoom,
+    (player, seat): (PlayerId, SeatId),
+    asked: Asked,
+    resumed: Resumed,
+) -> Seated {
     let held = room.seat(player);
     Seated {
         seat,
@@ -342,9 +345,10 @@ fn seated(room: &HostedRoom, (player, seat): (PlayerId, SeatId), asked: Asked) -
         tick_hz: room.kind.tick_hz,
         player,
         cursor: held.map_or(0, |seat| seat.cursor),
-        // What the call itself sends to a fresh seat comes after the answer.
-        event: held.filter(|_| !asked.fresh).map_or(0, |seat| seat.events),
+        event: resumed.event,
+        events_dropped: resumed.dropped,
         created: asked.created && asked.fresh,
+        found: !asked.fresh,
         members: members(room).take(SEATED_MEMBERS_MAX).collect(),
         code: room.code,
     }

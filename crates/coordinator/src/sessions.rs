@@ -8,10 +8,10 @@ use rejoin_protocol::message::{CallId, ClientMessage};
 use rejoin_protocol::{Incarnation, PlayerId, RoomId, SeatId, SessionId};
 
 use crate::addresses::AddressKey;
-use crate::connections::PendingJoin;
 use crate::holdings::{Holding, Holdings};
 use crate::keys::{RoomKey, SessionKey, Slot};
 use crate::mail::{At, Guest};
+use crate::pending_joins::PendingJoin;
 use crate::purse::Purse;
 use crate::slab::Slab;
 

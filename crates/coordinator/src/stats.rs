@@ -29,6 +29,8 @@ pub struct ShardStats {
     pub forwarded: u64,
     /// Letters to other shards.
     pub letters: u64,
+    /// Clients that went on from another address.
+    pub moves: u64,
     /// Ticks run.
     pub ticks: u64,
     /// Ticks skipped because the shard was late.
@@ -74,6 +76,7 @@ impl ShardStats {
             sent,
             forwarded,
             letters,
+            moves,
             ticks,
             ticks_skipped,
             inputs,
@@ -100,6 +103,7 @@ impl ShardStats {
         self.sent += sent;
         self.forwarded += forwarded;
         self.letters += letters;
+        self.moves += moves;
         self.ticks += ticks;
         self.ticks_skipped += ticks_skipped;
         self.inputs += inputs;

@@ -431,6 +431,7 @@ fn settle_player(
             Event::Connected { .. }
             | Event::View { .. }
             | Event::Room { .. }
+            | Event::EventsMissed { .. }
             | Event::Seat { .. }
             | Event::InputRefused { .. }
             | Event::Link(_)

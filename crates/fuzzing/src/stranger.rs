@@ -8,7 +8,9 @@ use std::net::SocketAddr;
 use rejoin_protocol::connection::Setup;
 use rejoin_protocol::crypto::{StaticKeys, Suite};
 use rejoin_protocol::handshake::{ClientHandshake, HandshakeOptions, Permit};
-use rejoin_protocol::message::{ClientMessage, Comparison, Filter, MetadataValue, RoomSettings};
+use rejoin_protocol::message::{
+    ClientMessage, Comparison, Filter, Held, HeldSnapshot, MetadataValue, RoomSettings,
+};
 use rejoin_protocol::messagepack;
 use rejoin_protocol::packet::{Header, TruncatedNumber};
 use rejoin_protocol::room_message::RoomMessage;
@@ -166,6 +168,24 @@ fn data(kind: u8, id: u64, bytes: &[u8]) -> Vec<u8> {
     frame
 }
 
+/// What a client may say it has of a seat, right or wrong.
+fn held(script: &mut Script<'_>) -> Option<Held> {
+    let said = script.byte();
+    let number = |said: u8| match said % 5 {
+        0 => u64::MAX,
+        _ => u64::from(said),
+    };
+    let sequence = number(script.byte());
+    let snapshot = (!said.is_multiple_of(4)).then_some(HeldSnapshot {
+        sequence,
+        check: u32::from(said),
+    });
+    (!said.is_multiple_of(3)).then_some(Held {
+        event: number(said),
+        snapshot,
+    })
+}
+
 fn request(script: &mut Script<'_>) -> ClientMessage {
     let call = u32::from(script.byte());
     let request = RequestId([script.byte() % 4; 16]);
@@ -184,14 +204,18 @@ fn request(script: &mut Script<'_>) -> ClientMessage {
         comparison: Comparison::AtLeast,
         value: fact.1,
     }];
-    match script.byte() % 9 {
+    match script.byte() % 10 {
         0 => ClientMessage::Create {
             call,
             request,
             kind,
             settings,
         },
-        1 | 2 => ClientMessage::Join { call, room },
+        1 | 2 => ClientMessage::Join {
+            call,
+            room,
+            held: held(script),
+        },
         3 => ClientMessage::JoinOrCreate {
             call,
             request,
@@ -214,6 +238,11 @@ fn request(script: &mut Script<'_>) -> ClientMessage {
                 .parse()
                 .expect("letters of the alphabet"),
         },
-        _ => ClientMessage::Resync { seat },
+        8 => ClientMessage::Resync { seat },
+        _ => ClientMessage::Return {
+            call,
+            room,
+            held: held(script).unwrap_or_default(),
+        },
     }
 }

@@ -194,8 +194,9 @@ pub const INPUTS_KEPT_BYTES_MAX: usize = 256 * 1024;
 /// for every seat they stay below what a server takes from one session at once.
 pub const CALLS_MAX: usize = 32;
 /// Room messages that overtook the answer which names their seat, as a client keeps them. When full,
-/// a snapshot is dropped (a resync heals that) and an event ends the session.
-pub const EARLY_MAX: usize = 256;
+/// a snapshot is dropped (a resync heals that) and an event ends the session. What the seats of a session
+/// are sent again while a round trip passes, twice.
+pub const EARLY_MAX: usize = 1024;
 /// Their bytes; the same rule.
 pub const EARLY_BYTES_MAX: usize = 512 * 1024;
 /// Shortest time between two resync requests for one seat.

@@ -43,6 +43,18 @@ pub enum ClientMessage {
         call: CallId,
         /// Which room.
         room: RoomId,
+        /// What the client still has of a seat there, so that the room goes on from that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        held: Option<Held>,
+    },
+    /// Take up the seat again that the session holds in a room, and no other: its client lost its connection.
+    Return {
+        /// Ties the answer to this request.
+        call: CallId,
+        /// Which room.
+        room: RoomId,
+        /// What the client still has of the seat.
+        held: Held,
     },
     /// Take a seat in the private room of a code.
     JoinByCode {
@@ -96,6 +108,28 @@ pub enum ClientMessage {
         /// Which seat's view.
         seat: SeatId,
     },
+}
+
+/// What a client has of a seat that it asks for again. Of fixed size, and believed as far as the room
+/// can know it: what is senseless is as good as nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// Number of the newest event of the seat that the client was told, or told that it will never
+    /// get: it needs those after it. 0: none.
+    pub event: u64,
+    /// The newest view of the room that the client still has, of those that all members share.
+    /// Private views are never named: they start whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<HeldSnapshot>,
+}
+
+/// A view that a client still has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldSnapshot {
+    /// The snapshot's name in its room.
+    pub sequence: u64,
+    /// [`crate::snapshot::check`] of the whole view: another view of that name is no base.
+    pub check: u32,
 }
 
 /// What a server answers and tells.
@@ -177,16 +211,41 @@ pub struct Seated {
     pub player: PlayerId,
     /// Number of the newest reliable input of this session that the room has applied.
     pub cursor: u64,
-    /// Number of the newest event sent to this session before this answer.
+    /// Number of the event before the first that follows this answer. What the client has not got of those up
+    /// to it, it will never get.
     pub event: u64,
+    /// How many events up to [`Seated::event`] are lost to the client: more were sent to the seat than
+    /// are kept for it while nothing acknowledged them, or another client of the session has them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub events_dropped: u64,
     /// True if this call opened the room.
     pub created: bool,
+    /// True if the session held the seat before, and its numbers go on. False: it is a new one, and they
+    /// begin at 1.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub found: bool,
     /// The members, the caller included.
     #[serde(deserialize_with = "bounded::list::<MEMBERS_KEPT_MAX, _, _>")]
     pub members: Vec<Member>,
     /// The code that lets others into a private room.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<RoomCode>,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature is serde's"
+)]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature is serde's"
+)]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// A member of a room, as others see it.
@@ -324,6 +383,7 @@ impl ClientMessage {
         match self {
             Self::Create { call, .. }
             | Self::Join { call, .. }
+            | Self::Return { call, .. }
             | Self::JoinByCode { call, .. }
             | Self::JoinOrCreate { call, .. }
             | Self::Leave { call, .. }

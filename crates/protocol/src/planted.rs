@@ -32,11 +32,15 @@ pub enum Bug {
     LatenessShownAsLoading,
     /// Each shard takes itself for the home of every session.
     HomeIgnored,
+    /// A seat asked for twice is sent its events twice, and the client tells them twice.
+    EventsSentAgain,
+    /// Whoever takes a seat again misses the first event that it lacks.
+    EventPassedOver,
 }
 
 impl Bug {
     /// All defects, for the test that catches each.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::ReplayAccepted,
         Self::LostNotResent,
         Self::LatestGoesBack,
@@ -50,6 +54,8 @@ impl Bug {
         Self::LoadingNeverEnds,
         Self::LatenessShownAsLoading,
         Self::HomeIgnored,
+        Self::EventsSentAgain,
+        Self::EventPassedOver,
     ];
 }
 

@@ -30,6 +30,14 @@ pub enum RoomMessage {
         /// The game's own bytes.
         payload: Bytes,
     },
+    /// Server to client: events that the receiver has not got will never come, up to one of that number. More
+    /// were said while it was away than are kept for it.
+    Missed {
+        /// The receiver's seat.
+        seat: SeatId,
+        /// The newest that will not come; the next event is the one after it.
+        number: u64,
+    },
     /// Server to client: a snapshot too long for the latest lane (see [`SnapshotHead`]).
     Snapshot {
         /// The receiver's seat.
@@ -42,11 +50,13 @@ pub enum RoomMessage {
 const INPUT: u8 = 1;
 const EVENT: u8 = 2;
 const SNAPSHOT: u8 = 3;
+const MISSED: u8 = 4;
 
 impl RoomMessage {
     /// The bytes that travel.
     #[must_use]
     pub fn encode(&self) -> Bytes {
+        let nothing = Bytes::new();
         let (kind, seat, number, payload) = match self {
             Self::Input {
                 seat,
@@ -58,6 +68,7 @@ impl RoomMessage {
                 number,
                 payload,
             } => (EVENT, seat, Some(*number), payload),
+            Self::Missed { seat, number } => (MISSED, seat, Some(*number), &nothing),
             Self::Snapshot { seat, payload } => (SNAPSHOT, seat, None, payload),
         };
         let mut out = Vec::with_capacity(payload.len() + 12);
@@ -96,6 +107,7 @@ impl RoomMessage {
                 payload,
             }),
             SNAPSHOT => Ok(Self::Snapshot { seat, payload }),
+            MISSED if payload.is_empty() => Ok(Self::Missed { seat, number }),
             _ => Err(Malformed),
         }
     }
@@ -186,13 +198,17 @@ mod tests {
                 seat: SeatId(700),
                 payload,
             },
+            RoomMessage::Missed {
+                seat: SeatId(700),
+                number: 1 << 40,
+            },
         ] {
             assert_eq!(RoomMessage::decode(&message.encode()), Ok(message));
         }
-        assert_eq!(
-            RoomMessage::decode(&Bytes::from_static(&[9, 0, 0])),
-            Err(Malformed)
-        );
+        for wrong in [&[9, 0, 0][..], &[MISSED, 0], &[MISSED, 0, 1, 0]] {
+            let wrong = Bytes::copy_from_slice(wrong);
+            assert_eq!(RoomMessage::decode(&wrong), Err(Malformed));
+        }
     }
 
     #[test]

@@ -97,12 +97,12 @@ pub const fn varint_len(value: u64) -> usize {
 /// If `value` exceeds [`VARINT_MAX`]: counters of ours never reach it.
 pub fn put_varint(out: &mut impl BufMut, value: u64) {
     assert!(value <= VARINT_MAX, "a varint holds 62 bits");
-    let bytes = value.to_be_bytes();
-    let len = varint_len(value);
-    let prefix = u8::try_from(len.trailing_zeros()).expect("a varint has 1, 2, 4 or 8 bytes") << 6;
-    let (_, tail) = bytes.split_at(8 - len);
-    for (index, byte) in tail.iter().enumerate() {
-        out.put_u8(if index == 0 { byte | prefix } else { *byte });
+    let [a, b, c, d, e, f, g, h] = value.to_be_bytes();
+    match value {
+        0..=0x3f => out.put_u8(h),
+        0x40..=0x3fff => out.put_slice(&[g | 0x40, h]),
+        0x4000..=0x3fff_ffff => out.put_slice(&[e | 0x80, f, g, h]),
+        _ => out.put_slice(&[a | 0xc0, b, c, d, e, f, g, h]),
     }
 }
 

@@ -60,6 +60,17 @@ pub(crate) struct BotsArgs {
     /// Write the run as a page with charts to FILE; it needs nothing else to be looked at
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
+    /// Let each bot change its address once in this time while it plays, not all at once: another port,
+    /// and towards a server on 127.0.0.1 another address too; at least 100ms
+    #[arg(long, value_name = "T", value_parser = parse_interval)]
+    pub(crate) rebind_every: Option<Duration>,
+    /// Let each bot be out of reach once in this time while it plays, not all at once, as in a hole of the
+    /// radio: for as long as --silence-for says; at least 100ms
+    #[arg(long, value_name = "T", value_parser = parse_interval, requires = "silence_for")]
+    pub(crate) silence_every: Option<Duration>,
+    /// How long it is out of reach each time
+    #[arg(long, value_name = "T", value_parser = parse_duration, requires = "silence_every")]
+    pub(crate) silence_for: Option<Duration>,
     /// Seeds what the bots do
     #[arg(long, value_name = "N", default_value = "1")]
     pub(crate) seed: u64,
@@ -71,7 +82,7 @@ pub(crate) struct BotsArgs {
     #[arg(long, value_name = "T", default_value = "120s", value_parser = parse_duration)]
     pub(crate) resume_for: Duration,
     /// Kill each bot's client once in this time while it plays, and start another from its ticket
-    #[arg(long, value_name = "T", value_parser = parse_crash_every)]
+    #[arg(long, value_name = "T", value_parser = parse_interval)]
     pub(crate) client_crash_every: Option<Duration>,
     /// Keep the bots' tickets in files in DIR instead of in memory
     #[arg(long, value_name = "DIR")]
@@ -97,13 +108,15 @@ fn parse_behaviour(text: &str) -> Result<BehaviourArg, String> {
     }
 }
 
-fn parse_crash_every(text: &str) -> Result<Duration, String> {
-    let every = parse_duration(text).map_err(|error| error.to_string())?;
-    let least = Duration::from_millis(100);
-    if every < least {
-        return Err(format!("expected {least:?} or more"));
+/// Shortest time between two rebinds, silences or deaths of a bot: more often it could hardly ever be reached.
+const INTERVAL_MIN: Duration = Duration::from_millis(100);
+
+fn parse_interval(text: &str) -> Result<Duration, String> {
+    let span = parse_duration(text).map_err(|error| error.to_string())?;
+    if span < INTERVAL_MIN {
+        return Err(format!("expected {INTERVAL_MIN:?} at least"));
     }
-    Ok(every)
+    Ok(span)
 }
 
 fn parse_check(text: &str) -> Result<Check, CheckError> {

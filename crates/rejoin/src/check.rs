@@ -105,8 +105,12 @@ impl FromStr for Check {
 }
 
 fn metric(name: &str) -> Result<Metric, CheckError> {
-    // As it is called in JSON too.
+    // As it is called in JSON too, or of a single rebind.
     let plain = name.replacen("_us.", ".", 1);
+    let plain = match plain.strip_prefix("rebind.") {
+        Some(figure) => format!("rebinds.{figure}"),
+        None => plain,
+    };
     let all = metrics::all();
     if let Some(metric) = all.iter().find(|metric| metric.name() == plain) {
         return Ok(*metric);

@@ -51,7 +51,7 @@ impl Metric {
         format!("{}.{}", self.group, self.figure)
     }
 
-    /// The group's name in JSON.
+    /// The group's name in JSON; a point is between the names of a group within a group.
     pub(crate) fn json_group(&self) -> String {
         match self.source {
             Source::Count(..) => self.group.to_owned(),
@@ -100,7 +100,7 @@ pub(crate) fn all() -> Vec<Metric> {
 type Count = fn(&Report) -> u64;
 
 /// Counts: group, figure, where it stands, and the whole it is a part of.
-const COUNTS: [(&str, &str, Count, Option<Count>); 30] = [
+const COUNTS: [(&str, &str, Count, Option<Count>); 35] = [
     ("bots", "wanted", |r| wide(r.bots), None),
     (
         "bots",
@@ -171,6 +171,11 @@ const COUNTS: [(&str, &str, Count, Option<Count>); 30] = [
         |r| r.traffic.lost_up,
         Some(|r| r.traffic.datagrams_up),
     ),
+    ("rebinds", "done", |r| r.rebinds.counts.done, None),
+    ("rebinds", "missed", |r| r.rebinds.counts.missed, None),
+    ("silences", "done", |r| r.silences.counts.done, None),
+    ("silences", "suspect", |r| r.silences.counts.suspect, None),
+    ("silences", "detached", |r| r.silences.counts.detached, None),
     ("resumes", "ok", |r| r.resumes.counts.ok, None),
     ("resumes", "failed", |r| r.resumes.counts.failed, None),
     ("resumes", "killed", |r| r.resumes.counts.killed, None),
@@ -185,12 +190,14 @@ const COUNTS: [(&str, &str, Count, Option<Count>); 30] = [
 
 type Distribution = fn(&Report) -> Percentiles;
 
-const LATENCIES: [(&str, Distribution); 7] = [
+const LATENCIES: [(&str, Distribution); 9] = [
     ("rtt", |r| r.rtt),
     ("input", |r| r.input),
     ("snapshot_age", |r| r.snapshot_age),
     ("join", |r| r.join),
     ("lateness", |r| r.lateness),
+    ("rebinds.pause", |r| r.rebinds.pause),
+    ("silences.pause", |r| r.silences.pause),
     ("resume", |r| r.resumes.resume),
     ("away", |r| r.resumes.away),
 ];

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use rejoin_client::ServerAddress;
+use rejoin_protocol::handshake::TicketKeys;
 use rejoin_server::{
-    Auth, Identity, KeyFileError, ReloadSignals, Server, ServerConfig, ServerError,
+    Auth, EpochError, Identity, KeyFileError, ReloadSignals, Server, ServerConfig, ServerError,
+    key_ids,
 };
 use tokio::sync::{oneshot, watch};
 
@@ -26,13 +28,13 @@ pub(crate) fn run(app: &App, args: &ServeArgs, settings: &Checked) -> Result<(),
     config.limits = settings.limits();
     config.admin = settings.admin();
     config.shards = settings.shards();
-    let server = Server::bind(config)?;
+    let mut server = Server::bind(config)?;
+    folder.as_deref().map_or(Ok(()), |it| server.own(it))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Internal, format!("no async runtime: {error}")))?;
-    let reloaded = folder.filter(|_| settings.auth() == AuthMode::Token);
-    runtime.block_on(serve(server, app, args, settings.auth(), reloaded))
+    runtime.block_on(serve(server, app, args, settings.auth(), folder))
 }
 
 /// Whom the server lets in, with the keys for it.
@@ -52,22 +54,51 @@ fn config(settings: &Checked, folder: Option<&Path>) -> Result<ServerConfig, Fai
     }
 }
 
-/// Reads the permit keys in `folder` again whenever the process is asked to. A file that cannot be used
-/// changes nothing. Without a folder there is nothing to read, and the signal must not end the process.
-async fn reload(folder: Option<PathBuf>, mut signals: ReloadSignals, auth: watch::Sender<Auth>) {
+/// Reads the keys in the data folder again whenever the process is asked to. Without a folder there is nothing
+/// to read, and the signal must not end the process.
+async fn reload(keys: Option<Keys>, mut signals: ReloadSignals) {
     loop {
         signals.recv().await;
-        let Some(folder) = &folder else {
-            tracing::warn!("nothing is read again: dev auth has no permit keys");
-            continue;
-        };
-        match rejoin_server::load_permit_keys(folder) {
-            Ok(keys) => {
-                let ids: Vec<_> = keys.iter().map(|key| key.id.to_string()).collect();
-                tracing::info!(keys = ids.join(" "), "permit keys read again");
-                auth.send_replace(Auth::Token(keys));
+        match &keys {
+            Some(keys) => keys.read_again(),
+            None => tracing::warn!("nothing is read again: there is no data folder"),
+        }
+    }
+}
+
+/// What a server reads again while it runs. A file that cannot be used changes nothing.
+struct Keys {
+    folder: PathBuf,
+    /// Under `token` auth alone.
+    permits: Option<watch::Sender<Auth>>,
+    tickets: watch::Sender<TicketKeys>,
+}
+
+impl Keys {
+    fn of(server: &Server, mode: AuthMode, folder: PathBuf) -> Self {
+        Self {
+            folder,
+            permits: (mode == AuthMode::Token).then(|| server.auth()),
+            tickets: server.ticket_keys(),
+        }
+    }
+
+    fn read_again(&self) {
+        if let Some(auth) = &self.permits {
+            match rejoin_server::load_permit_keys(&self.folder) {
+                Ok(keys) => {
+                    tracing::info!(keys = key_ids(keys.iter()), "permit keys read again");
+                    auth.send_replace(Auth::Token(keys));
+                }
+                Err(problem) => tracing::warn!(%problem, "permit keys stay as they were"),
             }
-            Err(problem) => tracing::warn!(%problem, "permit keys stay as they were"),
+        }
+        match rejoin_server::load_ticket_keys(&self.folder) {
+            Ok(keys) => {
+                tracing::info!(keys = key_ids(keys.iter()), "ticket keys read again");
+                self.tickets.send_replace(keys);
+            }
+            Err(problem) => tracing::warn!(%problem, "ticket keys stay as they were"),
         }
     }
 }
@@ -85,7 +116,12 @@ async fn serve(
         .map_err(|error| Failure::new(Exit::Internal, format!("no signals: {error}")))?;
     let reloads = ReloadSignals::listen()
         .map_err(|error| Failure::new(Exit::Internal, format!("no signals: {error}")))?;
-    drop(tokio::spawn(reload(folder, reloads, server.auth())));
+    let keys = folder.map(|folder| Keys::of(&server, mode, folder));
+    if let Some(keys) = &keys {
+        let rotation = rejoin_server::rotate_ticket_keys(keys.folder.clone(), keys.tickets.clone());
+        drop(tokio::spawn(rotation));
+    }
+    drop(tokio::spawn(reload(keys, reloads)));
     let parent = args.until_stdin_closes.then(watch_parent).transpose()?;
     if args.print_address {
         output::line(format_args!("listening on {address}"));
@@ -94,8 +130,8 @@ async fn serve(
         tracing::info!("operators ask at http://{admin}");
     }
     let rooms: Vec<_> = app.kinds().names().collect();
-    let shards = server.shards();
-    tracing::info!(%address, shards, rooms = rooms.join(" "), auth = ?mode, "listening");
+    let (shards, epoch) = (server.shards(), server.epoch().0);
+    tracing::info!(%address, shards, epoch, rooms = rooms.join(" "), auth = ?mode, "listening");
     let report = server
         .run(app.kinds().clone(), stop(signals, parent))
         .await?;
@@ -179,5 +215,15 @@ impl From<KeyFileError> for Failure {
     fn from(error: KeyFileError) -> Self {
         let entropy = matches!(error, KeyFileError::Entropy(_));
         Self::new(if entropy { Exit::Internal } else { Exit::Usage }, error)
+    }
+}
+
+impl From<EpochError> for Failure {
+    fn from(error: EpochError) -> Self {
+        match error {
+            EpochError::File(error) => error.into(),
+            EpochError::Damaged(_) | EpochError::Missing(_) => Self::new(Exit::Usage, error),
+            other => Self::new(Exit::Internal, other),
+        }
     }
 }

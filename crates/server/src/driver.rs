@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use rejoin_coordinator::{Auth, Shard};
 use rejoin_datagram::{RECEIVE_BATCH_MAX, ReceiveBatch, SendBatch};
+use rejoin_protocol::handshake::TicketKeys;
 use rejoin_protocol::{CloseReason, Timestamp};
 use rejoin_store::MemoryStore;
 use tokio::io::Interest;
@@ -42,6 +43,7 @@ pub(crate) struct Driver {
     receive: ReceiveBatch,
     send: SendBatch,
     auth: watch::Receiver<Auth>,
+    ticket_keys: watch::Receiver<TicketKeys>,
     drains: Drains,
     mailboxes: Mailboxes,
     /// Letters wait because a mailbox is full; they are offered again then.
@@ -62,6 +64,7 @@ pub(crate) struct Outside {
     pub(crate) socket: UdpSocket,
     pub(crate) clock: Clock,
     pub(crate) auth: watch::Receiver<Auth>,
+    pub(crate) ticket_keys: watch::Receiver<TicketKeys>,
     pub(crate) mailboxes: Mailboxes,
     pub(crate) watch: Arc<Watch>,
     pub(crate) status: watch::Sender<Status>,
@@ -81,6 +84,7 @@ enum Wake {
     Readable,
     Due,
     Auth,
+    TicketKeys,
     Stop,
 }
 
@@ -97,6 +101,7 @@ impl Driver {
             socket,
             clock,
             auth,
+            ticket_keys,
             mailboxes,
             watch,
             status,
@@ -112,6 +117,7 @@ impl Driver {
             receive: ReceiveBatch::new(),
             send: SendBatch::new(),
             auth,
+            ticket_keys,
             drains: Drains::default(),
             mailboxes,
             offer_at: None,
@@ -139,6 +145,10 @@ impl Driver {
                 Wake::Auth => {
                     let auth = self.auth.borrow_and_update().clone();
                     self.shard.set_auth(auth);
+                }
+                Wake::TicketKeys => {
+                    let keys = self.ticket_keys.borrow_and_update().clone();
+                    self.shard.set_ticket_keys(keys);
                 }
                 Wake::Stop => break,
             }
@@ -176,6 +186,7 @@ impl Driver {
             biased;
             () = shutdown => Ok(Wake::Stop),
             () = changed(&mut self.auth) => Ok(Wake::Auth),
+            () = changed(&mut self.ticket_keys) => Ok(Wake::TicketKeys),
             wake = wake => wake,
             () = self.mailboxes.rung() => Ok(Wake::Due),
             () = sleep_until(self.clock, due) => Ok(Wake::Due),
@@ -311,8 +322,8 @@ async fn sleep_until(clock: Clock, due: Option<Timestamp>) {
 }
 
 /// Waits for a change. Once nobody can make one there is nothing to wait for.
-async fn changed(auth: &mut watch::Receiver<Auth>) {
-    if auth.changed().await.is_err() {
+async fn changed<T>(told: &mut watch::Receiver<T>) {
+    if told.changed().await.is_err() {
         std::future::pending().await
     }
 }

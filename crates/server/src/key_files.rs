@@ -2,70 +2,22 @@
 //!
 //! ```text
 //! DIR/server.key      secret half of the static key pair
-//! DIR/session.secret  secret behind session ids
+//! DIR/session.secret  secret behind session ids and resets
 //! DIR/permit.keys     keys of permits, see `permit_files.rs`
+//! DIR/ticket.keys     keys of tickets, see `ticket_files.rs`
+//! DIR/epoch           how many processes served from here, see `epoch_file.rs`
 //! ```
 //!
 //! Each of the first two holds 32 bytes as 43 characters of unpadded URL-safe base64 and a newline.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use data_encoding::BASE64URL_NOPAD;
 use rejoin_protocol::crypto::StaticKeys;
-use rejoin_protocol::handshake::SealingKeyError;
 
 use crate::entropy;
 use crate::identity::Identity;
-
-/// Why the key files cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum KeyFileError {
-    /// Neither `XDG_STATE_HOME` nor `HOME` names a place.
-    #[error("no folder for the server's key: set --data, XDG_STATE_HOME or HOME")]
-    NoFolder,
-    /// The system refused.
-    #[error("cannot {what} {}: {source}", path.display())]
-    Io {
-        /// What was tried.
-        what: &'static str,
-        /// With which file or folder.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
-    /// The file holds something else.
-    #[error("{} does not hold a key of 43 base64url characters", .0.display())]
-    Damaged(PathBuf),
-    /// The file holds no usable permit keys.
-    #[error("{}: line {line}: {problem}", path.display())]
-    PermitKeys {
-        /// Which file.
-        path: PathBuf,
-        /// Counts from 1; 0 if the fault is of no single line.
-        line: usize,
-        /// What is wrong.
-        problem: SealingKeyError,
-    },
-    /// The file is longer than any that is read: what stands at its end would not be heeded.
-    #[error("{} is longer than {FILE_LEN_MAX} bytes, which no key file needs to be", .0.display())]
-    TooLong(PathBuf),
-    /// A folder, a pipe or a device: what stands there could make the reader wait for ever.
-    #[error("{} is no plain file", .0.display())]
-    NotAFile(PathBuf),
-    /// Others can read the secret.
-    #[error("{} is open to other users: run `chmod 600 {}`", .0.display(), .0.display())]
-    Exposed(PathBuf),
-    /// The system has no entropy.
-    #[error("no entropy from the system: {0}")]
-    Entropy(#[from] getrandom::Error),
-}
-
-/// Longest key file, in bytes: the most permit keys take some 500, and comments may take the rest. A
-/// longer one is refused.
-const FILE_LEN_MAX: usize = 4_096;
+use crate::private_files::{KeyFileError, if_there, make, make_folder, read_private};
 
 /// Where a server keeps its files unless told otherwise: `$XDG_STATE_HOME/rejoin`, else
 /// `~/.local/state/rejoin`.
@@ -101,13 +53,11 @@ pub fn load_or_make(folder: &Path) -> Result<Identity, KeyFileError> {
 
 /// The secret in the file, which holds `fresh` if it had to be made.
 fn secret_file(path: PathBuf, fresh: &[u8; 32]) -> Result<[u8; 32], KeyFileError> {
-    match read(&path) {
-        Err(KeyFileError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-            make(&path, &text_of(fresh))?;
-            read(&path)
-        }
-        outcome => outcome,
+    if let Some(secret) = if_there(read(&path))? {
+        return Ok(secret);
     }
+    make(&path, &text_of(fresh))?;
+    read(&path)
 }
 
 fn read(path: &Path) -> Result<[u8; 32], KeyFileError> {
@@ -122,98 +72,10 @@ fn text_of(secret: &[u8; 32]) -> String {
     format!("{}\n", BASE64URL_NOPAD.encode(secret))
 }
 
-/// Reads a file that nobody else may read.
-pub(crate) fn read_private(path: &Path) -> Result<Vec<u8>, KeyFileError> {
-    // Before it is opened, as that alone waits for a pipe's writer.
-    let kind = fs::metadata(path).map_err(|source| failed("open", path, source))?;
-    if !kind.is_file() {
-        return Err(KeyFileError::NotAFile(path.to_owned()));
-    }
-    let file = File::open(path).map_err(|source| failed("open", path, source))?;
-    if exposed(&file).map_err(|source| failed("read", path, source))? {
-        return Err(KeyFileError::Exposed(path.to_owned()));
-    }
-    let mut bytes = Vec::new();
-    let most = u64::try_from(FILE_LEN_MAX).unwrap_or(u64::MAX);
-    // One more, to tell a longer file from one of just that length.
-    file.take(most.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .map_err(|source| failed("read", path, source))?;
-    if bytes.len() > FILE_LEN_MAX {
-        return Err(KeyFileError::TooLong(path.to_owned()));
-    }
-    Ok(bytes)
-}
-
-/// Writes beside `path`, then gives the whole file its name. Two processes that start at once
-/// both come here; the first name wins and both then read it.
-pub(crate) fn make(path: &Path, text: &str) -> Result<(), KeyFileError> {
-    let draft = draft_of(path)?;
-    let outcome = write_new(&draft, text).and_then(|()| match fs::hard_link(&draft, path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        linked => linked,
-    });
-    // The draft has served in every case; one that cannot be removed is only untidy.
-    drop(fs::remove_file(&draft));
-    outcome.map_err(|source| failed("write", path, source))
-}
-
-/// Puts a new file in the place of `path`: whoever reads it sees the old one or the new one.
-pub(crate) fn replace(path: &Path, text: &str) -> Result<(), KeyFileError> {
-    let draft = draft_of(path)?;
-    let outcome = write_new(&draft, text).and_then(|()| fs::rename(&draft, path));
-    if outcome.is_err() {
-        drop(fs::remove_file(&draft));
-    }
-    outcome.map_err(|source| failed("write", path, source))
-}
-
-fn draft_of(path: &Path) -> Result<PathBuf, KeyFileError> {
-    let label: [u8; 8] = entropy::rng()?.bytes();
-    Ok(path.with_extension(HEXLOWER.encode(&label)))
-}
-
-fn write_new(path: &Path, text: &str) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
-}
-
-pub(crate) fn make_folder(folder: &Path) -> Result<(), KeyFileError> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder
-        .create(folder)
-        .map_err(|source| failed("make", folder, source))
-}
-
-#[cfg(unix)]
-fn exposed(file: &File) -> io::Result<bool> {
-    use std::os::unix::fs::PermissionsExt;
-    Ok(file.metadata()?.permissions().mode() & 0o077 != 0)
-}
-
-#[cfg(not(unix))]
-fn exposed(_file: &File) -> io::Result<bool> {
-    Ok(false)
-}
-
-fn failed(what: &'static str, path: &Path, source: io::Error) -> KeyFileError {
-    KeyFileError::Io {
-        what,
-        path: path.to_owned(),
-        source,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     /// A folder of its own for one test, removed at its end.

@@ -1,35 +1,21 @@
-//! The permit keys on disk: shared with the game's backend, rotated in place.
+//! The permit keys on disk: shared with the game's backend, rotated in place by an operator.
 //!
-//! `DIR/permit.keys` holds one `ID:KEY` a line. The first key mints, all open; empty lines and those
-//! that begin with `#` are passed over. A backend that mints has the same first key.
+//! `DIR/permit.keys` has the form of [`key_lists`]. A backend that mints has the same first key.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
-use rejoin_protocol::handshake::{PermitKeys, SealingKey, SealingKeyError};
+use rejoin_protocol::handshake::PermitKeys;
 
-use crate::entropy;
-use crate::key_files::{KeyFileError, make, make_folder, read_private, replace};
-
-/// Keys that a rotation keeps beside the new one, so that permits minted before stay good until they
-/// expire.
-const OLD_KEYS_KEPT: usize = 2;
+use crate::key_lists;
+use crate::private_files::KeyFileError;
 
 /// Reads the permit keys in `folder`, and first makes one if there is no file.
 ///
 /// # Errors
 /// See [`KeyFileError`]. An existing file is never changed.
 pub fn load_or_make_permit_keys(folder: &Path) -> Result<PermitKeys, KeyFileError> {
-    match load_permit_keys(folder) {
-        Err(KeyFileError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-            make_folder(folder)?;
-            let key = SealingKey::generate(&mut entropy::rng()?);
-            make(&path_in(folder), &text_of([&key]))?;
-            tracing::info!(folder = %folder.display(), "made the first permit key here");
-            load_permit_keys(folder)
-        }
-        outcome => outcome,
-    }
+    key_lists::make_if_missing(&path_in(folder), "")?;
+    load_permit_keys(folder)
 }
 
 /// Reads the permit keys in `folder`.
@@ -37,21 +23,7 @@ pub fn load_or_make_permit_keys(folder: &Path) -> Result<PermitKeys, KeyFileErro
 /// # Errors
 /// See [`KeyFileError`].
 pub fn load_permit_keys(folder: &Path) -> Result<PermitKeys, KeyFileError> {
-    let path = path_in(folder);
-    let bytes = read_private(&path)?;
-    let text = String::from_utf8_lossy(&bytes);
-    let mut keys = Vec::new();
-    for (index, line) in text.lines().enumerate() {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        let key: SealingKey = line
-            .parse()
-            .map_err(|problem| wrong(&path, index + 1, problem))?;
-        keys.push(key);
-    }
-    PermitKeys::new(keys).map_err(|problem| wrong(&path, 0, problem))
+    Ok(key_lists::load(&path_in(folder), PermitKeys::new)?.keys)
 }
 
 /// Puts a new key before those in `folder`, so that it mints from now on, and keeps the two newest of the
@@ -62,9 +34,7 @@ pub fn load_permit_keys(folder: &Path) -> Result<PermitKeys, KeyFileError> {
 /// See [`KeyFileError`]. The file is then as it was.
 pub fn rotate_permit_keys(folder: &Path) -> Result<PermitKeys, KeyFileError> {
     let before = load_or_make_permit_keys(folder)?;
-    let fresh = SealingKey::generate(&mut entropy::rng()?);
-    let keys = std::iter::once(&fresh).chain(before.iter().take(OLD_KEYS_KEPT));
-    replace(&path_in(folder), &text_of(keys))?;
+    key_lists::rotate(&path_in(folder), before.iter(), "")?;
     load_permit_keys(folder)
 }
 
@@ -72,23 +42,15 @@ fn path_in(folder: &Path) -> PathBuf {
     folder.join("permit.keys")
 }
 
-fn text_of<'a>(keys: impl IntoIterator<Item = &'a SealingKey>) -> String {
-    keys.into_iter().map(|key| key.to_text() + "\n").collect()
-}
-
-fn wrong(path: &Path, line: usize, problem: SealingKeyError) -> KeyFileError {
-    KeyFileError::PermitKeys {
-        path: path.to_owned(),
-        line,
-        problem,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
 
+    use rejoin_protocol::handshake::SealingKey;
+
     use super::*;
+    use crate::entropy;
+    use crate::private_files::replace;
 
     /// A folder of its own for one test, removed at its end.
     struct Folder(PathBuf);
@@ -166,12 +128,12 @@ mod tests {
         let good = load_or_make_permit_keys(&folder.0).unwrap();
         let key = good.iter().next().unwrap().to_text();
         for (text, told) in [
-            (String::new(), "line 0: there is no permit key".to_owned()),
+            (String::new(), "permit.keys: there is no key".to_owned()),
             (
                 format!("# ours\n\n{key}\nnonsense\n"),
-                "line 4: expected".into(),
+                "permit.keys: line 4: expected".into(),
             ),
-            (format!("{key}\n{key}\n"), "line 0: two permit keys".into()),
+            (format!("{key}\n{key}\n"), "permit.keys: two keys".into()),
         ] {
             folder.write(&text);
             let error = load_or_make_permit_keys(&folder.0).unwrap_err().to_string();

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -9,7 +10,9 @@ use std::time::Duration;
 
 use rejoin_coordinator::{Auth, Config, Shard};
 use rejoin_datagram::{BindError, Group, Steering};
+use rejoin_protocol::Epoch;
 use rejoin_protocol::crypto::PublicKey;
+use rejoin_protocol::handshake::TicketKeys;
 use rejoin_room::Kinds;
 use rejoin_store::MemoryStore;
 use tokio::sync::watch;
@@ -20,10 +23,12 @@ use crate::config::{ConfigError, ServerConfig};
 use crate::directory::SharedDirectory;
 use crate::driver::{Driver, Outside};
 use crate::entropy;
+use crate::epoch_file::{EpochError, raise_epoch};
 use crate::mailboxes::Mailboxes;
 use crate::report::{ServerReport, Status};
 use crate::steering::STEERING_RULES;
 use crate::threads::{self, ShardThread};
+use crate::ticket_files::{has_ticket_keys, load_or_make_ticket_keys};
 use crate::watchdog::{self, Watch};
 
 /// A server that owns its port; [`Server::run`] makes it serve.
@@ -33,6 +38,7 @@ pub struct Server {
     group: Arc<Group>,
     address: SocketAddr,
     auth: watch::Sender<Auth>,
+    ticket_keys: watch::Sender<TicketKeys>,
     admin: Option<Port>,
     /// How long a turn may stall; zero: as long as it likes.
     watchdog: Duration,
@@ -81,6 +87,7 @@ impl Server {
         Ok(Self {
             admin: admin.map(Port::bind).transpose()?,
             auth: watch::Sender::new(config.auth.clone()),
+            ticket_keys: watch::Sender::new(config.ticket_keys.clone()),
             config,
             group: Arc::new(group),
             address,
@@ -118,6 +125,33 @@ impl Server {
     #[must_use]
     pub fn auth(&self) -> watch::Sender<Auth> {
         self.auth.clone()
+    }
+
+    /// Makes this the process that owns a data folder, so that clients of those before it can resume: raises the
+    /// folder's epoch, and takes its ticket keys. Without it the epoch is 1, and the ticket key comes of the
+    /// session secret.
+    ///
+    /// To be called once, after the port is taken, so that a start which finds it busy is none.
+    ///
+    /// # Errors
+    /// See [`EpochError`].
+    pub fn own(&mut self, folder: &Path) -> Result<(), EpochError> {
+        self.config.epoch = raise_epoch(folder, has_ticket_keys(folder))?;
+        let keys = load_or_make_ticket_keys(folder, clock::since_1970())?;
+        self.ticket_keys.send_replace(keys);
+        Ok(())
+    }
+
+    /// Which process of its data folder it is.
+    #[must_use]
+    pub const fn epoch(&self) -> Epoch {
+        self.config.epoch
+    }
+
+    /// Changes the keys that seal and open tickets while the server runs.
+    #[must_use]
+    pub fn ticket_keys(&self) -> watch::Sender<TicketKeys> {
+        self.ticket_keys.clone()
     }
 
     /// Serves rooms of `kinds` until `shutdown` is ready, then tells every player and ends within
@@ -170,6 +204,7 @@ impl Server {
         let clock = Clock::start();
         let chance = entropy::rng()?;
         let config = Config {
+            ticket_keys: self.ticket_keys.borrow().clone(),
             unix_start: clock::since_1970(),
             cookie_secret: Some(chance.fork("cookies").bytes()),
             ..self.config.clone()
@@ -192,6 +227,7 @@ impl Server {
                 socket: socket.try_clone()?,
                 clock,
                 auth: self.auth.subscribe(),
+                ticket_keys: self.ticket_keys.subscribe(),
                 mailboxes,
                 watch,
                 status,

@@ -131,8 +131,10 @@ pub(crate) struct Seat {
     pub(crate) cursor: u64,
     /// What the client itself believes of the cursor.
     pub(crate) known_cursor: u64,
-    /// The first event's number is at most this.
+    /// The first event's number.
     pub(crate) first_event: u64,
+    /// Events before it that it was not told yet that it missed.
+    pub(crate) event_missed: u64,
     pub(crate) event: Option<u64>,
     /// The newest message to all, as [`Order`](crate::model::Order) names it, and its number.
     pub(crate) line: Option<(u64, u64)>,
@@ -307,6 +309,7 @@ impl Seat {
             cursor,
             known_cursor: cursor,
             first_event: event + 1,
+            event_missed: 0,
             event: None,
             line: None,
             whisper: 0,

@@ -91,6 +91,10 @@ pub struct Counters {
     pub deltas: u64,
     /// Room events told.
     pub events: u64,
+    /// Of these, told to an earlier client of the player too.
+    pub events_again: u64,
+    /// Room events that clients were told they will never get.
+    pub events_missed: u64,
     /// Clients that met the detached state of their server.
     pub detached: u64,
     /// Clients that another one of the same player replaced.
@@ -126,6 +130,8 @@ impl Counters {
             (&mut self.views, other.views),
             (&mut self.deltas, other.deltas),
             (&mut self.events, other.events),
+            (&mut self.events_again, other.events_again),
+            (&mut self.events_missed, other.events_missed),
             (&mut self.detached, other.detached),
             (&mut self.replaced, other.replaced),
             (&mut self.by_code, other.by_code),
@@ -146,7 +152,7 @@ impl fmt::Display for Counters {
         write!(
             f,
             "datagrams {} up, {} down, {} lost; clients {}, connects {}, replaced {}, detached {}; \
-             rooms {}, seats {}; inputs {} reliable, {} latest, {} pushed back; views {} ({} deltas), events {}; \
+             rooms {}, seats {}; inputs {} reliable, {} latest, {} pushed back; views {} ({} deltas), events {} ({} again, {} missed); \
              codes {}, guesses {} ({} over budget); loads {}, shown {}, proven {}",
             self.to_server,
             self.to_client,
@@ -163,6 +169,8 @@ impl fmt::Display for Counters {
             self.views,
             self.deltas,
             self.events,
+            self.events_again,
+            self.events_missed,
             self.by_code,
             self.guesses,
             self.guesses_over,

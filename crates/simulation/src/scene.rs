@@ -2,7 +2,7 @@
 
 use rejoin_protocol::{Rng, Timestamp};
 
-use crate::model::{Lives, Loads, Rooms};
+use crate::model::{Hearings, Lives, Loads, Rooms};
 use crate::options::Options;
 use crate::records::RoomRecords;
 use crate::report::Counters;
@@ -17,6 +17,7 @@ pub(crate) struct Scene {
     pub(crate) counters: Counters,
     pub(crate) rooms: Rooms,
     pub(crate) lives: Lives,
+    pub(crate) hearings: Hearings,
     pub(crate) loads: Loads,
     pub(crate) records: RoomRecords,
     pub(crate) phase: Phase,

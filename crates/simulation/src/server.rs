@@ -31,6 +31,8 @@ struct Place {
     stalled: Timestamp,
     /// When the newest letters for it arrive: none overtake others.
     letters_at: Timestamp,
+    /// Letters that arrived while it did not run, in order.
+    waiting: Vec<Post>,
     /// What it handed on and the other shard has not seen yet, in order.
     handed_on: VecDeque<Arrived>,
 }
@@ -67,6 +69,7 @@ impl Server {
             turn: None,
             stalled: Timestamp::ZERO,
             letters_at: Timestamp::ZERO,
+            waiting: Vec::new(),
             handed_on: VecDeque::new(),
         };
         Self {
@@ -103,6 +106,16 @@ impl Server {
     /// Until when a shard does not run.
     pub(crate) fn stalled(&mut self, shard: usize) -> Timestamp {
         self.place(shard).stalled
+    }
+
+    /// Letters arrive at their shard.
+    pub(crate) fn hold(&mut self, post: Post) {
+        self.place(post.to).waiting.push(post);
+    }
+
+    /// All letters that have arrived at a shard, in order: another stall may have begun while some waited.
+    pub(crate) fn take_held(&mut self, shard: usize) -> Vec<Post> {
+        std::mem::take(&mut self.place(shard).waiting)
     }
 
     /// A shard, or all, do not run until then.

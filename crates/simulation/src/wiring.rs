@@ -48,6 +48,8 @@ pub(crate) enum Happening {
     Turn { shard: usize },
     /// Letters arrive at a shard.
     Letters(Post),
+    /// A shard that did not run reads the letters that wait for it.
+    Deliver(usize),
     /// A client's timer.
     Wake { client: usize },
     /// A silent client runs again.
@@ -134,19 +136,20 @@ impl Wiring {
         Ok(())
     }
 
-    /// Letters arrive at a shard.
-    pub(crate) fn deliver(&mut self, post: Post) -> Result<(), Violation> {
+    /// The letters that have arrived at a shard are read, if it runs.
+    pub(crate) fn deliver(&mut self, to: usize) -> Result<(), Violation> {
         let now = self.scene.now;
-        let Post { from, to, letters } = post;
         let stalled = self.server.stalled(to);
         if now < stalled {
-            let post = Post { from, to, letters };
-            self.queue.push(stalled, Happening::Letters(post));
+            self.queue.push(stalled, Happening::Deliver(to));
             return Ok(());
         }
-        for letter in letters {
-            if let Some((outcome, arrived)) = self.server.handle_letter((from, to), letter, now) {
-                self.on_arrived(outcome, arrived)?;
+        for Post { from, letters, .. } in self.server.take_held(to) {
+            for letter in letters {
+                let taken = self.server.handle_letter((from, to), letter, now);
+                if let Some((outcome, arrived)) = taken {
+                    self.on_arrived(outcome, arrived)?;
+                }
             }
         }
         self.plan_turn(to, now);

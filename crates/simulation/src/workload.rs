@@ -79,6 +79,9 @@ pub(crate) fn play(cast: &mut Cast, scene: &mut Scene, number: usize) -> Result<
             let reliable = scene.chance.chance(scene.options.reliable);
             send(cast, scene, (number, seat), reliable)?;
         }
+        if scene.chance.chance(AGAIN_SHARE) {
+            ask_again(cast, scene, number);
+        }
         if scene.chance.chance(LIST_SHARE) {
             let core = &mut cast.client_mut(number).core;
             let call = core.list(None, Vec::new(), 16);
@@ -86,6 +89,21 @@ pub(crate) fn play(cast: &mut Cast, scene: &mut Scene, number: usize) -> Result<
         }
     }
     Ok(())
+}
+
+/// A client asks for a seat that it holds: it says what it has, and is told nothing twice.
+fn ask_again(cast: &mut Cast, scene: &Scene, number: usize) {
+    let client = cast.client(number);
+    let found = client.seats.values().find(|seat| {
+        let private = cast.group(seat.group).private;
+        !private && !seat.leaving && !client.asks_for(seat.group) && scene.rooms.is_open(seat.room)
+    });
+    let Some((group, room)) = found.map(|seat| (seat.group, seat.room)) else {
+        return;
+    };
+    let client = cast.client_mut(number);
+    let call = client.core.join(room);
+    client.remember(call, Asked::Seat { group, room });
 }
 
 /// One input from a seat.
@@ -270,6 +288,8 @@ fn ask_for_seat(cast: &mut Cast, scene: &mut Scene, number: usize, group: usize)
 /// The fact by which a group finds its room.
 const LABEL: &str = "group";
 const LIST_SHARE: f64 = 0.002;
+/// Share of turns in which a client asks for a seat that it holds.
+const AGAIN_SHARE: f64 = 0.01;
 /// Share of clients whose player's clock has been set back since the one before.
 const CLOCK_BACK_SHARE: f64 = 0.1;
 const STRANGER_SHARE: f64 = 0.2;

@@ -17,7 +17,7 @@ use crate::coverage::Coverage;
 use crate::eavesdropper::Eavesdropper;
 use crate::faults::{Act, plan};
 use crate::loading;
-use crate::model::{Lives, Loads, Rooms};
+use crate::model::{Hearings, Lives, Loads, Rooms};
 use crate::network::{Direction, Network};
 use crate::options::{Options, millis};
 use crate::private;
@@ -58,6 +58,7 @@ impl World {
             counters: Counters::default(),
             rooms,
             lives: Lives::default(),
+            hearings: Hearings::default(),
             loads: Loads::default(),
             records: RoomRecords::default(),
             phase: Phase::Faults,
@@ -137,7 +138,12 @@ impl World {
                 datagram,
             } => self.wiring.reach_client((client, port), datagram),
             Happening::Turn { shard } => self.wiring.turn(shard),
-            Happening::Letters(post) => self.wiring.deliver(post),
+            Happening::Letters(post) => {
+                let to = post.to;
+                self.wiring.server.hold(post);
+                self.wiring.deliver(to)
+            }
+            Happening::Deliver(shard) => self.wiring.deliver(shard),
             Happening::Wake { client } => self.wiring.wake(client),
             Happening::Rouse { client } => self.rouse(client),
             Happening::LoadOver { client, says_done } => {

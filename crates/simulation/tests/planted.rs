@@ -26,6 +26,7 @@ fn broken_by(bug: Bug) -> &'static [&'static str] {
             "every request is answered",
             "every event arrives",
             "every player has its seats",
+            "who is back is shown as back",
         ],
         Bug::LatestGoesBack => &["the newest latest input wins"],
         Bug::CursorIgnored => &[
@@ -47,6 +48,8 @@ fn broken_by(bug: Bug) -> &'static [&'static str] {
             // A room finds a member that is another shard's.
             "nothing panics",
         ],
+        Bug::EventsSentAgain => &["events are told once and in order"],
+        Bug::EventPassedOver => &["no event is passed over in silence"],
         Bug::LatenessShownAsLoading => &["a player is shown as loading only if it said so"],
     }
 }

@@ -51,6 +51,12 @@ const REGRESSIONS: &[(u64, u64, &str)] = &[
         "A player was silent, came back with a new client that could not ask for the seat, and lost it when \
          its time was over. The simulator counted that time from the new client alone.",
     ),
+    (
+        268,
+        60,
+        "A shard stalled again before its stall was over, and letters of the first stall were given to it \
+         after those of the second. An input came after the next one, and was lost.",
+    ),
 ];
 
 #[test]

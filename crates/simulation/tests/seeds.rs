@@ -44,6 +44,7 @@ fn a_minute_of_each_fixed_seed_passes() {
         ("seats by code", counters.by_code),
         ("guesses", counters.guesses),
         ("guesses over their budget", counters.guesses_over),
+        ("events told to two clients", counters.events_again),
         ("loads shown", counters.loads_shown),
         ("loads proven to be shown", counters.loads_proven),
     ] {

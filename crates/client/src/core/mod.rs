@@ -26,9 +26,10 @@ use rejoin_protocol::{
     SeatId, SessionId, SizeError, Timestamp,
 };
 
-use crate::active::{Active, End};
+use crate::active::Active;
 use crate::away::Away;
 use crate::calls::Call;
+use crate::end::End;
 use crate::entry::Entry;
 use crate::event::{Ended, Event, Loss};
 use crate::joining::Joining;
@@ -111,6 +112,16 @@ impl Core {
         }
     }
 
+    /// This machine's address has changed, or may have: the server is told at once, and everything it
+    /// sends goes on to the old one until it has been. A game that is not told of a change, as by a NAT
+    /// that forgot it, moves as well: with the next packet it sends. While joining nothing is to be done,
+    /// as the hello is repeated anyway.
+    pub fn handle_moved(&mut self, now: Timestamp) {
+        if let Phase::Active(active) = &mut self.phase {
+            active.handle_moved(now);
+        }
+    }
+
     /// Lets time pass.
     pub fn handle_timeout(&mut self, now: Timestamp) {
         match &mut self.phase {
@@ -185,12 +196,21 @@ impl Core {
         })
     }
 
-    /// Takes a seat in an open room.
+    /// Takes a seat in an open room. For one in which this client has a seat, it tells the room what it holds of
+    /// it, so that events and views go on from there.
     ///
     /// # Errors
     /// As [`Core::create`].
     pub fn join(&mut self, room: RoomId) -> Result<CallId, SendError> {
-        self.request(Call::TakeSeat, |call| ClientMessage::Join { call, room })
+        let held = match &self.phase {
+            Phase::Active(active) => active.held(room),
+            Phase::Joining(_) | Phase::Away(_) | Phase::Ended(_) => None,
+        };
+        self.request(Call::TakeSeat, |call| ClientMessage::Join {
+            call,
+            room,
+            held,
+        })
     }
 
     /// Takes a seat in the private room of a code.
@@ -382,7 +402,11 @@ impl Core {
         }
     }
 
-    fn active(&mut self) -> Result<&mut Active, SendError> {
+    /// The open session.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(crate) fn active(&mut self) -> Result<&mut Active, SendError> {
         match &mut self.phase {
             Phase::Active(active) => Ok(active),
             Phase::Joining(_) | Phase::Away(_) | Phase::Ended(_) => Err(SendError::Closed),

@@ -6,8 +6,9 @@ use rejoin_protocol::handshake::{Established, HandshakeError};
 use rejoin_protocol::{CloseReason, Timestamp};
 
 use super::{Core, Phase};
-use crate::active::{Active, End};
+use crate::active::Active;
 use crate::away::Away;
+use crate::end::End;
 use crate::event::{Ended, Event, Loss};
 use crate::joining::Joining;
 use crate::state::State;

@@ -86,7 +86,9 @@ pub(super) fn seated(seat: SeatId, room: u8) -> Seated {
         player: SESSION.player(),
         cursor: 0,
         event: 0,
+        events_dropped: 0,
         created: true,
+        found: false,
         members: Vec::new(),
         code: None,
     }

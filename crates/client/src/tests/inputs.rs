@@ -163,6 +163,7 @@ fn a_seat_found_again_under_its_name_sends_nothing_twice() {
     duet.take_events();
     duet.take_seat(Seated {
         cursor: 2,
+        found: true,
         ..seated(SEAT, 7)
     });
     assert_eq!(duet.take_inputs(), []);
@@ -180,6 +181,7 @@ fn a_seat_found_again_under_another_name_sends_what_is_not_covered() {
     duet.take_inputs();
     let renamed = Seated {
         cursor: 2,
+        found: true,
         ..seated(SeatId(5), 7)
     };
     duet.take_seat(renamed);

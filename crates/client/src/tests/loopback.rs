@@ -26,6 +26,8 @@ pub(super) struct Server {
     socket: UdpSocket,
     clock: Clock,
     peer: Option<(SocketAddr, Connection)>,
+    /// Where the newest authentic packet came from.
+    speaker: Option<SocketAddr>,
     heard: Vec<ConnectionEvent>,
 }
 
@@ -41,6 +43,7 @@ impl Server {
             socket,
             clock: Clock::start(),
             peer: None,
+            speaker: None,
             heard: Vec::new(),
         }
     }
@@ -81,7 +84,20 @@ impl Server {
             self.peer = Some((from, connection));
         } else if let Some((_, connection)) = &mut self.peer {
             // What comes after either side has closed is of no interest.
-            let _ = connection.handle_datagram(datagram, now);
+            if connection.handle_datagram(datagram, now).is_ok() {
+                self.speaker = Some(from);
+            }
+        }
+    }
+
+    pub(super) fn speaker(&mut self) -> Option<SocketAddr> {
+        self.speaker
+    }
+
+    /// Sends to where the client was heard last, from now on.
+    pub(super) fn follow(&mut self) {
+        if let (Some((to, _)), Some(speaker)) = (&mut self.peer, self.speaker) {
+            *to = speaker;
         }
     }
 

@@ -57,7 +57,8 @@ fn each_request_says_what_was_asked() {
             },
             ClientMessage::Join {
                 call: join,
-                room: RoomId([1; 16])
+                room: RoomId([1; 16]),
+                held: None,
             },
             ClientMessage::JoinOrCreate {
                 call: either,
@@ -167,10 +168,7 @@ fn what_overtakes_the_answer_waits_for_it() {
     duet.emit(SEAT, 2);
     duet.exchange();
     assert_eq!(duet.take_events(), []);
-    let answer = Answer::Seated(Seated {
-        event: 2,
-        ..seated(SEAT, 7)
-    });
+    let answer = Answer::Seated(seated(SEAT, 7));
     duet.answer(call, Ok(answer.clone()));
     duet.emit(SEAT, 3);
     duet.exchange();

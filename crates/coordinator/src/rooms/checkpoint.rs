@@ -1,19 +1,26 @@
 //! The bytes of a room's checkpoint: the table of seats and the instance's own checkpoint.
 //!
 //! ```text
-//! format 1 | kind text | seats varint | seat* | instance, to the end
-//! seat      session 16 | incarnation varint | name text | claims bytes | cursor varint | events varint
+//! format 1 | kind text | payloads varint | bytes* | seats varint | seat* | instance, to the end
+//! seat      session 16 | incarnation varint | name text | claims bytes | cursor varint | events
 //!           | presence 1
+//! events    newest varint | acknowledged varint | kept varint | place of the payload varint*
 //! ```
+//!
+//! What was said to all members stands once among the payloads, and is shared again by who reads it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
+use bytes::Bytes;
 use rejoin_protocol::wire::{Malformed, Reader, put_varint};
 use rejoin_protocol::{Incarnation, Liveness, PlayerId, SessionId};
 use rejoin_room::{Kinds, RoomFault};
 
+use super::backlog::Backlog;
+use super::by_player::ByPlayer;
 use super::durable::{Durable, Seat};
 use super::journal::{bytes, put_bytes, small, text};
+use crate::limits::EVENTS_KEPT_MAX;
 
 /// The only format so far. A reader accepts its own and the one before.
 const FORMAT: u8 = 1;
@@ -46,17 +53,25 @@ impl From<Malformed> for CheckpointError {
 pub(crate) fn encode(room: &Durable, kind: &str, out: &mut Vec<u8>) -> Result<(), RoomFault> {
     out.push(FORMAT);
     put_bytes(out, kind.as_bytes());
-    put_varint(
-        out,
-        u64::try_from(room.seats.len()).expect("a length in memory fits 64 bits"),
-    );
+    let payloads = Payloads::of(room);
+    put_len(out, payloads.list.len());
+    payloads
+        .list
+        .iter()
+        .for_each(|payload| put_bytes(out, payload));
+    put_len(out, room.seats.len());
     for seat in room.seats.values() {
         out.extend_from_slice(&seat.session.0);
         put_varint(out, u64::from(seat.incarnation.0));
         put_bytes(out, seat.name.as_bytes());
         put_bytes(out, &seat.claims);
         put_varint(out, seat.cursor);
-        put_varint(out, seat.events);
+        put_varint(out, seat.events.newest());
+        put_varint(out, seat.events.acked());
+        put_len(out, seat.events.kept().len());
+        for payload in seat.events.kept() {
+            put_len(out, payloads.place(payload));
+        }
         out.push(match seat.presence {
             Liveness::Live => 0,
             Liveness::Suspect => 1,
@@ -77,9 +92,14 @@ pub(crate) fn decode(body: &[u8], kinds: &Kinds) -> Result<Durable, CheckpointEr
         return Err(CheckpointError::Malformed);
     }
     let kind = text(&mut reader)?;
-    let mut seats = BTreeMap::new();
+    let mut payloads = Vec::new();
     for _ in 0..reader.varint()? {
-        let (player, seat) = decode_seat(&mut reader)?;
+        // Copied, so that none keeps the whole checkpoint in memory.
+        payloads.push(Bytes::copy_from_slice(bytes(&mut reader)?));
+    }
+    let mut seats = ByPlayer::default();
+    for _ in 0..reader.varint()? {
+        let (player, seat) = decode_seat(&mut reader, &payloads)?;
         seats.insert(player, seat);
     }
     let kind = kinds.get(&kind).ok_or(CheckpointError::UnknownKind(kind))?;
@@ -94,7 +114,7 @@ pub(crate) fn decode(body: &[u8], kinds: &Kinds) -> Result<Durable, CheckpointEr
     })
 }
 
-fn decode_seat(reader: &mut Reader<'_>) -> Result<(PlayerId, Seat), Malformed> {
+fn decode_seat(reader: &mut Reader<'_>, payloads: &[Bytes]) -> Result<(PlayerId, Seat), Malformed> {
     let session = SessionId(reader.array()?);
     let seat = Seat {
         session,
@@ -102,7 +122,7 @@ fn decode_seat(reader: &mut Reader<'_>) -> Result<(PlayerId, Seat), Malformed> {
         name: text(reader)?,
         claims: bytes(reader)?.to_vec(),
         cursor: reader.varint()?,
-        events: reader.varint()?,
+        events: decode_events(reader, payloads)?,
         presence: match reader.byte()? {
             0 => Liveness::Live,
             1 => Liveness::Suspect,
@@ -112,4 +132,154 @@ fn decode_seat(reader: &mut Reader<'_>) -> Result<(PlayerId, Seat), Malformed> {
         },
     };
     Ok((session.player(), seat))
+}
+
+fn decode_events(reader: &mut Reader<'_>, payloads: &[Bytes]) -> Result<Backlog, Malformed> {
+    let (newest, acked, count) = (reader.varint()?, reader.varint()?, reader.varint()?);
+    if count > u64::try_from(EVENTS_KEPT_MAX).expect("the bound is small") {
+        return Err(Malformed);
+    }
+    let mut kept = VecDeque::new();
+    for _ in 0..count {
+        let place = usize::try_from(reader.varint()?).map_err(|_| Malformed)?;
+        kept.push_back(payloads.get(place).ok_or(Malformed)?.clone());
+    }
+    Backlog::restore(newest, acked, kept).ok_or(Malformed)
+}
+
+/// The payloads that the seats of a room keep, each once however many keep it.
+struct Payloads<'a> {
+    list: Vec<&'a Bytes>,
+    places: BTreeMap<(usize, usize), usize>,
+}
+
+impl<'a> Payloads<'a> {
+    fn of(room: &'a Durable) -> Self {
+        let (mut list, mut places) = (Vec::new(), BTreeMap::new());
+        for payload in room.seats.values().flat_map(|seat| seat.events.kept()) {
+            places.entry(Self::name(payload)).or_insert_with(|| {
+                list.push(payload);
+                list.len() - 1
+            });
+        }
+        Self { list, places }
+    }
+
+    fn place(&self, payload: &Bytes) -> usize {
+        let place = self.places.get(&Self::name(payload));
+        *place.expect("all payloads were listed")
+    }
+
+    /// Where it stands in memory. Nothing is nowhere.
+    fn name(payload: &Bytes) -> (usize, usize) {
+        match payload.len() {
+            0 => (0, 0),
+            len => (payload.as_ptr().addr(), len),
+        }
+    }
+}
+
+fn put_len(out: &mut Vec<u8>, len: usize) {
+    put_varint(
+        out,
+        u64::try_from(len).expect("a length in memory fits 64 bits"),
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ptr;
+    use std::time::Duration;
+
+    use rejoin_protocol::RoomId;
+    use rejoin_protocol::messagepack;
+    use rejoin_room::builtin::chat::{Chat, Say};
+    use rejoin_room::{RoomSettings, RoomSpec};
+
+    use super::*;
+    use crate::rooms::entry::{Applicant, Entry, Opening};
+
+    /// A chat with members, and what was said there.
+    fn chat(kinds: &Kinds, members: u8, lines: usize) -> Durable {
+        let kind = kinds.get("chat").unwrap();
+        let spec = RoomSpec {
+            room: RoomId([1; 16]),
+            owner: PlayerId(1),
+            settings: RoomSettings::default(),
+            code: None,
+        };
+        let opening = Opening {
+            kind: kind.name.to_owned(),
+            version: kind.version,
+            seed: [0; 32],
+            spec,
+        };
+        let mut room = Durable::open(kind, &opening).unwrap().0;
+        for number in 0..members {
+            let applicant = Applicant {
+                session: SessionId([number; 16]),
+                incarnation: Incarnation(1),
+                name: format!("p{number}"),
+                claims: Vec::new(),
+                returns: false,
+            };
+            let admit = Entry::Admit(Box::new(applicant));
+            room.apply(Duration::ZERO, &admit).unwrap();
+        }
+        for line in 0..lines {
+            let text = format!("line {line} of many");
+            let said = Entry::Input {
+                player: SessionId([0; 16]).player(),
+                number: None,
+                payload: messagepack::encode(&Say { text }).unwrap().into(),
+            };
+            room.apply(Duration::ZERO, &said).unwrap();
+        }
+        room
+    }
+
+    fn bytes_of(room: &Durable) -> Vec<u8> {
+        let mut out = Vec::new();
+        encode(room, "chat", &mut out).unwrap();
+        out
+    }
+
+    #[test]
+    fn what_was_said_to_all_stands_once_and_is_shared_by_who_reads_it() {
+        let kinds = Kinds::new().with::<Chat>();
+        let mut room = chat(&kinds, 8, 20);
+        let of_one = |room: &Durable, number: u8| {
+            let seat = room.seats.get(&SessionId([number; 16]).player()).unwrap();
+            seat.events.kept().back().unwrap().as_ptr()
+        };
+        let written = bytes_of(&room);
+        let copies = |text: &[u8]| written.windows(text.len()).filter(|at| *at == text).count();
+        assert_eq!(copies(b"line 7 of many"), 2, "the other is the chat's own");
+        let read = decode(&written, &kinds).unwrap();
+        assert_eq!(read.seats, room.seats);
+        assert!(ptr::eq(of_one(&read, 0), of_one(&read, 7)));
+        assert_eq!(bytes_of(&read), written);
+        let players: Vec<_> = room.seats.keys().copied().collect();
+        for player in players {
+            let seat = room.seats.get_mut(&player).unwrap();
+            seat.events.on_acked(u64::MAX);
+        }
+        assert!(bytes_of(&room).len() + 20 * 25 < written.len());
+    }
+
+    #[test]
+    fn a_seat_that_keeps_what_is_not_there_is_malformed() {
+        let kinds = Kinds::new().with::<Chat>();
+        let written = bytes_of(&chat(&kinds, 1, 1));
+        let seat = b"\x01\x02p0\x00\x00\x01\x00\x01\x00";
+        let mut seats = written.windows(seat.len());
+        // Incarnation, name, no claims, cursor, newest, acknowledged, kept, and where that is.
+        let place = seats.position(|at| at == seat).unwrap() + seat.len() - 1;
+        for (at, wrong) in [(place, 1), (place - 2, 1), (place - 3, 0)] {
+            let mut changed = written.clone();
+            changed[at] = wrong;
+            assert!(decode(&written, &kinds).is_ok());
+            assert!(decode(&changed, &kinds).is_err(), "{at}");
+        }
+    }
 }

@@ -77,6 +77,27 @@ impl Delivery {
         };
     }
 
+    /// The client has shared snapshot `sequence` from an earlier delivery.
+    pub(crate) fn adopt(&mut self, sequence: u64) {
+        if !self.private {
+            self.base = Some(Sent {
+                sequence,
+                content: sequence,
+                cursor: 0,
+                number: self.count,
+                lost: false,
+            });
+        }
+    }
+
+    /// See [`crate::fetch`].
+    pub(crate) fn fetch_ahead(&self) -> u64 {
+        let name = |sent: Option<&Sent>| sent.map_or(0, |sent| sent.sequence ^ sent.number);
+        let sent = name(self.last.as_ref()) ^ name(self.base.as_ref());
+        let oldest = name(self.in_flight.front());
+        self.count ^ sent ^ oldest ^ self.on_stream.unwrap_or(0) ^ u64::from(self.private)
+    }
+
     /// True if the member sees private views.
     pub(crate) const fn is_private(&self) -> bool {
         self.private
@@ -146,18 +167,15 @@ impl Delivery {
         if self.on_stream == Some(sequence) {
             self.on_stream = None;
         }
-        let Some(sent) = self
-            .in_flight
-            .iter()
-            .find(|sent| sent.sequence == sequence)
-            .copied()
-        else {
-            return;
-        };
-        if self.base.is_none_or(|base| base.sequence < sequence) {
-            self.base = Some(sent);
+        // Oldest first: what was sent before it needs no answer any more.
+        while let Some(sent) = self.in_flight.front().copied()
+            && sent.sequence <= sequence
+        {
+            if sent.sequence == sequence && self.base.is_none_or(|base| base.sequence < sequence) {
+                self.base = Some(sent);
+            }
+            self.in_flight.pop_front();
         }
-        self.in_flight.retain(|sent| sent.sequence > sequence);
     }
 
     /// Snapshot `sequence` was lost. True if that leaves the client behind.
@@ -246,6 +264,31 @@ mod tests {
         delivery.on_acked(3);
         assert_eq!(delivery.base(), None);
         assert!(delivery.is_due(wanted(3, 3, 0)));
+    }
+
+    #[test]
+    fn what_the_client_has_from_before_is_a_base_until_it_dropped_it() {
+        let mut delivery = Delivery::default();
+        send(&mut delivery, 3);
+        delivery.restart();
+        delivery.adopt(3);
+        assert!(delivery.is_due(wanted(9, 3, 0)), "nothing was sent yet");
+        let ring = u64::try_from(SNAPSHOT_RING).unwrap();
+        for sequence in 10..9 + ring {
+            send(&mut delivery, sequence);
+            assert_eq!(delivery.base(), Some(3));
+        }
+        send(&mut delivery, 9 + ring);
+        assert_eq!(delivery.base(), None);
+        delivery.on_acked(12);
+        assert_eq!(delivery.base(), Some(12));
+        delivery.show_private(true);
+        delivery.adopt(3);
+        assert_eq!(
+            delivery.base(),
+            None,
+            "a shared one is none for private ones"
+        );
     }
 
     #[test]

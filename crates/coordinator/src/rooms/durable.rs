@@ -5,7 +5,7 @@
 //! Owned by the hosted room. It decides nothing about connections: what a call leads to outside
 //! the room comes out as [`Happening`]s, which a replay throws away.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,6 +14,8 @@ use rejoin_protocol::planted::{self, Bug};
 use rejoin_protocol::{Incarnation, Liveness, PlayerId, Refusal, RefusalCode, SessionId};
 use rejoin_room::{Audience, Call, Effect, Kind, Outcome, RoomFault, RoomInstance};
 
+use super::backlog::Backlog;
+use super::by_player::ByPlayer;
 use super::entry::{Applicant, Entry, Opening};
 
 /// A room as it can be rebuilt.
@@ -22,7 +24,7 @@ pub(crate) struct Durable {
     /// Runs the room's logic.
     pub(crate) instance: Box<dyn RoomInstance>,
     /// The seats, by player.
-    pub(crate) seats: BTreeMap<PlayerId, Seat>,
+    pub(crate) seats: ByPlayer<Seat>,
     /// Room logic ended the room: the calls after that are refused, live and in a replay. It ends
     /// with the turn, so that no checkpoint needs to tell.
     pub(crate) ended: bool,
@@ -41,8 +43,8 @@ pub(crate) struct Seat {
     pub(crate) claims: Vec<u8>,
     /// The newest reliable input applied.
     pub(crate) cursor: u64,
-    /// Events sent so far: the newest one's number.
-    pub(crate) events: u64,
+    /// What the room has said to the player.
+    pub(crate) events: Backlog,
     /// Whether the player is there.
     pub(crate) presence: Liveness,
 }
@@ -104,7 +106,7 @@ impl Durable {
         let instance = kind.open(&opening.spec, opening.seed, &mut effects)?;
         let mut room = Self {
             instance,
-            seats: BTreeMap::new(),
+            seats: ByPlayer::default(),
             ended: false,
         };
         let mut applied = Applied::of(Verdict::Done);
@@ -146,6 +148,17 @@ impl Durable {
         }
     }
 
+    /// Takes over from `live`, which this room is a rebuild of, what stands in no journal: which events were
+    /// acknowledged.
+    pub(crate) fn take_acks(&mut self, live: &Self) {
+        for (player, seat) in &mut self.seats {
+            let of = live.seats.get(player);
+            if let Some(of) = of.filter(|of| of.session == seat.session) {
+                seat.events.on_acked(of.events.acked());
+            }
+        }
+    }
+
     fn admit(&mut self, at: Duration, applicant: &Applicant) -> Result<Applied, RoomFault> {
         let player = applicant.session.player();
         if let Some(seat) = self.seats.get_mut(&player) {
@@ -156,6 +169,11 @@ impl Durable {
             }
             seat.incarnation = seat.incarnation.max(applicant.incarnation);
             return Ok(Applied::of(Verdict::Found));
+        }
+        if applicant.returns {
+            let text = "the session holds no seat in this room";
+            let refusal = Refusal::new(RefusalCode::UnknownSeat, text);
+            return Ok(Applied::of(Verdict::Refused(refusal)));
         }
         let mut effects = Vec::new();
         let call = Call::Admit {
@@ -304,19 +322,18 @@ impl Durable {
 
     fn number_event(&mut self, to: Audience, payload: &Bytes, applied: &mut Applied) {
         let mut number = |player: PlayerId, seat: &mut Seat| {
-            seat.events += 1;
             let payload = payload.clone();
             applied.happenings.push(Happening::Event {
                 to: player,
-                number: seat.events,
+                number: seat.events.push(payload.clone()),
                 payload,
             });
         };
         match to {
             Audience::All => {
-                self.seats
-                    .iter_mut()
-                    .for_each(|(player, seat)| number(*player, seat));
+                for (player, seat) in &mut self.seats {
+                    number(*player, seat);
+                }
             }
             Audience::Player(player) => {
                 if let Some(seat) = self.seats.get_mut(&player) {
@@ -348,7 +365,7 @@ impl Seat {
             name: applicant.name.clone(),
             claims: applicant.claims.clone(),
             cursor: 0,
-            events: 0,
+            events: Backlog::default(),
             presence: Liveness::Live,
         }
     }

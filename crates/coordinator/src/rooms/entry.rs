@@ -67,4 +67,6 @@ pub(crate) struct Applicant {
     pub(crate) name: String,
     /// What the game's backend says about the player.
     pub(crate) claims: Vec<u8>,
+    /// It asks for the seat it holds, and for no other.
+    pub(crate) returns: bool,
 }

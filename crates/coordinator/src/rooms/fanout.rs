@@ -7,7 +7,6 @@ use rejoin_protocol::room_message::SnapshotHead;
 use rejoin_room::RoomFault;
 
 use super::delivery::Wanted;
-use super::durable::Seat;
 use super::ring::Ring;
 use super::room::{HostedRoom, Member};
 use crate::keys::RoomKey;
@@ -31,9 +30,9 @@ pub(crate) fn encode(
     scratch.clear();
     durable.instance.view(scratch)?;
     room.ring.show(sequence, tick, scratch);
-    for (player, member) in &mut room.members {
+    for (player, member, seat) in room.members.iter_mut_with(&durable.seats) {
         scratch.clear();
-        let private = durable.instance.private_view(*player, scratch)?;
+        let private = durable.instance.private_view(player, scratch)?;
         if private {
             let ring = member
                 .private
@@ -46,7 +45,7 @@ pub(crate) fn encode(
             member.restart_view();
             member.delivery.show_private(private);
         }
-        member.shown_cursor = durable.seats.get(player).map(|seat| seat.cursor);
+        member.shown_cursor = Some(seat.cursor);
     }
     room.on_shown(now);
     Ok(())
@@ -64,9 +63,8 @@ pub(crate) fn send(
     let Some(durable) = &room.durable else {
         return all;
     };
-    for (player, member) in &mut room.members {
-        let present = durable.seats.get(player).is_some_and(Seat::is_here);
-        let line = member.line.filter(|_| present);
+    for (_, member, seat) in room.members.iter_mut_with(&durable.seats) {
+        let line = member.line.filter(|_| seat.is_here());
         if line.is_some_and(|line| !lines.takes_snapshots(line)) {
             all = false;
         } else if let Some(line) = line

@@ -89,6 +89,7 @@ fn encode_entry(entry: &Entry, out: &mut Vec<u8>) {
             put_varint(out, u64::from(applicant.incarnation.0));
             put_bytes(out, applicant.name.as_bytes());
             put_bytes(out, &applicant.claims);
+            out.push(u8::from(applicant.returns));
         }
         Entry::Seat {
             player,
@@ -133,6 +134,7 @@ fn decode_entry(reader: &mut Reader<'_>, body: &Bytes) -> Result<Entry, Malforme
             incarnation: Incarnation(small(reader)?),
             name: text(reader)?,
             claims: bytes(reader)?.to_vec(),
+            returns: truth(reader)?,
         }))),
         SEAT => Ok(Entry::Seat {
             player: player(reader)?,
@@ -182,6 +184,15 @@ pub(crate) fn text(reader: &mut Reader<'_>) -> Result<String, Malformed> {
     Ok(std::str::from_utf8(bytes(reader)?)
         .map_err(|_| Malformed)?
         .to_owned())
+}
+
+/// Reads a byte that is one or zero.
+fn truth(reader: &mut Reader<'_>) -> Result<bool, Malformed> {
+    match reader.byte()? {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(Malformed),
+    }
 }
 
 /// Reads a varint of 32 bits.
@@ -253,14 +264,16 @@ mod tests {
                 any::<[u8; 16]>(),
                 any::<u32>(),
                 ".{0,8}",
-                vec(any::<u8>(), 0..9)
+                vec(any::<u8>(), 0..9),
+                any::<bool>()
             )
-                .prop_map(|(session, incarnation, name, claims)| {
+                .prop_map(|(session, incarnation, name, claims, returns)| {
                     Entry::Admit(Box::new(Applicant {
                         session: SessionId(session),
                         incarnation: Incarnation(incarnation),
                         name,
                         claims,
+                        returns,
                     }))
                 }),
             (player.clone(), change, any::<u32>()).prop_map(|(player, change, incarnation)| {

@@ -1,12 +1,15 @@
 //! Rooms: what survives of them, how it is journalled and rebuilt, and what members are shown.
 
+pub(crate) mod backlog;
 pub(crate) mod brake;
+pub(crate) mod by_player;
 pub(crate) mod checkpoint;
 pub(crate) mod clock;
 pub(crate) mod delivery;
 pub(crate) mod durable;
 pub(crate) mod entry;
 pub(crate) mod fanout;
+pub(crate) mod fate;
 pub(crate) mod journal;
 pub(crate) mod queue;
 pub(crate) mod registry;

@@ -225,6 +225,7 @@ mod tests {
             incarnation: Incarnation(1),
             name: "ana".into(),
             claims: Vec::new(),
+            returns: false,
         }))
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use rejoin_protocol::message::HeldSnapshot;
 use rejoin_protocol::snapshot;
 
 /// A row of distinct views, oldest first.
@@ -93,6 +94,14 @@ impl Ring {
         })
     }
 
+    /// True if a client that says so has a view that is kept here. Another room's, one of before the newest
+    /// rebuild or one that is yet to be shown has another check, or none.
+    pub(crate) fn holds(&self, said: HeldSnapshot) -> bool {
+        let mut entries = self.entries.iter().rev();
+        let view = entries.find(|view| view.sequence <= said.sequence);
+        said.sequence <= self.sequence && view.is_some_and(|view| view.check == said.check)
+    }
+
     /// The delta from what snapshot `base` showed to the newest view; `None` if the base is no
     /// longer kept or the whole view is as short. Made once per distinct base.
     pub(crate) fn delta_from(&mut self, base: u64) -> Option<Bytes> {
@@ -125,6 +134,11 @@ mod tests {
         view
     }
 
+    fn said(sequence: u64, fill: u8) -> HeldSnapshot {
+        let check = snapshot::check(&view(fill));
+        HeldSnapshot { sequence, check }
+    }
+
     fn patched(ring: &mut Ring, base: u64, bytes: &[u8]) -> Option<Vec<u8>> {
         let delta = ring.delta_from(base)?;
         Some(snapshot::apply(bytes, &delta, 1_000).unwrap())
@@ -147,6 +161,26 @@ mod tests {
             1,
             "one delta serves all names of one base"
         );
+    }
+
+    #[test]
+    fn only_what_is_kept_under_its_name_and_check_is_held() {
+        let mut ring = Ring::new(2);
+        assert!(!ring.holds(said(0, 1)), "nothing was shown");
+        for (sequence, fill) in [(3, 1), (5, 2), (8, 3), (9, 3)] {
+            ring.show(sequence, 0, &view(fill));
+        }
+        let held = [(5, 2), (6, 2), (7, 2), (8, 3), (9, 3)];
+        for sequence in (0..12).chain([u64::MAX]) {
+            for fill in 1..=3 {
+                let expected = held.contains(&(sequence, fill));
+                assert_eq!(
+                    ring.holds(said(sequence, fill)),
+                    expected,
+                    "{sequence} {fill}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -3,19 +3,20 @@
 //! Owned by the registry. The turn feeds it, the fan-out shows it; it knows members by
 //! connection and seat, and nothing of how either comes or goes.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
-use rejoin_protocol::connection::Tag;
 use rejoin_protocol::limits::{RESYNC_INTERVAL, SNAPSHOT_RING};
-use rejoin_protocol::message::{Metadata, RoomCard, RoomCloseReason};
-use rejoin_protocol::{Bucket, PlayerId, RoomCode, RoomId, SeatId, Timestamp};
+use rejoin_protocol::message::{Held, Metadata, RoomCard, RoomCloseReason};
+use rejoin_protocol::{Bucket, Incarnation, PlayerId, RoomCode, RoomId, SeatId, Timestamp};
 use rejoin_room::{Kind, RoomSpec};
 
+use super::by_player::ByPlayer;
 use super::clock::Clock;
 use super::delivery::Delivery;
 use super::durable::{Durable, Seat};
 use super::entry::Entry;
+use super::fate::Stay;
 use super::queue::Queue;
 use super::ring::Ring;
 use crate::addresses::AddressKey;
@@ -24,7 +25,7 @@ use crate::limits::{
     CHECKPOINT_AFTER, CHECKPOINT_BYTES_MIN, CHECKPOINT_GROWTH, OWED_RETRY, VIEW_INTERVAL,
     VOID_WINDOW, VOIDS_MAX,
 };
-use crate::mail::{Abroad, Guest, Home, Stay};
+use crate::mail::{Abroad, Guest, Home};
 
 /// A hosted room.
 #[derive(Debug)]
@@ -40,7 +41,7 @@ pub(crate) struct HostedRoom {
     /// What a rebuild gives again; `None` until the opening call was applied.
     pub(crate) durable: Option<Durable>,
     /// The live side of each seat.
-    pub(crate) members: BTreeMap<PlayerId, Member>,
+    pub(crate) members: ByPlayer<Member>,
     /// Stays so far: each taking of a seat is one.
     pub(crate) stays: Stay,
     /// Calls of the next turn.
@@ -59,27 +60,32 @@ pub(crate) struct HostedRoom {
     asked: Metadata,
 }
 
-/// The live side of a seat.
+/// The live side of a seat; first what each view and what becomes of it touches.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Member {
-    pub(crate) home: Home,
-    /// Which of the room's seats ever taken it is.
-    pub(crate) stay: Stay,
     /// Where to send: set while the session's client has the seat on a connection.
     pub(crate) line: Option<Line>,
-    /// Its player was last seen to be gone.
-    pub(crate) away: bool,
-    /// Its client has asked for the seat, and the room has yet to answer.
-    claimed: bool,
-    pub(crate) delivery: Delivery,
-    /// Own views, if the room shows this member something else than the others.
-    pub(crate) private: Option<Box<Ring>>,
+    /// Tells the snapshots of one delivery from those of the next.
+    pub(crate) generation: u8,
     /// The cursor at the newest view; `None` if none was made since the client took or found the
     /// seat. What the room showed before is not for it: it may lack its row, hold what a private
     /// view would hide, or tell an older cursor than the answer did.
     pub(crate) shown_cursor: Option<u64>,
-    /// Tells the snapshots of one delivery from those of the next.
-    pub(crate) generation: u8,
+    pub(crate) delivery: Delivery,
+    /// Own views, if the room shows this member something else than the others.
+    pub(crate) private: Option<Box<Ring>>,
+    pub(crate) home: Home,
+    /// Which of the room's seats ever taken it is.
+    pub(crate) stay: Stay,
+    /// Its player was last seen to be gone.
+    pub(crate) away: bool,
+    /// Its client has asked for the seat, and the room has yet to answer.
+    claimed: bool,
+    /// What a client of that incarnation said that it has, until the room answers it.
+    held: Option<Box<(Incarnation, Held)>>,
+    /// The newest event that was handed over to the line.
+    pub(crate) told: u64,
     /// When its client last had the views started anew.
     resynced: Option<Timestamp>,
 }
@@ -91,14 +97,6 @@ pub(crate) enum Line {
     Here { slot: Slot, seat: SeatId },
     /// Through its home.
     There(Guest),
-}
-
-/// A snapshot's fate, as its tag names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SnapshotTag {
-    pub(crate) seat: SeatId,
-    pub(crate) generation: u8,
-    pub(crate) sequence: u64,
 }
 
 /// What the room owes its members' eyes.
@@ -145,7 +143,7 @@ impl HostedRoom {
             members_max: spec.settings.members_max,
             code: spec.code,
             durable: None,
-            members: BTreeMap::new(),
+            members: ByPlayer::default(),
             stays: 0,
             queue: Queue::default(),
             sequence: 0,
@@ -175,16 +173,21 @@ impl HostedRoom {
         member.room_abroad((shard, key), self.id)
     }
 
+    /// The same, to change it.
+    pub(crate) fn seat_mut(&mut self, player: PlayerId) -> Option<&mut Seat> {
+        self.durable.as_mut()?.seats.get_mut(&player)
+    }
+
     /// A session has a seat here, and its client may be on the line.
-    pub(crate) fn seat_member(&mut self, player: PlayerId, home: Home, line: Option<Line>) {
+    pub(crate) fn seat_member(&mut self, player: PlayerId, home: Home, line: Option<Line>) -> bool {
         let stays = &mut self.stays;
-        let member = self.members.entry(player).or_insert_with(|| {
+        let member = self.members.get_or_insert_with(player, || {
             *stays = stays.wrapping_add(1);
             Member::new(home, *stays)
         });
         member.home = home;
-        member.attach(line);
         self.showing.resend = true;
+        member.attach(line)
     }
 
     /// Seats taken.
@@ -322,6 +325,8 @@ impl Member {
             line: None,
             away: false,
             claimed: false,
+            held: None,
+            told: 0,
             delivery: Delivery::default(),
             private: None,
             shown_cursor: None,
@@ -330,21 +335,40 @@ impl Member {
         }
     }
 
-    /// Sends to another connection from now on, or to none. The client there has no views yet.
-    pub(crate) fn attach(&mut self, line: Option<Line>) {
+    /// See [`crate::fetch`]: reads what a view touches, and what becomes of it.
+    pub(crate) fn fetch_ahead(&self) -> u64 {
+        let marks = self.line.is_some() ^ self.private.is_some();
+        let shown = self.shown_cursor.unwrap_or(0) ^ u64::from(self.generation);
+        shown ^ self.delivery.fetch_ahead() ^ u64::from(marks)
+    }
+
+    /// Sends to another connection from now on, or to none. The client there has no views yet. False if
+    /// that is where it sends already.
+    pub(crate) fn attach(&mut self, line: Option<Line>) -> bool {
         self.claimed = false;
-        if self.line != line {
+        let is_other = self.line != line;
+        if is_other {
             self.line = line;
             self.shown_cursor = None;
             self.restart_view();
         }
+        is_other
     }
 
     /// Its client asks for the seat. False if it did before on the same connection.
-    pub(crate) fn claim(&mut self) -> bool {
+    pub(crate) fn claim(&mut self, by: Incarnation, held: Option<Held>) -> bool {
         let before = self.is_claimed();
         self.claimed = true;
+        if let Some(held) = held {
+            self.held = Some(Box::new((by, held)));
+        }
         !before
+    }
+
+    /// What a client said that it has, as it asked. Told once.
+    pub(crate) fn take_held(&mut self, of: Incarnation) -> Option<Held> {
+        let held = self.held.take().filter(|held| held.0 == of);
+        held.map(|held| held.1)
     }
 
     /// True if its client has asked for the seat.
@@ -383,41 +407,10 @@ impl Member {
     }
 }
 
-/// Bits of a snapshot's sequence in its tag: at a thousand records a second, 35 years.
-const SEQUENCE_BITS: u32 = 40;
-
-impl SnapshotTag {
-    /// As connections carry it.
-    pub(crate) const fn pack(self) -> Tag {
-        let sequence = self.sequence & ((1 << SEQUENCE_BITS) - 1);
-        (self.seat.0 as u64) << 48 | (self.generation as u64) << SEQUENCE_BITS | sequence
-    }
-
-    /// Reads what [`SnapshotTag::pack`] made.
-    pub(crate) fn unpack(tag: Tag) -> Self {
-        let [a, b, generation, ..] = tag.to_be_bytes();
-        Self {
-            seat: SeatId(u16::from_be_bytes([a, b])),
-            generation,
-            sequence: tag & ((1 << SEQUENCE_BITS) - 1),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::keys::{Key, SessionKey};
-
-    #[test]
-    fn a_tag_reads_back_what_it_was_made_of() {
-        let tag = SnapshotTag {
-            seat: SeatId(63),
-            generation: 255,
-            sequence: 1 << 39,
-        };
-        assert_eq!(SnapshotTag::unpack(tag.pack()), tag);
-    }
 
     #[test]
     fn a_view_starts_anew_only_so_often() {

@@ -163,6 +163,9 @@ fn rewind<S: Store>(
     for call in work.calls.iter().take(index) {
         replay::advance(&mut rebuilt, kinds, work.at, &call.entry).map_err(|p| p.to_string())?;
     }
+    if let (Some(rebuilt), Some(live)) = (&mut rebuilt, &room.durable) {
+        rebuilt.take_acks(live);
+    }
     room.durable = rebuilt;
     Ok(())
 }

@@ -444,7 +444,7 @@ fn a_relay_that_never_answers_makes_the_shard_send_it_little() {
     raw.connection.set_heartbeat(Duration::from_millis(100));
     raw.run();
     let relay = SocketAddr::from(([127, 0, 0, 66], 6));
-    let (mut up, mut down) = (0, 0);
+    let (mut up, mut down, mut at_once) = (0, 0, 0);
     for call in 0..400 {
         raw.now += Duration::from_millis(25);
         let mut bytes = Vec::new();
@@ -466,6 +466,7 @@ fn a_relay_that_never_answers_makes_the_shard_send_it_little() {
             if to == relay {
                 assert!(bytes.len() <= 40);
                 down += 1;
+                at_once += usize::from(call < 8);
             } else {
                 let _ = raw.connection.handle_datagram(&mut bytes, raw.now);
             }
@@ -473,7 +474,8 @@ fn a_relay_that_never_answers_makes_the_shard_send_it_little() {
         }
     }
     assert!(up >= 400, "{up}");
-    // One in 100 ms, over 10 s.
-    assert!((95..=100).contains(&down), "{down} challenges");
+    // One in 100 ms, over 10 s, and four at once.
+    assert!((95..=104).contains(&down), "{down} challenges");
+    assert_eq!(at_once, 5, "within 200 ms");
     assert_eq!(raw.shard.stats().sessions, 1);
 }

@@ -17,6 +17,8 @@ pub(crate) struct Intruder {
     pub(crate) events: Vec<ConnectionEvent>,
     /// False: what the shard sends is thrown away, so nothing is ever acknowledged.
     pub(crate) listens: bool,
+    /// False: what it sends is thrown away.
+    pub(crate) speaks: bool,
 }
 
 impl Intruder {
@@ -41,6 +43,7 @@ impl Intruder {
             address,
             events: Vec::new(),
             listens: true,
+            speaks: true,
         };
         for _ in 0..50 {
             intruder.step(world);
@@ -52,9 +55,11 @@ impl Intruder {
     pub(crate) fn flush(&mut self, world: &mut World) {
         let mut bytes = Vec::new();
         while self.connection.poll_transmit(&mut bytes, world.now) {
-            world
-                .shard
-                .handle_datagram(self.address, &mut bytes, world.now);
+            if self.speaks {
+                world
+                    .shard
+                    .handle_datagram(self.address, &mut bytes, world.now);
+            }
             bytes.clear();
         }
     }
@@ -91,7 +96,11 @@ impl Intruder {
     }
 
     pub(crate) fn enter(&mut self, world: &mut World, room: RoomId) -> Seated {
-        self.ask(&ClientMessage::Join { call: 1, room });
+        self.ask(&ClientMessage::Join {
+            call: 1,
+            room,
+            held: None,
+        });
         self.seat(world)
     }
 

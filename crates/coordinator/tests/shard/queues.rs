@@ -24,7 +24,11 @@ fn outside(number: usize) -> SocketAddr {
 fn send(peer: &mut Intruder, seated: &Seated, numbers: &mut u64, rng: &mut Rng) {
     let (seat, room) = (seated.seat, seated.room);
     match rng.below(20) {
-        0 => peer.ask(&ClientMessage::Join { call: 9, room }),
+        0 => peer.ask(&ClientMessage::Join {
+            call: 9,
+            room,
+            held: None,
+        }),
         1 => peer.ask(&ClientMessage::Resync { seat }),
         2 => peer.ask(&ClientMessage::Leave {
             call: 9,
@@ -140,7 +144,11 @@ fn of_all_who_ask_for_their_seats_at_once_a_room_hears_only_so_many() {
     let mut peers: Vec<_> = (0..80).map(join).collect();
     let ask = |peer: &mut Intruder, times: usize| {
         for _ in 0..times {
-            peer.ask(&ClientMessage::Join { call: 1, room });
+            peer.ask(&ClientMessage::Join {
+                call: 1,
+                room,
+                held: None,
+            });
         }
         times
     };
@@ -191,7 +199,11 @@ fn a_crowd_of_one_address_that_comes_and_goes_costs_no_member_its_connection() {
     let (ana, room, mut peers) = crowd(&mut world);
     for seat in (0..40).map(SeatId) {
         for message in [
-            ClientMessage::Join { call: 1, room },
+            ClientMessage::Join {
+                call: 1,
+                room,
+                held: None,
+            },
             ClientMessage::Leave { call: 1, seat },
         ] {
             peers.iter_mut().for_each(|peer| peer.ask(&message));
@@ -211,7 +223,11 @@ fn a_crowd_that_loads_and_asks_for_its_seats_again_and_again_is_told_of_once() {
             if round == 1 {
                 peer.connection.loading(LOADING_MAX);
             }
-            peer.ask(&ClientMessage::Join { call: 1, room });
+            peer.ask(&ClientMessage::Join {
+                call: 1,
+                room,
+                held: None,
+            });
         }
         step_all(&mut peers, &mut world, 10);
     }

@@ -196,6 +196,33 @@ fn whoever_cannot_come_back_in_time_is_told_why_it_was_lost() {
 }
 
 #[test]
+fn a_seat_that_was_given_up_is_told_as_gone_and_no_other_taken_for_it() {
+    let mut world = world();
+    world.resume_for = SEAT_HOLD * 3;
+    let (ana, ben) = (world.player("ana"), world.player("ben"));
+    let room = world.create(ana, "yard", 1);
+    let seat = world.join(ben, room.room).seat;
+    for _ in 0..5 {
+        world.act(ben, seat, Act::Add(1));
+    }
+    world.run(Duration::from_secs(1));
+    world.players[ben].online = false;
+    world.run(SEAT_HOLD + Duration::from_secs(20));
+    world.players[ben].online = true;
+    world.run(Duration::from_secs(5));
+    let told = told(&world, ben);
+    let reason = RoomCloseReason::Gone;
+    assert_eq!(
+        told.last(),
+        Some(&&Event::RoomClosed { seat, reason }),
+        "{told:?}"
+    );
+    assert!(is_live(&world, ben), "the session goes on");
+    let board = world.view(ana, room.seat).unwrap();
+    assert_eq!(board.adds, 5);
+}
+
+#[test]
 fn a_relaunched_client_has_its_session_and_seat_and_the_older_one_is_told() {
     let mut world = world();
     let (ana, ben) = (world.player("ana"), world.player("ben"));

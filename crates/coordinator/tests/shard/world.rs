@@ -56,6 +56,8 @@ struct Packet {
     /// Index of the player at one end.
     player: usize,
     to_server: bool,
+    /// Where the player was when it left.
+    address: SocketAddr,
     bytes: Vec<u8>,
 }
 
@@ -322,6 +324,7 @@ impl World {
             let Packet {
                 player,
                 to_server,
+                address,
                 mut bytes,
             } = packet;
             let end = &mut self.players[player];
@@ -330,9 +333,8 @@ impl World {
             }
             if to_server {
                 self.shard.expect(std::iter::once(&bytes[..]));
-                self.shard
-                    .handle_datagram(end.address, &mut bytes, self.now);
-            } else {
+                self.shard.handle_datagram(address, &mut bytes, self.now);
+            } else if address == end.address {
                 end.core.handle_datagram(&mut bytes, self.now);
             }
         }
@@ -374,6 +376,7 @@ impl World {
                 let packet = Packet {
                     player,
                     to_server,
+                    address: self.players[player].address,
                     bytes: bytes.clone(),
                 };
                 self.wire.insert((arrival, self.packets), packet);

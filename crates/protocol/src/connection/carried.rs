@@ -1,7 +1,7 @@
 //! What a sent packet carried, remembered until its fate is known.
 
 use super::event::Tag;
-use super::frame::StreamName;
+use super::frame::{PathToken, StreamName};
 
 /// A part of a packet that someone wants to know the fate of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub(crate) enum Carried {
     Heartbeat(u32),
     /// A notice that we load, by its name.
     Loading(u32),
+    /// The answer to this challenge.
+    PathAnswer(PathToken),
 }
 
 /// What became of a packet.

@@ -70,6 +70,19 @@ impl Congestion {
         self.threshold = self.window;
     }
 
+    /// Nobody will tell what became of as much: it went where the peer no longer is.
+    pub(crate) fn on_abandoned(&mut self, bytes: usize) {
+        self.in_flight = self.in_flight.saturating_sub(bytes);
+    }
+
+    /// Another link: the window begins anew, with what is under way.
+    pub(crate) fn restart(&mut self) {
+        *self = Self {
+            in_flight: self.in_flight,
+            ..Self::default()
+        };
+    }
+
     /// Probes in vain: begin anew from the floor.
     pub(crate) fn on_silence(&mut self) {
         self.threshold = (self.window / 2).max(WINDOW_MIN);

@@ -66,7 +66,8 @@ impl Ladder {
     /// See [`super::fetch`].
     pub(super) fn fetch_ahead(&self) -> u64 {
         let moments = self.last_heard.as_nanos() ^ self.borne_since.as_nanos();
-        moments ^ self.announced.as_secs() ^ u64::from(self.loading.is_some())
+        let loading = self.loading.map_or(0, |loading| loading.until.as_nanos());
+        moments ^ self.announced.as_secs() ^ loading
     }
 
     pub(crate) fn liveness(&self) -> Liveness {

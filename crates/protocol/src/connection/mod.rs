@@ -38,10 +38,12 @@ mod latest_send;
 mod loading;
 mod loss;
 mod memory;
+mod moves;
 mod ordered_send;
 mod ordered_stream;
 mod origin;
 mod outgoing;
+mod path_answers;
 mod protection;
 mod ranges;
 mod reassembly;
@@ -58,6 +60,7 @@ pub use budget::Budget;
 pub use error::{PacketError, SendError};
 pub use event::{ConnectionEvent, Tag};
 pub use memory::Memory;
+pub use moves::Estimates;
 pub use ordered_stream::OrderedStream;
 pub use origin::Origin;
 pub use setup::{Role, Setup};
@@ -262,7 +265,9 @@ impl Connection {
             body,
             tag,
         })?;
-        self.events.extend(replaced.map(ConnectionEvent::Lost));
+        if let Some(tag) = replaced {
+            self.events.push_back(ConnectionEvent::Lost(tag));
+        }
         Ok(())
     }
 
@@ -415,8 +420,9 @@ impl Connection {
             self.state = State::Open;
             self.events.push_back(ConnectionEvent::Confirmed);
         }
-        self.events
-            .extend(self.ladder.on_heard(now).map(ConnectionEvent::Liveness));
+        if let Some(liveness) = self.ladder.on_heard(now) {
+            self.events.push_back(ConnectionEvent::Liveness(liveness));
+        }
     }
 
     fn on_frames(&mut self, number: u64, frames: &[u8], now: Timestamp) -> Result<(), Violation> {
@@ -469,7 +475,9 @@ impl Connection {
                 events.extend(told.map(ConnectionEvent::Liveness));
             }
             Frame::Close(CloseFrame(reason)) => self.end(reason),
-            Frame::PathChallenge(PathChallengeFrame(token)) => outgoing.path_asked = Some(token),
+            Frame::PathChallenge(PathChallengeFrame(token)) => {
+                outgoing.path_answers.on_challenge(token);
+            }
             Frame::PathAnswer(PathAnswerFrame(token)) => {
                 events.push_back(ConnectionEvent::PathAnswered(token));
             }

@@ -5,11 +5,12 @@ use std::collections::VecDeque;
 use super::carried::{Carried, Fate};
 use super::congestion::Congestion;
 use super::event::ConnectionEvent;
-use super::frame::{FrameWriter, PathAnswerFrame, PathToken, PingFrame, StreamName};
+use super::frame::{FrameWriter, PingFrame, StreamName};
 use super::heartbeat::Heartbeat;
 use super::latest_send::LatestSend;
 use super::loading::Loading;
 use super::ordered_send::OrderedSend;
+use super::path_answers::PathAnswers;
 use super::stream_send::StreamSend;
 use super::window::Windows;
 use crate::time::Timestamp;
@@ -19,8 +20,7 @@ use crate::time::Timestamp;
 #[repr(C)]
 pub(crate) struct Outgoing {
     pub(crate) heartbeat: Heartbeat,
-    /// The newest challenge of the peer's that waits for its answer.
-    pub(crate) path_asked: Option<PathToken>,
+    pub(crate) path_answers: PathAnswers,
     pub(crate) loading: Loading,
     pub(crate) latest: LatestSend,
     /// What the packet under construction carries; empty between packets.
@@ -47,7 +47,7 @@ impl Outgoing {
     pub(crate) fn new(windows: Windows) -> Self {
         Self {
             heartbeat: Heartbeat::default(),
-            path_asked: None,
+            path_answers: PathAnswers::default(),
             loading: Loading::default(),
             control: StreamSend::new(StreamName::Control, windows.control),
             latest: LatestSend::new(windows.latest.message_max),
@@ -58,7 +58,7 @@ impl Outgoing {
 
     /// See [`super::fetch`].
     pub(super) fn fetch_ahead(&self) -> u64 {
-        let waits = self.path_asked.is_some() ^ self.heartbeat.is_pending();
+        let waits = self.path_answers.is_pending() ^ self.heartbeat.is_pending();
         let lanes = self.loading.is_pending() ^ self.latest.has_pending();
         let streams = self.control.has_pending() ^ self.ordered.has_pending();
         u64::from(waits ^ lanes ^ streams ^ (self.carried.capacity() > 0))
@@ -66,7 +66,7 @@ impl Outgoing {
 
     /// True if something waits that nothing holds back.
     pub(crate) fn has_pending(&self, congestion: &Congestion) -> bool {
-        self.path_asked.is_some()
+        self.path_answers.is_pending()
             || self.heartbeat.is_pending()
             || self.loading.is_pending()
             || self.control.has_pending()
@@ -82,11 +82,7 @@ impl Outgoing {
             self.control.retry_oldest();
             self.ordered.retry_oldest();
         }
-        if let Some(token) = self.path_asked
-            && PathAnswerFrame(token).write(writer)
-        {
-            self.path_asked = None;
-        }
+        self.path_answers.fill(writer, &mut self.carried);
         self.heartbeat
             .fill(occasion.heartbeat_due, writer, &mut self.carried);
         self.loading.fill(writer, &mut self.carried, occasion.now);
@@ -151,7 +147,13 @@ impl Outgoing {
                 self.loading.on_settled(name, fate);
                 None
             }
+            (Carried::PathAnswer(token), fate) => {
+                self.path_answers.on_settled(token, fate);
+                None
+            }
         };
-        events.extend(told);
+        if let Some(told) = told {
+            events.push_back(told);
+        }
     }
 }

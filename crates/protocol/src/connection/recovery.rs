@@ -185,6 +185,30 @@ impl Recovery {
         self.waiting
     }
 
+    /// Gives up all that waits for an acknowledgement: it went to where the peer no longer is. That is
+    /// no fault of the link, so neither its share of losses nor its window is told.
+    pub(crate) fn abandon(&mut self, tell: &mut impl FnMut(Carried, Fate)) {
+        for number in self.log.first()..self.log.next() {
+            if self
+                .log
+                .waiting(number)
+                .is_none_or(|packet| !packet.eliciting)
+            {
+                continue;
+            }
+            let told = self.log.settle(number, |carried| tell(carried, Fate::Lost));
+            if let Some(packet) = told {
+                self.waiting -= 1;
+                self.lost += 1;
+                self.congestion
+                    .on_abandoned(usize::from(packet.ordered_bytes));
+            }
+        }
+        self.log.trim();
+        self.loss_time = None;
+        self.probes = 0;
+    }
+
     fn find_lost(&mut self, now: Timestamp, tell: &mut impl FnMut(Carried, Fate)) {
         self.loss_time = None;
         if self.waiting == 0 {

@@ -48,7 +48,7 @@ impl SentLog {
     pub(crate) fn push(&mut self, packet: SentPacket, mut carried: impl Iterator<Item = Carried>) {
         let before = self.more.len();
         let first = carried.next();
-        self.more.extend(carried);
+        carried.for_each(|carried| self.more.push_back(carried));
         let more = u16::try_from(self.more.len() - before);
         self.packets.push_back(Entry {
             packet,

@@ -35,6 +35,13 @@ fn room_messages_keep_their_bytes() {
                 payload,
             },
         ),
+        (
+            "missed",
+            RoomMessage::Missed {
+                seat: SeatId(3),
+                number: 744,
+            },
+        ),
     ];
     let ours = messages
         .iter()

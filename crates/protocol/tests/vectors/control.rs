@@ -5,8 +5,8 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use rejoin_protocol::message::{
-    Answer, ClientMessage, Comparison, Filter, Member, MetadataValue, RoomCard, RoomCloseReason,
-    RoomSettings, SeatChange, Seated, ServerMessage,
+    Answer, ClientMessage, Comparison, Filter, Held, HeldSnapshot, Member, MetadataValue, RoomCard,
+    RoomCloseReason, RoomSettings, SeatChange, Seated, ServerMessage,
 };
 use rejoin_protocol::messagepack::{self, Bounds};
 use rejoin_protocol::{Limit, PlayerId, Refusal, RefusalCode, RequestId, RoomId, SeatId};
@@ -73,11 +73,33 @@ fn filters() -> Vec<Filter> {
     .collect()
 }
 
+fn join(call: u32, room: RoomId, held: Option<Held>) -> ClientMessage {
+    ClientMessage::Join { call, room, held }
+}
+
+fn held(snapshot: Option<HeldSnapshot>) -> Option<Held> {
+    let event = 70;
+    Some(Held { event, snapshot })
+}
+
+fn return_to(room: RoomId, view: HeldSnapshot) -> ClientMessage {
+    let held = Held {
+        event: 70,
+        snapshot: Some(view),
+    };
+    let call = 10;
+    ClientMessage::Return { call, room, held }
+}
+
 #[test]
 fn client_messages_keep_their_bytes() {
     let kind = || "duel".to_owned();
     let room = RoomId::of("duel", REQUEST);
     let seat = SeatId(3);
+    let view = HeldSnapshot {
+        sequence: 90_000,
+        check: 0x0102_0304,
+    };
     let messages = [
         (
             "create",
@@ -88,7 +110,10 @@ fn client_messages_keep_their_bytes() {
                 settings: settings(),
             },
         ),
-        ("join", ClientMessage::Join { call: 2, room }),
+        ("join", join(2, room, None)),
+        ("join held", join(9, room, held(Some(view)))),
+        ("join held without a view", join(9, room, held(None))),
+        ("return", return_to(room, view)),
         (
             "join or create",
             ClientMessage::JoinOrCreate {
@@ -145,7 +170,9 @@ fn seated() -> Answer {
         player: PlayerId(0x0102_0304_0506_0708),
         cursor: 70_000,
         event: 6,
+        events_dropped: 0,
         created: true,
+        found: false,
         members: vec![Member {
             player: PlayerId(8),
             name: "ana".into(),
@@ -160,6 +187,19 @@ fn seated_in_private() -> Answer {
     };
     let code = "K7QZ4M".parse().ok();
     Answer::Seated(Seated { code, ..seated })
+}
+
+fn seated_again() -> Answer {
+    let Answer::Seated(seated) = seated() else {
+        unreachable!("it is a seat")
+    };
+    Answer::Seated(Seated {
+        event: 800,
+        events_dropped: 744,
+        created: false,
+        found: true,
+        ..seated
+    })
 }
 
 fn rooms() -> Answer {
@@ -185,8 +225,16 @@ fn server_messages_keep_their_bytes() {
     let closed = |reason| ServerMessage::RoomClosed { seat, reason };
     let word = || "enough".to_owned();
     let messages = [
+        (
+            "ticket",
+            ServerMessage::Ticket {
+                ticket: b"sealed".to_vec(),
+                life_s: 86_400,
+            },
+        ),
         ("reply seated", reply(Ok(seated()))),
         ("seated in private", reply(Ok(seated_in_private()))),
+        ("seated again", reply(Ok(seated_again()))),
         ("reply left", reply(Ok(Answer::Left))),
         ("reply rooms", reply(Ok(rooms()))),
         ("reply closed", reply(Ok(Answer::Closed))),
@@ -216,6 +264,7 @@ fn server_messages_keep_their_bytes() {
             "room server stopping",
             closed(RoomCloseReason::ServerStopping),
         ),
+        ("room closed gone", closed(RoomCloseReason::Gone)),
     ];
     messages_keep_their_bytes(
         "server-messages",

@@ -16,8 +16,9 @@ mod summary;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::Path;
+use std::time::Duration;
 
-use rejoin_bots::{Conduct, FleetError, Observer, Options, Report};
+use rejoin_bots::{Conduct, FleetError, Observer, Options, Report, Silence};
 use rejoin_client::ServerAddress;
 
 use crate::app::App;
@@ -146,6 +147,8 @@ fn options(args: &BotsArgs) -> Result<Options, Failure> {
     options.lateness_max = args.lateness_max;
     options.seed = args.seed;
     options.net = args.net;
+    options.rebind_every = args.rebind_every;
+    options.silence = silence(args)?;
     options.resume_for = args.resume_for;
     options.client_crash_every = args.client_crash_every;
     options.ticket_dir.clone_from(&args.ticket_dir);
@@ -154,12 +157,28 @@ fn options(args: &BotsArgs) -> Result<Options, Failure> {
     Ok(options)
 }
 
+/// How often and how long bots are silent.
+///
+/// # Errors
+/// They would be all the time.
+fn silence(args: &BotsArgs) -> Result<Option<Silence>, Failure> {
+    let (Some(every), Some(span)) = (args.silence_every, args.silence_for) else {
+        return Ok(None);
+    };
+    if span >= every {
+        let text = format!("--silence-for {span:?} must be shorter than --silence-every {every:?}");
+        return Err(Failure::new(Exit::Usage, text));
+    }
+    Ok(Some(Silence { every, span }))
+}
+
 /// A run that has no time for a single input would prove nothing.
 ///
 /// # Errors
 /// It is one.
 pub(crate) fn check_span(options: &Options) -> Result<(), Failure> {
     let inputs = options.play_for.as_nanos() * u128::from(options.input_hz) / 1_000_000_000;
+    check_interruptions(options)?;
     let idle = options.conduct == Conduct::Idle && !options.play_for.is_zero();
     if inputs > 0 || idle {
         return Ok(());
@@ -169,6 +188,24 @@ pub(crate) fn check_span(options: &Options) -> Result<(), Failure> {
         options.play_for, options.input_hz
     );
     Err(Failure::new(Exit::Usage, text))
+}
+
+/// A run that has no time for a single rebind or silence, and the play after it, would prove nothing of it.
+///
+/// # Errors
+/// It is one.
+fn check_interruptions(options: &Options) -> Result<(), Failure> {
+    let span = options.play_for;
+    let leaves_no_time = |for_what: &str, least: Duration| {
+        let text = format!("--for {span:?} leaves no time for {for_what}: {least:?} is too short");
+        (span <= least).then(|| Failure::new(Exit::Usage, text))
+    };
+    let after = Options::PLAYED_AFTER;
+    let rebind = options.rebind_every;
+    let rebind = rebind.and_then(|_| leaves_no_time("--rebind-every", after));
+    let silence = options.silence.map(|silence| silence.span + after);
+    let silence = silence.and_then(|least| leaves_no_time("--silence-every", least));
+    rebind.or(silence).map_or(Ok(()), Err)
 }
 
 /// A run in which no client could be killed would prove nothing of it.
@@ -186,6 +223,17 @@ fn check_crashes(options: &Options) -> Result<(), Failure> {
 
 /// What will be played.
 pub(crate) fn introduction(kind: &str, options: &Options, address: &ServerAddress) -> String {
+    let mut text = play(kind, options, address);
+    if let Some(every) = options.rebind_every {
+        text.push_str(&format!("\neach changes its address every {every:?}"));
+    }
+    if let Some(Silence { every, span }) = options.silence {
+        text.push_str(&format!("\neach is silent for {span:?} every {every:?}"));
+    }
+    text
+}
+
+fn play(kind: &str, options: &Options, address: &ServerAddress) -> String {
     if options.conduct == Conduct::Idle {
         let (bots, span) = (counted(options.bots, "idle bot"), options.play_for);
         return format!("{bots} without a seat on {address}, for {span:?}");

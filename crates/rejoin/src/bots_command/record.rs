@@ -34,6 +34,7 @@ pub(crate) struct Fields<V = Value>(pub(crate) Vec<(String, V)>);
 enum Field {
     Plain(Value),
     Group(Fields),
+    Groups(Fields<Self>),
 }
 
 impl<V: Serialize> Serialize for Fields<V> {
@@ -46,6 +47,22 @@ impl<V> Fields<V> {
     fn of<const N: usize>(fields: [(&str, V); N]) -> Self {
         let own = |(name, value): (&str, V)| (name.to_owned(), value);
         Self(fields.into_iter().map(own).collect())
+    }
+}
+
+impl Fields<Field> {
+    /// The group of that name within this one; a new one if it has none.
+    fn group(&mut self, name: &str) -> &mut Self {
+        let known = self.0.iter().position(|(known, _)| known == name);
+        let index = known.unwrap_or(self.0.len());
+        if known.is_none() {
+            let none = Field::Groups(Self(Vec::new()));
+            self.0.push((name.to_owned(), none));
+        }
+        match self.0.get_mut(index) {
+            Some((_, Field::Groups(group))) => group,
+            _ => unreachable!("groups and figures have different names"),
+        }
     }
 }
 
@@ -88,6 +105,16 @@ pub(super) fn asked(run: &Run<'_>, report: &Report) -> Fields {
         ("played_us", json!(micros(report.played))),
         ("ramp_hz", json!(options.ramp_hz)),
         ("net", json!(options.net.map(|net| net.to_string()))),
+        ("rebind_every_us", json!(options.rebind_every.map(micros))),
+        ("rebind_changes", json!(report.rebinds.change)),
+        (
+            "silence_every_us",
+            json!(options.silence.map(|it| micros(it.every))),
+        ),
+        (
+            "silence_for_us",
+            json!(options.silence.map(|it| micros(it.span))),
+        ),
         ("resume_for_us", json!(micros(options.resume_for))),
         (
             "client_crash_every_us",
@@ -101,20 +128,19 @@ pub(super) fn asked(run: &Run<'_>, report: &Report) -> Fields {
 
 /// Every figure, in its group.
 fn groups(report: &Report) -> Vec<(String, Field)> {
-    let mut groups: Vec<(String, Fields)> = Vec::new();
+    let mut groups: Fields<Field> = Fields(Vec::new());
     for metric in metrics::all() {
         let value = match metric.of(report) {
             metrics::Value::Count(count, _) => json!(count),
             metrics::Value::Latency(us) => json!(us),
         };
-        let (group, figure) = (metric.json_group(), metric.figure.to_owned());
-        match groups.last_mut() {
-            Some((name, figures)) if *name == group => figures.0.push((figure, value)),
-            Some(_) | None => groups.push((group, Fields(vec![(figure, value)]))),
-        }
+        let path = metric.json_group();
+        let group = path.split('.').fold(&mut groups, Fields::group);
+        group
+            .0
+            .push((metric.figure.to_owned(), Field::Plain(value)));
     }
-    let field = |(name, figures)| (name, Field::Group(figures));
-    groups.into_iter().map(field).collect()
+    groups.0
 }
 
 /// How often each thing happened that must not: those beyond the first kinds under a name of their own.
@@ -191,7 +217,7 @@ mod tests {
         };
         let written = record(&run, &report);
         // A reader of values would sort them.
-        let mut group = String::new();
+        let (mut group, mut within) = (String::new(), String::new());
         let mut names = Vec::new();
         for line in written.lines().filter_map(|line| line.split_once("\": ")) {
             let (name, value) = (line.0.trim_start(), line.1);
@@ -199,8 +225,10 @@ mod tests {
             let name = name.trim_start_matches('"');
             match (depth, value) {
                 (2, "{") => group = name.to_owned(),
+                (4, "{") => within = name.to_owned(),
                 (2, _) => names.push(name.to_owned()),
-                _ => names.push(format!("{group}.{name}")),
+                (4, _) => names.push(format!("{group}.{name}")),
+                _ => names.push(format!("{group}.{within}.{name}")),
             }
         }
         names

@@ -52,6 +52,8 @@ fn figures(report: &Report) -> Vec<String> {
         ),
         format!("tester      {}", spread_as(&report.lateness, " late")),
     ]);
+    lines.extend(rebinds_line(report));
+    lines.extend(silences_line(report));
     lines.extend(resumes_line(report));
     if let Some(invalid) = &report.invalid {
         lines.push(format!("not valid   {invalid}"));
@@ -79,6 +81,31 @@ fn play_figures(report: &Report) -> Vec<String> {
         ));
     }
     lines
+}
+
+fn rebinds_line(report: &Report) -> Option<String> {
+    let rebinds = &report.rebinds;
+    let change = rebinds.change?.text();
+    Some(format!(
+        "rebinds     {} of {change}, {} datagrams missed; pause {}",
+        thousands(rebinds.counts.done),
+        thousands(rebinds.counts.missed),
+        spread(&rebinds.pause)
+    ))
+}
+
+fn silences_line(report: &Report) -> Option<String> {
+    let silences = &report.silences;
+    let counts = silences.counts;
+    (counts.done > 0).then(|| {
+        format!(
+            "silences    {}, seats suspect {} and detached {} times; until the next view {}",
+            thousands(counts.done),
+            thousands(counts.suspect),
+            thousands(counts.detached),
+            spread(&silences.pause)
+        )
+    })
 }
 
 fn resumes_line(report: &Report) -> Option<String> {
@@ -259,6 +286,8 @@ pub(super) fn a_report() -> Report {
         snapshot_age: Percentiles::default(),
         probes: rejoin_bots::Probes::default(),
         lateness: Percentiles::default(),
+        rebinds: rejoin_bots::Rebinds::default(),
+        silences: rejoin_bots::Silences::default(),
         resumes: rejoin_bots::Resumes::default(),
         invalid: None,
         windows: Vec::new(),

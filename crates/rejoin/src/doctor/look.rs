@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::{Folder, FolderState, Machine};
 
 /// Files of a server's folder that nobody else may read.
-const SECRETS: [&str; 3] = ["server.key", "session.secret", "permit.keys"];
+const SECRETS: [&str; 4] = ["server.key", "session.secret", "permit.keys", "ticket.keys"];
 /// Steps of the clock that are looked at: a millisecond's worth, or a tenth of a second of a bad clock's.
 const CLOCK_STEPS: usize = 1_000;
 const CLOCK_TIME: Duration = Duration::from_millis(100);

@@ -89,7 +89,7 @@ fn count(number: usize) -> u64 {
 }
 
 /// All figures, with what each is.
-const FIGURES: [Figure; 29] = [
+const FIGURES: [Figure; 30] = [
     gauge("sessions", "Sessions now.", |report| {
         count(report.shard.sessions)
     }),
@@ -147,6 +147,11 @@ const FIGURES: [Figure; 29] = [
         "letters_total",
         "What shards told each other about sessions and rooms.",
         |report| report.shard.letters,
+    ),
+    counter(
+        "moves_total",
+        "Clients that went on from another address.",
+        |report| report.shard.moves,
     ),
     counter(
         "datagrams_sent_total",
@@ -251,7 +256,7 @@ mod tests {
         }
         names.sort();
         names.dedup();
-        assert_eq!(names.len(), 28);
+        assert_eq!(names.len(), FIGURES.len() + 1);
         assert!(page.contains("rejoin_turns_total{shard=\"0\"} 12\n"));
         assert!(page.contains("rejoin_sessions{shard=\"0\"} 3\n"));
     }

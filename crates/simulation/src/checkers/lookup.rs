@@ -2,7 +2,7 @@
 
 use rejoin_protocol::{PlayerId, RoomId, SeatId};
 
-use crate::cast::{Cast, Seat};
+use crate::cast::{Asked, Cast, Seat};
 use crate::report::{Violation, ensure};
 
 pub(super) fn player_of(cast: &Cast, client: usize) -> Result<PlayerId, Violation> {
@@ -43,5 +43,17 @@ pub(super) fn seats_in(cast: &Cast, room: RoomId) -> impl Iterator<Item = (usize
         seats
             .filter(move |seat| seat.room == room)
             .map(move |seat| (client, seat))
+    })
+}
+
+/// True if another client of the player asked for a seat in `room` and was not answered: events that overtook the
+/// answer are not told before it.
+pub(super) fn was_deaf(cast: &Cast, number: usize, room: RoomId) -> bool {
+    let player = cast.client(number).player;
+    let mut others = cast.clients.iter().enumerate();
+    others.any(|(other, client)| {
+        let mut asked = client.calls.values();
+        let waits = |asked: &Asked| matches!(asked, Asked::Seat { room: of, .. } if *of == room);
+        other != number && client.player == player && asked.any(waits)
     })
 }

@@ -1,5 +1,7 @@
 //! Judges the views and messages that a seat is sent.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use rejoin_protocol::SeatId;
 use xxhash_rust::xxh3::xxh3_64;
@@ -96,14 +98,24 @@ pub(super) fn said(
         .trace
         .fold(Mark::RoomEvent, client, payload, scene.now);
     scene.trace.fold_number(number);
+    let player = player_of(cast, client)?;
     let seat = seat_mut(cast, client, id)?;
     let follows = seat
         .event
-        .map_or(number <= seat.first_event, |before| number == before + 1);
+        .map_or(number == seat.first_event, |before| number == before + 1);
+    let (room, silent) = (seat.room, seat.event_missed > 0);
+    ensure(
+        !silent,
+        "what is missed is told before what follows",
+        || format!("client {client}, {id:?}: {number}"),
+    )?;
     ensure(follows, "events are told once and in order", || {
         format!("client {client}, {id:?}: {number} after {:?}", seat.event)
     })?;
     seat.event = Some(number);
+    let said = xxh3_64(payload);
+    let again = scene.hearings.told((room, player), number, said)?;
+    scene.counters.events_again += u64::from(again);
     match seat.kind.heard(payload)? {
         None => Err(Violation::new(
             "quiet rooms say nothing",
@@ -130,6 +142,38 @@ pub(super) fn said(
             })
         }
     }
+}
+
+/// Notes events that will never come: those before the first, as the answer said, or some in the midst.
+pub(super) fn missed(
+    cast: &mut Cast,
+    scene: &mut Scene,
+    (client, id): (usize, SeatId),
+    count: u64,
+) -> Result<(), Violation> {
+    scene.counters.events_missed += count;
+    let player = player_of(cast, client)?;
+    let seat = seat_mut(cast, client, id)?;
+    let told = format!("client {client}, {id:?}: {count} of {}", seat.event_missed);
+    let owed = std::mem::take(&mut seat.event_missed);
+    match seat.event {
+        None if owed > 0 => {
+            return ensure(
+                count == owed,
+                "as many are missed as the answer says",
+                || told,
+            );
+        }
+        None => seat.first_event += count,
+        Some(event) => {
+            seat.event = Some(event + count);
+            // Nobody knows what they said.
+            (seat.line, seat.heard) = (None, BTreeMap::new());
+        }
+    }
+    let newest = seat.event.unwrap_or(seat.first_event - 1);
+    scene.hearings.missed((seat.room, player), newest);
+    Ok(())
 }
 
 /// Notes a line of chat: all that a player says is heard once and in order. Who takes a seat

@@ -9,9 +9,9 @@ use rejoin_protocol::{
     CloseReason, Limit, Liveness, PlayerId, Refusal, RefusalCode, RoomId, SeatId, SessionId,
 };
 
-use super::lookup::{known_seat, player_of, seat_mut};
+use super::lookup::{known_seat, player_of, seat_mut, was_deaf};
 use super::private::{guessed, invited, is_over_budget};
-use super::shown::{View, said, viewed};
+use super::shown::{View, missed, said, viewed};
 use crate::cast::{Asked, Cast, Client, Player, Seat};
 use crate::model::Arrival;
 use crate::report::{Violation, ensure};
@@ -66,6 +66,7 @@ pub(crate) fn told(
             number,
             payload,
         } => said(cast, scene, (client, seat), number, &payload),
+        Event::EventsMissed { seat, count } => missed(cast, scene, (client, seat), count),
         Event::Seat {
             seat,
             player,
@@ -86,7 +87,11 @@ pub(crate) fn told(
         Event::RoomClosed { seat, reason } => room_closed(cast, scene, (client, seat), &reason),
         Event::Link(liveness) => link(cast, scene, client, liveness),
         Event::Ended(ended) => over(cast, scene, client, ended),
-        other => Err(Violation::new("events are known", format!("{other:?}"))),
+        Event::Ticket => Ok(()),
+        // Clients here end with their connections; nothing else is known.
+        other @ (Event::Away(_) | Event::Back { .. } | Event::Resumed { .. } | _) => {
+            Err(Violation::new("events are known", format!("{other:?}")))
+        }
     }
 }
 
@@ -264,7 +269,11 @@ fn seated(
         Arrival::New
     };
     scene.lives.seated((room, player), cursor, arrival)?;
-    let fresh = Seat::new((group, kind), room, (cursor, event), scene.now);
+    if arrival == Arrival::New {
+        scene.hearings.seated(told, was_deaf(cast, client, room))?;
+    }
+    let mut fresh = Seat::new((group, kind), room, (cursor, event), scene.now);
+    fresh.event_missed = told.events_dropped;
     take_seat(cast.client_mut(client), seat, before, fresh)
 }
 
@@ -283,6 +292,10 @@ fn take_seat(
                 sequence,
                 tick,
                 newest,
+                event,
+                line,
+                whisper,
+                heard,
                 ..
             },
         )) => {
@@ -291,6 +304,10 @@ fn take_seat(
                 sequence,
                 tick,
                 newest,
+                event,
+                line,
+                whisper,
+                heard,
                 ..fresh
             }
         }

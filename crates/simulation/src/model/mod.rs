@@ -2,12 +2,14 @@
 //!
 //! It learns what players send, before the product can, and judges what the product shows.
 
+mod hearing;
 mod life;
 mod loads;
 mod order;
 mod rooms;
 mod views;
 
+pub(crate) use hearing::Hearings;
 pub(crate) use life::{Arrival, Lives};
 pub(crate) use loads::{Loads, Watched};
 pub(crate) use order::Order;

@@ -6,9 +6,10 @@ use std::time::Duration;
 use rejoin_protocol::message::{Answer, ClientMessage, RoomCloseReason};
 use rejoin_protocol::{CloseReason, Refusal, SeatId, Timestamp};
 
-use crate::active::{Active, End, VIOLATION, encode};
+use super::{Active, encode};
 use crate::away::Kept;
 use crate::calls::Call;
+use crate::end::{End, VIOLATION};
 use crate::event::{Event, Receipt};
 use crate::unread::Unread;
 
@@ -76,8 +77,11 @@ impl Active {
             };
             let id = self.calls.next_return().filter(|_| at <= now);
             let asked = id.and_then(|call| {
-                let room = seat.room;
-                let message = ClientMessage::Join { call, room };
+                let message = ClientMessage::Return {
+                    call,
+                    room: seat.room,
+                    held: seat.held(),
+                };
                 let sent = self.connection.send_control(encode(&message));
                 sent.ok().map(|()| (call, message))
             });
@@ -102,10 +106,11 @@ impl Active {
                 let covered = self.seats.get(&id).map(|seat| seat.inputs.cursor());
                 // A room that has applied less than it said, or another seat of ours: what is kept does not
                 // belong there.
-                if seated.seat != id || covered.is_none_or(|covered| covered > seated.cursor) {
+                let is_behind = covered.is_none_or(|covered| covered > seated.cursor);
+                if !seated.found || seated.seat != id || is_behind {
                     return Err(VIOLATION);
                 }
-                self.on_seated(&seated)?;
+                let events_missed = self.on_seated(&seated)?;
                 if let Some(seat) = self.seats.get(&id) {
                     let receipt = Receipt {
                         away: self
@@ -114,6 +119,7 @@ impl Active {
                             .map_or(Duration::ZERO, |lost| now.since(lost)),
                         cursor: seated.cursor,
                         inputs_resent: seat.inputs.kept(),
+                        events_missed,
                     };
                     unread.push(Event::Resumed {
                         seat: id,

@@ -1,0 +1,268 @@
+//! A client whose connection is lost comes back by itself, as far as a test can see that holds the link in its hands.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use rejoin_protocol::connection::SendError;
+use rejoin_protocol::limits::{
+    DETACH_AFTER, HEARTBEAT_IDLE, HELLO_RETRY_MAX, INPUTS_KEPT_MAX, RESUME_RETRY,
+};
+use rejoin_protocol::message::{Answer, ClientMessage, RoomCloseReason, ServerMessage};
+use rejoin_protocol::reset;
+use rejoin_protocol::{CloseReason, ConnectionId, Epoch, Refusal, RefusalCode, RoomId, SeatId};
+
+use super::duet::{Duet, options, reset_key, seated};
+use crate::{Ended, Event, Loss, Options, State};
+
+const SEAT: SeatId = SeatId(1);
+const ID: ConnectionId = ConnectionId([0, 1, 2, 3]);
+
+/// A client that comes back, with seat 1 in room 7.
+fn returning() -> Duet {
+    let mut duet = Duet::new(Options {
+        resume_for: Duration::from_secs(60),
+        ..options()
+    });
+    duet.exchange();
+    duet.accept();
+    duet.exchange();
+    duet.take_events();
+    duet.take_seat(seated(SEAT, 7));
+    duet
+}
+
+fn reset(duet: &mut Duet) {
+    let token = reset_key().token(Epoch(1), ID);
+    duet.reach_client(reset::encode(ID, token).to_vec());
+}
+
+#[test]
+fn a_reset_is_believed_only_with_the_token_of_the_welcome() {
+    let mut duet = returning();
+    let token = reset_key().token(Epoch(1), ID);
+    let good = reset::encode(ID, token);
+    for index in 0..good.len() {
+        let mut forged = good;
+        forged[index] ^= 0x20;
+        duet.reach_client(forged.to_vec());
+    }
+    let other = ConnectionId([0, 1, 2, 4]);
+    for (id, of) in [
+        (other, (Epoch(1), other)),
+        (ID, (Epoch(2), ID)),
+        (ID, (Epoch(1), other)),
+    ] {
+        let token = reset_key().token(of.0, of.1);
+        duet.reach_client(reset::encode(id, token).to_vec());
+    }
+    assert_eq!(duet.take_events(), []);
+    duet.reach_client(good.to_vec());
+    assert_eq!(duet.take_events(), [Event::Away(Loss::Forgotten)]);
+    // Once it is on its way, another one moves nothing.
+    duet.reach_client(good.to_vec());
+    assert_eq!(
+        (duet.take_events(), duet.core.state()),
+        (vec![], &State::Away)
+    );
+}
+
+#[test]
+fn nothing_is_lost_while_the_client_is_away_and_inputs_keep_their_bound() {
+    let mut duet = returning();
+    reset(&mut duet);
+    let input = || Bytes::from_static(b"input");
+    for number in 1..=u64::try_from(INPUTS_KEPT_MAX).unwrap() {
+        assert_eq!(duet.core.send(SEAT, input()), Ok(number));
+    }
+    assert_eq!(duet.core.send(SEAT, input()), Err(SendError::QueueFull));
+    assert_eq!(duet.core.latest(SEAT, input()), Ok(()));
+    assert_eq!(duet.core.latest(SeatId(2), input()), Err(SendError::Closed));
+    assert_eq!(duet.core.cursor(SEAT), Some(0));
+    let call = duet.core.list(None, Vec::new(), 3).unwrap();
+    duet.exchange();
+    duet.accept();
+    duet.exchange();
+    let asked = duet.take_requests();
+    let [
+        ClientMessage::List { call: listed, .. },
+        ClientMessage::Return { room, .. },
+    ] = &asked[..]
+    else {
+        panic!("{asked:?}");
+    };
+    assert_eq!((*listed, *room), (call, RoomId([7; 16])));
+}
+
+#[test]
+fn hellos_of_one_who_comes_back_are_spread_and_end_with_the_callers_patience() {
+    let mut duet = returning();
+    duet.lose_up = true;
+    let before = duet.hellos.len();
+    reset(&mut duet);
+    duet.take_events();
+    let mut times = Vec::new();
+    let start = duet.now;
+    while *duet.core.state() == State::Away {
+        let sent = duet.hellos.len();
+        duet.advance(Duration::from_millis(5));
+        if duet.hellos.len() > sent {
+            times.push(duet.now.since(start));
+        }
+    }
+    assert_eq!(duet.now.since(start), Duration::from_secs(60));
+    let ended = Ended::Closed(CloseReason::TimedOut);
+    assert_eq!(duet.take_events(), [Event::Ended(ended)]);
+    let gaps: Vec<Duration> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(duet.hellos.len() - before > 55, "about one in a second");
+    assert!(gaps[0] <= RESUME_RETRY + Duration::from_millis(5));
+    let later = &gaps[6..];
+    assert!(
+        later
+            .iter()
+            .all(|gap| *gap <= HELLO_RETRY_MAX + Duration::from_millis(5))
+    );
+    assert!(
+        later
+            .iter()
+            .all(|gap| *gap * 4 >= HELLO_RETRY_MAX * 3 - Duration::from_millis(20))
+    );
+    let distinct: std::collections::BTreeSet<_> = later.iter().collect();
+    assert!(
+        distinct.len() > 20,
+        "at times of chance: {}",
+        distinct.len()
+    );
+}
+
+#[test]
+fn a_seat_that_is_there_no_longer_is_told_and_one_that_is_busy_asked_for_again() {
+    let mut duet = returning();
+    reset(&mut duet);
+    duet.exchange();
+    duet.accept();
+    duet.exchange();
+    duet.take_events();
+    let asked = duet.take_requests();
+    let [ClientMessage::Return { call, .. }] = asked[..] else {
+        panic!("{asked:?}");
+    };
+    let busy =
+        Refusal::new(RefusalCode::LimitReached, "busy").retry_after(Duration::from_millis(300));
+    duet.answer(call, Err(busy));
+    duet.exchange();
+    assert_eq!((duet.take_events(), duet.take_requests()), (vec![], vec![]));
+    duet.advance(Duration::from_millis(301));
+    duet.exchange();
+    let asked = duet.take_requests();
+    let [ClientMessage::Return { call, .. }] = asked[..] else {
+        panic!("{asked:?}");
+    };
+    duet.answer(call, Err(Refusal::new(RefusalCode::UnknownSeat, "gone")));
+    duet.exchange();
+    let reason = RoomCloseReason::Gone;
+    assert_eq!(
+        duet.take_events(),
+        [Event::RoomClosed { seat: SEAT, reason }]
+    );
+}
+
+#[test]
+fn a_seat_that_was_being_given_back_is_not_asked_for() {
+    let mut duet = returning();
+    let call = duet.core.leave(SEAT).unwrap();
+    reset(&mut duet);
+    duet.exchange();
+    duet.accept();
+    duet.exchange();
+    assert_eq!(
+        duet.take_requests().last(),
+        Some(&ClientMessage::Leave { call, seat: SEAT })
+    );
+    duet.answer(call, Ok(Answer::Left));
+    duet.exchange();
+    let left = Event::Answer {
+        call,
+        result: Ok(Answer::Left),
+    };
+    assert_eq!(duet.take_events().last(), Some(&left));
+    assert_eq!(duet.core.cursor(SEAT), None);
+}
+
+#[test]
+fn a_room_that_has_applied_less_than_it_said_ends_the_session() {
+    let mut duet = returning();
+    for _ in 0..3 {
+        duet.core.send(SEAT, Bytes::from_static(b"input")).unwrap();
+    }
+    let view = Bytes::from_static(b"view");
+    let head = rejoin_protocol::room_message::SnapshotHead {
+        cursor: 2,
+        ..super::duet::head(1, &view)
+    };
+    duet.show(SEAT, &head, view);
+    duet.exchange();
+    reset(&mut duet);
+    duet.exchange();
+    duet.accept();
+    duet.exchange();
+    duet.take_events();
+    let asked = duet.take_requests();
+    let [ClientMessage::Return { call, .. }] = asked[..] else {
+        panic!("{asked:?}");
+    };
+    let behind = rejoin_protocol::message::Seated {
+        found: true,
+        cursor: 1,
+        ..seated(SEAT, 7)
+    };
+    duet.answer(call, Ok(Answer::Seated(behind)));
+    duet.exchange();
+    let ended = Event::Ended(Ended::Closed(CloseReason::ProtocolViolation));
+    assert_eq!(duet.take_events(), [ended]);
+}
+
+#[test]
+fn a_client_that_wants_no_resume_ends_as_soon_as_it_is_forgotten() {
+    let mut duet = Duet::seated();
+    reset(&mut duet);
+    let ended = Ended::Closed(CloseReason::TimedOut);
+    assert_eq!(duet.take_events(), [Event::Ended(ended)]);
+}
+
+#[test]
+fn what_the_server_closes_for_good_is_not_tried_again() {
+    for (reason, comes_back) in [
+        (CloseReason::Replaced, false),
+        (CloseReason::Kicked, false),
+        (CloseReason::ProtocolViolation, false),
+        (CloseReason::ServerStopping, true),
+        (CloseReason::Overloaded, true),
+    ] {
+        let mut duet = returning();
+        duet.server.as_mut().unwrap().close(reason);
+        duet.exchange();
+        assert_eq!(*duet.core.state() == State::Away, comes_back, "{reason:?}");
+    }
+}
+
+#[test]
+fn silence_leads_away_and_back() {
+    let mut duet = returning();
+    duet.lose_up = true;
+    duet.lose_down = true;
+    // The server end announces nothing, so that much is expected of it.
+    duet.advance(HEARTBEAT_IDLE + DETACH_AFTER * 2);
+    assert_eq!(*duet.core.state(), State::Away);
+    let told = duet.take_events();
+    assert_eq!(told.last(), Some(&Event::Away(Loss::Silence)));
+}
+
+#[test]
+fn a_ticket_that_makes_no_sense_ends_the_session() {
+    let mut duet = returning();
+    let ticket = vec![1; 40];
+    duet.tell(&ServerMessage::Ticket { ticket, life_s: 5 });
+    duet.exchange();
+    let ended = Event::Ended(Ended::Closed(CloseReason::ProtocolViolation));
+    assert_eq!(duet.take_events(), [ended]);
+}

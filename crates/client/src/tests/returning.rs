@@ -1,0 +1,313 @@
+//! A client that lost its connection has its seats again on the next one: nothing is told twice or lost unsaid.
+
+use bytes::Bytes;
+use rejoin_protocol::connection::SendError;
+use rejoin_protocol::limits::INPUTS_KEPT_MAX;
+use rejoin_protocol::message::{Answer, ClientMessage, Held, HeldSnapshot, Seated};
+use rejoin_protocol::room_message::{RoomMessage, SnapshotHead};
+use rejoin_protocol::{ConnectionEvent, RoomId, SeatId, snapshot};
+
+use super::duet::{Duet, head, room_event, seated};
+use crate::Event;
+use crate::seat::Seat;
+
+const SEAT: SeatId = SeatId(1);
+const ROOM: RoomId = RoomId([7; 16]);
+
+fn view(fill: u8) -> Bytes {
+    let mut view = vec![7; 300];
+    view[150] = fill;
+    view.into()
+}
+
+fn show(duet: &mut Duet, sequence: u64, fill: u8) {
+    duet.show(SEAT, &head(sequence, &view(fill)), view(fill));
+    duet.exchange();
+}
+
+fn input(number: u64) -> Bytes {
+    Bytes::from(format!("input {number}"))
+}
+
+/// The seat as it is found again.
+fn found(seat: SeatId, room: u8) -> Seated {
+    Seated {
+        created: false,
+        found: true,
+        ..seated(seat, room)
+    }
+}
+
+/// The client has a new connection, with the seats of the one before.
+fn reconnect(duet: &mut Duet) {
+    let mut seats = std::mem::take(&mut duet.core.active().unwrap().seats);
+    seats.values_mut().for_each(Seat::on_connection_lost);
+    *duet = Duet::connected();
+    duet.core.active().unwrap().seats = seats;
+}
+
+/// The client asks for room 7 and is told this; gives what it told the room and what the game is told after.
+fn come_back(duet: &mut Duet, answer: Seated) -> (Option<Held>, Vec<Event>) {
+    let call = duet.core.join(answer.room).unwrap();
+    let asked = duet.take_requests();
+    let [ClientMessage::Join { held, .. }] = asked[..] else {
+        panic!("{asked:?}");
+    };
+    let result = Ok(Answer::Seated(answer));
+    duet.answer(call, result.clone());
+    duet.exchange();
+    let mut events = duet.take_events();
+    assert_eq!(events.remove(0), Event::Answer { call, result });
+    (held, events)
+}
+
+fn missed(count: u64) -> Event {
+    Event::EventsMissed { seat: SEAT, count }
+}
+
+#[test]
+fn who_asks_for_a_seat_it_has_says_what_it_holds_of_it() {
+    let mut duet = Duet::seated();
+    let held = |event, snapshot| Some(Held { event, snapshot });
+    assert_eq!(come_back(&mut duet, found(SEAT, 7)).0, held(0, None));
+    duet.emit(SEAT, 1);
+    duet.emit(SEAT, 2);
+    show(&mut duet, 5, 5);
+    show(&mut duet, 4, 4);
+    let private = SnapshotHead {
+        private: true,
+        ..head(9, &view(9))
+    };
+    duet.show(SEAT, &private, view(9));
+    duet.exchange();
+    let newest = HeldSnapshot {
+        sequence: 5,
+        check: snapshot::check(&view(5)),
+    };
+    duet.take_events();
+    assert_eq!(
+        come_back(&mut duet, found(SEAT, 7)).0,
+        held(2, Some(newest))
+    );
+    reconnect(&mut duet);
+    assert_eq!(
+        come_back(&mut duet, found(SEAT, 7)).0,
+        held(2, Some(newest))
+    );
+    let other = seated(SeatId(2), 8);
+    assert_eq!(come_back(&mut duet, other).0, None);
+}
+
+#[test]
+fn inputs_that_are_not_covered_go_out_again_with_those_that_waited() {
+    let mut duet = Duet::seated();
+    for number in 1..=3 {
+        assert_eq!(duet.core.send(SEAT, input(number)), Ok(number));
+    }
+    duet.take_inputs();
+    reconnect(&mut duet);
+    assert_eq!(duet.core.send(SEAT, input(4)), Ok(4));
+    duet.core.latest(SEAT, Bytes::from_static(b"now")).unwrap();
+    assert_eq!(duet.take_inputs(), [], "the room has not answered");
+    let answer = Seated {
+        cursor: 2,
+        ..found(SEAT, 7)
+    };
+    come_back(&mut duet, answer);
+    let sent = [3, 4].map(|number| (SEAT, number, input(number)));
+    assert_eq!(duet.take_inputs(), sent);
+    let latest = |event: &ConnectionEvent| matches!(event, ConnectionEvent::Latest { .. });
+    assert!(!duet.heard.iter().any(latest), "a newer one follows");
+    duet.core.latest(SEAT, Bytes::from_static(b"now")).unwrap();
+    duet.exchange();
+    assert!(duet.heard.iter().any(latest));
+    assert_eq!(duet.core.send(SEAT, input(5)), Ok(5));
+    assert_eq!(duet.take_inputs(), [(SEAT, 5, input(5))]);
+}
+
+#[test]
+fn inputs_that_wait_are_bounded_as_all_are() {
+    let mut duet = Duet::seated();
+    reconnect(&mut duet);
+    for _ in 0..INPUTS_KEPT_MAX {
+        duet.core.send(SEAT, Bytes::new()).unwrap();
+    }
+    assert_eq!(
+        duet.core.send(SEAT, Bytes::new()),
+        Err(SendError::QueueFull)
+    );
+    assert_eq!(
+        duet.core.latest(SeatId(2), Bytes::new()),
+        Err(SendError::Closed)
+    );
+}
+
+#[test]
+fn each_event_is_told_once_over_two_connections() {
+    let mut duet = Duet::seated();
+    for number in 1..=5 {
+        duet.emit(SEAT, number);
+    }
+    duet.exchange();
+    assert_eq!(duet.take_events().len(), 5);
+    reconnect(&mut duet);
+    // Of the acknowledgements only the first two arrived, and the room was not told what the client holds.
+    let answer = Seated {
+        event: 2,
+        ..found(SEAT, 7)
+    };
+    assert_eq!(come_back(&mut duet, answer).1, []);
+    for number in 3..=7 {
+        duet.emit(SEAT, number);
+    }
+    duet.exchange();
+    assert_eq!(
+        duet.take_events(),
+        [room_event(SEAT, 6), room_event(SEAT, 7)]
+    );
+}
+
+#[test]
+fn what_overtakes_the_answer_on_the_next_connection_waits_for_it() {
+    let mut duet = Duet::seated();
+    duet.emit(SEAT, 1);
+    show(&mut duet, 1, 1);
+    duet.take_events();
+    reconnect(&mut duet);
+    let call = duet.core.join(ROOM).unwrap();
+    duet.take_requests();
+    // What lies between will never come, as the answer says.
+    show(&mut duet, 12, 2);
+    duet.emit(SEAT, 10);
+    duet.exchange();
+    assert_eq!(duet.take_events(), []);
+    let answer = Seated {
+        event: 9,
+        events_dropped: 8,
+        ..found(SEAT, 7)
+    };
+    duet.answer(call, Ok(Answer::Seated(answer)));
+    duet.exchange();
+    let events = duet.take_events();
+    assert_eq!(events[1], missed(8));
+    assert!(events.contains(&room_event(SEAT, 10)), "{events:?}");
+    assert!(
+        events
+            .iter()
+            .any(|event| matches!(event, Event::View { sequence: 12, .. }))
+    );
+    assert_eq!(events.len(), 4);
+}
+
+#[test]
+fn what_never_comes_is_told_to_a_relaunched_client_too_and_in_the_midst() {
+    let mut duet = Duet::connected();
+    let answer = Seated {
+        event: 20,
+        events_dropped: 3,
+        ..found(SEAT, 7)
+    };
+    assert_eq!(come_back(&mut duet, answer).1, [missed(3)]);
+    duet.emit(SEAT, 21);
+    for number in [25, 25, 23] {
+        let message = RoomMessage::Missed { seat: SEAT, number };
+        duet.server().send_ordered(message.encode(), None).unwrap();
+    }
+    duet.emit(SEAT, 26);
+    duet.exchange();
+    let expected = [room_event(SEAT, 21), missed(4), room_event(SEAT, 26)];
+    assert_eq!(duet.take_events(), expected);
+}
+
+#[test]
+fn the_next_view_builds_on_one_of_the_connection_before() {
+    let mut duet = Duet::seated();
+    show(&mut duet, 5, 5);
+    // One that cannot be used: a whole one is asked for, and the connection is lost.
+    let body = snapshot::delta(&view(6), &view(7)).unwrap();
+    let lost = SnapshotHead {
+        base: Some(6),
+        ..head(7, &view(7))
+    };
+    duet.show(SEAT, &lost, body);
+    duet.lose_up = true;
+    duet.exchange();
+    reconnect(&mut duet);
+    duet.advance(std::time::Duration::from_secs(1));
+    assert_eq!(duet.take_requests(), [], "there is nobody to ask yet");
+    come_back(&mut duet, found(SEAT, 7));
+    duet.advance(std::time::Duration::from_secs(1));
+    assert_eq!(duet.take_requests(), [], "it builds on what is held");
+    let body = snapshot::delta(&view(5), &view(8)).unwrap();
+    let head = SnapshotHead {
+        base: Some(5),
+        ..head(8, &view(8))
+    };
+    duet.show(SEAT, &head, body);
+    duet.exchange();
+    let events = duet.take_events();
+    let [
+        Event::View {
+            sequence: 8,
+            view: shown,
+            full: false,
+            ..
+        },
+    ] = &events[..]
+    else {
+        panic!("{events:?}");
+    };
+    assert_eq!(*shown, view(8));
+}
+
+#[test]
+fn seats_may_change_their_names_with_the_connection() {
+    let mut duet = Duet::seated();
+    duet.take_seat(seated(SeatId(2), 8));
+    for (seat, events) in [(SEAT, 1), (SeatId(2), 2)] {
+        duet.core
+            .send(seat, Bytes::from(events.to_string()))
+            .unwrap();
+        (1..=events).for_each(|number| duet.emit(seat, number));
+    }
+    duet.exchange();
+    duet.take_events();
+    reconnect(&mut duet);
+    // The room of the second answers first, under the name of the first.
+    let of = |seat, room, event| Seated {
+        event,
+        ..found(seat, room)
+    };
+    assert_eq!(come_back(&mut duet, of(SEAT, 8, 2)).1, []);
+    assert_eq!(duet.take_inputs(), [(SEAT, 1, Bytes::from_static(b"2"))]);
+    assert_eq!(come_back(&mut duet, of(SeatId(2), 7, 1)).1, []);
+    assert_eq!(
+        duet.take_inputs(),
+        [(SeatId(2), 1, Bytes::from_static(b"1"))]
+    );
+    duet.emit(SEAT, 3);
+    duet.emit(SeatId(2), 2);
+    duet.exchange();
+    assert_eq!(
+        duet.take_events(),
+        [room_event(SEAT, 3), room_event(SeatId(2), 2)]
+    );
+}
+
+#[test]
+fn a_seat_that_was_lost_meanwhile_begins_anew() {
+    let mut duet = Duet::seated();
+    duet.core.send(SEAT, input(1)).unwrap();
+    duet.emit(SEAT, 1);
+    duet.exchange();
+    duet.take_events();
+    duet.take_inputs();
+    reconnect(&mut duet);
+    duet.core.send(SEAT, input(2)).unwrap();
+    assert_eq!(come_back(&mut duet, seated(SEAT, 7)).1, []);
+    assert_eq!(duet.take_inputs(), [], "they were for another stay");
+    assert_eq!(duet.core.send(SEAT, input(3)), Ok(1));
+    duet.emit(SEAT, 1);
+    duet.exchange();
+    assert_eq!(duet.take_events(), [room_event(SEAT, 1)]);
+}
