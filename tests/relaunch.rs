@@ -47,7 +47,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-const TESTS: [(&str, fn()); 5] = [
+const TESTS: [(&str, fn()); 6] = [
     (
         "a_killed_client_is_back_in_its_seat",
         a_killed_client_is_back_in_its_seat,
@@ -63,6 +63,10 @@ const TESTS: [(&str, fn()); 5] = [
     (
         "a_ticket_that_is_not_taken_leaves_the_permit",
         a_ticket_that_is_not_taken_leaves_the_permit,
+    ),
+    (
+        "bots_that_share_sockets_are_told_that_their_server_was_killed",
+        bots_that_share_sockets_are_told_that_their_server_was_killed,
     ),
     (
         "nobody_shows_a_ticket_to_another_server",
@@ -205,6 +209,37 @@ fn clients_of_a_killed_server_are_back() {
         assert_eq!(client.session(), session);
         next_view(&mut join(&client).await).await;
     });
+}
+
+/// A reset names its connection as the server does: each has to find its bot.
+fn bots_that_share_sockets_are_told_that_their_server_was_killed() {
+    let folder = Folder::new("bots");
+    let data = folder.path("data");
+    let (server, address) = serve("127.0.0.1:0", &data);
+    let program = Path::new(env!("CARGO_BIN_EXE_rejoin"));
+    let asked = [
+        "bots",
+        &address,
+        "-n",
+        "24",
+        "--behaviour",
+        "idle",
+        "--for",
+        "6s",
+    ];
+    let checks = ["resumes.ok==24", "resumes.failed==0"].map(|check| ["--check", check]);
+    let more = ["--threads", "1", "--lateness-max", "1m"];
+    let mut bots = Process::of(
+        program,
+        &[],
+        &[&asked, checks.as_flattened(), &more].concat(),
+    );
+    while !bots.line().starts_with("playing") {}
+    drop(server);
+    let (_server, again) = serve(place(&address), &data);
+    assert_eq!(again, address);
+    let ended = bots.end();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
 }
 
 fn a_ticket_that_is_not_taken_leaves_the_permit() {
