@@ -2,7 +2,7 @@
 //!
 //! ```sh
 //! cargo bench --bench resume -- relaunch                  # --bots 200 --seconds 30 --every 10
-//! cargo bench --bench resume -- storm                     # --bots 4000 --members 4 --shards 1
+//! cargo bench --bench resume -- storm                     # --bots 4000 --members 1 --shards 1
 //! ```
 //!
 //! Linux only: it reads /proc, and pins the server to core 0 and the clients to core 1. What each does is
@@ -55,7 +55,7 @@ fn main() -> ExitCode {
             head::print(&arguments);
             storm::run(&storm::Size {
                 bots: count("--bots", 4_000),
-                members: count("--members", 4),
+                members: count("--members", 1),
                 shards: number("--shards", 1),
             })
         }

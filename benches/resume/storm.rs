@@ -5,12 +5,12 @@
 //! (SIGCONT). Times count from then on; a client is back with the first view after its room's answer. The
 //! processor time of a resume is what the server used from then until a second after the last one was back,
 //! less what it uses in as long a time of the same play, over all clients: it holds the inputs that waited,
-//! the members' news of each other, and hellos that came too early as well. So do the datagrams, as counted
-//! at the clients' sockets.
+//! the members' news of each other, and hellos that came too early as well. The datagrams are those of each
+//! client from its first hello that was answered to its first view.
 
 use std::time::{Duration, Instant};
 
-use rejoin::bots::{Control, Observer, Options, Progress, Stage, run as play};
+use rejoin::bots::{Control, Observer, Options, Progress, ResumeCounts, Stage, run as play};
 
 use crate::ledger::Clerk;
 use crate::server::{Server, claim};
@@ -59,12 +59,14 @@ struct Storm<'a> {
     server: &'a Server,
     size: &'a Size,
     phase: Phase,
-    before: u64,
+    before: ResumeCounts,
     /// Bots that were back, at times since the server went on.
     back: Vec<(Duration, u64)>,
     noticed: Option<Duration>,
     steady: Option<Rates>,
-    seen: Option<Rates>,
+    cpu_us: Option<f64>,
+    /// Datagrams of a resume, up and down.
+    datagrams: (f64, f64),
 }
 
 #[derive(Clone, Copy)]
@@ -117,7 +119,8 @@ impl Observer for Storm<'_> {
             Phase::Stopped(since) => self.look_whether_all_are_away(progress, since),
             Phase::Returning(since) => self.look_who_is_back(progress, since),
             Phase::After(since, last) if last.elapsed() >= AFTER => {
-                self.seen = Some(self.over_all(since, used()));
+                self.cpu_us = Some(self.cpu_of_each(since, used()));
+                self.datagrams = self.datagrams_of_each(progress);
                 self.phase = Phase::Done;
                 return Control::Stop;
             }
@@ -134,30 +137,34 @@ impl Storm<'_> {
             return;
         }
         self.noticed = (!late).then(|| since.elapsed());
-        self.before = progress.resumes.ok;
+        self.before = progress.resumes;
         let used = Used::now(self.server, progress);
         signal(self.server.id(), "CONT");
         self.phase = Phase::Returning(used);
     }
 
     fn look_who_is_back(&mut self, progress: &Progress, since: Used) {
-        let back = progress.resumes.ok - self.before;
+        let back = progress.resumes.ok - self.before.ok;
         self.back.push((since.at.elapsed(), back));
         if back >= wide(self.size.bots) || since.at.elapsed() > PATIENCE {
             self.phase = Phase::After(since, Instant::now());
         }
     }
 
-    /// What each resume took more than play alone.
-    fn over_all(&self, since: Used, now: Used) -> Rates {
+    /// Microseconds that each resume took more than play alone.
+    fn cpu_of_each(&self, since: Used, now: Used) -> f64 {
         let seconds = (now.at - since.at).as_secs_f64();
-        let (seen, steady) = (since.rates_until(now), self.steady.unwrap());
-        let each = |seen: f64, steady: f64| (seen - steady) * seconds / self.size.bots as f64;
-        Rates {
-            cpu_us: each(seen.cpu_us, steady.cpu_us),
-            up: each(seen.up, steady.up),
-            down: each(seen.down, steady.down),
-        }
+        let more = since.rates_until(now).cpu_us - self.steady.unwrap().cpu_us;
+        more * seconds / self.size.bots as f64
+    }
+
+    fn datagrams_of_each(&self, progress: &Progress) -> (f64, f64) {
+        let (now, before) = (progress.resumes, self.before);
+        let each = |now: u64, before: u64| (now - before) as f64 / self.size.bots as f64;
+        (
+            each(now.datagrams_up, before.datagrams_up),
+            each(now.datagrams_down, before.datagrams_down),
+        )
     }
 
     /// When so many of a thousand were back.
@@ -189,11 +196,12 @@ pub(crate) fn run(size: &Size) -> bool {
         server: &server,
         size,
         phase: Phase::Warm,
-        before: 0,
+        before: ResumeCounts::default(),
         back: Vec::new(),
         noticed: None,
         steady: None,
-        seen: None,
+        cpu_us: None,
+        datagrams: (0.0, 0.0),
     };
     let report = play::<Clerk>(&options, &mut storm).expect("the run starts");
     println!(
@@ -214,7 +222,7 @@ pub(crate) fn run(size: &Size) -> bool {
 }
 
 fn tell(storm: &Storm<'_>, whole: bool) -> bool {
-    let (Some(noticed), Some(steady), Some(seen)) = (storm.noticed, storm.steady, storm.seen)
+    let (Some(noticed), Some(steady), Some(cpu_us)) = (storm.noticed, storm.steady, storm.cpu_us)
     else {
         return claim(
             false,
@@ -244,21 +252,19 @@ fn tell(storm: &Storm<'_>, whole: bool) -> bool {
         millis(storm.back_after(990)),
         millis(storm.back_after(1_000))
     );
+    let (up, down) = storm.datagrams;
     println!(
         "  each resume: {:.1} us of the server's CPU, {:.2} datagrams up and {:.2} down",
-        seen.cpu_us, seen.up, seen.down
+        cpu_us, up, down
     );
     claim(whole, "every check held: nothing was lost or doubled")
         & claim(storm.back_after(1_000).is_some(), "all are active again")
         & claim(
-            seen.cpu_us <= CPU_US_MAX,
-            format!(
-                "{:.1} us of CPU a resume, at most {CPU_US_MAX}",
-                seen.cpu_us
-            ),
+            cpu_us <= CPU_US_MAX,
+            format!("{:.1} us of CPU a resume, at most {CPU_US_MAX}", cpu_us),
         )
         & claim(
-            seen.up <= DATAGRAMS_MAX && seen.down <= DATAGRAMS_MAX,
+            up <= DATAGRAMS_MAX && down <= DATAGRAMS_MAX,
             format!("at most {DATAGRAMS_MAX} datagrams a resume each way"),
         )
 }

@@ -190,6 +190,7 @@ impl<'a, B: Behaviour> Crew<'a, B> {
                 take_packet(bots, (socket, datagram), tally, now)
             };
             if let Some(bot) = taker.and_then(|bot| bots.get_mut(bot)) {
+                bot.back.on_received();
                 bot.touch(touched);
             }
         })
@@ -376,8 +377,10 @@ impl<'a, B: Behaviour> Crew<'a, B> {
         }
         self.out.clear();
         let silent = bot.hush.is_silent(now);
+        let is_hello = bot.awaits_reply();
         while bot.core.poll_transmit(&mut self.out, now) {
             if !silent {
+                bot.back.on_sent(is_hello);
                 self.sockets.send(bot.place.socket, &self.out);
             }
             self.out.clear();

@@ -148,6 +148,11 @@ pub struct ResumeCounts {
     pub killed: u64,
     /// Reliable inputs that died with their client: the room had not applied them, and never did.
     pub died: u64,
+    /// Datagrams to the server on ways back that were made: from the first hello that was answered to the
+    /// first view.
+    pub datagrams_up: u64,
+    /// The same from the server.
+    pub datagrams_down: u64,
 }
 
 impl AddAssign for ResumeCounts {
@@ -156,6 +161,8 @@ impl AddAssign for ResumeCounts {
         self.failed += other.failed;
         self.killed += other.killed;
         self.died += other.died;
+        self.datagrams_up += other.datagrams_up;
+        self.datagrams_down += other.datagrams_down;
     }
 }
 

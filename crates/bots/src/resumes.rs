@@ -70,8 +70,7 @@ impl<B: Behaviour> Bot<B> {
         }
         self.stage = BotStage::Joining;
         self.back.is_relaunch = true;
-        self.back.is_answered = false;
-        self.back.since.get_or_insert(now);
+        self.back.on_away(now);
         self.probes.on_killed();
         tally.resumes.killed += 1;
     }

@@ -22,6 +22,9 @@ pub(crate) struct WayBack {
     /// Packets that its dead clients took for lost.
     pub(crate) lost_before: u64,
     pub(crate) lives: u64,
+    /// Datagrams since the first hello that was answered.
+    up: u64,
+    down: u64,
 }
 
 impl WayBack {
@@ -29,11 +32,23 @@ impl WayBack {
     pub(crate) fn on_away(&mut self, now: Timestamp) {
         self.since.get_or_insert(now);
         self.is_answered = false;
+        (self.up, self.down) = (0, 0);
     }
 
     /// The room has answered.
     pub(crate) fn on_answer(&mut self) {
         self.is_answered = self.since.is_some();
+    }
+
+    /// A datagram leaves. A hello after one that nothing answered begins anew.
+    pub(crate) fn on_sent(&mut self, is_hello: bool) {
+        let is_first = is_hello && self.down == 0;
+        self.up = if is_first { 1 } else { self.up + 1 };
+    }
+
+    /// A datagram came.
+    pub(crate) fn on_received(&mut self) {
+        self.down += 1;
     }
 
     /// True until it is in its seat again.
@@ -50,6 +65,8 @@ impl WayBack {
     pub(crate) fn finish(&mut self, tally: &mut Tally, now: Timestamp) {
         if let Some(since) = self.since.take() {
             tally.resumes.ok += 1;
+            tally.resumes.datagrams_up += self.up;
+            tally.resumes.datagrams_down += self.down;
             tally.measures.resume.add(now.since(since));
         }
         (self.is_answered, self.is_relaunch) = (false, false);
@@ -94,6 +111,25 @@ mod tests {
             took.count == 1 && took.max_us.abs_diff(80_000) < 100,
             "{took:?}"
         );
+    }
+
+    #[test]
+    fn datagrams_count_from_the_first_hello_that_was_answered() {
+        let mut tally = Tally::new(Duration::ZERO);
+        let mut back = WayBack::default();
+        back.on_away(Timestamp::ZERO);
+        for _ in 0..5 {
+            back.on_sent(true);
+        }
+        // A cookie is asked for, and given with the next hello; then the reply, the question and its answer.
+        back.on_received();
+        back.on_sent(true);
+        back.on_received();
+        back.on_sent(false);
+        back.on_received();
+        back.finish(&mut tally, Timestamp::ZERO);
+        let counts = tally.resumes;
+        assert_eq!((counts.datagrams_up, counts.datagrams_down), (3, 3));
     }
 
     #[test]

@@ -100,7 +100,7 @@ pub(crate) fn all() -> Vec<Metric> {
 type Count = fn(&Report) -> u64;
 
 /// Counts: group, figure, where it stands, and the whole it is a part of.
-const COUNTS: [(&str, &str, Count, Option<Count>); 35] = [
+const COUNTS: [(&str, &str, Count, Option<Count>); 37] = [
     ("bots", "wanted", |r| wide(r.bots), None),
     (
         "bots",
@@ -184,6 +184,18 @@ const COUNTS: [(&str, &str, Count, Option<Count>); 35] = [
         "died",
         |r| r.resumes.counts.died,
         Some(|r| r.inputs.reliable),
+    ),
+    (
+        "resumes",
+        "datagrams_up",
+        |r| r.resumes.counts.datagrams_up,
+        None,
+    ),
+    (
+        "resumes",
+        "datagrams_down",
+        |r| r.resumes.counts.datagrams_down,
+        None,
     ),
     ("failures", "total", |r| r.failures_total, None),
 ];
