@@ -15,6 +15,7 @@ use rejoin_protocol::messagepack::{self, Bounds};
 use rejoin_protocol::{Refusal, Rng, Timestamp};
 use rejoin_room::Room;
 
+use crate::absent::Absent;
 use crate::age::Arrivals;
 use crate::agreement::{Agreement, Label, Seen, decode};
 use crate::behaviour::Behaviour;
@@ -55,6 +56,8 @@ pub(crate) struct Bot<B: Behaviour> {
     arrivals: Arrivals,
     pub(crate) pauses: Pauses,
     pub(crate) hush: Hush,
+    /// Members of its room who are not all there, as it was told.
+    pub(crate) absent: Absent,
     pub(crate) cursor: u64,
     pub(crate) event: u64,
 }
@@ -95,6 +98,7 @@ impl<B: Behaviour> Bot<B> {
             arrivals: Arrivals::default(),
             pauses: Pauses::default(),
             hush: Hush::default(),
+            absent: Absent::default(),
             cursor: 0,
             event: 0,
         }
@@ -303,6 +307,7 @@ impl<B: Behaviour> Bot<B> {
             Event::Seat { player, change, .. } => {
                 self.hush
                     .on_seat(player, change, &mut around.tally.silences);
+                self.absent.on_seat(player, change);
                 Ok(())
             }
             // What a new client has missed, the room's answer to it has counted.

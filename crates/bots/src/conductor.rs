@@ -294,7 +294,11 @@ impl<'a> Conductor<'a> {
         })?;
         let in_stage = now.since(self.since);
         let progress = self.sums.progress(self.stage, in_stage, self.options);
-        match observer.observe(&progress) {
+        let control = observer.observe(&progress);
+        if let Some(cut_off) = observer.cut_off().filter(|_| self.stage == Stage::Playing) {
+            self.order(|| Order::CutOff(cut_off));
+        }
+        match control {
             Control::Continue => Ok(()),
             Control::Stop => self.stop_early(now),
         }

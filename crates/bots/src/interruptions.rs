@@ -55,6 +55,20 @@ impl<B: Behaviour> Crew<'_, B> {
         }
     }
 
+    /// Lets the first player of a room fall silent who is not.
+    pub(crate) fn cut_off(&mut self, room: usize, span: Duration, now: Timestamp) {
+        let Some(place) = room.checked_sub(self.part.rooms.start) else {
+            return;
+        };
+        let fits = |bot: &Bot<B>| {
+            let seated = matches!(bot.stage, BotStage::Seated { .. });
+            seated && bot.place.room == place && !bot.hush.is_silent(now)
+        };
+        if let Some(index) = self.bots.iter().position(fits) {
+            self.fall_silent(index, span, now);
+        }
+    }
+
     /// Lets each member of a room tell of the seat of the one before it.
     pub(crate) fn watch_seats(&mut self) {
         let mut before: Vec<Option<PlayerId>> = vec![None; self.rooms.len()];

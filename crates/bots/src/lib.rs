@@ -13,6 +13,7 @@
 //!                                             server <-- (relay) <-- sockets-+
 //! ```
 
+mod absent;
 mod age;
 mod agreement;
 mod arena_bot;
@@ -66,7 +67,7 @@ pub use duration::{DurationError, parse_duration};
 pub use fleet::{FleetError, run};
 pub use impairment::{Impairment, ImpairmentError};
 pub use measure::{Bucket, Percentiles};
-pub use observer::{Control, Glimpse, Observer, Progress, Stage, Unobserved};
+pub use observer::{Control, CutOff, Glimpse, Observer, Progress, Stage, Unobserved};
 pub use options::{Conduct, Mode, ModeError, Options};
 pub use rebinds::{RebindCounts, Rebinds};
 pub use relay::{Relay, RelayStats};

@@ -158,13 +158,14 @@ impl<B: Behaviour> Crew<'_, B> {
     fn glimpse(&self, room: usize) -> Option<(u64, Glimpse)> {
         let place = room.checked_sub(self.part.rooms.start)?;
         let members = self.seated().filter(|bot| bot.place.room == place);
-        let seen = members
-            .filter_map(|bot| bot.seen())
-            .max_by_key(|seen| seen.held.sequence)?;
+        let (bot, seen) = members
+            .filter_map(|bot| Some((bot, bot.seen()?)))
+            .max_by_key(|(_, seen)| seen.held.sequence)?;
         let glimpse = Glimpse {
             room,
             tick: seen.tick,
             view: seen.held.bytes.clone(),
+            absent: bot.absent.all().clone(),
         };
         Some((seen.held.sequence, glimpse))
     }

@@ -1,8 +1,11 @@
 //! Who looks on while bots play: progress lines, the demo's picture, tests.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
+use rejoin_protocol::PlayerId;
+use rejoin_protocol::message::SeatChange;
 
 use crate::measure::Percentiles;
 use crate::report::{Failure, Inputs, ResumeCounts, Snapshots, Traffic};
@@ -18,8 +21,22 @@ pub trait Observer {
         0
     }
 
+    /// Asked after each look: whose network to take away for a while. It is one player of the room.
+    fn cut_off(&mut self) -> Option<CutOff> {
+        None
+    }
+
     /// Takes the state of the run; says whether to go on.
     fn observe(&mut self, progress: &Progress) -> Control;
+}
+
+/// A player's network is to be gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CutOff {
+    /// In which of the run's rooms.
+    pub room: usize,
+    /// For how long.
+    pub span: Duration,
 }
 
 /// Whether a run goes on.
@@ -90,6 +107,8 @@ pub struct Glimpse {
     pub tick: u64,
     /// Its encoded view.
     pub view: Bytes,
+    /// Members who are not all there, as the others are told.
+    pub absent: BTreeMap<PlayerId, SeatChange>,
 }
 
 /// Nobody looks on.

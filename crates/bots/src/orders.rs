@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use rejoin_protocol::Timestamp;
 
 use crate::news::{News, Question};
+use crate::observer::CutOff;
 
 /// Orders that may wait for a crew: it takes them in each pass, and whoever sends waits till then.
 pub(crate) const ORDERS_MAX: usize = 4;
@@ -27,6 +28,8 @@ pub(crate) enum Order {
     Judge,
     /// To break off joins, and give every seat back.
     Leave,
+    /// To take the network of one of its players.
+    CutOff(CutOff),
     /// [`Note::News`].
     Tell(Question),
 }

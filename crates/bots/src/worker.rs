@@ -15,6 +15,7 @@ use rejoin_protocol::{Rng, Timestamp};
 use crate::behaviour::Behaviour;
 use crate::bot::Step;
 use crate::crew::Crew;
+use crate::observer::CutOff;
 use crate::options::{Conduct, Options};
 use crate::orders::{Line, Note, Order, Plan};
 use crate::pauses::LOOKED_FOR;
@@ -317,6 +318,7 @@ impl<'a, B: Behaviour> Worker<'a, B> {
                 self.crew.leave();
                 self.enter(Task::Leave);
             }
+            Order::CutOff(CutOff { room, span }) => self.crew.cut_off(room, span, now),
             Order::Tell(question) => {
                 let news = Box::new(self.crew.news(question));
                 self.line.tell(Note::News(news));

@@ -10,6 +10,7 @@ use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::widgets::Widget;
 use rejoin_protocol::PlayerId;
+use rejoin_protocol::message::SeatChange;
 use rejoin_room::builtin::arena::SIDE;
 
 use super::live::Spot;
@@ -22,6 +23,8 @@ const HEAD: usize = 1;
 /// See the module page.
 pub(super) struct FieldView<'a> {
     pub(super) trails: &'a BTreeMap<PlayerId, VecDeque<Spot>>,
+    /// Who is not all there: drawn hollow, and with dots while that is not sure.
+    pub(super) absent: Option<&'a BTreeMap<PlayerId, SeatChange>>,
     pub(super) plain: bool,
 }
 
@@ -33,13 +36,19 @@ impl Widget for FieldView<'_> {
                 put_dot(*spot, style, area, buffer);
             }
         }
-        for (index, trail) in self.trails.values().enumerate() {
+        for (index, (player, trail)) in self.trails.iter().enumerate() {
             let Some(spot) = trail.back() else { continue };
             let (x, y) = cell_of(dot_of(*spot, area));
             let Some(cell) = buffer.cell_mut((area.x + x, area.y + y)) else {
                 continue;
             };
-            cell.set_symbol("●")
+            let told = self.absent.and_then(|absent| absent.get(player));
+            let symbol = match told {
+                None => "●",
+                Some(SeatChange::Detached) => "○",
+                Some(_) => "◌",
+            };
+            cell.set_symbol(symbol)
                 .set_style(self.colour(index).add_modifier(Modifier::BOLD));
             cell.modifier.remove(Modifier::DIM);
         }
@@ -145,6 +154,7 @@ mod tests {
         let mut buffer = Buffer::empty(area);
         FieldView {
             trails: &trails,
+            absent: None,
             plain: true,
         }
         .render(area, &mut buffer);

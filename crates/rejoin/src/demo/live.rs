@@ -10,6 +10,8 @@ use rejoin_room::builtin::arena::Field;
 
 use crate::rates::Rates;
 
+use super::cut::Cut;
+
 /// Between two latencies that are remembered.
 const EVERY: Duration = Duration::from_secs(1);
 /// Places of a player that are remembered: a second at 20 pictures per second.
@@ -36,12 +38,17 @@ pub(super) struct Live {
     /// Median latency from input to view of each second, in microseconds, oldest first.
     pub(super) latency_us: VecDeque<u64>,
     latency_at: Option<Instant>,
+    /// Whose network was taken away last.
+    pub(super) cut: Option<Cut>,
 }
 
 impl Live {
     /// Takes a newer state of the run.
     pub(super) fn take(&mut self, progress: Progress, now: Instant) {
         self.move_players(&progress);
+        if let (Some(cut), Some(glimpse)) = (&mut self.cut, &progress.glimpse) {
+            cut.take(&glimpse.absent, now);
+        }
         self.rates.take(&progress, now);
         if self
             .latency_at
@@ -61,6 +68,7 @@ impl Live {
         };
         if glimpse.room != self.room {
             self.trails.clear();
+            self.cut = None;
             self.room = glimpse.room;
         }
         let Ok(field) = messagepack::decode::<Field>(&glimpse.view, Bounds::PEER) else {

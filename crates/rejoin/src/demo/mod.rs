@@ -9,6 +9,7 @@
 //! The pipe closes however the demo ends, so the server never outlives it.
 
 mod child;
+mod cut;
 mod field;
 mod lines;
 mod live;

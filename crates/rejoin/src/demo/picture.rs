@@ -104,11 +104,19 @@ impl Picture<'_> {
             .border_type(BorderType::Rounded)
             .border_style(faint())
             .title(Span::styled(title, Style::new()));
+        let block = match &self.live.cut {
+            Some(cut) => block.title_bottom(Span::styled(
+                format!(" {} ", cut.words()),
+                accent(self.plain),
+            )),
+            None => block,
+        };
         let inner = block.inner(area);
         frame.render_widget(block, area);
         frame.render_widget(
             FieldView {
                 trails: &self.live.trails,
+                absent: glimpse.map(|glimpse| &glimpse.absent),
                 plain: self.plain,
             },
             inner,
@@ -208,7 +216,7 @@ impl Picture<'_> {
 
     fn draw_foot(&self, frame: &mut Frame<'_>, area: Rect) {
         let Course { words, share } = self.course_of_match();
-        let keys = "←/→ room   q end ";
+        let keys = "←/→ room   d cut off   q end ";
         let taken = words.chars().count() + keys.chars().count() + 6;
         let width = usize::from(area.width).saturating_sub(taken);
         let [full, rest] = bar(width, share, self.plain);

@@ -1,13 +1,13 @@
 //! The demo in the terminal: bots play in a thread, this one draws and listens to keys.
 
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
-use rejoin_bots::{Control, FleetError, Observer, Options, Progress, Report};
+use rejoin_bots::{Control, CutOff, FleetError, Observer, Options, Progress, Report, Stage};
 use rejoin_room::Room;
 use rejoin_room::builtin::arena::Arena;
 
@@ -17,6 +17,7 @@ use crate::stop::Stop;
 use crate::terminal::{Screen, is_plain};
 
 use super::child::ServerChild;
+use super::cut::{self, Cut};
 use super::live::Live;
 use super::picture::Picture;
 use super::usage::Usage;
@@ -29,6 +30,8 @@ const FRAME: Duration = Duration::from_millis(50);
 struct Shared {
     newest: Mutex<Option<Progress>>,
     room: AtomicUsize,
+    /// A player's network is to be gone.
+    cut_off: AtomicBool,
 }
 
 /// The bots' side of it.
@@ -98,6 +101,15 @@ impl Observer for Watcher<'_> {
         self.shared.room.load(Ordering::Relaxed)
     }
 
+    fn cut_off(&mut self) -> Option<CutOff> {
+        let asked = self.shared.cut_off.swap(false, Ordering::Relaxed);
+        let room = self.room();
+        asked.then_some(CutOff {
+            room,
+            span: cut::SPAN,
+        })
+    }
+
     fn observe(&mut self, progress: &Progress) -> Control {
         let mut newest = self
             .shared
@@ -153,7 +165,7 @@ impl Viewer<'_> {
     }
 
     /// Takes keys until the next picture is due.
-    fn listen(&self, until: Instant) -> io::Result<()> {
+    fn listen(&mut self, until: Instant) -> io::Result<()> {
         loop {
             let wait = until.saturating_duration_since(Instant::now());
             if !event::poll(wait)? {
@@ -168,7 +180,7 @@ impl Viewer<'_> {
         }
     }
 
-    fn on_key(&self, key: KeyEvent) {
+    fn on_key(&mut self, key: KeyEvent) {
         if key.kind == KeyEventKind::Release {
             return;
         }
@@ -178,10 +190,22 @@ impl Viewer<'_> {
             || (control && [KeyCode::Char('c'), KeyCode::Char('d')].contains(&key.code));
         if ends {
             self.stop.ask();
+        } else if key.code == KeyCode::Char('d') {
+            self.cut_off();
         } else if [KeyCode::Right, KeyCode::Tab, KeyCode::Char('n')].contains(&key.code) {
             self.turn_to(1, rooms);
         } else if [KeyCode::Left, KeyCode::BackTab, KeyCode::Char('p')].contains(&key.code) {
             self.turn_to(rooms.saturating_sub(1), rooms);
+        }
+    }
+
+    /// Takes the network of a player of the room, unless another's story is not over.
+    fn cut_off(&mut self) {
+        let busy = self.live.cut.as_ref().is_some_and(|cut| !cut.is_over());
+        let playing = self.live.progress.as_ref();
+        if !busy && playing.is_some_and(|progress| progress.stage == Stage::Playing) {
+            self.shared.cut_off.store(true, Ordering::Relaxed);
+            self.live.cut = Some(Cut::new(Instant::now()));
         }
     }
 
