@@ -2,33 +2,41 @@
 
 use std::time::Duration;
 
+use data_encoding::BASE64URL_NOPAD;
 use rejoin_protocol::crypto::{StaticKeys, Suite, TrafficSecret, hash};
 use rejoin_protocol::handshake::{
-    ClientHandshake, HandshakeError, HandshakeOptions, HelloError, OpenHello, Permit, Welcome,
-    open_hello,
+    ClientHandshake, Cookies, Grant, HandshakeError, HandshakeOptions, HelloError, Mac1Key,
+    OpenHello, Permit, PermitId, PermitKeys, ReceivedHello, Welcome, open_hello,
 };
-use rejoin_protocol::{Epoch, Incarnation, Refusal, RefusalCode, Rng, SessionId};
+use rejoin_protocol::{Epoch, Incarnation, Refusal, RefusalCode, Rng, SessionId, Timestamp};
 
 use crate::golden::{Vectors, golden, vectors};
 
+pub(crate) const SERVER_SECRET: [u8; 32] = [1; 32];
+pub(crate) const CLIENT_SECRET: [u8; 32] = [2; 32];
+/// What the ephemeral keys are drawn from.
+pub(crate) const CLIENT_CHANCE: u64 = 3;
+/// See above.
+pub(crate) const SERVER_CHANCE: u64 = 4;
+
 fn server_keys() -> StaticKeys {
-    StaticKeys::from_secret([1; 32])
+    StaticKeys::from_secret(SERVER_SECRET)
 }
 
 fn client(suites: &[Suite], receive_id: Option<[u8; 4]>) -> ClientHandshake {
     let options = HandshakeOptions {
         server: server_keys().public(),
-        identity: StaticKeys::from_secret([2; 32]),
+        identity: StaticKeys::from_secret(CLIENT_SECRET),
         permit: Permit::dev("ana"),
         suites: suites.to_vec(),
         receive_id,
         moment: 1_700_000_000_000_000,
     };
-    ClientHandshake::new(&options, &mut Rng::from_number(3)).expect("the options are good")
+    ClientHandshake::new(&options, &mut Rng::from_number(CLIENT_CHANCE)).expect("the options are good")
 }
 
 fn open(hello: &[u8]) -> OpenHello {
-    open_hello(hello, &server_keys(), &mut Rng::from_number(4)).expect("the hello is good")
+    open_hello(hello, &server_keys(), &mut Rng::from_number(SERVER_CHANCE)).expect("the hello is good")
 }
 
 fn welcome(suite: Suite) -> Welcome {
@@ -120,7 +128,7 @@ fn a_version_refusal_keeps_its_bytes() {
     let end = noise_at + 2 + len_at(noise_at);
     let mac1 = hash::keyed_short(&key, &[&hello[..8], &hello[40..end]]);
     hello[8..24].copy_from_slice(&mac1);
-    let refused = open_hello(&hello, &server_keys(), &mut Rng::from_number(4));
+    let refused = open_hello(&hello, &server_keys(), &mut Rng::from_number(SERVER_CHANCE));
     let Err(HelloError::Version { answer, .. }) = refused else {
         panic!("there is no common version")
     };
@@ -130,4 +138,52 @@ fn a_version_refusal_keeps_its_bytes() {
         "A hello of versions 250 to 251, and what it is told.",
         ours,
     );
+}
+
+#[test]
+fn a_cookie_keeps_its_bytes() {
+    let from = "192.0.2.7:5000".parse().unwrap();
+    let (cookies, now) = (Cookies::new([7; 32]), Timestamp::from_millis(90_000));
+    let mac1 = Mac1Key::of(&server_keys().public());
+    let mut client = client(&[Suite::Aes128Gcm], None);
+    let hello = client.hello().to_vec();
+    let received = ReceivedHello::read(&hello, &mac1).unwrap();
+    let demand = received.ask_cookie(from, &cookies, now);
+    let ours = vectors([("demand", demand.clone())]);
+    let stored = golden("cookie", "What asks for a cookie.", ours);
+    let asked = client.handle_reply(&stored["demand"]);
+    assert_eq!(asked.unwrap_err(), HandshakeError::Cookie);
+    let again = client.hello();
+    assert_eq!((&again[..24], &again[40..]), (&hello[..24], &hello[40..]));
+    assert_eq!(again[24..40], demand[17..]);
+    let received = ReceivedHello::read(again, &mac1).unwrap();
+    assert!(received.proves(from, &cookies, now));
+}
+
+#[test]
+fn permits_keep_their_bytes() {
+    let text = "0a0b0c0d:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE";
+    let keys = PermitKeys::new(vec![text.parse().unwrap()]).unwrap();
+    let grant = Grant {
+        id: PermitId([7; 16]),
+        expires_unix_s: 1_800_000_000,
+        client: StaticKeys::from_secret(CLIENT_SECRET).public(),
+        name: "ana".into(),
+        claims: b"team=red".to_vec(),
+    };
+    let bytes = |permit: &Permit| {
+        let text = permit.to_string();
+        BASE64URL_NOPAD.decode(text.as_bytes()).unwrap()
+    };
+    let sealed = keys.mint(&grant, &mut Rng::from_number(5)).unwrap();
+    let ours = vectors([
+        ("dev", bytes(&Permit::dev("ana"))),
+        ("sealed", bytes(&sealed)),
+    ]);
+    let stored = golden("permits", "Permits as a hello carries them.", ours);
+    let text = BASE64URL_NOPAD.encode(&stored["sealed"]);
+    let Ok(Permit::Sealed(permit)) = text.parse() else {
+        panic!("a sealed permit reads back")
+    };
+    assert_eq!(keys.open(&permit), Ok(grant));
 }
