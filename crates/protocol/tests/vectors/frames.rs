@@ -90,7 +90,10 @@ pub(crate) fn settled() -> (Side, Side, Timestamp) {
         let up = client.send(at).unwrap().0;
         let down = server.send(at).unwrap().0;
         server.connection.handle_datagram(&mut { up }, at).unwrap();
-        client.connection.handle_datagram(&mut { down }, at).unwrap();
+        client
+            .connection
+            .handle_datagram(&mut { down }, at)
+            .unwrap();
     }
     for side in [&mut client, &mut server] {
         while side.connection.poll_event().is_some() {}
@@ -149,25 +152,41 @@ fn signals(out: &mut Vectors) {
     client.connection.loaded();
     put("loaded", client.frames(now));
     let mut challenge = Vec::new();
-    assert!(server.connection.challenge(*b"receive?", &mut challenge, now));
+    assert!(
+        server
+            .connection
+            .challenge(*b"receive?", &mut challenge, now)
+    );
     put("path challenge", server.look_into(challenge.clone()).1);
-    client.connection.handle_datagram(&mut challenge, now).unwrap();
+    client
+        .connection
+        .handle_datagram(&mut challenge, now)
+        .unwrap();
     put("path answer", client.frames(now));
 
     // Of six packets two are lost; the newest is acknowledged after 40 ms.
     let (mut client, mut server, now) = settled();
     for lost in [false, false, true, false, true, false] {
-        client.connection.send_control(Bytes::from_static(b"one")).unwrap();
+        client
+            .connection
+            .send_control(Bytes::from_static(b"one"))
+            .unwrap();
         let (mut datagram, _) = client.send(now).unwrap();
         if !lost {
-            server.connection.handle_datagram(&mut datagram, now).unwrap();
+            server
+                .connection
+                .handle_datagram(&mut datagram, now)
+                .unwrap();
         }
     }
     put("ack", server.frames(now + ACK_DELAY_MAX));
 
     // What is lost and not sent again leaves a probe nothing to carry.
     let (mut client, _, now) = settled();
-    client.connection.send_latest(5, b"", Bytes::from_static(b"one"), None).unwrap();
+    client
+        .connection
+        .send_latest(5, b"", Bytes::from_static(b"one"), None)
+        .unwrap();
     client.frames(now);
     let probe = client.connection.poll_timeout().unwrap();
     client.connection.handle_timeout(probe);
@@ -188,7 +207,11 @@ fn frames_keep_their_bytes() {
     let mut ours = Vectors::new();
     lanes(&mut ours);
     signals(&mut ours);
-    let stored = golden("frames", "One frame of each type, as packets hold them.", ours);
+    let stored = golden(
+        "frames",
+        "One frame of each type, as packets hold them.",
+        ours,
+    );
     for (name, frame) in stored {
         let (mut client, mut server, now) = settled();
         // So that there is something to acknowledge.
@@ -196,7 +219,9 @@ fn frames_keep_their_bytes() {
             server.connection.send_control(Bytes::new()).unwrap();
             server.frames(now);
         }
-        let taken = server.connection.handle_datagram(&mut client.forge(&frame), now);
+        let taken = server
+            .connection
+            .handle_datagram(&mut client.forge(&frame), now);
         assert_eq!(taken, Ok(()), "{name}");
     }
 }

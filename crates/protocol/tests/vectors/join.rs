@@ -32,11 +32,13 @@ fn client(suites: &[Suite], receive_id: Option<[u8; 4]>) -> ClientHandshake {
         receive_id,
         moment: 1_700_000_000_000_000,
     };
-    ClientHandshake::new(&options, &mut Rng::from_number(CLIENT_CHANCE)).expect("the options are good")
+    ClientHandshake::new(&options, &mut Rng::from_number(CLIENT_CHANCE))
+        .expect("the options are good")
 }
 
 fn open(hello: &[u8]) -> OpenHello {
-    open_hello(hello, &server_keys(), &mut Rng::from_number(SERVER_CHANCE)).expect("the hello is good")
+    open_hello(hello, &server_keys(), &mut Rng::from_number(SERVER_CHANCE))
+        .expect("the hello is good")
 }
 
 fn welcome(suite: Suite) -> Welcome {

@@ -111,7 +111,9 @@ fn hmac(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
 
 fn blake2s(parts: &[&[u8]]) -> [u8; 32] {
     let mut hash = <Blake2s<U32> as Digest>::new();
-    parts.iter().for_each(|part| Update::update(&mut hash, part));
+    parts
+        .iter()
+        .for_each(|part| Update::update(&mut hash, part));
     hash.finalize_fixed().into()
 }
 

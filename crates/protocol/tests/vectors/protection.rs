@@ -65,7 +65,7 @@ fn a_packet_is_sealed_under_key_and_nonce_of_its_secret() {
     let packets = stored("packet-up-aes");
     let mut ours = vectors([
         ("secret", SECRET.to_vec()),
-        ("key", key.clone()),
+        ("key", key),
         ("iv", iv.to_vec()),
         ("next secret", next.to_vec()),
     ]);

@@ -1,12 +1,12 @@
 //! Every example of the page is a golden vector, and every message and frame has an example.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use data_encoding::HEXLOWER;
 
 use super::notation;
 use super::page::{Block, blocks, page};
-use crate::golden::{Vectors, stored};
+use crate::golden::stored;
 
 /// Files of which the page shows every vector.
 const SHOWN_WHOLE: [&str; 10] = [
@@ -26,7 +26,11 @@ const SHOWN_WHOLE: [&str; 10] = [
 fn hex(text: &str) -> Result<(Vec<u8>, usize), String> {
     let (mut bytes, mut more) = (Vec::new(), 0);
     for line in text.lines() {
-        let mut words = line.split(';').next().unwrap_or_default().split_whitespace();
+        let mut words = line
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .split_whitespace();
         while let Some(word) = words.next() {
             let mut count = || {
                 let count = words.next().and_then(|count| count.parse::<usize>().ok());
@@ -69,30 +73,55 @@ fn compare_value(text: &str, vector: &[u8]) -> Result<(), String> {
     Err(format!("the vector is {theirs}"))
 }
 
-/// Looks at one block; gives the vector it shows.
-fn check(block: &Block, files: &mut BTreeMap<String, Vectors>) -> Result<(String, String), String> {
-    let named = block.info.split_once(' ').and_then(|(form, name)| {
-        let (file, vector) = name.split_once(": ")?;
-        Some((form, file, vector))
-    });
-    let (form, file, name) = named.ok_or("expected `text`, `hex FILE: NAME` or `value FILE: NAME`")?;
-    let vectors = files.entry(file.to_owned()).or_insert_with(|| stored(file));
-    let vector = vectors.get(name).ok_or("there is no such vector")?;
-    match form {
-        "hex" => compare_hex(&block.text, vector),
-        "value" => compare_value(&block.text, vector),
-        _ => Err("expected `hex` or `value`".into()),
-    }?;
-    Ok((file.to_owned(), name.to_owned()))
+/// The entries of a block that shows several vectors: `name = what`, and indented lines that go on.
+fn entries(text: &str) -> Vec<(String, String)> {
+    let mut entries: Vec<(String, String)> = Vec::new();
+    for line in text.lines() {
+        match (
+            line.starts_with(' '),
+            line.split_once(" = "),
+            entries.last_mut(),
+        ) {
+            (false, Some((name, what)), _) => entries.push((name.trim().into(), what.into())),
+            (true, _, Some((_, what))) => *what = format!("{what}\n{line}"),
+            _ => entries.push((line.to_owned(), String::new())),
+        }
+    }
+    entries
+}
+
+/// Looks at one block; gives the vectors it shows, as file and name.
+fn check(block: &Block) -> Result<Vec<(String, String)>, String> {
+    let (form, named) = block
+        .info
+        .split_once(' ')
+        .ok_or("expected `text`, `hex` or `value`")?;
+    let compare = match form {
+        "hex" => compare_hex,
+        "value" => compare_value,
+        _ => return Err("expected `text`, `hex` or `value`".into()),
+    };
+    let (file, shown) = match named.split_once(": ") {
+        Some((file, name)) => (file, vec![(name.to_owned(), block.text.clone())]),
+        None => (named, entries(&block.text)),
+    };
+    let vectors = stored(file);
+    for (name, what) in &shown {
+        let vector = vectors.get(name);
+        let vector = vector.ok_or_else(|| format!("there is no vector {name:?}"))?;
+        compare(what, vector).map_err(|problem| format!("{name}: {problem}"))?;
+    }
+    let names = shown.into_iter().map(|(name, _)| (file.to_owned(), name));
+    Ok(names.collect())
 }
 
 #[test]
 fn every_example_is_a_golden_vector() {
-    let (mut files, mut shown, mut wrong) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
+    let (mut shown, mut wrong) = (BTreeSet::new(), Vec::new());
     let page = page();
     for block in blocks(&page).iter().filter(|block| block.info != "text") {
-        match check(block, &mut files) {
-            Ok(name) => drop(shown.insert(name)),
+        match check(block) {
+            Ok(names) => shown.extend(names),
             Err(problem) => wrong.push(format!("line {}: {}: {problem}", block.line, block.info)),
         }
     }
@@ -103,19 +132,28 @@ fn every_example_is_a_golden_vector() {
             let other_stream = ["ordered 1", "ordered 2", "ordered 3"];
             let is_shown = shown.contains(&(file.to_owned(), name.clone()));
             let is_alike = file == "frames" && other_stream.iter().any(|it| name.starts_with(it));
-            assert!(is_shown || is_alike, "docs/protocol.md lacks {file}: {name}");
+            assert!(
+                is_shown || is_alike,
+                "docs/protocol.md lacks {file}: {name}"
+            );
         }
     }
 }
 
 #[test]
 fn a_wrong_example_is_found() {
-    assert_eq!(compare_hex("0102 ; words\n03 x 3", &[1, 2, 3, 3, 3]), Ok(()));
+    assert_eq!(
+        compare_hex("0102 ; words\n03 x 3", &[1, 2, 3, 3, 3]),
+        Ok(())
+    );
     assert_eq!(compare_hex("01 ... 2 more", &[1, 2, 3]), Ok(()));
     for wrong in ["", "01", "0103", "010203", "01 ... 2 more", "01 x", "1g"] {
         assert!(compare_hex(wrong, &[1, 2]).is_err(), "{wrong}");
     }
     let value = [0x81, 0xa1, b'a', 0x92, 0xc0, 0xc4, 1, 7];
-    assert_eq!(compare_value("{\"a\": [\n  nil,\n  h'07'\n]}", &value), Ok(()));
+    assert_eq!(
+        compare_value("{\"a\": [\n  nil,\n  h'07'\n]}", &value),
+        Ok(())
+    );
     assert!(compare_value("{\"a\": [nil, h'08']}", &value).is_err());
 }

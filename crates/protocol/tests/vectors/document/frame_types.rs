@@ -19,11 +19,16 @@ fn told(frame: &[u8]) -> (Result<(), PacketError>, bool) {
         server.connection.send_control(Bytes::new()).unwrap();
         server.send(now).unwrap();
     }
-    let taken = server.connection.handle_datagram(&mut client.forge(frame), now);
+    let taken = server
+        .connection
+        .handle_datagram(&mut client.forge(frame), now);
     let later = now + ACK_DELAY_MAX + Duration::from_millis(1);
     let answer = server.send(later).map(|(_, frames)| frames);
     // An acknowledgement stands first.
-    (taken, answer.is_some_and(|frames| frames.first() == Some(&0x02)))
+    (
+        taken,
+        answer.is_some_and(|frames| frames.first() == Some(&0x02)),
+    )
 }
 
 fn type_of(text: &str) -> u8 {
@@ -40,12 +45,18 @@ fn the_table_of_frames_is_what_a_connection_takes() {
             panic!("a row has four cells: {row:?}")
         };
         let kind = type_of(kind);
-        let frame = vectors.get(example).unwrap_or_else(|| panic!("no vector {example:?}"));
+        let frame = vectors
+            .get(example)
+            .unwrap_or_else(|| panic!("no vector {example:?}"));
         assert_eq!(frame.first(), Some(&kind), "the type of {example}");
         let (taken, acked) = told(frame);
         assert_eq!(taken, Ok(()), "{example}");
         assert_eq!(acknowledged, if acked { "yes" } else { "no" }, "{example}");
-        assert_eq!(listed.insert(kind, example.clone()), None, "{kind:#x} twice");
+        assert_eq!(
+            listed.insert(kind, example.clone()),
+            None,
+            "{kind:#x} twice"
+        );
     }
     for kind in 0..=u8::MAX {
         let unknown = told(&[kind]).0 == Err(PacketError::Violation("unknown frame"));

@@ -56,5 +56,7 @@ fn bytes<'a>(reader: &mut Reader<'a>, len: u64) -> &'a [u8] {
 
 fn number(reader: &mut Reader<'_>, len: usize) -> u64 {
     let bytes = reader.take(len).unwrap();
-    bytes.iter().fold(0, |value, byte| value << 8 | u64::from(*byte))
+    bytes
+        .iter()
+        .fold(0, |value, byte| value << 8 | u64::from(*byte))
 }

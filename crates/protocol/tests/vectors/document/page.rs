@@ -57,11 +57,16 @@ pub(crate) fn table(page: &str, head: &[&str]) -> Vec<Vec<String>> {
 }
 
 fn cells(line: &str) -> Vec<String> {
-    let Some(inside) = line.strip_prefix('|').and_then(|line| line.strip_suffix('|')) else {
+    let Some(inside) = line
+        .strip_prefix('|')
+        .and_then(|line| line.strip_suffix('|'))
+    else {
         return Vec::new();
     };
     let cells = inside.split('|');
-    cells.map(|cell| cell.replace('`', "").trim().to_owned()).collect()
+    cells
+        .map(|cell| cell.replace('`', "").trim().to_owned())
+        .collect()
 }
 
 fn is_head(cells: &[String], head: &[&str]) -> bool {
