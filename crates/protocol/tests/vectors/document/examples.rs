@@ -79,7 +79,7 @@ fn entries(text: &str) -> Vec<(String, String)> {
     for line in text.lines() {
         match (
             line.starts_with(' '),
-            line.split_once(" = "),
+            line.split_once(" ="),
             entries.last_mut(),
         ) {
             (false, Some((name, what)), _) => entries.push((name.trim().into(), what.into())),
