@@ -1,0 +1,67 @@
+//! The tables of numbers and names: close reasons, limits, refusals, first bytes of datagrams.
+
+use std::time::Duration;
+
+use rejoin_protocol::wire::Reader;
+use rejoin_protocol::{CloseReason, Limit};
+
+use super::notation;
+use super::page::{page, table};
+use crate::golden::stored;
+
+fn seconds(wait: Option<Duration>) -> String {
+    wait.map_or("no".into(), |wait| format!("{} s", wait.as_secs()))
+}
+
+#[test]
+fn close_reasons_are_listed() {
+    let rows = table(&page(), &["reason", "name", "try again", "means"]);
+    let ours = rows.iter().map(|row| row[..3].to_vec());
+    let theirs = (0_u8..).zip(CloseReason::PLAIN).map(|(number, reason)| {
+        let read = CloseReason::read(&mut Reader::new(&[number]));
+        assert_eq!(read, Ok(reason));
+        let name = format!("{reason:?}");
+        vec![number.to_string(), name, seconds(reason.retry_after())]
+    });
+    let over = vec!["8".into(), "OverLimit".into(), "by the limit".to_owned()];
+    assert!(ours.eq(theirs.chain([over])));
+}
+
+#[test]
+fn limits_are_listed() {
+    let rows = table(&page(), &["limit", "name", "try again", "of what"]);
+    let theirs = Limit::ALL.map(|limit| {
+        let wait = seconds(Some(limit.retry_after()));
+        let (name, text) = (format!("{limit:?}"), limit.to_string());
+        vec![limit.number().to_string(), name, wait, text]
+    });
+    assert_eq!(rows, theirs);
+}
+
+#[test]
+fn refusal_codes_are_listed() {
+    let rows = table(&page(), &["code", "when"]);
+    let mut ours: Vec<_> = rows.iter().map(|row| format!("{:?}", row[0])).collect();
+    let stored = stored("refusal-codes").into_values();
+    let mut theirs: Vec<_> = stored.map(|bytes| notation::show(&bytes)).collect();
+    ours.sort();
+    theirs.sort();
+    assert_eq!(ours, theirs);
+}
+
+#[test]
+fn datagrams_are_listed() {
+    let rows = table(&page(), &["first byte", "datagram"]);
+    let join = stored("join");
+    let first = |file: &str, name: &str| format!("{:02x}", stored(file)[name][0]);
+    let theirs = [
+        (format!("{:02x}", join["aes hello"][0]), "hello"),
+        (first("cookie", "demand"), "cookie demand"),
+        (first("version-refusal", "answer"), "version refusal"),
+        (format!("{:02x}", join["aes reply welcome"][0]), "reply"),
+    ];
+    for (kind, name) in theirs {
+        let listed = rows.iter().find(|row| row[1] == name);
+        assert_eq!(listed.map(|row| row[0].clone()), Some(kind), "{name}");
+    }
+}
