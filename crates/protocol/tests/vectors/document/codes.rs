@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rejoin_protocol::limits::DATAGRAM_MAX;
 use rejoin_protocol::wire::Reader;
 use rejoin_protocol::{CloseReason, Limit};
 
@@ -51,17 +52,25 @@ fn refusal_codes_are_listed() {
 
 #[test]
 fn datagrams_are_listed() {
-    let rows = table(&page(), &["first byte", "datagram"]);
-    let join = stored("join");
-    let first = |file: &str, name: &str| format!("{:02x}", stored(file)[name][0]);
+    let rows = table(&page(), &["first byte", "datagram", "from", "length"]);
     let theirs = [
-        (format!("{:02x}", join["aes hello"][0]), "hello"),
-        (first("cookie", "demand"), "cookie demand"),
-        (first("version-refusal", "answer"), "version refusal"),
-        (format!("{:02x}", join["aes reply welcome"][0]), "reply"),
+        ("join", "aes hello", "hello: join"),
+        ("resume", "hello", "hello: resume"),
+        ("cookie", "demand", "cookie demand"),
+        ("version-refusal", "answer", "version refusal"),
+        ("join", "aes reply welcome", "reply"),
+        ("resume", "ticket refusal", "ticket refusal"),
+        ("resume", "reset", "reset"),
     ];
-    for (kind, name) in theirs {
-        let listed = rows.iter().find(|row| row[1] == name);
-        assert_eq!(listed.map(|row| row[0].clone()), Some(kind), "{name}");
+    for (file, vector, name) in theirs {
+        let datagram = &stored(file)[vector];
+        let row = rows.iter().find(|row| row[1] == name);
+        let row = row.unwrap_or_else(|| panic!("docs/protocol.md lacks {name:?}"));
+        assert_eq!(row[0], format!("{:02x}", datagram[0]), "{name}");
+        match row[3].as_str() {
+            "below 1,200" => assert!(datagram.len() < DATAGRAM_MAX),
+            len => assert_eq!(len.replace(',', ""), datagram.len().to_string(), "{name}"),
+        }
     }
+    assert_eq!(rows.len(), theirs.len() + 1, "data packets and no others");
 }

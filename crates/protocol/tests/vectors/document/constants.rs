@@ -53,7 +53,7 @@ fn of_the_wire() -> impl IntoIterator<Item = (&'static str, &'static dyn Constan
         OLD_KEY_HELD_MAX HEARTBEAT_SEATED HEARTBEAT_IDLE HEARTBEAT_MIN HEARTBEAT_ANNOUNCED_MAX
         SUSPECT_AFTER_MIN SUSPECT_AFTER_MAX DETACH_AFTER LOADING_MAX LOADING_TOLD_INTERVAL
         PROBE_INTERVAL PROBE_INTERVAL_DETACHED SEAT_HOLD HELLO_RETRY HELLO_RETRY_MAX JOIN_TIMEOUT
-        PENDING_JOIN_LIFE PERMIT_MAX CLAIMS_MAX COOKIES_AT_ONCE_MAX OLD_HELLOS_MAX TICKET_MAX
+        RESUME_RETRY PENDING_JOIN_LIFE PERMIT_MAX CLAIMS_MAX COOKIES_AT_ONCE_MAX OLD_HELLOS_MAX TICKET_MAX
         REFUSAL_TEXT_MAX MESSAGEPACK_DEPTH_MAX MESSAGEPACK_ITEMS_MAX CONTROL_TEXT_MAX SEATS_MAX
         NAME_MAX KIND_MAX METADATA_ENTRIES_MAX METADATA_TEXT_MAX OPTIONS_MAX LIST_MAX
         SNAPSHOT_RING VIEW_MAX INPUT_MAX INPUTS_KEPT_MAX INPUTS_KEPT_BYTES_MAX CALLS_MAX EARLY_MAX
@@ -66,7 +66,7 @@ const OF_ONE_SIDE: [&str; 12] = [
     "HELD_BY_SERVER_MAX",
     "SEND_QUEUE_MAX",
     "SEND_QUEUE_BYTES_MAX",
-    "PERMIT_KEYS_MAX",
+    "SEALING_KEYS_MAX",
     "EVENTS_UNREAD_MAX",
     "EVENTS_UNREAD_BYTES_MAX",
     "ROOM_EVENTS_UNREAD_MAX",
@@ -127,6 +127,8 @@ fn in_source(source: &str, name: &str) -> Option<String> {
         format!("{millis} ms")
     } else if let Some(seconds) = inside("from_secs(") {
         format!("{seconds} s")
+    } else if let Some((rate, at_once)) = inside("per_second(").and_then(|it| it.split_once(", ")) {
+        format!("{rate} a second and {at_once} at once")
     } else {
         value.to_owned()
     };
@@ -149,22 +151,39 @@ fn values_in_the_text_are_those_of_the_constants_they_name() {
     let (page, mut seen) = (page(), 0);
     let text = page.split_whitespace().collect::<Vec<_>>().join(" ");
     for (name, constant) in of_the_wire() {
-        for (at, _) in text.match_indices(&format!(" (`{name}`)")) {
-            let mut before = text[..at].rsplit([' ', '(', '|']);
-            let (last, number) = (before.next().unwrap(), before.next().unwrap());
-            let is_number = |word: &str| word.starts_with(|first: char| first.is_ascii_digit());
-            let (number, unit) = match (is_number(last), is_number(number)) {
-                (true, _) => (last, "bytes"),
-                (false, true) => (number, last),
-                (false, false) => continue,
-            };
-            assert_eq!(
-                number.replace(',', ""),
-                constant.show(unit),
-                "{name} after {unit}"
-            );
+        for (number, unit) in before(&text, name) {
+            assert_eq!(number, constant.show(&unit), "{name} after {unit}");
             seen += 1;
         }
     }
     assert!(seen > 30, "only {seen} values were found");
+    for row in table(&page, &["constant", "value", "where", "meaning"]) {
+        let value = row[1].replace(',', "");
+        // A product, or two numbers, is no one number in a sentence.
+        if value.contains('*') || value.contains(" and ") {
+            continue;
+        }
+        let number = value.split(' ').next();
+        for (said, unit) in before(&text, &row[0]) {
+            assert_eq!(Some(said.as_str()), number, "{} after {unit}", row[0]);
+        }
+    }
+}
+
+/// The numbers that stand right before a constant's name in brackets, each with its unit.
+fn before(text: &str, name: &str) -> Vec<(String, String)> {
+    let named = format!(" (`{name}`)");
+    let numbers = text.match_indices(&named).filter_map(|(at, _)| {
+        let mut before = text[..at].rsplit([' ', '(', '|']);
+        let (last, number) = (before.next().unwrap(), before.next().unwrap());
+        let is_number = |word: &str| word.starts_with(|first: char| first.is_ascii_digit());
+        match (is_number(last), is_number(number)) {
+            (true, _) => Some((last, "bytes")),
+            (false, true) => Some((number, last)),
+            (false, false) => None,
+        }
+    });
+    numbers
+        .map(|(number, unit)| (number.replace(',', ""), unit.to_owned()))
+        .collect()
 }

@@ -9,7 +9,7 @@ use super::page::{Block, blocks, page};
 use crate::golden::stored;
 
 /// Files of which the page shows every vector.
-const SHOWN_WHOLE: [&str; 10] = [
+const SHOWN_WHOLE: [&str; 12] = [
     "client-messages",
     "cookie",
     "frames",
@@ -17,6 +17,8 @@ const SHOWN_WHOLE: [&str; 10] = [
     "packet-headers",
     "packet-protection",
     "permits",
+    "resume",
+    "resume-derivation",
     "room-messages",
     "server-messages",
     "snapshot-heads",
