@@ -41,6 +41,39 @@ fn every_reliable_input_is_applied_exactly_once() {
     assert!(report.snapshots.compared > 0, "{report:#?}");
 }
 
+/// Clients killed once a second, in the three seconds before the last.
+fn killed_each_second(server: &InProcess) -> Options {
+    let mut options = sixteen_in_two_rooms(server);
+    options.play_for = Duration::from_secs(4);
+    options.client_crash_every = Some(Duration::from_secs(1));
+    // What is checked here takes as long as it takes.
+    options.lateness_max = Duration::from_secs(60);
+    options
+}
+
+#[test]
+fn bots_whose_clients_are_killed_are_back_and_nothing_is_lost_or_doubled() {
+    let server = InProcess::serve(Kinds::new().with::<Arena>());
+    let folder = std::env::temp_dir().join(format!("rejoin-bots-{}", std::process::id()));
+    for folder in [None, Some(folder)] {
+        let mut options = killed_each_second(&server);
+        options.ticket_dir = folder;
+        let report = run::<ArenaBot>(&options, &mut Unobserved).unwrap();
+        assert!(report.is_ok(), "{report:#?}");
+        let counts = report.resumes.counts;
+        assert_eq!((counts.killed, counts.failed), (16 * 3, 0), "{counts:?}");
+        assert_eq!((counts.ok, report.resumes.resume.count), (48, 48));
+        let inputs = report.inputs;
+        assert_eq!(inputs.acknowledged + counts.died, inputs.reliable);
+        assert_eq!((inputs.lost, inputs.duplicated), (0, 0));
+        if let Some(folder) = &options.ticket_dir {
+            let left = std::fs::read_dir(folder).unwrap().count();
+            assert_eq!(left, 0, "who leaves takes the ticket away");
+            std::fs::remove_dir(folder).unwrap();
+        }
+    }
+}
+
 #[test]
 fn latest_inputs_are_seen_and_never_fall_back() {
     let server = InProcess::serve(Kinds::new().with::<Arena>());

@@ -278,14 +278,15 @@ fn a_server_asked_to_stop_tells_its_players_and_succeeds() {
                 .await
                 .unwrap();
             signal(server.id(), name);
-            let ended = until(&mut room, |event| {
-                let RoomEvent::Ended(ended) = event else {
+            // It comes back if another server takes the place of this one.
+            let loss = until(&mut room, |event| {
+                let RoomEvent::Away(loss) = event else {
                     return None;
                 };
-                Some(ended)
+                Some(loss)
             })
             .await;
-            assert_eq!(ended, client::Ended::Closed(CloseReason::ServerStopping));
+            assert_eq!(loss, client::Loss::Closed(CloseReason::ServerStopping));
         });
         let ended = server.end();
         assert_eq!(

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -22,8 +23,20 @@ pub(crate) struct Server {
 impl Server {
     /// Starts one on loopback, on core 0; this process moves to core 1.
     pub(crate) fn start(more: &[&str]) -> Self {
+        Self::start_program(Path::new(env!("CARGO_BIN_EXE_rejoin")), more)
+    }
+
+    /// The same of this binary, which serves rooms of its own.
+    pub(crate) fn start_own(more: &[&str]) -> Self {
+        let own = std::env::current_exe().expect("this process has a program");
+        Self::start_program(&own, more)
+    }
+
+    fn start_program(program: &Path, more: &[&str]) -> Self {
         let mut child = Command::new("taskset")
-            .args(["-c", "0", env!("CARGO_BIN_EXE_rejoin"), "--log", "warn"])
+            .args(["-c", "0"])
+            .arg(program)
+            .args(["--log", "warn"])
             .args(["serve", "--bind", "127.0.0.1:0", "--print-address"])
             .args(more)
             .stdin(Stdio::null())
@@ -73,6 +86,19 @@ impl Server {
         let field =
             |index: usize| -> f64 { fields.split(' ').nth(index).unwrap().parse().unwrap() };
         (field(11) + field(12)) / TICKS
+    }
+
+    /// Processor time of all its threads so far, in nanoseconds.
+    pub(crate) fn cpu_ns(&self) -> u64 {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.id())).unwrap();
+        let ran = |task: std::io::Result<std::fs::DirEntry>| {
+            // A thread may end between being listed and being read.
+            let text = std::fs::read_to_string(task.unwrap().path().join("schedstat"));
+            let text = text.unwrap_or_default();
+            let first = text.split_whitespace().next();
+            first.map_or(0, |ran| ran.parse::<u64>().unwrap())
+        };
+        tasks.map(ran).sum()
     }
 
     /// Asks it to stop, and checks that it ended well and without a panic.

@@ -45,6 +45,7 @@ criterion_group!(
     benches,
     crypto::sealing,
     crypto::join,
+    crypto::resume,
     packets::ticks,
     packets::one_way,
     messages::inputs,

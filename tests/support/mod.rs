@@ -34,6 +34,7 @@ pub(crate) struct Ended {
     #[allow(dead_code, reason = "few tests ask which")]
     pub(crate) signal: Option<i32>,
     /// What it printed and nobody read before.
+    #[allow(dead_code, reason = "not every test asks")]
     pub(crate) stdout: String,
     /// What it said on standard error.
     pub(crate) stderr: String,
@@ -63,6 +64,12 @@ impl Process {
     #[allow(dead_code, reason = "not every test is about the log")]
     pub(crate) fn bare(program: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> Self {
         Self::spawn(program, variables, arguments, Stdio::piped())
+    }
+
+    /// A binary with a command line of its own.
+    #[allow(dead_code, reason = "not every test has one")]
+    pub(crate) fn spawn_plain(program: &Path, arguments: &[&str]) -> Self {
+        Self::spawn(program, &[], arguments, Stdio::piped())
     }
 
     fn spawn(

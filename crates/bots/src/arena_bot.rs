@@ -1,6 +1,9 @@
 //! Bots for the arena: they run about, and prove that each input was applied once and in order.
 
+use std::collections::VecDeque;
+
 use rejoin_protocol::PlayerId;
+use rejoin_protocol::limits::INPUTS_KEPT_MAX;
 use rejoin_room::builtin::arena::{Arena, Field, Move, Runner, SIDE, chain};
 
 use crate::behaviour::Behaviour;
@@ -21,6 +24,8 @@ const PATIENCE: u64 = 150;
 pub struct ArenaBot {
     count: u64,
     chain: u64,
+    /// The chain after each of the newest inputs: one of them is where the room is.
+    chains: VecDeque<u64>,
     goal: Option<Goal>,
     heading: (f32, f32),
 }
@@ -43,6 +48,7 @@ impl Behaviour for ArenaBot {
             let input = Move(x, y, number, true);
             if bot.send(input) {
                 self.count += 1;
+                self.remember();
                 self.chain = chain(self.chain, &input);
             }
         }
@@ -63,6 +69,14 @@ impl Behaviour for ArenaBot {
         row(player, view).map(|row| row.count)
     }
 
+    fn relaunched(&mut self, applied: u64) {
+        while self.count > applied
+            && let Some(chain) = self.chains.pop_back()
+        {
+            (self.count, self.chain) = (self.count - 1, chain);
+        }
+    }
+
     fn check(&self, player: PlayerId, view: &Field) -> Result<(), String> {
         let row = row(player, view).ok_or("the view shows no row of its own")?;
         if (row.count, row.chain) == (self.count, self.chain) {
@@ -76,6 +90,14 @@ impl Behaviour for ArenaBot {
 }
 
 impl ArenaBot {
+    /// Remembers the chain as it is. No client has more inputs on their way than are remembered.
+    fn remember(&mut self) {
+        if self.chains.len() > INPUTS_KEPT_MAX {
+            self.chains.pop_front();
+        }
+        self.chains.push_back(self.chain);
+    }
+
     /// Turns a little towards the goal at each step, so that paths are curves.
     fn steer(&mut self, bot: &mut BotCx<'_, Arena>) {
         let place = bot
@@ -190,6 +212,29 @@ mod tests {
         assert!(only_forwards(&before, &field(4, &[])).is_err());
         assert!(only_forwards(&before, &field(6, &[(2, 4, 7)])).is_err());
         assert!(only_forwards(&before, &field(6, &[(1, 4, 9), (9, 0, 1)])).is_err());
+    }
+
+    #[test]
+    fn a_bot_goes_back_to_what_the_room_had_of_its_dead_client() {
+        let mut bot = ArenaBot::default();
+        let mut chains = Vec::new();
+        let send = |bot: &mut ArenaBot, number: u64| {
+            let input = Move(0.5, 0.5, number, true);
+            bot.count += 1;
+            bot.remember();
+            bot.chain = chain(bot.chain, &input);
+            bot.chain
+        };
+        for number in 1..=5_000 {
+            chains.push(send(&mut bot, number));
+        }
+        assert!(bot.chains.len() <= INPUTS_KEPT_MAX + 1);
+        bot.relaunched(5_000);
+        assert_eq!((bot.count, bot.chain), (5_000, chains[4_999]));
+        bot.relaunched(4_990);
+        assert_eq!((bot.count, bot.chain), (4_990, chains[4_989]));
+        // What takes the place of the lost ones is another chain.
+        assert_ne!(send(&mut bot, 6_000), chains[4_990]);
     }
 
     #[test]

@@ -52,6 +52,11 @@ pub trait Behaviour: Default + 'static {
         None
     }
 
+    /// The bot's client was killed, and another has taken its seat. Of the reliable inputs that
+    /// [`BotCx::send`] took, counted from the first on and without those that died in the same way before,
+    /// the room has applied `applied`. Those after them will never be.
+    fn relaunched(&mut self, _applied: u64) {}
+
     /// Judges the newest view, which has all reliable inputs applied. After the end of play it is
     /// asked until it holds, a few seconds at most: events may come later than views.
     ///

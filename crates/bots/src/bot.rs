@@ -12,7 +12,7 @@ use rejoin_client::{Core, Ended, Event, State};
 use rejoin_protocol::limits::VIEW_MAX;
 use rejoin_protocol::message::{Answer, CallId, Seated};
 use rejoin_protocol::messagepack::{self, Bounds};
-use rejoin_protocol::{PlayerId, Refusal, Rng, SeatId, Timestamp};
+use rejoin_protocol::{Refusal, Rng, Timestamp};
 use rejoin_room::Room;
 
 use crate::age::Arrivals;
@@ -28,6 +28,10 @@ use crate::room_request::RoomRequest;
 use crate::sends::Sends;
 use crate::silences::Hush;
 use crate::tally::Tally;
+use crate::wallet::Wallet;
+use crate::way_back::WayBack;
+
+pub(crate) use crate::bot_stage::{BotStage, Place};
 
 /// What members of a `B`'s room see.
 pub(crate) type ViewOf<B> = <<B as Behaviour>::Room as Room>::View;
@@ -43,54 +47,16 @@ pub(crate) struct Bot<B: Behaviour> {
     pub(crate) timer: Option<Timestamp>,
     /// True while the crew has it listed for a flush.
     pub(crate) is_touched: bool,
+    pub(crate) back: WayBack,
     started: Timestamp,
     rng: Rng,
-    behaviour: B,
+    pub(crate) behaviour: B,
     seen: Option<Rc<Seen<ViewOf<B>>>>,
     arrivals: Arrivals,
     pub(crate) pauses: Pauses,
     pub(crate) hush: Hush,
-    cursor: u64,
-    event: u64,
-}
-
-/// Where a bot belongs.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Place {
-    /// Its number in the run.
-    pub(crate) bot: usize,
-    /// What its crew knows it by, and the label of its packets.
-    pub(crate) index: usize,
-    /// Its room's place in its crew.
-    pub(crate) room: usize,
-    /// Its socket's number.
-    pub(crate) socket: usize,
-}
-
-/// How far a bot is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum BotStage {
-    /// The hello is under way.
-    Joining,
-    /// It asked for a seat.
-    Seating { call: CallId },
-    /// It holds its session and takes no seat.
-    Idle,
-    /// It plays, or could.
-    Seated { seat: SeatId, player: PlayerId },
-    /// It gave its seat back.
-    Leaving,
-    /// It left.
-    Gone,
-    /// See the tally.
-    Failed,
-}
-
-impl BotStage {
-    /// True while it does what it joined for.
-    pub(crate) const fn is_present(self) -> bool {
-        matches!(self, Self::Idle | Self::Seated { .. })
-    }
+    pub(crate) cursor: u64,
+    pub(crate) event: u64,
 }
 
 /// What a bot's events touch besides the bot.
@@ -99,6 +65,7 @@ pub(crate) struct Surroundings<'a, B: Behaviour> {
     pub(crate) request: &'a RoomRequest,
     pub(crate) agreement: &'a mut Agreement<ViewOf<B>>,
     pub(crate) tally: &'a mut Tally,
+    pub(crate) wallet: Wallet<'a>,
     pub(crate) now: Timestamp,
 }
 
@@ -120,6 +87,7 @@ impl<B: Behaviour> Bot<B> {
             place,
             timer: None,
             is_touched: false,
+            back: WayBack::default(),
             started: now,
             rng,
             behaviour: B::default(),
@@ -141,7 +109,7 @@ impl<B: Behaviour> Bot<B> {
 
     /// True while its hello has no answer.
     pub(crate) fn awaits_reply(&self) -> bool {
-        *self.core.state() == State::Joining
+        matches!(self.core.state(), State::Joining | State::Away)
     }
 
     /// When it started to join, or was planned to.
@@ -190,6 +158,7 @@ impl<B: Behaviour> Bot<B> {
     pub(crate) fn close_books(&mut self, tally: &mut Tally, now: Timestamp) {
         tally.pause(self.pauses.end(now));
         tally.back(self.hush.on_view(now));
+        self.back.give_up(tally, now);
         self.probes.give_up(now, |span| tally.rtt(span));
         self.sends.give_up(now, |span| tally.input(span));
         let BotStage::Seated { player, .. } = self.stage else {
@@ -206,6 +175,7 @@ impl<B: Behaviour> Bot<B> {
     /// # Errors
     /// What is wrong.
     pub(crate) fn check(&self) -> Result<(), Fault> {
+        self.check_present()?;
         let BotStage::Seated { player, .. } = self.stage else {
             return Ok(());
         };
@@ -251,6 +221,7 @@ impl<B: Behaviour> Bot<B> {
     /// Gives its seat back, or breaks off.
     pub(crate) fn leave(&mut self) {
         let left = match self.stage {
+            BotStage::Seated { .. } if self.is_away() => false,
             BotStage::Seated { seat, .. } => self.core.leave(seat).is_ok(),
             BotStage::Joining | BotStage::Seating { .. } | BotStage::Idle => false,
             BotStage::Leaving | BotStage::Gone | BotStage::Failed => return,
@@ -267,9 +238,9 @@ impl<B: Behaviour> Bot<B> {
             return;
         }
         if matches!(self.stage, BotStage::Joining | BotStage::Seating { .. }) {
-            tally.joins.failed += 1;
+            tally.joins.failed += u64::from(!self.back.is_relaunch);
         }
-        if self.stage.is_present() {
+        if self.stage.is_present() || self.back.is_pending() {
             self.close_books(tally, now);
         }
         self.stage = BotStage::Failed;
@@ -323,18 +294,23 @@ impl<B: Behaviour> Bot<B> {
                 cause: Cause::Lost,
                 text: format!("the room closed early: {reason:?}"),
             }),
-            Event::Ended(ended) => self.on_ended(&ended),
+            Event::Away(_)
+            | Event::Back { .. }
+            | Event::Resumed { .. }
+            | Event::Ticket
+            | Event::TicketRefused => self.on_way_back(&event, around),
+            Event::Ended(ended) => self.on_ended(&ended, around.wallet),
             Event::Seat { player, change, .. } => {
                 self.hush
                     .on_seat(player, change, &mut around.tally.silences);
                 Ok(())
             }
-            Event::EventsMissed { .. }
-            | Event::Link(_)
-            | Event::Away(_)
-            | Event::Back { .. }
-            | Event::Resumed { .. }
-            | Event::Ticket => Ok(()),
+            // What a new client has missed, the room's answer to it has counted.
+            Event::EventsMissed { count, .. } => {
+                self.event += count * u64::from(!self.back.is_relaunch);
+                Ok(())
+            }
+            Event::Link(_) => Ok(()),
             _ => Ok(()),
         }
     }
@@ -380,8 +356,7 @@ impl<B: Behaviour> Bot<B> {
         }
         match (self.stage, result) {
             (BotStage::Seating { call: asked }, Ok(Answer::Seated(seated))) if asked == call => {
-                self.on_seated(&seated, around);
-                Ok(())
+                self.on_seated(&seated, around)
             }
             (BotStage::Seating { call: asked }, Err(refusal)) if asked == call => Err(Fault {
                 cause: Cause::Refused,
@@ -395,17 +370,28 @@ impl<B: Behaviour> Bot<B> {
         }
     }
 
-    fn on_seated(&mut self, seated: &Seated, around: &mut Surroundings<'_, B>) {
+    fn on_seated(
+        &mut self,
+        seated: &Seated,
+        around: &mut Surroundings<'_, B>,
+    ) -> Result<(), Fault> {
         self.stage = BotStage::Seated {
             seat: seated.seat,
             player: seated.player,
         };
+        if self.back.is_relaunch {
+            return self.on_seat_found(seated, around.tally, around.now);
+        }
         self.cursor = seated.cursor;
         self.event = seated.event;
         self.on_joined(around);
+        Ok(())
     }
 
-    fn on_joined(&self, around: &mut Surroundings<'_, B>) {
+    fn on_joined(&mut self, around: &mut Surroundings<'_, B>) {
+        if self.back.is_relaunch {
+            return self.back.finish(around.tally, around.now);
+        }
         around.tally.joins.ok += 1;
         around
             .tally
@@ -425,7 +411,9 @@ impl<B: Behaviour> Bot<B> {
             return Ok(());
         };
         if let Some(before) = &self.seen {
-            if seen.held.sequence <= before.held.sequence {
+            // A new client is shown again what the dead one saw last, if there is nothing newer.
+            let newest = before.held.sequence + u64::from(!self.back.is_answered());
+            if seen.held.sequence < newest {
                 let (now, then) = (seen.held.sequence, before.held.sequence);
                 return Err(wrong(format!("view {now} came after view {then}")));
             }
@@ -457,6 +445,9 @@ impl<B: Behaviour> Bot<B> {
             self.sends
                 .shown(number, around.now, |latency| tally.input(latency));
         }
+        if self.back.is_answered() {
+            self.back.finish(tally, around.now);
+        }
         self.seen = Some(seen);
         self.arrivals.on_view(around.now);
         tally.pause(self.pauses.on_view(around.now));
@@ -465,7 +456,7 @@ impl<B: Behaviour> Bot<B> {
     }
 
     fn on_room_event(&mut self, number: u64, payload: &Bytes) -> Result<(), Fault> {
-        if number != self.event + 1 {
+        if number != self.event + 1 && !self.back.is_relaunch {
             return Err(wrong(format!(
                 "event {number} came after event {}",
                 self.event
@@ -481,11 +472,11 @@ impl<B: Behaviour> Bot<B> {
         self.behaviour.event(event).map_err(wrong)
     }
 
-    fn on_ended(&mut self, ended: &Ended) -> Result<(), Fault> {
+    fn on_ended(&mut self, ended: &Ended, wallet: Wallet<'_>) -> Result<(), Fault> {
         match self.stage {
             BotStage::Leaving => {
                 self.stage = BotStage::Gone;
-                Ok(())
+                self.drop_ticket(wallet)
             }
             BotStage::Gone | BotStage::Failed => Ok(()),
             BotStage::Joining

@@ -219,7 +219,7 @@ impl<'a> Conductor<'a> {
         }
         let present = self.sums.totals().present;
         if settled || after >= SETTLE_WITHIN || present == 0 {
-            self.course.connected = present;
+            self.course.connected = present - self.sums.totals().away.min(present);
             self.judge(missing)?;
             self.begin_leaving(now);
         }

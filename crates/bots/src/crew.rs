@@ -7,12 +7,12 @@ use std::collections::BinaryHeap;
 use std::time::{Duration, SystemTime};
 
 use rejoin_client::{
-    Core, Credentials, Options as ClientOptions, Permit, suites_of_this_processor,
+    Core, Credentials, Event, Options as ClientOptions, Permit, suites_of_this_processor,
 };
 use rejoin_protocol::crypto::StaticKeys;
 use rejoin_protocol::handshake::ClientHandshake;
 use rejoin_protocol::limits::JOIN_TIMEOUT;
-use rejoin_protocol::{Rng, Timestamp};
+use rejoin_protocol::{Rng, Timestamp, reset};
 
 use crate::agreement::{Agreement, Held};
 use crate::behaviour::Behaviour;
@@ -23,6 +23,7 @@ use crate::names;
 use crate::options::Options;
 use crate::parts::Part;
 use crate::report::Cause;
+use crate::resets::take_reset;
 use crate::room_request::RoomRequest;
 use crate::sockets::{Carried, Sockets};
 use crate::tally::Tally;
@@ -40,12 +41,14 @@ pub(crate) struct Crew<'a, B: Behaviour> {
     pub(crate) sockets: Sockets,
     /// Bots that have no seat yet: few at a time.
     newcomers: Vec<usize>,
+    /// Bots that have no connection, or whose client was killed, and that are on their way back.
+    pub(crate) returning: Vec<usize>,
     timers: BinaryHeap<Reverse<(Timestamp, usize)>>,
     touched: Vec<usize>,
     out: Vec<u8>,
-    options: &'a Options,
+    pub(crate) options: &'a Options,
     /// Drawn from the operating system: who the bots are.
-    identity: Rng,
+    pub(crate) identity: Rng,
     /// From the options' seed: what the bots do.
     conduct: Rng,
     tag: String,
@@ -87,6 +90,7 @@ impl<'a, B: Behaviour> Crew<'a, B> {
             part,
             sockets,
             newcomers: Vec::new(),
+            returning: Vec::new(),
             timers: BinaryHeap::new(),
             touched: Vec::new(),
             out: Vec::with_capacity(2_048),
@@ -138,26 +142,31 @@ impl<'a, B: Behaviour> Crew<'a, B> {
             socket: self.sockets.of_bot(index),
         };
         let mut rng = self.identity.fork(&format!("bot {bot}"));
-        let label = u32::try_from(index).expect("the command line bounds the number of bots");
-        let given = self.options.credentials.get(bot).cloned();
-        let Credentials { permit, identity } =
-            given.unwrap_or_else(|| Permit::dev(names::of_bot(bot, &self.tag)).into());
-        let options = ClientOptions {
-            server: self.options.server_key,
-            identity: identity.unwrap_or_else(|| StaticKeys::generate(&mut rng)),
-            permit,
-            suites: suites_of_this_processor(),
-            receive_id: Some(label.to_be_bytes()),
-            join_timeout: JOIN_TIMEOUT,
-            resume_for: Duration::ZERO,
-            ticket: None,
-            moment: wall_clock_micros(),
-        };
+        let options = self.client_options(place, &mut rng);
         let core = Core::new(options, rng, now);
         let conduct = self.conduct.fork(&format!("bot {bot}"));
         self.bots.push(Bot::new(core, place, conduct, planned));
         self.newcomers.push(index);
         self.touch(index);
+    }
+
+    /// What a bot's client is told when it starts.
+    pub(crate) fn client_options(&self, place: Place, rng: &mut Rng) -> ClientOptions {
+        let label = u32::try_from(place.index).expect("the command line bounds the number of bots");
+        let given = self.options.credentials.get(place.bot).cloned();
+        let Credentials { permit, identity } =
+            given.unwrap_or_else(|| Permit::dev(names::of_bot(place.bot, &self.tag)).into());
+        ClientOptions {
+            server: self.options.server_key,
+            identity: identity.unwrap_or_else(|| StaticKeys::generate(rng)),
+            permit,
+            suites: suites_of_this_processor(),
+            receive_id: Some(label.to_be_bytes()),
+            join_timeout: JOIN_TIMEOUT,
+            resume_for: self.options.resume_for,
+            ticket: None,
+            moment: wall_clock_micros(),
+        }
     }
 
     /// Takes all waiting datagrams. True if there was one.
@@ -166,17 +175,22 @@ impl<'a, B: Behaviour> Crew<'a, B> {
             sockets,
             bots,
             newcomers,
+            returning,
             touched,
             tally,
             ..
         } = self;
         sockets.receive(|socket, datagram| {
             let taker = if ClientHandshake::is_reply(datagram) {
-                take_reply(bots, newcomers, socket, datagram, now)
+                let waiting = newcomers.iter().chain(&*returning);
+                take_reply(bots, waiting, socket, datagram, now)
+            } else if let Some((id, _)) = reset::decode(datagram) {
+                take_reset(bots, id, datagram, now)
             } else {
                 take_packet(bots, (socket, datagram), tally, now)
             };
             if let Some(bot) = taker.and_then(|bot| bots.get_mut(bot)) {
+                bot.back.on_received();
                 bot.touch(touched);
             }
         })
@@ -229,12 +243,16 @@ impl<'a, B: Behaviour> Crew<'a, B> {
         for index in touched.drain(..) {
             self.flush_bot(index, now);
         }
+        // Whose client was killed meanwhile has a hello to send.
+        touched.append(&mut self.touched);
         self.touched = touched;
         let bots = &self.bots;
         self.newcomers.retain(|index| {
             let stage = bots.get(*index).map(|bot| bot.stage);
             matches!(stage, Some(BotStage::Joining | BotStage::Seating { .. }))
         });
+        self.returning
+            .retain(|index| bots.get(*index).is_some_and(Bot::awaits_reply));
     }
 
     /// Fails the bots that wait too long for a seat.
@@ -283,6 +301,11 @@ impl<'a, B: Behaviour> Crew<'a, B> {
         let mut missing = Unsettled::default();
         let mut rooms: Vec<(bool, Option<&Held>)> = vec![(false, None); self.rooms.len()];
         let mut seated = vec![false; self.rooms.len()];
+        let mut killed = self.bots.iter().filter(|bot| bot.back.is_relaunch);
+        missing.unproven += killed
+            .by_ref()
+            .filter(|bot| !bot.stage.is_present())
+            .count();
         for bot in self.seated() {
             missing.uncovered += usize::from(!bot.sends.all_covered());
             missing.unproven += usize::from(bot.check().is_err());
@@ -336,12 +359,16 @@ impl<'a, B: Behaviour> Crew<'a, B> {
             return;
         };
         while let Some(event) = bot.core.poll_event() {
+            if matches!(event, Event::Away(_)) {
+                self.returning.push(index);
+            }
             let tally = &mut self.tally;
             let mut around = Surroundings {
                 conduct: self.options.conduct,
                 request,
                 agreement,
                 tally,
+                wallet: self.options.wallet(),
                 now,
             };
             if let Err(fault) = bot.on_event(event, &mut around) {
@@ -350,8 +377,10 @@ impl<'a, B: Behaviour> Crew<'a, B> {
         }
         self.out.clear();
         let silent = bot.hush.is_silent(now);
+        let is_hello = bot.awaits_reply();
         while bot.core.poll_transmit(&mut self.out, now) {
             if !silent {
+                bot.back.on_sent(is_hello);
                 self.sockets.send(bot.place.socket, &self.out);
             }
             self.out.clear();
@@ -363,18 +392,21 @@ impl<'a, B: Behaviour> Crew<'a, B> {
                 self.timers.push(Reverse((at, index)));
             }
         }
+        if bot.back.take_doom() {
+            self.relaunch(index, now);
+        }
     }
 }
 
-/// A reply to a hello carries no label: the newcomer who sent that hello knows it.
-fn take_reply<B: Behaviour>(
+/// A reply to a hello carries no label: who sent that hello knows it.
+fn take_reply<'n, B: Behaviour>(
     bots: &mut [Bot<B>],
-    newcomers: &[usize],
+    waiting: impl Iterator<Item = &'n usize>,
     socket: usize,
     datagram: &mut [u8],
     now: Timestamp,
 ) -> Option<usize> {
-    for index in newcomers {
+    for index in waiting {
         let Some(bot) = bots.get_mut(*index) else {
             continue;
         };
@@ -457,7 +489,7 @@ mod tests {
             received.unwrap().ask_cookie(from, &cookies, NOW)
         });
         for (index, mut demand) in demands.into_iter().enumerate().rev() {
-            let taker = take_reply(&mut bots, &[0, 1, 2], 0, &mut demand, NOW);
+            let taker = take_reply(&mut bots, [0, 1, 2].iter(), 0, &mut demand, NOW);
             assert_eq!(taker, Some(index));
             let bot = &mut bots[index];
             assert!(bot.core.poll_transmit(&mut Vec::new(), NOW));

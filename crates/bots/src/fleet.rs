@@ -55,6 +55,9 @@ pub enum FleetError {
     /// No threads.
     #[error("cannot start the bots' threads: {0}")]
     Threads(io::Error),
+    /// No folder for tickets.
+    #[error("cannot make the folder for the bots' tickets: {0}")]
+    Tickets(io::Error),
     /// No relay.
     #[error("cannot start the relay: {0}")]
     Relay(io::Error),
@@ -81,6 +84,9 @@ pub fn run<B: Behaviour>(
     let target = relay.as_ref().map_or(options.server, Relay::address);
     let mut entropy = [0; 32];
     getrandom::fill(&mut entropy).map_err(FleetError::Entropy)?;
+    if let Some(folder) = &options.ticket_dir {
+        std::fs::create_dir_all(folder).map_err(FleetError::Tickets)?;
+    }
     let parts = parts::of(options);
     let change = options.rebind_every.map(|_| Change::towards(target));
     let sockets = parts

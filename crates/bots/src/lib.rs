@@ -20,6 +20,7 @@ mod behaviour;
 mod behaviours;
 mod bot;
 mod bot_cx;
+mod bot_stage;
 mod chat_bot;
 mod conductor;
 mod crew;
@@ -41,6 +42,8 @@ mod probes;
 mod rebinds;
 mod relay;
 mod report;
+mod resets;
+mod resumes;
 mod room_request;
 mod schedule;
 mod sends;
@@ -50,6 +53,8 @@ mod sockets;
 mod sources;
 mod summary;
 mod tally;
+mod wallet;
+mod way_back;
 mod worker;
 
 pub use arena_bot::ArenaBot;
@@ -65,7 +70,9 @@ pub use observer::{Control, Glimpse, Observer, Progress, Stage, Unobserved};
 pub use options::{Conduct, Mode, ModeError, Options};
 pub use rebinds::{RebindCounts, Rebinds};
 pub use relay::{Relay, RelayStats};
-pub use report::{Cause, Failure, Inputs, Joins, Probes, Report, Snapshots, Traffic};
+pub use report::{
+    Cause, Failure, Inputs, Joins, Probes, Report, ResumeCounts, Resumes, Snapshots, Traffic,
+};
 pub use series::{Amounts, Window};
 pub use silences::{Silence, SilenceCounts, Silences};
 pub use sources::Change;

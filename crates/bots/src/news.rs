@@ -8,7 +8,7 @@ use crate::bot::BotStage;
 use crate::crew::{Crew, Unsettled};
 use crate::observer::Glimpse;
 use crate::rebinds::RebindCounts;
-use crate::report::{Inputs, Joins, Probes, Snapshots, Traffic};
+use crate::report::{Inputs, Joins, Probes, ResumeCounts, Snapshots, Traffic};
 use crate::silences::SilenceCounts;
 use crate::tally::{Failures, Measures};
 
@@ -44,6 +44,8 @@ pub(crate) struct News {
 pub(crate) struct Totals {
     /// Bots that do now what they joined for.
     pub(crate) present: usize,
+    /// Those of them that have no connection now.
+    pub(crate) away: usize,
     /// Bots that failed.
     pub(crate) failed: usize,
     pub(crate) joins: Joins,
@@ -53,6 +55,7 @@ pub(crate) struct Totals {
     pub(crate) events: u64,
     pub(crate) rebinds: RebindCounts,
     pub(crate) silences: SilenceCounts,
+    pub(crate) resumes: ResumeCounts,
     pub(crate) traffic: Traffic,
 }
 
@@ -60,6 +63,7 @@ impl Totals {
     /// Adds those of another crew.
     pub(crate) fn add(&mut self, other: &Self) {
         self.present += other.present;
+        self.away += other.away;
         self.failed += other.failed;
         self.joins += other.joins;
         self.inputs += other.inputs;
@@ -68,6 +72,7 @@ impl Totals {
         self.events += other.events;
         self.rebinds += other.rebinds;
         self.silences += other.silences;
+        self.resumes += other.resumes;
         self.traffic += other.traffic;
     }
 }
@@ -97,7 +102,7 @@ impl<B: Behaviour> Crew<'_, B> {
     /// Judges what every bot saw last, and gives up on what has no answer.
     pub(crate) fn check(&mut self, now: Timestamp) {
         for bot in &mut self.bots {
-            if bot.stage.is_present() {
+            if bot.stage.is_present() || bot.back.is_pending() {
                 bot.close_books(&mut self.tally, now);
             }
             if let Err(fault) = bot.check() {
@@ -120,6 +125,7 @@ impl<B: Behaviour> Crew<'_, B> {
             events: tally.events,
             rebinds: tally.rebinds,
             silences: tally.silences,
+            resumes: tally.resumes,
             traffic: Traffic {
                 datagrams_up: carried.datagrams_up,
                 datagrams_down: carried.datagrams_down,
@@ -140,8 +146,9 @@ impl<B: Behaviour> Crew<'_, B> {
             inputs.refused += bot.sends.refused;
             totals.probes.planned += bot.probes.planned;
             totals.probes.answered += bot.probes.answered;
-            totals.traffic.lost_up += bot.core.link().lost;
+            totals.traffic.lost_up += bot.core.link().lost + bot.back.lost_before;
             totals.present += usize::from(bot.stage.is_present());
+            totals.away += usize::from(bot.is_away());
             totals.failed += usize::from(bot.stage == BotStage::Failed);
         }
         totals

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::measure::Percentiles;
-use crate::report::{Failure, Inputs, Snapshots, Traffic};
+use crate::report::{Failure, Inputs, ResumeCounts, Snapshots, Traffic};
 
 /// Looks on. Called in the thread that asked for the run. Bots play on meanwhile, but the parts of a run
 /// end no sooner than it returns, so it must not block.
@@ -53,6 +53,10 @@ pub struct Progress {
     pub in_stage: Duration,
     /// Bots with a seat now, or a session if they take none.
     pub playing: usize,
+    /// Those of them that have no connection and are on their way back.
+    pub away: usize,
+    /// Ways back so far.
+    pub resumes: ResumeCounts,
     /// Bots that failed.
     pub failed: usize,
     /// Failures in all.

@@ -2,15 +2,18 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use rejoin_client::Credentials;
 use rejoin_protocol::crypto::PublicKey;
+use rejoin_protocol::limits::SEAT_HOLD;
 
 use crate::impairment::Impairment;
 use crate::pauses::LOOKED_FOR;
 use crate::silences::Silence;
+use crate::wallet::Wallet;
 
 /// How the bots of a run send their inputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -103,6 +106,13 @@ pub struct Options {
     pub rebind_every: Option<Duration>,
     /// How often and how long each bot is out of reach while it plays; `None`: never.
     pub silence: Option<Silence>,
+    /// For how long a bot that lost its connection tries to come back; zero: it fails at once. Default 120 s.
+    pub resume_for: Duration,
+    /// How often each bot's client is killed and started again from its ticket while it plays, staggered over
+    /// all; `None`: never.
+    pub client_crash_every: Option<Duration>,
+    /// Where bots keep their tickets, a file for each; `None`: in memory.
+    pub ticket_dir: Option<PathBuf>,
     /// The network between bots and server; `None`: as it is.
     pub net: Option<Impairment>,
 }
@@ -114,6 +124,8 @@ impl Options {
 
     /// How long a bot plays on after a rebind, whose longest pause is looked for, or after a silence.
     pub const PLAYED_AFTER: Duration = LOOKED_FOR;
+    /// How long a bot plays on after its client was killed: longer than it should need to be back.
+    pub const PLAYED_AFTER_CRASH: Duration = Duration::from_secs(1);
 
     /// The defaults, towards this server.
     #[must_use]
@@ -134,6 +146,9 @@ impl Options {
             credentials: Vec::new(),
             rebind_every: None,
             silence: None,
+            resume_for: SEAT_HOLD,
+            client_crash_every: None,
+            ticket_dir: None,
             net: None,
         }
     }
@@ -149,6 +164,13 @@ impl Options {
             0 => 1,
             wanted if wanted > most => most,
             wanted => wanted,
+        }
+    }
+
+    pub(crate) fn wallet(&self) -> Wallet<'_> {
+        Wallet {
+            folder: self.ticket_dir.as_deref(),
+            server: self.server_key,
         }
     }
 

@@ -97,6 +97,12 @@ impl Probes {
         true
     }
 
+    /// The client that waited for answers is dead, and nobody waits any more.
+    pub(crate) fn on_killed(&mut self) {
+        self.planned -= u64::try_from(self.waiting.len()).unwrap_or(0);
+        self.waiting.clear();
+    }
+
     /// Gives up on what still waits: tells how long it has.
     pub(crate) fn give_up(&mut self, now: Timestamp, mut tell: impl FnMut(Duration)) {
         for probe in self.waiting.drain(..) {

@@ -67,6 +67,8 @@ pub struct Report {
     pub rebinds: Rebinds,
     /// Times that they were out of reach, and the ways back.
     pub silences: Silences,
+    /// Losses of their connections and clients, and the ways back.
+    pub resumes: Resumes,
     /// How late bots acted after their planned times.
     pub lateness: Percentiles,
     /// Why the figures say nothing of the server, if they do not: the bots themselves were late.
@@ -97,7 +99,7 @@ pub struct Joins {
 /// Counts of inputs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Inputs {
-    /// Steps that were due.
+    /// Steps that were due, of bots whose client was there.
     pub planned: u64,
     /// Reliable inputs sent.
     pub reliable: u64,
@@ -121,6 +123,47 @@ pub struct Probes {
     pub planned: u64,
     /// Probes that the server answered.
     pub answered: u64,
+}
+
+/// What came of the ways back of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Resumes {
+    /// How many there were.
+    pub counts: ResumeCounts,
+    /// From the loss of a connection, or a relaunch, to the first view applied after it. What was not over by
+    /// the end counts for as long as it had been.
+    pub resume: Percentiles,
+    /// From the loss of a connection until there was one again.
+    pub away: Percentiles,
+}
+
+/// Counts of ways back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ResumeCounts {
+    /// Bots that were back in their seat (idle: session), each time.
+    pub ok: u64,
+    /// Bots that were not.
+    pub failed: u64,
+    /// Clients that were killed.
+    pub killed: u64,
+    /// Reliable inputs that died with their client: the room had not applied them, and never did.
+    pub died: u64,
+    /// Datagrams to the server on ways back that were made: from the first hello that was answered to the
+    /// first view.
+    pub datagrams_up: u64,
+    /// The same from the server.
+    pub datagrams_down: u64,
+}
+
+impl AddAssign for ResumeCounts {
+    fn add_assign(&mut self, other: Self) {
+        self.ok += other.ok;
+        self.failed += other.failed;
+        self.killed += other.killed;
+        self.died += other.died;
+        self.datagrams_up += other.datagrams_up;
+        self.datagrams_down += other.datagrams_down;
+    }
 }
 
 /// Counts of snapshots received.

@@ -69,6 +69,15 @@ impl Sends {
         }
     }
 
+    /// The client is dead, and the room has applied everything up to `cursor`: what is beyond died with it,
+    /// and others get those numbers. Gives how many that were.
+    pub(crate) fn on_killed(&mut self, cursor: u64) -> u64 {
+        self.newest = cursor;
+        let died = self.reliable.len();
+        self.reliable.clear();
+        u64::try_from(died).unwrap_or(u64::MAX)
+    }
+
     /// The room's cursor covers inputs up to `cursor`, which were never sent.
     pub(crate) const fn on_unsent(&mut self, cursor: u64) {
         self.duplicated += cursor.saturating_sub(self.newest);

@@ -110,8 +110,15 @@ impl Sockets {
 
     /// Sends a datagram; a socket that cannot take it loses it, as any network may.
     pub(crate) fn send(&mut self, socket: usize, datagram: &[u8]) {
-        let sent = self.sockets.get(socket).map(|socket| socket.send(datagram));
-        if let Some(Ok(len)) = sent {
+        let Some(socket) = self.sockets.get(socket) else {
+            return;
+        };
+        let sent = match socket.send(datagram) {
+            // That was the report about an earlier datagram; this one has not left.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => socket.send(datagram),
+            sent => sent,
+        };
+        if let Ok(len) = sent {
             self.carried.datagrams_up += 1;
             self.carried.bytes_up += u64::try_from(len).unwrap_or(u64::MAX);
         }

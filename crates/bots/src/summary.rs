@@ -12,7 +12,7 @@ use crate::news::{News, Totals};
 use crate::observer::{Glimpse, Progress, Stage};
 use crate::options::{Conduct, Mode, Options};
 use crate::rebinds::Rebinds;
-use crate::report::{ACKNOWLEDGED_SHARE_MIN, Cause, Failure, Report, share};
+use crate::report::{ACKNOWLEDGED_SHARE_MIN, Cause, Failure, Report, Resumes, share};
 use crate::series::{Amounts, Series};
 use crate::silences::Silences;
 use crate::sources::Change;
@@ -190,6 +190,8 @@ impl Sums {
             stage,
             in_stage,
             playing: totals.present,
+            away: totals.away,
+            resumes: totals.resumes,
             failed: totals.failed,
             failures_total: self.failures.total,
             newest_failure: self.failures.newest.clone(),
@@ -270,6 +272,11 @@ impl Sums {
             silences: Silences {
                 counts: totals.silences,
                 pause: measures.back.percentiles(),
+            },
+            resumes: Resumes {
+                counts: totals.resumes,
+                resume: measures.resume.percentiles(),
+                away: measures.away.percentiles(),
             },
             invalid: lateness_fault(measures, options.lateness_max),
             rtt_buckets: measures.rtt.buckets(),

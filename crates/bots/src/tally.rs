@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::measure::Measure;
 use crate::rebinds::RebindCounts;
-use crate::report::{Cause, Failure, Joins, Snapshots};
+use crate::report::{Cause, Failure, Joins, ResumeCounts, Snapshots};
 use crate::silences::SilenceCounts;
 
 /// Different failures kept; more are only counted.
@@ -19,6 +19,7 @@ pub(crate) struct Tally {
     pub(crate) events: u64,
     pub(crate) rebinds: RebindCounts,
     pub(crate) silences: SilenceCounts,
+    pub(crate) resumes: ResumeCounts,
     pub(crate) measures: Measures,
     pub(crate) failures: Failures,
     /// True once anything failed.
@@ -38,6 +39,10 @@ pub(crate) struct Measures {
     pub(crate) pause: Measure,
     /// From the end of a silence to the next view.
     pub(crate) back: Measure,
+    /// From the loss of a connection, or a relaunch, to the next view.
+    pub(crate) resume: Measure,
+    /// From the loss of a connection until there was one again.
+    pub(crate) away: Measure,
     /// Acts that were later than they may be.
     pub(crate) late: u64,
 }
@@ -61,6 +66,7 @@ impl Tally {
             events: 0,
             rebinds: RebindCounts::default(),
             silences: SilenceCounts::default(),
+            resumes: ResumeCounts::default(),
             measures: Measures::default(),
             failures: Failures::default(),
             has_failed: false,
@@ -117,6 +123,8 @@ impl Measures {
         self.lateness.merge(&other.lateness);
         self.pause.merge(&other.pause);
         self.back.merge(&other.back);
+        self.resume.merge(&other.resume);
+        self.away.merge(&other.away);
         self.late += other.late;
     }
 }

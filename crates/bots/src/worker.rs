@@ -72,6 +72,7 @@ enum Task {
 struct Play {
     inputs: Schedule,
     probes: Schedule,
+    crashes: Option<Schedule>,
     rebinds: Option<Schedule>,
     silences: Option<(Schedule, Duration)>,
     /// Its end.
@@ -83,7 +84,9 @@ impl Play {
     fn next_at(&self) -> Option<Timestamp> {
         let rebind = self.rebinds.as_ref().and_then(Schedule::next_at);
         let silence = self.silences.as_ref().and_then(|(it, _)| it.next_at());
+        let crash = self.crashes.as_ref().and_then(Schedule::next_at);
         let planned = [
+            crash,
             self.inputs.next_at(),
             self.probes.next_at(),
             rebind,
@@ -183,11 +186,15 @@ impl<'a, B: Behaviour> Worker<'a, B> {
         let Play {
             inputs,
             probes,
+            crashes,
             rebinds,
             silences,
             ..
         } = &mut **play;
         while let Some(due) = inputs.next_due(now) {
+            if self.crew.is_killed(due.index) {
+                continue;
+            }
             self.crew.tally.planned += 1;
             self.crew.tally.act(now.since(due.planned));
             let step = Step {
@@ -200,6 +207,10 @@ impl<'a, B: Behaviour> Worker<'a, B> {
         while let Some(due) = probes.next_due(now) {
             self.crew.tally.act(now.since(due.planned));
             self.crew.probe(due.index, due.planned, now);
+        }
+        while let Some(due) = crashes.as_mut().and_then(|it| it.next_due(now)) {
+            self.crew.tally.act(now.since(due.planned));
+            self.crew.kill(due.index);
         }
         while let Some(due) = rebinds.as_mut().and_then(|it| it.next_due(now)) {
             self.crew.tally.act(now.since(due.planned));
@@ -235,6 +246,12 @@ impl<'a, B: Behaviour> Worker<'a, B> {
             all: u64::try_from(plan.all).unwrap_or(u64::MAX),
         };
         let rng = Rng::from_number(self.options.seed);
+        let crashes = self.options.client_crash_every.map(|every| {
+            // Each has the time to come back after it.
+            let span = play_for.saturating_sub(Options::PLAYED_AFTER_CRASH);
+            let pace = Pace::every(every, plan.all, span);
+            Schedule::jittered(players.clone(), pace, plan.start, rng.fork("crashes"))
+        });
         let rebinds = self.options.rebind_every.map(|every| {
             // Each has its whole time of play after it.
             let pace = Pace::every(every, plan.all, play_for.saturating_sub(LOOKED_FOR));
@@ -250,6 +267,7 @@ impl<'a, B: Behaviour> Worker<'a, B> {
         });
         Play {
             probes: Schedule::jittered(players.clone(), probes, plan.start, rng.fork("probes")),
+            crashes,
             rebinds,
             silences,
             inputs: Schedule::even(players, inputs, plan.start),

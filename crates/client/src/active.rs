@@ -14,7 +14,7 @@ use rejoin_protocol::connection::{OrderedStream, PacketError, SendError};
 use rejoin_protocol::handshake::{Established, SealedTicket, Ticket};
 use rejoin_protocol::limits::{HEARTBEAT_IDLE, HEARTBEAT_SEATED};
 use rejoin_protocol::message::{Answer, CallId, ClientMessage, ServerMessage};
-use rejoin_protocol::reset::{self, ResetToken};
+use rejoin_protocol::reset::ResetToken;
 use rejoin_protocol::room_message::{RoomMessage, SnapshotHead};
 use rejoin_protocol::wire::Reader;
 use rejoin_protocol::{
@@ -70,11 +70,6 @@ impl Active {
             ticket: None,
             returns: returns::Returns::default(),
         }
-    }
-
-    /// True if that is the server's own word that it does not know this connection.
-    pub(crate) fn is_reset(&self, datagram: &[u8]) -> bool {
-        reset::decode(datagram).is_some_and(|reset| reset == self.reset)
     }
 
     /// A ticket that came and was not told yet.

@@ -10,6 +10,7 @@ use rejoin_protocol::{LinkStats, PlayerId, RoomCode, RoomId, SessionId};
 use rejoin_room::Room;
 
 use crate::address::ServerAddress;
+use crate::connect_options::ConnectOptions;
 use crate::credentials::Credentials;
 use crate::error::{ConnectError, RequestError};
 use crate::event::Ended;
@@ -20,6 +21,8 @@ use crate::shared::{Inner, Owner, Shared};
 use crate::state::State;
 use crate::system::{self, Clock};
 use crate::task::Task;
+use crate::ticket_file::TicketFileError;
+use crate::ticket_keeper::TicketKeeper;
 
 /// A connected client. Cheap to clone; the session ends when the last clone and room handle are dropped.
 ///
@@ -36,13 +39,38 @@ pub struct Client {
 
 impl Client {
     /// Opens a session at `address`, see [`ServerAddress`]. If the host has several addresses,
-    /// each unanswered hello tries the next one.
+    /// each unanswered hello tries the next one. A client that loses its connection comes back by itself:
+    /// [`Client::connect_with`] says for how long.
     ///
     /// # Errors
     /// See [`ConnectError`].
     pub async fn connect(
         address: &str,
         credentials: impl Into<Credentials>,
+    ) -> Result<Self, ConnectError> {
+        Self::connect_with(address, credentials, ConnectOptions::new()).await
+    }
+
+    /// The same, with options.
+    ///
+    /// ```no_run
+    /// # use rejoin_client::{Client, ConnectOptions, JoinSpec, Permit};
+    /// # use rejoin_room::builtin::arena::Arena;
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let options = ConnectOptions::new().ticket_file("ana.ticket");
+    /// let client = Client::connect_with("localhost", Permit::dev("ana"), options).await?;
+    /// // A seat, and the same one when the process is killed and started again.
+    /// let room = client.join_or_create::<Arena>(JoinSpec::any()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// See [`ConnectError`].
+    pub async fn connect_with(
+        address: &str,
+        credentials: impl Into<Credentials>,
+        options: ConnectOptions,
     ) -> Result<Self, ConnectError> {
         let address: ServerAddress = address.parse()?;
         let place = (address.host.as_str(), address.port);
@@ -52,8 +80,8 @@ impl Client {
             source,
         })?;
         let clock = Clock::start();
-        let (core, rng) = system::start(&address, credentials.into(), clock)?;
-        let shared = Arc::new(Shared::new(core, rng));
+        let start = system::start(&address, credentials.into(), options, clock)?;
+        let shared = Arc::new(Shared::new(start));
         let mut task = Task::new(Arc::clone(&shared), clock, Route::new(addresses))?;
         task.join().await?;
         drop(tokio::spawn(task.run()));
@@ -189,12 +217,27 @@ impl Client {
         shared.wake();
     }
 
+    /// True if the ticket that was found at the start, or the newest later, was not taken by the server, and
+    /// the permit had to serve.
+    #[must_use]
+    pub fn ticket_refused(&self) -> bool {
+        self.owner.shared.lock().ticket_refused
+    }
+
+    /// Why the ticket file is not as it should be, as when the disk is full. The client goes on; only a new
+    /// process would not find its way back.
+    #[must_use]
+    pub fn ticket_file_problem(&self) -> Option<Arc<TicketFileError>> {
+        let inner = self.owner.shared.lock();
+        inner.keeper.as_ref().and_then(TicketKeeper::problem)
+    }
+
     /// Waits until the session is over.
     pub async fn ended(&self) -> Ended {
         self.owner.shared.wait_ended().await
     }
 
-    /// Leaves the server; returns when it has been told.
+    /// Leaves the server; returns when it has been told, and the ticket file is removed.
     pub async fn disconnect(&self) {
         let shared = &self.owner.shared;
         shared.lock().core.disconnect();

@@ -11,6 +11,8 @@ use crate::options::Options;
 pub(crate) struct Entry {
     options: HandshakeOptions,
     ticket: Option<Ticket>,
+    /// A ticket was refused, and that has not been told.
+    was_refused: bool,
     rng: Rng,
     /// From when on moments count.
     since: Timestamp,
@@ -30,6 +32,7 @@ impl Entry {
                 moment: 0,
             },
             ticket: options.ticket,
+            was_refused: false,
             rng,
             since: now,
             moment: options.moment,
@@ -69,7 +72,14 @@ impl Entry {
 
     /// The ticket opens nothing. False if there was none.
     pub(crate) fn drop_ticket(&mut self) -> bool {
-        self.ticket.take().is_some()
+        let had_one = self.ticket.take().is_some();
+        self.was_refused |= had_one;
+        had_one
+    }
+
+    /// True once after a ticket was refused.
+    pub(crate) fn take_refused(&mut self) -> bool {
+        std::mem::take(&mut self.was_refused)
     }
 
     pub(crate) const fn ticket(&self) -> Option<&Ticket> {

@@ -8,6 +8,7 @@ use rejoin_protocol::messagepack::{DecodeError, EncodeError};
 
 use crate::address::AddressError;
 use crate::event::Ended;
+use crate::ticket_file::TicketFileError;
 
 /// Why a client could not connect.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +28,12 @@ pub enum ConnectError {
     /// No socket.
     #[error("cannot open a UDP socket: {0}")]
     Socket(io::Error),
+    /// The ticket file cannot be used.
+    #[error(transparent)]
+    TicketFile(#[from] TicketFileError),
+    /// No thread to write the ticket file.
+    #[error("cannot start the thread that writes the ticket file: {0}")]
+    Thread(io::Error),
     /// The system gives no random numbers, so there can be no keys.
     #[error("no entropy: {0}")]
     Entropy(getrandom::Error),

@@ -108,6 +108,9 @@ pub enum Event {
     },
     /// The client has a new ticket: see [`Core::ticket`](crate::Core::ticket).
     Ticket,
+    /// The server did not take the ticket that the client had, for it is too old: the permit is used. If the
+    /// session is still there, the permit leads to it.
+    TicketRefused,
     /// The session is over for this client: the last event.
     Ended(Ended),
 }
@@ -131,6 +134,7 @@ impl Event {
             | Self::Away(_)
             | Self::Back { .. }
             | Self::Ticket
+            | Self::TicketRefused
             | Self::Ended(_) => 0,
         }
     }

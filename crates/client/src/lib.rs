@@ -9,6 +9,8 @@ mod active;
 pub mod address;
 mod away;
 mod calls;
+#[cfg(feature = "driver")]
+mod connect_options;
 mod control;
 pub mod core;
 mod credentials;
@@ -44,10 +46,16 @@ mod system;
 mod task;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "driver")]
+mod ticket_file;
+#[cfg(feature = "driver")]
+mod ticket_keeper;
 mod unread;
 mod views;
 
 pub use address::{AddressError, ServerAddress};
+#[cfg(feature = "driver")]
+pub use connect_options::ConnectOptions;
 pub use core::Core;
 pub use credentials::{Credentials, CredentialsError};
 #[cfg(feature = "driver")]
@@ -65,5 +73,7 @@ pub use room_handle::{RoomEvent, RoomHandle};
 pub use state::State;
 #[cfg(feature = "driver")]
 pub use system::suites_of_this_processor;
+#[cfg(feature = "driver")]
+pub use ticket_file::{TicketFile, TicketFileError};
 
 pub use rejoin_protocol::handshake::{Permit, Ticket};

@@ -22,7 +22,7 @@ pub struct Options {
     /// How long to try to join. Default 10 s.
     pub join_timeout: Duration,
     /// For how long a client that lost its connection tries to come back; zero: not at all, the session is over then.
-    /// Default 120 s, for as long as a server holds seats.
+    /// [`Duration::MAX`]: until the caller gives up. Default 120 s, for as long as a server holds seats.
     pub resume_for: Duration,
     /// What an earlier client of the session left: taken in the permit's place, unless the server refuses it.
     pub ticket: Option<Ticket>,

@@ -23,6 +23,7 @@
 
 use std::io::{self, ErrorKind};
 use std::net::{ToSocketAddrs, UdpSocket};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rejoin_protocol::connection::SendError;
@@ -31,15 +32,18 @@ use rejoin_protocol::{Rng, RoomCode, SeatId};
 use rejoin_room::Room;
 
 use crate::address::ServerAddress;
+use crate::connect_options::ConnectOptions;
 use crate::core::Core;
 use crate::credentials::Credentials;
 use crate::error::{ConnectError, InputError};
-use crate::event::Event;
+use crate::event::{Ended, Event};
 use crate::join_spec::JoinSpec;
 use crate::payload;
 use crate::route::Route;
 use crate::state::State;
-use crate::system::{self, Clock};
+use crate::system::{self, Clock, Start};
+use crate::ticket_file::TicketFileError;
+use crate::ticket_keeper::TicketKeeper;
 
 /// Datagrams taken in one frame at most; more wait in the socket for the next.
 const RECEIVE_BATCH: usize = 256;
@@ -55,19 +59,33 @@ pub struct PollClient {
     clock: Clock,
     route: Route,
     socket: UdpSocket,
+    keeper: Option<TicketKeeper>,
     out: Vec<u8>,
     buffer: Box<[u8; DATAGRAM_BUFFER]>,
 }
 
 impl PollClient {
     /// Starts to open a session at `address`, see [`ServerAddress`]. Only resolving a host name may
-    /// block. [`Event::Connected`] or [`Event::Ended`] follows.
+    /// block. [`Event::Connected`] or [`Event::Ended`] follows. A client that loses its connection comes back
+    /// by itself: [`PollClient::connect_with`] says for how long.
     ///
     /// # Errors
     /// See [`ConnectError`].
     pub fn connect(
         address: &str,
         credentials: impl Into<Credentials>,
+    ) -> Result<Self, ConnectError> {
+        Self::connect_with(address, credentials, ConnectOptions::new())
+    }
+
+    /// The same, with options. With a ticket file there is one thread: the one that writes it.
+    ///
+    /// # Errors
+    /// See [`ConnectError`].
+    pub fn connect_with(
+        address: &str,
+        credentials: impl Into<Credentials>,
+        options: ConnectOptions,
     ) -> Result<Self, ConnectError> {
         let address: ServerAddress = address.parse()?;
         let resolved = (address.host.as_str(), address.port).to_socket_addrs();
@@ -78,7 +96,8 @@ impl PollClient {
         let mut route = Route::new(addresses);
         let socket = route.open().map_err(ConnectError::Socket)?;
         let clock = Clock::start();
-        let (core, rng) = system::start(&address, credentials.into(), clock)?;
+        let start = system::start(&address, credentials.into(), options, clock)?;
+        let Start { core, rng, keeper } = start;
         let buffer = Box::new([0; DATAGRAM_BUFFER]);
         Ok(Self {
             core,
@@ -86,6 +105,7 @@ impl PollClient {
             clock,
             route,
             socket,
+            keeper,
             out: Vec::new(),
             buffer,
         })
@@ -107,6 +127,9 @@ impl PollClient {
             }
         }
         self.core.handle_timeout(self.clock.now());
+        if matches!(self.core.state(), State::Active(_)) {
+            self.route.on_welcome();
+        }
         self.transmit();
     }
 
@@ -144,7 +167,20 @@ impl PollClient {
 
     /// What happened. Take all of it after each [`PollClient::poll`].
     pub fn next_event(&mut self) -> Option<Event> {
-        self.core.poll_event()
+        let event = self.core.poll_event()?;
+        match (&event, &self.keeper, self.core.ticket()) {
+            (Event::Ticket, Some(keeper), Some(ticket)) => keeper.keep(ticket.clone()),
+            (Event::Ended(Ended::Left), Some(keeper), _) => keeper.forget(),
+            _ => {}
+        }
+        Some(event)
+    }
+
+    /// Why the ticket file is not as it should be, as when the disk is full. The client goes on; only a new
+    /// process would not find its way back.
+    #[must_use]
+    pub fn ticket_file_problem(&self) -> Option<Arc<TicketFileError>> {
+        self.keeper.as_ref().and_then(TicketKeeper::problem)
     }
 
     /// The state machine, to ask it.
@@ -202,10 +238,13 @@ impl PollClient {
         Ok(self.core.latest(seat, payload::input(input)?)?)
     }
 
-    /// Leaves the server and tells it at once.
+    /// Leaves the server and tells it at once. The ticket file is removed.
     pub fn disconnect(&mut self) {
         self.core.disconnect();
         self.transmit();
+        if let (State::Ended(Ended::Left), Some(keeper)) = (self.core.state(), &self.keeper) {
+            keeper.forget();
+        }
     }
 
     fn transmit(&mut self) {

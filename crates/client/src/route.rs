@@ -6,6 +6,10 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 /// Addresses of one host that are tried; a name has one or two, and each costs a hello's wait.
 const ADDRESSES_MAX: usize = 8;
 
+/// Unanswered hellos to a single address after which the socket is made anew: one that is connected keeps the
+/// own address that it began with, and a machine may have another since.
+const HELLOS_OF_A_SOCKET: u32 = 4;
+
 /// The addresses of a host, and which comes next.
 #[derive(Debug)]
 pub(crate) struct Route {
@@ -48,11 +52,17 @@ impl Route {
         connect(*address.ok_or_else(none)?)
     }
 
+    /// The server was heard: what is said next goes to where it is.
+    pub(crate) fn on_welcome(&mut self) {
+        self.hellos = 0;
+    }
+
     /// A hello is about to leave: each after the first goes to the host's next address, on the
     /// socket given then. The same hello serves for all, since it is made for the server's key.
     pub(crate) fn on_hello(&mut self) -> Option<UdpSocket> {
         self.hellos = self.hellos.saturating_add(1);
-        if self.hellos == 1 || self.addresses.len() == 1 {
+        let alone = self.addresses.len() == 1;
+        if self.hellos == 1 || alone && !self.hellos.is_multiple_of(HELLOS_OF_A_SOCKET) {
             return None;
         }
         self.open().ok()
@@ -106,11 +116,25 @@ mod tests {
     }
 
     #[test]
-    fn a_single_address_keeps_its_socket() {
+    fn a_single_address_keeps_its_socket_for_some_hellos() {
         let mut route = route(&[40_001]);
         route.open().unwrap();
-        assert!(route.on_hello().is_none());
-        assert!(route.on_hello().is_none());
+        let sockets: Vec<Option<u16>> = (0..8)
+            .map(|_| route.on_hello().as_ref().map(port))
+            .collect();
+        let (none, fresh) = ([None; 3].as_slice(), [Some(40_001)].as_slice());
+        assert_eq!(sockets, [none, fresh, none, fresh].concat());
+    }
+
+    #[test]
+    fn whoever_comes_back_goes_first_to_where_the_server_was() {
+        let mut route = route(&[40_001, 40_002]);
+        route.open().unwrap();
+        for _ in 0..3 {
+            assert!(route.on_hello().is_none());
+            assert!(route.on_hello().is_some());
+            route.on_welcome();
+        }
     }
 
     #[test]

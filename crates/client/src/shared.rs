@@ -15,6 +15,8 @@ use crate::error::RequestError;
 use crate::event::{Ended, Event};
 use crate::inbox::{Inbox, Item};
 use crate::state::State;
+use crate::system::Start;
+use crate::ticket_keeper::TicketKeeper;
 
 /// A client's core with all who wait for it.
 #[derive(Debug)]
@@ -40,6 +42,10 @@ pub(crate) struct Inner {
     unreturned: BTreeSet<SeatId>,
     /// True until the task has gone on with another socket.
     pub(crate) moved: bool,
+    /// Of the ticket file, if there is one. The task takes it at the end.
+    pub(crate) keeper: Option<TicketKeeper>,
+    /// True once a ticket was not taken.
+    pub(crate) ticket_refused: bool,
     /// Set once the task is done.
     ended: Option<Ended>,
 }
@@ -48,7 +54,7 @@ pub(crate) struct Inner {
 type Reply = Result<(Answer, Option<Arc<Inbox>>), Refusal>;
 
 impl Shared {
-    pub(crate) fn new(core: Core, rng: Rng) -> Self {
+    pub(crate) fn new(Start { core, rng, keeper }: Start) -> Self {
         let inner = Inner {
             core,
             rng,
@@ -56,6 +62,8 @@ impl Shared {
             inboxes: BTreeMap::new(),
             unreturned: BTreeSet::new(),
             moved: false,
+            keeper,
+            ticket_refused: false,
             ended: None,
         };
         Self {
@@ -234,8 +242,14 @@ impl Inner {
                 }
             }
             Event::Ended(ended) => self.on_ended(&ended),
+            Event::Ticket => {
+                if let (Some(keeper), Some(ticket)) = (&self.keeper, self.core.ticket()) {
+                    keeper.keep(ticket.clone());
+                }
+            }
+            Event::TicketRefused => self.ticket_refused = true,
             // The state says the same to those who ask.
-            Event::Connected { .. } | Event::Link(_) | Event::Back { .. } | Event::Ticket => {}
+            Event::Connected { .. } | Event::Link(_) | Event::Back { .. } => {}
         }
         Ok(())
     }
@@ -314,6 +328,9 @@ impl Inner {
     }
 
     fn on_ended(&mut self, ended: &Ended) {
+        if let (Ended::Left, Some(keeper)) = (ended, &self.keeper) {
+            keeper.forget();
+        }
         self.waiting.clear();
         for inbox in std::mem::take(&mut self.inboxes).into_values() {
             inbox.end(Some(Item::Ended(ended.clone())));

@@ -6,10 +6,13 @@ use rejoin_protocol::crypto::{StaticKeys, Suite};
 use rejoin_protocol::{Rng, Timestamp};
 
 use crate::address::ServerAddress;
+use crate::connect_options::ConnectOptions;
 use crate::core::Core;
 use crate::credentials::Credentials;
 use crate::error::ConnectError;
 use crate::options::Options;
+use crate::ticket_file::TicketFile;
+use crate::ticket_keeper::TicketKeeper;
 
 /// Moments since the client started.
 #[derive(Clone, Copy, Debug)]
@@ -40,12 +43,32 @@ impl Clock {
 /// Longest sleep of a driver: far below what timers can hold, and waking up costs nothing.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
-/// A joining client of the address's server, and a generator for more chance.
+/// What a driver starts with.
+#[derive(Debug)]
+pub(crate) struct Start {
+    /// A joining client of the address's server.
+    pub(crate) core: Core,
+    /// For request ids.
+    pub(crate) rng: Rng,
+    /// If there is a ticket file.
+    pub(crate) keeper: Option<TicketKeeper>,
+}
+
 pub(crate) fn start(
     address: &ServerAddress,
     credentials: Credentials,
+    given: ConnectOptions,
     clock: Clock,
-) -> Result<(Core, Rng), ConnectError> {
+) -> Result<Start, ConnectError> {
+    let file = given
+        .ticket_file
+        .map(|path| TicketFile::new(path, address.key));
+    let ticket = match &file {
+        Some(file) => file.read()?,
+        None => None,
+    };
+    let keeper = file.map(TicketKeeper::start).transpose();
+    let keeper = keeper.map_err(ConnectError::Thread)?;
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(ConnectError::Entropy)?;
     let rng = Rng::from_seed(seed);
@@ -53,8 +76,13 @@ pub(crate) fn start(
     let identity = identity.unwrap_or_else(|| StaticKeys::generate(&mut rng.fork("identity")));
     let mut options = Options::new(address.key, identity, permit, moment());
     options.suites = suites_of_this_processor();
-    let core = Core::new(options, rng.fork("core"), clock.now());
-    Ok((core, rng.fork("requests")))
+    options.resume_for = given.resume_for;
+    options.ticket = ticket;
+    Ok(Start {
+        core: Core::new(options, rng.fork("core"), clock.now()),
+        rng: rng.fork("requests"),
+        keeper,
+    })
 }
 
 /// All data suites, first the one that is faster here: without AES in the processor, AES in software

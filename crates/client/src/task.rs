@@ -75,6 +75,16 @@ impl Task {
             }
             self.wait().await;
         }
+        self.close_ticket_file().await;
+    }
+
+    /// Waits until the ticket file is as it is to stay.
+    async fn close_ticket_file(&self) {
+        let keeper = self.shared.lock().keeper.take();
+        if let Some(keeper) = keeper {
+            // It cannot fail: nothing panics there.
+            drop(tokio::task::spawn_blocking(move || drop(keeper)).await);
+        }
     }
 
     /// Takes what has arrived, lets time pass, sends what is due.
@@ -95,6 +105,9 @@ impl Task {
             }
             inner.core.handle_timeout(self.clock.now());
             inner.deliver();
+            if matches!(inner.core.state(), State::Active(_)) {
+                self.route.on_welcome();
+            }
         }
         self.follow_move();
         self.transmit().await;

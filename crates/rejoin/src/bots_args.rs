@@ -78,6 +78,15 @@ pub(crate) struct BotsArgs {
     /// input
     #[arg(long, value_name = "FILE")]
     pub(crate) permits: Option<PathBuf>,
+    /// For how long a bot that lost its connection tries to come back, 0s: it fails at once
+    #[arg(long, value_name = "T", default_value = "120s", value_parser = parse_duration)]
+    pub(crate) resume_for: Duration,
+    /// Kill each bot's client once in this time while it plays, and start another from its ticket
+    #[arg(long, value_name = "T", value_parser = parse_interval)]
+    pub(crate) client_crash_every: Option<Duration>,
+    /// Keep the bots' tickets in files in DIR instead of in memory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) ticket_dir: Option<PathBuf>,
     /// Worsen the network, such as delay=50ms±10ms,loss=5%,duplicate=1%,reorder=2%
     #[arg(long, value_name = "NET")]
     pub(crate) net: Option<Impairment>,
@@ -99,7 +108,7 @@ fn parse_behaviour(text: &str) -> Result<BehaviourArg, String> {
     }
 }
 
-/// Shortest time between two rebinds or silences of a bot: more often it could hardly ever be reached.
+/// Shortest time between two rebinds, silences or deaths of a bot: more often it could hardly ever be reached.
 const INTERVAL_MIN: Duration = Duration::from_millis(100);
 
 fn parse_interval(text: &str) -> Result<Duration, String> {

@@ -100,7 +100,7 @@ pub(crate) fn all() -> Vec<Metric> {
 type Count = fn(&Report) -> u64;
 
 /// Counts: group, figure, where it stands, and the whole it is a part of.
-const COUNTS: [(&str, &str, Count, Option<Count>); 31] = [
+const COUNTS: [(&str, &str, Count, Option<Count>); 37] = [
     ("bots", "wanted", |r| wide(r.bots), None),
     (
         "bots",
@@ -176,12 +176,33 @@ const COUNTS: [(&str, &str, Count, Option<Count>); 31] = [
     ("silences", "done", |r| r.silences.counts.done, None),
     ("silences", "suspect", |r| r.silences.counts.suspect, None),
     ("silences", "detached", |r| r.silences.counts.detached, None),
+    ("resumes", "ok", |r| r.resumes.counts.ok, None),
+    ("resumes", "failed", |r| r.resumes.counts.failed, None),
+    ("resumes", "killed", |r| r.resumes.counts.killed, None),
+    (
+        "resumes",
+        "died",
+        |r| r.resumes.counts.died,
+        Some(|r| r.inputs.reliable),
+    ),
+    (
+        "resumes",
+        "datagrams_up",
+        |r| r.resumes.counts.datagrams_up,
+        None,
+    ),
+    (
+        "resumes",
+        "datagrams_down",
+        |r| r.resumes.counts.datagrams_down,
+        None,
+    ),
     ("failures", "total", |r| r.failures_total, None),
 ];
 
 type Distribution = fn(&Report) -> Percentiles;
 
-const LATENCIES: [(&str, Distribution); 7] = [
+const LATENCIES: [(&str, Distribution); 9] = [
     ("rtt", |r| r.rtt),
     ("input", |r| r.input),
     ("snapshot_age", |r| r.snapshot_age),
@@ -189,6 +210,8 @@ const LATENCIES: [(&str, Distribution); 7] = [
     ("lateness", |r| r.lateness),
     ("rebinds.pause", |r| r.rebinds.pause),
     ("silences.pause", |r| r.silences.pause),
+    ("resume", |r| r.resumes.resume),
+    ("away", |r| r.resumes.away),
 ];
 
 type Figure = fn(&Percentiles) -> u64;

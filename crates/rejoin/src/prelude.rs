@@ -11,7 +11,9 @@ pub use std::process::ExitCode;
 pub use serde::{Deserialize, Serialize};
 
 pub use rejoin_bots::{Behaviour, BotCx};
-pub use rejoin_client::{Client, Credentials, JoinSpec, Permit, RoomEvent, RoomHandle};
+pub use rejoin_client::{
+    Client, ConnectOptions, Credentials, JoinSpec, Permit, RoomEvent, RoomHandle,
+};
 pub use rejoin_room::{
     Applicant, Cx, PlayerId, Refusal, RefusalCode, Room, RoomSpec, SeatChange, Seated, TestRoom,
 };

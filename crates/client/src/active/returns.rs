@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rejoin_protocol::message::{Answer, ClientMessage, RoomCloseReason};
-use rejoin_protocol::{CloseReason, Refusal, SeatId, Timestamp};
+use rejoin_protocol::{CloseReason, ConnectionId, Refusal, SeatId, Timestamp, reset};
 
 use super::{Active, encode};
 use crate::away::Kept;
@@ -30,6 +30,16 @@ impl Returns {
 }
 
 impl Active {
+    /// What the server calls the connection.
+    pub(crate) const fn connection_id(&self) -> ConnectionId {
+        self.reset.0
+    }
+
+    /// True if that is the server's own word that it does not know this connection.
+    pub(crate) fn is_reset(&self, datagram: &[u8]) -> bool {
+        reset::decode(datagram).is_some_and(|reset| reset == self.reset)
+    }
+
     /// Takes over what was kept of the connection before: makes its requests again, and asks for its seats.
     pub(crate) fn take_over(&mut self, kept: Kept, now: Timestamp) -> Result<(), End> {
         self.seats = kept.seats;

@@ -22,8 +22,8 @@ use rejoin_protocol::limits::LOADING_MAX;
 use rejoin_protocol::message::{CallId, ClientMessage, Filter, RoomSettings};
 use rejoin_protocol::message_bounds::check_kind;
 use rejoin_protocol::{
-    CloseReason, Connection, LinkStats, PlayerId, RequestId, Rng, RoomCode, RoomId, SeatId,
-    SessionId, SizeError, Timestamp,
+    CloseReason, Connection, ConnectionId, LinkStats, PlayerId, RequestId, Rng, RoomCode, RoomId,
+    SeatId, SessionId, SizeError, Timestamp,
 };
 
 use crate::active::Active;
@@ -42,7 +42,7 @@ use crate::unread::Unread;
 pub struct Core {
     phase: Phase,
     entry: Entry,
-    /// How long to try to come back; zero: not at all.
+    /// How long to try to come back; zero: not at all, [`Duration::MAX`]: for ever.
     resume_for: Duration,
     join_timeout: Duration,
     /// What the caller is told of the phase.
@@ -365,6 +365,15 @@ impl Core {
     #[must_use]
     pub const fn state(&self) -> &State {
         &self.state
+    }
+
+    /// What the server calls the connection: a reset names it. `None` if there is none.
+    #[must_use]
+    pub fn connection_id(&self) -> Option<ConnectionId> {
+        match &self.phase {
+            Phase::Active(active) => Some(active.connection_id()),
+            Phase::Joining(_) | Phase::Away(_) | Phase::Ended(_) => None,
+        }
     }
 
     /// The session; `None` while joining for the first time.

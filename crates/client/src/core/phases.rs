@@ -19,6 +19,9 @@ impl Core {
         answer: Result<Option<(Established, Option<Duration>)>, HandshakeError>,
         now: Timestamp,
     ) {
+        if self.entry.take_refused() {
+            self.unread.push(Event::TicketRefused);
+        }
         match answer {
             Ok(Some((established, rtt))) => self.on_welcome(established, rtt, now),
             // Only a step of the way: the wait goes on.
@@ -99,8 +102,8 @@ impl Core {
         if self.resume_for.is_zero() {
             return self.end(over, None);
         }
-        let deadline = now + self.resume_for;
-        let Ok(joining) = Joining::again(&mut self.entry, wait, Some(deadline), now) else {
+        let deadline = (self.resume_for < Duration::MAX).then(|| now + self.resume_for);
+        let Ok(joining) = Joining::again(&mut self.entry, wait, deadline, now) else {
             return self.end(over, None);
         };
         match std::mem::replace(&mut self.phase, Phase::Ended(None)) {

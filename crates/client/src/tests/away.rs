@@ -19,8 +19,12 @@ const ID: ConnectionId = ConnectionId([0, 1, 2, 3]);
 
 /// A client that comes back, with seat 1 in room 7.
 fn returning() -> Duet {
+    returning_for(Duration::from_secs(60))
+}
+
+fn returning_for(resume_for: Duration) -> Duet {
     let mut duet = Duet::new(Options {
-        resume_for: Duration::from_secs(60),
+        resume_for,
         ..options()
     });
     duet.exchange();
@@ -91,6 +95,27 @@ fn nothing_is_lost_while_the_client_is_away_and_inputs_keep_their_bound() {
         panic!("{asked:?}");
     };
     assert_eq!((*listed, *room), (call, RoomId([7; 16])));
+}
+
+#[test]
+fn a_client_without_a_limit_goes_on_until_its_caller_gives_up() {
+    let mut duet = returning_for(Duration::MAX);
+    duet.lose_up = true;
+    reset(&mut duet);
+    duet.take_events();
+    // An hour, in steps as long as a game might sleep.
+    for _ in 0..600 {
+        duet.advance(Duration::from_secs(6));
+    }
+    assert_eq!(
+        (duet.take_events(), duet.core.state()),
+        (vec![], &State::Away)
+    );
+    duet.core.disconnect();
+    assert_eq!(duet.take_events(), [Event::Ended(Ended::Left)]);
+    let sent = duet.hellos.len();
+    duet.advance(Duration::from_secs(60));
+    assert_eq!(duet.hellos.len(), sent, "nothing is sent any more");
 }
 
 #[test]

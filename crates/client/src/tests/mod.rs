@@ -4,8 +4,12 @@
 mod away;
 mod driving;
 mod duet;
+#[cfg(feature = "driver")]
+pub(crate) mod folder;
 mod inputs;
 mod joining;
+#[cfg(all(feature = "driver", unix))]
+mod keeping;
 mod leaving;
 #[cfg(feature = "driver")]
 mod loopback;

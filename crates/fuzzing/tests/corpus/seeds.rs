@@ -36,6 +36,12 @@ pub(crate) fn all() -> BTreeMap<&'static str, Seeds> {
         ("hello", hellos()),
         ("permit", permits()),
         ("grant", grants()),
+        (
+            "ticket",
+            [("sealed".to_owned(), of_a_resume("ticket"))].into(),
+        ),
+        ("bearer", bearers()),
+        ("reset", [("reset".to_owned(), of_a_resume("reset"))].into()),
         ("offer", offers()),
         ("verdict", verdicts()),
         ("address", addresses()),
@@ -108,6 +114,7 @@ fn hellos() -> Seeds {
         // The machine pads it, so that changes meet what matters.
         ("unpadded".to_owned(), no_padding(hello(None))),
         ("old".to_owned(), version),
+        ("resume".to_owned(), of_a_resume("hello")),
     ]
     .into()
 }
@@ -136,6 +143,38 @@ fn grants() -> Seeds {
         ("claims".to_owned(), grant("Zoë", b"\x81\xa5level\x05")),
     ]
     .into()
+}
+
+/// Format, session, incarnation, epoch, secret, time, name, claims.
+fn bearers() -> Seeds {
+    let bearer = |name: &str, claims: &[u8]| {
+        let name_len = u8::try_from(name.len()).unwrap();
+        let session = [
+            &[1],
+            [5; 16].as_slice(),
+            &[0, 0, 0, 2],
+            &[0, 0, 0, 0, 0, 0, 0, 3],
+        ]
+        .concat();
+        let rest = [
+            [6; 32].as_slice(),
+            &[0; 8],
+            &[name_len],
+            name.as_bytes(),
+            claims,
+        ]
+        .concat();
+        [session, rest].concat()
+    };
+    [
+        ("plain".to_owned(), bearer("ana", b"")),
+        ("claims".to_owned(), bearer("Zoë", b"\x81\xa5level\x05")),
+    ]
+    .into()
+}
+
+fn of_a_resume(name: &str) -> Vec<u8> {
+    vectors("resume").remove(name).expect("it is a vector")
 }
 
 #[derive(Serialize)]

@@ -28,6 +28,8 @@ fn progress() -> Progress {
         stage: Stage::Playing,
         in_stage: Duration::from_secs(10),
         playing: 198,
+        away: 0,
+        resumes: rejoin_bots::ResumeCounts::default(),
         failed: 2,
         failures_total: 1_002,
         newest_failure: Some(Failure {

@@ -149,7 +149,11 @@ fn options(args: &BotsArgs) -> Result<Options, Failure> {
     options.net = args.net;
     options.rebind_every = args.rebind_every;
     options.silence = silence(args)?;
+    options.resume_for = args.resume_for;
+    options.client_crash_every = args.client_crash_every;
+    options.ticket_dir.clone_from(&args.ticket_dir);
     check_span(&options)?;
+    check_crashes(&options)?;
     Ok(options)
 }
 
@@ -202,6 +206,19 @@ fn check_interruptions(options: &Options) -> Result<(), Failure> {
     let silence = options.silence.map(|silence| silence.span + after);
     let silence = silence.and_then(|least| leaves_no_time("--silence-every", least));
     rebind.or(silence).map_or(Ok(()), Err)
+}
+
+/// A run in which no client could be killed would prove nothing of it.
+fn check_crashes(options: &Options) -> Result<(), Failure> {
+    let least = Options::PLAYED_AFTER_CRASH;
+    if options.client_crash_every.is_none() || options.play_for > least {
+        return Ok(());
+    }
+    let text = format!(
+        "--for {:?} leaves no time for --client-crash-every: nobody is killed in the last {least:?}",
+        options.play_for
+    );
+    Err(Failure::new(Exit::Usage, text))
 }
 
 /// What will be played.

@@ -115,6 +115,11 @@ pub(super) fn asked(run: &Run<'_>, report: &Report) -> Fields {
             "silence_for_us",
             json!(options.silence.map(|it| micros(it.span))),
         ),
+        ("resume_for_us", json!(micros(options.resume_for))),
+        (
+            "client_crash_every_us",
+            json!(options.client_crash_every.map(micros)),
+        ),
         ("lateness_max_us", json!(micros(options.lateness_max))),
         ("seed", json!(options.seed)),
         ("threads", json!(report.threads)),

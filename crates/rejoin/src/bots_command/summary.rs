@@ -54,6 +54,7 @@ fn figures(report: &Report) -> Vec<String> {
     ]);
     lines.extend(rebinds_line(report));
     lines.extend(silences_line(report));
+    lines.extend(resumes_line(report));
     if let Some(invalid) = &report.invalid {
         lines.push(format!("not valid   {invalid}"));
     }
@@ -103,6 +104,22 @@ fn silences_line(report: &Report) -> Option<String> {
             thousands(counts.suspect),
             thousands(counts.detached),
             spread(&silences.pause)
+        )
+    })
+}
+
+fn resumes_line(report: &Report) -> Option<String> {
+    let resumes = &report.resumes;
+    let counts = resumes.counts;
+    (counts.ok + counts.failed + counts.killed > 0).then(|| {
+        format!(
+            "resumes     {} back in their seats and {} not, {} after their client was killed, \
+             {} inputs died with it; {}",
+            thousands(counts.ok),
+            thousands(counts.failed),
+            thousands(counts.killed),
+            thousands(counts.died),
+            spread(&resumes.resume)
         )
     })
 }
@@ -271,6 +288,7 @@ pub(super) fn a_report() -> Report {
         lateness: Percentiles::default(),
         rebinds: rejoin_bots::Rebinds::default(),
         silences: rejoin_bots::Silences::default(),
+        resumes: rejoin_bots::Resumes::default(),
         invalid: None,
         windows: Vec::new(),
         rtt_buckets: Vec::new(),
