@@ -19,15 +19,11 @@ pub(crate) fn vectors<const N: usize>(list: [(&str, Vec<u8>); N]) -> Vectors {
 /// Compares our bytes with a file, and gives what the file holds, so that the caller can decode
 /// the stored bytes rather than fresh ones. `REJOIN_BLESS=1` writes the file instead.
 pub(crate) fn golden(file: &str, about: &str, ours: Vectors) -> Vectors {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../../tests/vectors")
-        .join(file)
-        .with_extension("hex");
+    let path = path(file);
     if env::var_os("REJOIN_BLESS").is_some_and(|value| value == "1") {
         fs::write(&path, render(about, &ours)).expect("the vectors can be written");
     }
-    let stored = fs::read_to_string(&path).expect("the file of vectors exists");
-    let stored = parse(&stored);
+    let stored = stored(file);
     let names = |vectors: &Vectors| vectors.keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(&ours), names(&stored), "{file}: the names differ");
     for (name, bytes) in &ours {
@@ -39,6 +35,19 @@ pub(crate) fn golden(file: &str, about: &str, ours: Vectors) -> Vectors {
         );
     }
     stored
+}
+
+/// What a file holds.
+pub(crate) fn stored(file: &str) -> Vectors {
+    let text = fs::read_to_string(path(file)).expect("the file of vectors exists");
+    parse(&text)
+}
+
+fn path(file: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../../tests/vectors")
+        .join(file)
+        .with_extension("hex")
 }
 
 fn render(about: &str, vectors: &Vectors) -> String {

@@ -2,37 +2,49 @@
 
 use std::time::Duration;
 
+use data_encoding::BASE64URL_NOPAD;
 use rejoin_protocol::crypto::{StaticKeys, Suite, TrafficSecret, hash};
 use rejoin_protocol::handshake::{
-    Bearer, ClientHandshake, HandshakeError, HandshakeOptions, HelloError, Mac1Key, OpenHello,
-    Permit, ReceivedHello, Ticket, TicketKeys, Welcome, open_hello,
+    ClientHandshake, Cookies, Grant, HandshakeError, HandshakeOptions, HelloError, Mac1Key,
+    OpenHello, Permit, PermitId, PermitKeys, ReceivedHello, Welcome, open_hello,
 };
-use rejoin_protocol::reset::{self, ResetKey};
-use rejoin_protocol::{ConnectionId, Epoch, Incarnation, Refusal, RefusalCode, Rng, SessionId};
+use rejoin_protocol::reset::ResetKey;
+use rejoin_protocol::{
+    ConnectionId, Epoch, Incarnation, Refusal, RefusalCode, Rng, SessionId, Timestamp,
+};
 
 use crate::golden::{Vectors, golden, vectors};
 
-fn server_keys() -> StaticKeys {
-    StaticKeys::from_secret([1; 32])
+pub(crate) const SERVER_SECRET: [u8; 32] = [1; 32];
+pub(crate) const CLIENT_SECRET: [u8; 32] = [2; 32];
+/// What the ephemeral keys are drawn from.
+pub(crate) const CLIENT_CHANCE: u64 = 3;
+/// See above.
+pub(crate) const SERVER_CHANCE: u64 = 4;
+
+pub(crate) fn server_keys() -> StaticKeys {
+    StaticKeys::from_secret(SERVER_SECRET)
 }
 
 fn client(suites: &[Suite], receive_id: Option<[u8; 4]>) -> ClientHandshake {
     let options = HandshakeOptions {
         server: server_keys().public(),
-        identity: StaticKeys::from_secret([2; 32]),
+        identity: StaticKeys::from_secret(CLIENT_SECRET),
         permit: Permit::dev("ana"),
         suites: suites.to_vec(),
         receive_id,
         moment: 1_700_000_000_000_000,
     };
-    ClientHandshake::new(&options, &mut Rng::from_number(3)).expect("the options are good")
+    ClientHandshake::new(&options, &mut Rng::from_number(CLIENT_CHANCE))
+        .expect("the options are good")
 }
 
 fn open(hello: &[u8]) -> OpenHello {
-    open_hello(hello, &server_keys(), &mut Rng::from_number(4)).expect("the hello is good")
+    open_hello(hello, &server_keys(), &mut Rng::from_number(SERVER_CHANCE))
+        .expect("the hello is good")
 }
 
-fn welcome(suite: Suite) -> Welcome {
+pub(crate) fn welcome(suite: Suite) -> Welcome {
     Welcome {
         version: 1,
         suite: suite.number(),
@@ -51,7 +63,7 @@ fn refusal() -> Refusal {
 const NEWEST: u64 = 1_800_000_000_000_000;
 
 /// A packet of our own choice: header `head`, text `text`, number 258.
-fn sealed(secret: &TrafficSecret) -> Vec<u8> {
+pub(crate) fn sealed(secret: &TrafficSecret) -> Vec<u8> {
     let mut packet = b"headtext".to_vec();
     secret.key().seal(258, &mut packet, 0, 4);
     packet
@@ -121,7 +133,7 @@ fn a_version_refusal_keeps_its_bytes() {
     let end = noise_at + 2 + len_at(noise_at);
     let mac1 = hash::keyed_short(&key, &[&hello[..8], &hello[40..end]]);
     hello[8..24].copy_from_slice(&mac1);
-    let refused = open_hello(&hello, &server_keys(), &mut Rng::from_number(4));
+    let refused = open_hello(&hello, &server_keys(), &mut Rng::from_number(SERVER_CHANCE));
     let Err(HelloError::Version { answer, .. }) = refused else {
         panic!("there is no common version")
     };
@@ -133,60 +145,50 @@ fn a_version_refusal_keeps_its_bytes() {
     );
 }
 
-fn ticket() -> Ticket {
-    let key = "a1b2c3d4:BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc";
-    let keys = TicketKeys::new(vec![key.parse().expect("the text is a key's")]);
-    let bearer = Bearer {
-        session: SessionId([5; 16]),
-        incarnation: Incarnation(2),
-        epoch: Epoch(3),
-        psk: [8; 32],
-        expires_unix_s: 1_700_086_400,
-        name: "ana".into(),
-        claims: b"team=red".to_vec(),
-    };
-    let sealed = keys.expect("one key").seal(&bearer);
-    Ticket {
-        sealed,
-        psk: bearer.psk,
-    }
+#[test]
+fn a_cookie_keeps_its_bytes() {
+    let from = "192.0.2.7:5000".parse().unwrap();
+    let (cookies, now) = (Cookies::new([7; 32]), Timestamp::from_millis(90_000));
+    let mac1 = Mac1Key::of(&server_keys().public());
+    let mut client = client(&[Suite::Aes128Gcm], None);
+    let hello = client.hello().to_vec();
+    let received = ReceivedHello::read(&hello, &mac1).unwrap();
+    let demand = received.ask_cookie(from, &cookies, now);
+    let ours = vectors([("demand", demand.clone())]);
+    let stored = golden("cookie", "What asks for a cookie.", ours);
+    let asked = client.handle_reply(&stored["demand"]);
+    assert_eq!(asked.unwrap_err(), HandshakeError::Cookie);
+    let again = client.hello();
+    assert_eq!((&again[..24], &again[40..]), (&hello[..24], &hello[40..]));
+    assert_eq!(again[24..40], demand[17..]);
+    let received = ReceivedHello::read(again, &mac1).unwrap();
+    assert!(received.proves(from, &cookies, now));
 }
 
 #[test]
-fn a_resume_keeps_its_bytes() {
-    let ticket = ticket();
-    let options = HandshakeOptions {
-        server: server_keys().public(),
-        identity: StaticKeys::from_secret([2; 32]),
-        permit: Permit::dev("ana"),
-        suites: vec![Suite::Aes128Gcm],
-        receive_id: None,
-        moment: 1_700_000_000_000_000,
+fn permits_keep_their_bytes() {
+    let text = "0a0b0c0d:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE";
+    let keys = PermitKeys::new(vec![text.parse().unwrap()]).unwrap();
+    let grant = Grant {
+        id: PermitId([7; 16]),
+        expires_unix_s: 1_800_000_000,
+        client: StaticKeys::from_secret(CLIENT_SECRET).public(),
+        name: "ana".into(),
+        claims: b"team=red".to_vec(),
     };
-    let client = || ClientHandshake::resume(&options, &ticket, &mut Rng::from_number(3));
-    let hello = client().hello().to_vec();
-    let key = Mac1Key::of(&server_keys().public());
-    let received = ReceivedHello::read(&hello, &key).expect("the hello is good");
-    let open = received.open_resume(&ticket.psk, &mut Rng::from_number(4));
-    let mut reply = Vec::new();
-    let accepted = open
-        .expect("the client has the psk")
-        .accept(&welcome(Suite::Aes128Gcm), &mut reply);
-    let reset = reset::encode(
-        ConnectionId([9, 8, 7, 6]),
-        welcome(Suite::Aes128Gcm).reset_token,
-    );
+    let bytes = |permit: &Permit| {
+        let text = permit.to_string();
+        BASE64URL_NOPAD.decode(text.as_bytes()).unwrap()
+    };
+    let sealed = keys.mint(&grant, &mut Rng::from_number(5)).unwrap();
     let ours = vectors([
-        ("ticket", ticket.sealed.as_bytes().to_vec()),
-        ("hello", hello.clone()),
-        ("reply welcome", reply),
-        ("ticket refusal", received.refuse_ticket()),
-        ("resume psk", accepted.resume_psk.to_vec()),
-        ("packet to client", sealed(&accepted.setup.seal)),
-        ("reset", reset.to_vec()),
+        ("dev", bytes(&Permit::dev("ana"))),
+        ("sealed", bytes(&sealed)),
     ]);
-    let stored = golden("resume", "A resume, with fixed keys and chance.", ours);
-    let resumed = client().handle_reply(&stored["reply welcome"]).unwrap();
-    assert_eq!(resumed.welcome, welcome(Suite::Aes128Gcm));
-    assert_eq!(resumed.resume_psk, stored["resume psk"].as_slice());
+    let stored = golden("permits", "Permits as a hello carries them.", ours);
+    let text = BASE64URL_NOPAD.encode(&stored["sealed"]);
+    let Ok(Permit::Sealed(permit)) = text.parse() else {
+        panic!("a sealed permit reads back")
+    };
+    assert_eq!(keys.open(&permit), Ok(grant));
 }
