@@ -312,6 +312,7 @@ impl Active {
         };
         if let Call::Return(seat) = asked {
             self.on_return(seat, result, unread, now)?;
+            self.end_returns();
             if !self.calls.may_take_seat() {
                 self.early.clear();
             }

@@ -64,6 +64,12 @@ impl Calls {
         self.open.values().map(|(_, message)| message)
     }
 
+    /// True while a seat is asked for again.
+    pub(crate) fn is_returning(&self) -> bool {
+        let mut open = self.open.values();
+        open.any(|(call, _)| matches!(call, Call::Return(_)))
+    }
+
     /// True if the seat is to be given back.
     pub(crate) fn is_leaving(&self, seat: SeatId) -> bool {
         self.open

@@ -8,7 +8,7 @@ use rejoin_protocol::messagepack::{self, Bounds};
 use serde::de::IgnoredAny;
 
 /// The messages this build knows, by the names they travel under.
-const KNOWN: [&str; 4] = ["Reply", "Seat", "InputRefused", "RoomClosed"];
+const KNOWN: [&str; 5] = ["Ticket", "Reply", "Seat", "InputRefused", "RoomClosed"];
 
 /// What no sound server says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +66,10 @@ mod tests {
         let seat = SeatId(1);
         let refusal = Refusal::new(RefusalCode::BadRequest, "no");
         let messages = [
+            ServerMessage::Ticket {
+                ticket: b"sealed".to_vec(),
+                life_s: 9,
+            },
             ServerMessage::Reply {
                 call: 1,
                 result: Ok(Answer::Left),

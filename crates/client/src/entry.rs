@@ -11,6 +11,8 @@ use crate::options::Options;
 pub(crate) struct Entry {
     options: HandshakeOptions,
     ticket: Option<Ticket>,
+    /// A ticket that was refused by who knows whom.
+    doubted: Option<Ticket>,
     /// A ticket was refused, and that has not been told.
     was_refused: bool,
     rng: Rng,
@@ -32,6 +34,7 @@ impl Entry {
                 moment: 0,
             },
             ticket: options.ticket,
+            doubted: None,
             was_refused: false,
             rng,
             since: now,
@@ -68,13 +71,21 @@ impl Entry {
 
     pub(crate) fn set_ticket(&mut self, ticket: Ticket) {
         self.ticket = Some(ticket);
+        self.doubted = None;
     }
 
-    /// The ticket opens nothing. False if there was none.
-    pub(crate) fn drop_ticket(&mut self) -> bool {
-        let had_one = self.ticket.take().is_some();
-        self.was_refused |= had_one;
-        had_one
+    /// Somebody says, without keys, that the ticket opens nothing: the permit is tried. False if there was none.
+    pub(crate) fn doubt_ticket(&mut self) -> bool {
+        self.doubted = self.ticket.take();
+        self.was_refused |= self.doubted.is_some();
+        self.doubted.is_some()
+    }
+
+    /// The permit is no good either, and the server itself says so: perhaps the word about the ticket was forged.
+    /// False if there was none.
+    pub(crate) fn trust_ticket(&mut self) -> bool {
+        self.ticket = self.doubted.take();
+        self.ticket.is_some()
     }
 
     /// True once after a ticket was refused.

@@ -110,7 +110,7 @@ impl Joining {
                 Ok(None)
             }
             // The permit leads to the same session.
-            Err(HandshakeError::TicketRefused) if entry.drop_ticket() => {
+            Err(HandshakeError::TicketRefused) if entry.doubt_ticket() => {
                 self.start_anew(entry, Duration::ZERO, now);
                 Ok(None)
             }
@@ -146,13 +146,23 @@ impl Joining {
                 return Ok(());
             }
         }
-        // Whoever comes back has something to lose, and the server says when to ask again.
-        if let (Pace::Resume, Some(wait)) = (self.pace, refusal.wait())
-            && self.start_anew(entry, wait, now)
-        {
-            return Ok(());
+        match self.wait_after(&refusal, entry) {
+            Some(wait) if self.start_anew(entry, wait, now) => Ok(()),
+            Some(_) | None => Err(HandshakeError::Refused(refusal)),
         }
-        Err(HandshakeError::Refused(refusal))
+    }
+
+    /// How long to wait after a refusal before another hello; `None`: it is the end. Whoever comes back has
+    /// something to lose, and is one of many: a little more than the server says, by chance.
+    fn wait_after(&self, refusal: &Refusal, entry: &mut Entry) -> Option<Duration> {
+        if self.pace == Pace::Join {
+            return None;
+        }
+        let wait = refusal.wait().or_else(|| {
+            let doubtful = refusal.code == RefusalCode::PermitRefused && entry.trust_ticket();
+            doubtful.then_some(HELLO_RETRY_MAX)
+        })?;
+        Some(wait.mul_f64(1.0 + 0.5 * entry.rng().unit()))
     }
 
     /// Makes another hello, which leaves after `wait`. False if that cannot be.

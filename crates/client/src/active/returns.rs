@@ -16,7 +16,7 @@ use crate::unread::Unread;
 /// What a connection has yet to bring back.
 #[derive(Debug, Default)]
 pub(crate) struct Returns {
-    /// When the connection before this one was lost.
+    /// When the connection before this one was lost; `None` once all seats are back.
     lost_at: Option<Timestamp>,
     /// Seats to ask for, and when: at once, or when the server said. Bounded as the seats are.
     asks: BTreeMap<SeatId, Timestamp>,
@@ -57,8 +57,16 @@ impl Active {
             }
         }
         self.ask_for_seats(now);
+        self.end_returns();
         self.announce_heartbeat();
         Ok(())
+    }
+
+    /// Looks whether all that is to come back is there.
+    pub(super) fn end_returns(&mut self) {
+        if self.returns.asks.is_empty() && !self.calls.is_returning() {
+            self.returns.lost_at = None;
+        }
     }
 
     /// What the next connection takes over.

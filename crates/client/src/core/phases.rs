@@ -64,6 +64,10 @@ impl Core {
 
     pub(super) fn on_handshake_error(&mut self, error: HandshakeError) {
         match error {
+            // A common version was spoken before; and nobody's keys vouch for this word.
+            HandshakeError::Version { .. } if matches!(self.phase, Phase::Away(_)) => {
+                self.dropped += 1;
+            }
             HandshakeError::Version { .. } => self.end(Ended::Version(error.to_string()), None),
             HandshakeError::Refused(refusal) => self.end(Ended::Refused(refusal), None),
             HandshakeError::Broken => {

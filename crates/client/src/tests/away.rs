@@ -4,14 +4,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rejoin_protocol::connection::SendError;
+use rejoin_protocol::handshake::{Bearer, TicketKeys, open_hello};
 use rejoin_protocol::limits::{
     DETACH_AFTER, HEARTBEAT_IDLE, HELLO_RETRY_MAX, INPUTS_KEPT_MAX, RESUME_RETRY,
 };
 use rejoin_protocol::message::{Answer, ClientMessage, RoomCloseReason, ServerMessage};
 use rejoin_protocol::reset;
-use rejoin_protocol::{CloseReason, ConnectionId, Epoch, Refusal, RefusalCode, RoomId, SeatId};
+use rejoin_protocol::{
+    CloseReason, ConnectionId, Epoch, Incarnation, Refusal, RefusalCode, Rng, RoomId, SeatId,
+};
 
-use super::duet::{Duet, options, reset_key, seated};
+use super::duet::{Duet, options, reset_key, seated, server_keys};
 use crate::{Ended, Event, Loss, Options, State};
 
 const SEAT: SeatId = SeatId(1);
@@ -290,4 +293,84 @@ fn a_ticket_that_makes_no_sense_ends_the_session() {
     duet.exchange();
     let ended = Event::Ended(Ended::Closed(CloseReason::ProtocolViolation));
     assert_eq!(duet.take_events(), [ended]);
+}
+
+/// The seat is back.
+fn come_back(duet: &mut Duet) -> Duration {
+    duet.exchange();
+    duet.accept();
+    duet.exchange();
+    let asked = duet.take_requests();
+    let [ClientMessage::Return { call, .. }] = asked[..] else {
+        panic!("{asked:?}");
+    };
+    let again = rejoin_protocol::message::Seated {
+        found: true,
+        ..seated(SEAT, 7)
+    };
+    duet.answer(call, Ok(Answer::Seated(again)));
+    duet.exchange();
+    let told = duet.take_events();
+    let Some(Event::Resumed { receipt, .. }) = told.last() else {
+        panic!("{told:?}");
+    };
+    receipt.away
+}
+
+#[test]
+fn each_loss_is_counted_by_itself() {
+    let mut duet = returning();
+    for _ in 0..2 {
+        reset(&mut duet);
+        duet.advance(Duration::from_millis(1_500));
+        assert_eq!(come_back(&mut duet), Duration::from_millis(1_500));
+        duet.advance(Duration::from_secs(30));
+        duet.take_events();
+    }
+}
+
+#[test]
+fn a_version_refusal_that_anybody_may_have_written_ends_no_way_back() {
+    let mut duet = returning();
+    reset(&mut duet);
+    duet.exchange();
+    let mac1 = &duet.hellos.last().unwrap()[8..24];
+    let forged = [&[0x43], mac1, &[7, 9]].concat();
+    duet.reach_client(forged);
+    assert_eq!(*duet.core.state(), State::Away);
+    assert_eq!(come_back(&mut duet), Duration::ZERO);
+}
+
+#[test]
+fn a_ticket_that_was_refused_by_who_knows_whom_is_tried_again_if_the_permit_is_no_good() {
+    let mut duet = returning();
+    let sealed = TicketKeys::of(&[5; 32]).seal(&Bearer {
+        session: super::duet::SESSION,
+        incarnation: Incarnation(1),
+        epoch: Epoch(1),
+        psk: [0; 32],
+        expires_unix_s: 1,
+        name: "ana".into(),
+        claims: Vec::new(),
+    });
+    let ticket = sealed.as_bytes().to_vec();
+    duet.tell(&ServerMessage::Ticket { ticket, life_s: 5 });
+    duet.exchange();
+    reset(&mut duet);
+    duet.exchange();
+    for round in 0..2 {
+        let resume = duet.hellos.last().unwrap().clone();
+        assert_eq!(resume[0], 0x41, "round {round}");
+        duet.reach_client([&[0x45], &resume[8..24]].concat());
+        duet.exchange();
+        let join = duet.hellos.last().unwrap().clone();
+        assert_eq!(join[0], 0x40, "round {round}");
+        let hello = open_hello(&join, &server_keys(), &mut Rng::from_number(5)).unwrap();
+        let mut reply = Vec::new();
+        let refusal = Refusal::new(RefusalCode::PermitRefused, "expired");
+        hello.refuse(&refusal, &mut reply);
+        duet.reach_client(reply);
+        assert_eq!(*duet.core.state(), State::Away, "round {round}");
+        duet.advance(HELLO_RETRY_MAX * 2);
+    }
 }

@@ -58,20 +58,18 @@ impl Cut {
         }
     }
 
-    /// The story so far.
+    /// The story so far, short enough for the smallest picture.
     pub(super) fn words(&self) -> String {
-        let mut words = format!("a network is gone for {} s", SPAN.as_secs());
         let steps = [
             ("suspect", self.suspect),
-            ("detached, seat held", self.detached),
+            ("detached", self.detached),
             ("back", self.back),
         ];
-        for (name, after) in steps {
-            if let Some(after) = after {
-                words += &format!(" · {name} at {:.1} s", after.as_secs_f64());
-            }
-        }
-        words
+        let told = steps.iter().filter_map(|(name, after)| {
+            let after = (*after)?.as_secs_f64();
+            Some(format!(" · {name} {after:.1} s"))
+        });
+        "cut off".to_owned() + &told.collect::<String>()
     }
 }
 
@@ -87,7 +85,7 @@ mod tests {
         let mut cut = Cut::new(start);
         let told = |changes: &[(PlayerId, SeatChange)]| changes.iter().copied().collect();
         cut.take(&told(&[]), at(500));
-        assert_eq!(cut.words(), "a network is gone for 8 s");
+        assert_eq!(cut.words(), "cut off");
         cut.take(&told(&[(ana, SeatChange::Suspect)]), at(1_000));
         cut.take(
             &told(&[(ana, SeatChange::Suspect), (ben, SeatChange::Suspect)]),
@@ -100,7 +98,7 @@ mod tests {
         assert!(cut.is_over());
         assert_eq!(
             cut.words(),
-            "a network is gone for 8 s · suspect at 1.0 s · detached, seat held at 5.0 s · back at 8.1 s"
+            "cut off · suspect 1.0 s · detached 5.0 s · back 8.1 s"
         );
     }
 }
