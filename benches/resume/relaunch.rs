@@ -69,6 +69,12 @@ fn crowd(server: &Server, size: &Size, folder: &Path) -> bool {
         report.inputs.duplicated,
         report.lateness.p99_us
     );
+    let each = |all: u64| all as f64 / counts.ok.max(1) as f64;
+    println!(
+        "  each way back: {:.2} datagrams up and {:.2} down, from the hello to the first view",
+        each(counts.datagrams_up),
+        each(counts.datagrams_down)
+    );
     for failure in report.failures.iter().take(5) {
         println!("  failure: {failure:?}");
     }

@@ -4,7 +4,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use rejoin_client::{
     Core, Credentials, Event, Options as ClientOptions, Permit, suites_of_this_processor,
@@ -24,6 +24,7 @@ use crate::options::Options;
 use crate::parts::Part;
 use crate::report::Cause;
 use crate::resets::take_reset;
+use crate::returning::Returning;
 use crate::room_request::RoomRequest;
 use crate::sockets::{Carried, Sockets};
 use crate::tally::Tally;
@@ -42,7 +43,7 @@ pub(crate) struct Crew<'a, B: Behaviour> {
     /// Bots that have no seat yet: few at a time.
     newcomers: Vec<usize>,
     /// Bots that have no connection, or whose client was killed, and that are on their way back.
-    pub(crate) returning: Vec<usize>,
+    pub(crate) returning: Returning,
     timers: BinaryHeap<Reverse<(Timestamp, usize)>>,
     touched: Vec<usize>,
     out: Vec<u8>,
@@ -90,7 +91,7 @@ impl<'a, B: Behaviour> Crew<'a, B> {
             part,
             sockets,
             newcomers: Vec::new(),
-            returning: Vec::new(),
+            returning: Returning::default(),
             timers: BinaryHeap::new(),
             touched: Vec::new(),
             out: Vec::with_capacity(2_048),
@@ -165,7 +166,7 @@ impl<'a, B: Behaviour> Crew<'a, B> {
             join_timeout: JOIN_TIMEOUT,
             resume_for: self.options.resume_for,
             ticket: None,
-            moment: wall_clock_micros(),
+            moment: names::moment(),
         }
     }
 
@@ -181,8 +182,9 @@ impl<'a, B: Behaviour> Crew<'a, B> {
             ..
         } = self;
         sockets.receive(|socket, datagram| {
-            let taker = if ClientHandshake::is_reply(datagram) {
-                let waiting = newcomers.iter().chain(&*returning);
+            let is_reply = ClientHandshake::is_reply(datagram);
+            let taker = if is_reply {
+                let waiting = newcomers.iter().chain(returning.at(socket));
                 take_reply(bots, waiting, socket, datagram, now)
             } else if let Some((id, _)) = reset::decode(datagram) {
                 take_reset(bots, id, datagram, now)
@@ -190,7 +192,7 @@ impl<'a, B: Behaviour> Crew<'a, B> {
                 take_packet(bots, (socket, datagram), tally, now)
             };
             if let Some(bot) = taker.and_then(|bot| bots.get_mut(bot)) {
-                bot.back.on_received();
+                bot.back.on_received(is_reply || !bot.awaits_reply());
                 bot.touch(touched);
             }
         })
@@ -251,8 +253,8 @@ impl<'a, B: Behaviour> Crew<'a, B> {
             let stage = bots.get(*index).map(|bot| bot.stage);
             matches!(stage, Some(BotStage::Joining | BotStage::Seating { .. }))
         });
-        self.returning
-            .retain(|index| bots.get(*index).is_some_and(Bot::awaits_reply));
+        let waits = |index: usize| bots.get(index).is_some_and(Bot::awaits_reply);
+        self.returning.tidy(waits);
     }
 
     /// Fails the bots that wait too long for a seat.
@@ -360,7 +362,7 @@ impl<'a, B: Behaviour> Crew<'a, B> {
         };
         while let Some(event) = bot.core.poll_event() {
             if matches!(event, Event::Away(_)) {
-                self.returning.push(index);
+                self.returning.add(bot.place.socket, index);
             }
             let tally = &mut self.tally;
             let mut around = Surroundings {
@@ -391,6 +393,9 @@ impl<'a, B: Behaviour> Crew<'a, B> {
                 bot.timer = Some(at);
                 self.timers.push(Reverse((at, index)));
             }
+        }
+        if bot.back.is_pending() && !bot.awaits_reply() {
+            self.returning.on_answered();
         }
         if bot.back.take_doom() {
             self.relaunch(index, now);
@@ -441,14 +446,6 @@ fn take_packet<B: Behaviour>(
     }
     bot.core.handle_datagram(datagram, now);
     Some(index)
-}
-
-/// Orders the hellos of one identity.
-fn wall_clock_micros() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

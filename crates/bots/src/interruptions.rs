@@ -44,6 +44,7 @@ impl<B: Behaviour> Crew<'_, B> {
             return;
         };
         let next = self.sockets.next_after(bot.place.socket);
+        self.returning.on_moved(index, next);
         bot.rebind(next, &mut self.tally, now);
         self.touch(index);
     }

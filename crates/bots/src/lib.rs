@@ -45,6 +45,7 @@ mod relay;
 mod report;
 mod resets;
 mod resumes;
+mod returning;
 mod room_request;
 mod schedule;
 mod sends;

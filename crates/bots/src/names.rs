@@ -1,5 +1,7 @@
 //! Names of bots: short, and apart from those of any other run.
 
+use std::time::SystemTime;
+
 /// First names, so that a person can follow one on the screen.
 const FIRST: [&str; 32] = [
     "ada", "bo", "cleo", "dov", "eli", "fay", "gus", "hana", "ivo", "june", "kai", "lena", "max",
@@ -14,6 +16,14 @@ pub(crate) fn of_bot(bot: usize, tag: &str) -> String {
         0 => format!("{first}-{tag}"),
         round => format!("{first}{round}-{tag}"),
     }
+}
+
+/// Orders the hellos of one identity.
+pub(crate) fn moment() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -194,7 +194,7 @@ impl<B: Behaviour> Crew<'_, B> {
         if let Some(bot) = self.bots.get_mut(index) {
             bot.relaunch(core, &mut self.tally, now);
         }
-        self.returning.push(index);
+        self.returning.add(place.socket, index);
         self.touch(index);
     }
 }

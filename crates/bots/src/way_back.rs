@@ -46,9 +46,9 @@ impl WayBack {
         self.up = if is_first { 1 } else { self.up + 1 };
     }
 
-    /// A datagram came.
-    pub(crate) fn on_received(&mut self) {
-        self.down += 1;
+    /// A datagram came. One of the lost connection counts for nothing.
+    pub(crate) fn on_received(&mut self, counts: bool) {
+        self.down += u64::from(counts);
     }
 
     /// True until it is in its seat again.
@@ -120,13 +120,14 @@ mod tests {
         back.on_away(Timestamp::ZERO);
         for _ in 0..5 {
             back.on_sent(true);
+            back.on_received(false);
         }
         // A cookie is asked for, and given with the next hello; then the reply, the question and its answer.
-        back.on_received();
+        back.on_received(true);
         back.on_sent(true);
-        back.on_received();
+        back.on_received(true);
         back.on_sent(false);
-        back.on_received();
+        back.on_received(true);
         back.finish(&mut tally, Timestamp::ZERO);
         let counts = tally.resumes;
         assert_eq!((counts.datagrams_up, counts.datagrams_down), (3, 3));
