@@ -16,6 +16,8 @@ mod picture;
 mod show;
 mod usage;
 
+use std::time::Duration;
+
 use rejoin_bots::{Options, Report};
 use rejoin_room::Room;
 use rejoin_room::builtin::arena::Arena;
@@ -41,6 +43,8 @@ pub(crate) fn run(app: &App, args: &DemoArgs) -> Result<(), Failure> {
     options.bots = usize::try_from(args.bots).unwrap_or(usize::MAX);
     options.rooms = usize::try_from(args.rooms).unwrap_or(usize::MAX);
     options.play_for = args.duration;
+    // Its server is its own: once that is gone nobody comes back to it.
+    options.resume_for = Duration::ZERO;
     check_span(&options)?;
     let report = if kind == Arena::KIND && picture::fits() {
         show::play(app, &options, &server, &stop)?
