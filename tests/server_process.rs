@@ -240,7 +240,8 @@ fn a_server_of_another_version_is_named_as_the_one_to_update() {
 #[cfg(unix)]
 /// Bots that all have a seat in an arena of this server, as its list of rooms tells.
 fn seated_bots(address: &str, count: u16) -> Process {
-    let bots = start(&["bots", address, "-n", &count.to_string(), "--for", "5m"]);
+    let asked = ["bots", address, "-n", &count.to_string(), "--for", "5m"];
+    let bots = start(&[&asked[..], &["--resume-for", "0s"]].concat());
     within_patience(async {
         let watcher = connect(address, "watcher").await;
         let mut seated = 0;

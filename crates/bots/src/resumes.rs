@@ -13,15 +13,15 @@
 //!   beyond                   nobody sent them: the cursor is no higher
 //! ```
 
-use rejoin_client::{Core, Event, State, Ticket};
-use rejoin_protocol::Timestamp;
+use rejoin_client::{Core, Ended, Event, Loss, State, Ticket};
 use rejoin_protocol::crypto::StaticKeys;
 use rejoin_protocol::message::Seated;
+use rejoin_protocol::{CloseReason, Timestamp};
 
 use crate::behaviour::Behaviour;
 use crate::bot::{Bot, BotStage, Surroundings};
 use crate::crew::Crew;
-use crate::fault::{Fault, wrong};
+use crate::fault::{Fault, cause_of, wrong};
 use crate::report::Cause;
 use crate::tally::Tally;
 use crate::wallet::Wallet;
@@ -81,7 +81,15 @@ impl<B: Behaviour> Bot<B> {
         event: &Event,
         around: &mut Surroundings<'_, B>,
     ) -> Result<(), Fault> {
-        if let Event::Away(_) = event {
+        if let Event::Away(loss) = event {
+            if self.stage == BotStage::Leaving {
+                self.core.disconnect();
+                return Ok(());
+            }
+            if !self.stage.is_present() && !self.back.is_relaunch {
+                // It has nothing yet to come back to.
+                return Err(unseated(*loss));
+            }
             self.back.on_away(around.now);
         }
         if let Event::Back { away } = event {
@@ -196,6 +204,19 @@ impl<B: Behaviour> Crew<'_, B> {
         }
         self.returning.add(place.socket, index);
         self.touch(index);
+    }
+}
+
+/// What is said of a bot that lost its connection before it had its seat.
+fn unseated(loss: Loss) -> Fault {
+    let reason = match loss {
+        Loss::Closed(reason) => reason,
+        Loss::Silence | Loss::Forgotten | _ => CloseReason::TimedOut,
+    };
+    let ended = Ended::Closed(reason);
+    Fault {
+        cause: cause_of(&ended),
+        text: ended.to_string(),
     }
 }
 

@@ -17,6 +17,8 @@ mod picture;
 mod show;
 mod usage;
 
+use std::time::Duration;
+
 use rejoin_bots::{Options, Report};
 use rejoin_room::Room;
 use rejoin_room::builtin::arena::Arena;
@@ -42,8 +44,11 @@ pub(crate) fn run(app: &App, args: &DemoArgs) -> Result<(), Failure> {
     options.bots = usize::try_from(args.bots).unwrap_or(usize::MAX);
     options.rooms = usize::try_from(args.rooms).unwrap_or(usize::MAX);
     options.play_for = args.duration;
+    let drawn = kind == Arena::KIND && picture::fits();
+    // Its server is its own: once that is gone nobody comes back to it. Only a key takes a network.
+    options.resume_for = if drawn { cut::SPAN * 2 } else { Duration::ZERO };
     check_span(&options)?;
-    let report = if kind == Arena::KIND && picture::fits() {
+    let report = if drawn {
         show::play(app, &options, &server, &stop)?
     } else {
         lines::play(app, kind, &options, &server, stop)?
