@@ -16,6 +16,8 @@ pub(crate) enum Call {
     Leave(SeatId),
     /// It asks for this seat again, on a new connection. Nobody but us waits for the answer.
     Return(SeatId),
+    /// It gives back a seat that came in the place of one that was lost. Nobody but us waits for the answer.
+    GiveBack,
     /// Nothing here.
     Other,
 }
@@ -56,7 +58,7 @@ impl Calls {
     /// The connection is lost: returns are asked for anew, everything else is made again as it was.
     pub(crate) fn on_connection_lost(&mut self) {
         self.open
-            .retain(|_, (call, _)| !matches!(call, Call::Return(_)));
+            .retain(|_, (call, _)| !matches!(call, Call::Return(_) | Call::GiveBack));
     }
 
     /// The open requests as they were made.

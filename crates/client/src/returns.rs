@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rejoin_protocol::message::{Answer, ClientMessage, RoomCloseReason};
+use rejoin_protocol::message::{Answer, ClientMessage, RoomCloseReason, Seated};
 use rejoin_protocol::{CloseReason, Refusal, SeatId, Timestamp};
 
 use crate::active::{Active, End, VIOLATION, encode};
 use crate::away::Kept;
 use crate::calls::Call;
 use crate::event::{Event, Receipt};
+use crate::seat::Seat;
 use crate::unread::Unread;
 
 /// What a connection has yet to bring back.
@@ -55,10 +56,11 @@ impl Active {
         let Self {
             mut seats,
             mut calls,
+            epoch,
             ..
         } = self;
         for seat in seats.values_mut() {
-            seat.on_connection_lost();
+            seat.on_connection_lost(epoch);
         }
         calls.on_connection_lost();
         Kept {
@@ -99,11 +101,9 @@ impl Active {
     ) -> Result<(), End> {
         match result {
             Ok(Answer::Seated(seated)) => {
-                let covered = self.seats.get(&id).map(|seat| seat.inputs.cursor());
-                // A room that has applied less than it said, or another seat of ours: what is kept does not
-                // belong there.
-                if seated.seat != id || covered.is_none_or(|covered| covered > seated.cursor) {
-                    return Err(VIOLATION);
+                let seat = self.seats.get(&id).filter(|_| seated.seat == id);
+                if !seat.is_some_and(|seat| seat.goes_on(&seated, self.epoch)) {
+                    return self.on_other_seat(id, seated.seat, unread);
                 }
                 self.on_seated(&seated)?;
                 if let Some(seat) = self.seats.get(&id) {
@@ -129,12 +129,57 @@ impl Active {
                     self.returns.asks.insert(id, now + wait);
                     return Ok(());
                 }
-                if self.seats.remove(&id).is_some() {
-                    let reason = RoomCloseReason::Gone;
-                    unread.push(Event::RoomClosed { seat: id, reason });
-                }
+                self.on_seat_gone(id, unread);
                 Ok(())
             }
+        }
+    }
+
+    fn on_seat_gone(&mut self, id: SeatId, unread: &mut Unread) {
+        if self.seats.remove(&id).is_some() {
+            let reason = RoomCloseReason::Gone;
+            unread.push(Event::RoomClosed { seat: id, reason });
+        }
+    }
+
+    fn is_away(&self, id: SeatId) -> bool {
+        self.seats.get(&id).is_some_and(|seat| seat.is_away)
+    }
+
+    /// In the place of a seat another one came: what is kept does not belong there. The game hears that its
+    /// seat is gone, and the other one, of which it knows nothing, is given back.
+    fn on_other_seat(&mut self, id: SeatId, came: SeatId, unread: &mut Unread) -> Result<(), End> {
+        // A request of the game's own may have had its answer before.
+        let known = self.seats.contains_key(&came) && !self.is_away(came);
+        if self.is_away(id) {
+            self.on_seat_gone(id, unread);
+        }
+        if known {
+            return Ok(());
+        }
+        let call = self.calls.next_return().ok_or(VIOLATION)?;
+        let message = ClientMessage::Leave { call, seat: came };
+        let full = |_| End::Close(CloseReason::Overloaded);
+        self.connection
+            .send_control(encode(&message))
+            .map_err(full)?;
+        self.calls.open(call, Call::GiveBack, message);
+        Ok(())
+    }
+
+    /// A seat that the game asked for shows that some of those that wait are lost: the one in the same room if it
+    /// does not go on there, and the one whose name it has.
+    pub(crate) fn drop_outlived(&mut self, seated: &Seated, unread: &mut Unread) {
+        let lost = |id: &SeatId, seat: &Seat| {
+            let same_room = seat.room == seated.room;
+            seat.is_away
+                && ((same_room && !seat.goes_on(seated, self.epoch))
+                    || (!same_room && *id == seated.seat))
+        };
+        let lost = self.seats.iter().filter(|(id, seat)| lost(id, seat));
+        let lost: Vec<_> = lost.map(|(id, _)| *id).collect();
+        for id in lost {
+            self.on_seat_gone(id, unread);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A seat as its holder keeps it: inputs up, views and events down.
 
-use rejoin_protocol::RoomId;
 use rejoin_protocol::message::Seated;
+use rejoin_protocol::{Epoch, RoomId};
 
 use crate::inputs::Inputs;
 use crate::views::Views;
@@ -15,6 +15,8 @@ pub(crate) struct Seat {
     pub(crate) events: EventNumbers,
     /// The room has yet to say, on this connection, how far it has come: inputs wait for that.
     pub(crate) is_away: bool,
+    /// The server process that it was last known to.
+    epoch: Epoch,
 }
 
 impl Seat {
@@ -25,13 +27,26 @@ impl Seat {
             views: Views::default(),
             events: EventNumbers::after(seated.event),
             is_away: false,
+            epoch: Epoch::default(),
         }
     }
 
     /// The connection is lost: what was handed to it may not have arrived.
-    pub(crate) fn on_connection_lost(&mut self) {
+    pub(crate) fn on_connection_lost(&mut self, epoch: Epoch) {
+        if !self.is_away {
+            self.epoch = epoch;
+        }
         self.is_away = true;
         self.inputs.hand_again();
+    }
+
+    /// True if the seat waits and the answer is of the same stay: a room that has applied less than it once said
+    /// is another one, or has begun anew with us. After a restart of the server that has to be shown by something
+    /// applied.
+    pub(crate) fn goes_on(&self, seated: &Seated, epoch: Epoch) -> bool {
+        let covered = self.inputs.cursor();
+        let same = self.epoch == epoch || covered > 0;
+        self.is_away && self.room == seated.room && same && covered <= seated.cursor
     }
 
     /// The room gave the seat another name: events count anew, and inputs that the room has not

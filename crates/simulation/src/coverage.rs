@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-/// What the network may do to a datagram.
+/// What may happen to a datagram, to a client, or to the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
     /// It arrives later than at once.
@@ -20,6 +20,26 @@ pub enum Fault {
     Corruption,
     /// It is sent into a partition and never arrives.
     Partition,
+    /// The client's address changes.
+    Move,
+    /// The client dies, and its player starts another one with its ticket.
+    Crash,
+    /// The client dies, and its player starts another one with the permit alone.
+    BareCrash,
+    /// The server loses its connection.
+    LostLink,
+    /// The server loses all connections at once.
+    Storm,
+    /// Its player starts a second client.
+    Rival,
+    /// The server's process ends.
+    Restart,
+    /// The server's process ends and its wall clock jumps.
+    ClockJump,
+    /// Somebody sends the hello of a resume of its session again, from elsewhere.
+    ReplayedResume,
+    /// Somebody who saw its packets sends it a reset.
+    ForgedReset,
 }
 
 /// Where the client stands that sent the datagram, or that it is for.
@@ -37,19 +57,31 @@ pub enum Stage {
     Suspect,
     /// It believes that the server is gone, or does not run for a while.
     Lost,
+    /// It lost its connection and is on its way back.
+    Away,
     /// It gave a seat or the session back and waits for the answer, or has just ended.
     Leaving,
 }
 
 impl Fault {
     /// All faults, in the order of the table.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 16] = [
         Self::Delay,
         Self::Loss,
         Self::Duplication,
         Self::Reorder,
         Self::Corruption,
         Self::Partition,
+        Self::Move,
+        Self::Crash,
+        Self::BareCrash,
+        Self::LostLink,
+        Self::Storm,
+        Self::Rival,
+        Self::Restart,
+        Self::ClockJump,
+        Self::ReplayedResume,
+        Self::ForgedReset,
     ];
 
     const fn name(self) -> &'static str {
@@ -60,19 +92,30 @@ impl Fault {
             Self::Reorder => "reorder",
             Self::Corruption => "corruption",
             Self::Partition => "partition",
+            Self::Move => "move",
+            Self::Crash => "crash",
+            Self::BareCrash => "bare crash",
+            Self::LostLink => "lost link",
+            Self::Storm => "storm",
+            Self::Rival => "rival",
+            Self::Restart => "restart",
+            Self::ClockJump => "clock jump",
+            Self::ReplayedResume => "replay",
+            Self::ForgedReset => "forgery",
         }
     }
 }
 
 impl Stage {
     /// All stages, in the order of the table.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Joining,
         Self::Seatless,
         Self::Seated,
         Self::Loading,
         Self::Suspect,
         Self::Lost,
+        Self::Away,
         Self::Leaving,
     ];
 
@@ -84,6 +127,7 @@ impl Stage {
             Self::Loading => "loading",
             Self::Suspect => "suspect",
             Self::Lost => "lost",
+            Self::Away => "away",
             Self::Leaving => "leaving",
         }
     }

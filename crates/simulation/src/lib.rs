@@ -7,12 +7,16 @@
 //! ```text
 //! options   what a seed stands for           world     the loop: the earliest thing happens
 //! faults    what happens when                network   delay, loss, copies, order, corruption
+//! breaks    what breaks sessions            operator  who runs the server
 //! workload  what players attempt             checkers  what clients are told must be true
 //! model     what must be true                coverage  which fault met which state
 //! ```
 
+mod breaking;
+mod breaks;
 mod cast;
 mod checkers;
+mod contact;
 mod content;
 mod coverage;
 mod eavesdropper;
@@ -20,6 +24,7 @@ mod faults;
 mod loading;
 mod model;
 mod network;
+mod operator;
 mod options;
 mod private;
 mod queue;

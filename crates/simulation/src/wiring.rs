@@ -1,11 +1,11 @@
 //! Server, clients and network, wired together: each datagram on its way, each wake on time.
 
-use rejoin_protocol::Timestamp;
+use rejoin_protocol::{Timestamp, reset};
 
 use crate::cast::{Body, Cast, FIRST_PORT, address, client_at};
 use crate::checkers;
-use crate::coverage::{Coverage, Stage};
-use crate::eavesdropper::{self, Eavesdropper};
+use crate::coverage::{Coverage, Fault, Stage};
+use crate::eavesdropper::{self, Eavesdropper, Strike, is_resume};
 use crate::faults::Act;
 use crate::network::{Datagram, Direction, Network};
 use crate::queue::Queue;
@@ -46,8 +46,8 @@ pub(crate) enum Happening {
     },
     /// The turn of a shard.
     Turn { shard: usize },
-    /// Letters arrive at a shard.
-    Letters(Post),
+    /// Letters arrive at a shard of that server process.
+    Letters { epoch: u64, post: Post },
     /// A client's timer.
     Wake { client: usize },
     /// A silent client runs again.
@@ -108,6 +108,10 @@ impl Wiring {
         datagram: Datagram,
     ) -> Result<(), Violation> {
         let now = self.scene.now;
+        if !self.server.runs() {
+            self.network.recycle(datagram);
+            return Ok(());
+        }
         let shard = self.server.steer(client, port, &datagram.bytes);
         let stalled = self.server.stalled(shard);
         if now < stalled {
@@ -131,17 +135,24 @@ impl Wiring {
             self.on_arrived(outcome, arrived)?;
         }
         self.plan_turn(shard, now + self.scene.options.gather);
-        Ok(())
+        ensure(
+            !self.server.hello_changed(),
+            "a hello alone changes no session",
+            || format!("one of client {client} from port {port}"),
+        )
     }
 
     /// Letters arrive at a shard.
-    pub(crate) fn deliver(&mut self, post: Post) -> Result<(), Violation> {
+    pub(crate) fn deliver(&mut self, epoch: u64, post: Post) -> Result<(), Violation> {
         let now = self.scene.now;
+        if epoch != self.scene.operator.epoch() || !self.server.runs() {
+            return Ok(());
+        }
         let Post { from, to, letters } = post;
         let stalled = self.server.stalled(to);
         if now < stalled {
             let post = Post { from, to, letters };
-            self.queue.push(stalled, Happening::Letters(post));
+            self.queue.push(stalled, Happening::Letters { epoch, post });
             return Ok(());
         }
         for letter in letters {
@@ -193,6 +204,7 @@ impl Wiring {
         self.scene
             .trace
             .fold(Mark::ToClient, client, &datagram.bytes, now);
+        receiver.was_reset |= reset::decode(&datagram.bytes).is_some();
         let before = receiver.core.link().received;
         receiver.core.handle_datagram(&mut datagram.bytes, now);
         if receiver.core.link().received > before {
@@ -366,7 +378,12 @@ impl Wiring {
         let arrivals = self
             .network
             .send((player, direction), &self.out, cell, self.scene.now);
-        self.scene.counters.lost += u64::from(arrivals.iter().all(Option::is_none));
+        let lost = arrivals.iter().all(Option::is_none);
+        self.scene.counters.lost += u64::from(lost);
+        let mut arrived = arrivals.iter().flatten();
+        if (lost || arrived.any(|(_, datagram)| datagram.changed)) && client != GUEST {
+            self.cast.player_mut(player).harmed_at = self.scene.now;
+        }
         let sent = match direction {
             Direction::Up => &mut self.scene.counters.to_server,
             Direction::Down => &mut self.scene.counters.to_client,
@@ -394,7 +411,7 @@ impl Wiring {
     fn overhear(&mut self, (client, direction): (usize, Direction), datagram: &mut Datagram) {
         if direction == Direction::Up
             && let Some(eavesdropper) = &mut self.eavesdropper
-            && eavesdropper.listens()
+            && (eavesdropper.listens() || is_resume(&datagram.bytes))
         {
             let copy = self.network.copy(datagram);
             eavesdropper.hear(client, copy);
@@ -402,19 +419,53 @@ impl Wiring {
     }
 
     /// The eavesdropper's turn: what it sends arrives at once.
-    pub(crate) fn strike(&mut self) {
-        let struck = self.eavesdropper.as_mut().and_then(Eavesdropper::strike);
-        if let Some((client, datagram)) = struck {
-            let arrival = Happening::ToServer {
-                client,
-                port: eavesdropper::PORT,
-                datagram,
-            };
-            self.queue.push(self.scene.now, arrival);
+    pub(crate) fn strike(&mut self) -> Result<(), Violation> {
+        let strike = self.eavesdropper.as_mut().and_then(Eavesdropper::strike);
+        let (client, datagram) = match strike {
+            None => return Ok(()),
+            Some(Strike::Copy { from, datagram }) => (from, datagram),
+            Some(Strike::Resume { of, from, datagram }) => {
+                let stage = self.cast.client(of).stage();
+                self.coverage.hit(Fault::ReplayedResume, stage);
+                (from, datagram)
+            }
+            Some(Strike::Reset { to, bytes }) => return self.forge(to, bytes),
+        };
+        let arrival = Happening::ToServer {
+            client,
+            port: eavesdropper::PORT,
+            datagram,
+        };
+        self.queue.push(self.scene.now, arrival);
+        Ok(())
+    }
+
+    /// A client is sent a reset that is none: nothing may change.
+    fn forge(&mut self, number: usize, mut bytes: Vec<u8>) -> Result<(), Violation> {
+        let Some(client) = self.cast.clients.get_mut(number) else {
+            return Ok(());
+        };
+        if client.body != Body::Running {
+            return Ok(());
+        }
+        self.coverage.hit(Fault::ForgedReset, client.stage());
+        let before = client.core.state().clone();
+        client.core.handle_datagram(&mut bytes, self.scene.now);
+        let after = client.core.state().clone();
+        ensure(before == after, "a forged reset moves nobody", || {
+            format!("client {number}: {before:?}, then {after:?}")
+        })?;
+        self.drain(number)
+    }
+
+    /// The guest knows no way back to another server process.
+    pub(crate) fn end_guest(&mut self) {
+        if let Some(repeater) = &mut self.repeater {
+            repeater.end();
         }
     }
 
-    fn plan_turn(&mut self, shard: usize, at: Timestamp) {
+    pub(crate) fn plan_turn(&mut self, shard: usize, at: Timestamp) {
         if let Some(at) = self.server.plan_turn(shard, at) {
             self.queue.push(at, Happening::Turn { shard });
         }
@@ -422,7 +473,7 @@ impl Wiring {
 
     pub(crate) fn turn(&mut self, shard: usize) -> Result<(), Violation> {
         let now = self.scene.now;
-        if !self.server.take_turn(shard, now) {
+        if !self.server.runs() || !self.server.take_turn(shard, now) {
             return Ok(());
         }
         if now < self.server.stalled(shard) {
@@ -441,6 +492,15 @@ impl Wiring {
             let Some(to) = self.server.shard(shard).poll_transmit(out, now) else {
                 break;
             };
+            if let Some((id, _)) = reset::decode(&self.out) {
+                let mut cards = self.server.sessions();
+                let living = cards.any(|card| card.connection.is_some_and(|(of, _)| of == id));
+                ensure(
+                    !living,
+                    "only connections that are no more are reset",
+                    || format!("{id:?} to {to}"),
+                )?;
+            }
             let client = client_at(to)
                 .filter(|client| *client < self.cast.clients.len() || *client == GUEST);
             let client = client.ok_or_else(|| {
@@ -449,7 +509,7 @@ impl Wiring {
             if to.port() == eavesdropper::PORT
                 && let Some(eavesdropper) = &mut self.eavesdropper
             {
-                eavesdropper.on_answer(self.out.len())?;
+                eavesdropper.on_answer(&self.out)?;
                 continue;
             }
             let stage = match client {
@@ -458,8 +518,9 @@ impl Wiring {
             };
             self.carry((client, to.port(), Direction::Down), stage);
         }
+        let epoch = self.scene.operator.epoch();
         for (at, post) in self.server.take_post(shard, now) {
-            self.queue.push(at, Happening::Letters(post));
+            self.queue.push(at, Happening::Letters { epoch, post });
         }
         self.check_server()?;
         workload::move_on(&mut self.cast, &self.scene);
@@ -469,7 +530,8 @@ impl Wiring {
         Ok(())
     }
 
-    fn check_server(&self) -> Result<(), Violation> {
+    fn check_server(&mut self) -> Result<(), Violation> {
+        checkers::look_at_sessions(&mut self.cast, &mut self.scene, &self.server)?;
         let stats = self.server.check();
         self.scene.rooms.check(stats.rooms)?;
         let players = self.cast.everyone().count();
