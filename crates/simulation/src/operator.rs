@@ -5,7 +5,8 @@ use std::time::Duration;
 use rejoin_coordinator::{Config, MemoryDirectory, Shard};
 use rejoin_protocol::crypto::{PublicKey, StaticKeys};
 use rejoin_protocol::handshake::{SealingKey, TicketKeys};
-use rejoin_protocol::{Epoch, Rng, Timestamp};
+use rejoin_protocol::reset::{ResetKey, ResetToken};
+use rejoin_protocol::{ConnectionId, Epoch, Rng, Timestamp};
 use rejoin_room::Kinds;
 use rejoin_room::builtin::arena::Arena;
 use rejoin_room::builtin::chat::Chat;
@@ -57,6 +58,15 @@ impl Operator {
         self.unix_start_s + now.since(Timestamp::ZERO).as_secs()
     }
 
+    /// What would reset a connection of the present process.
+    pub(crate) fn reset_token(&self, connection: ConnectionId) -> ResetToken {
+        ResetKey::of(&self.session_secret()).token(Epoch(self.epoch), connection)
+    }
+
+    fn session_secret(&self) -> [u8; 32] {
+        self.root.fork("session secret").bytes()
+    }
+
     /// The next process: what it finds of the one before.
     pub(crate) fn succeed(&mut self, restart: Restart) {
         self.epoch += 1;
@@ -79,14 +89,13 @@ impl Operator {
             1 => self.root.clone(),
             epoch => self.root.fork(&format!("process {epoch}")),
         };
-        let secret = self.root.fork("session secret").bytes();
         let config = Config {
             seat_hold: options.seat_hold,
             empty_room_hold: options.empty_room_hold,
             ticket_keys: TicketKeys::new(self.ticket_keys.clone()).expect("few keys, each its own"),
             epoch: Epoch(self.epoch),
             unix_start: Duration::from_secs(self.unix_start_s),
-            ..Config::new(self.keys.clone(), secret)
+            ..Config::new(self.keys.clone(), self.session_secret())
         };
         let kinds = Kinds::new()
             .with::<Arena>()

@@ -11,7 +11,7 @@ use crate::network::{Datagram, Direction, Network};
 use crate::queue::Queue;
 use crate::repeater::{Goal, Repeater};
 use crate::report::{Violation, ensure};
-use crate::scene::Scene;
+use crate::scene::{Phase, Scene};
 use crate::server::{Arrived, Outcome, Post, Server};
 use crate::trace::Mark;
 use crate::workload;
@@ -108,7 +108,8 @@ impl Wiring {
         datagram: Datagram,
     ) -> Result<(), Violation> {
         let now = self.scene.now;
-        if !self.server.runs() {
+        let is_over = || self.scene.phase == Phase::Stopping && self.server.is_stopped();
+        if !self.server.runs() || is_over() {
             self.network.recycle(datagram);
             return Ok(());
         }
@@ -492,9 +493,10 @@ impl Wiring {
             let Some(to) = self.server.shard(shard).poll_transmit(out, now) else {
                 break;
             };
-            if let Some((id, _)) = reset::decode(&self.out) {
+            if let Some((id, token)) = reset::decode(&self.out) {
                 let mut cards = self.server.sessions();
-                let living = cards.any(|card| card.connection.is_some_and(|(of, _)| of == id));
+                let living = cards.any(|card| card.connection.is_some_and(|(of, _)| of == id))
+                    && self.scene.operator.reset_token(id) == token;
                 ensure(
                     !living,
                     "only connections that are no more are reset",

@@ -128,6 +128,10 @@ pub(crate) fn send(
     let (site, kind) = (held.site(), held.kind);
     let id = id.ok_or_else(|| Violation::new("a seat has a player", format!("{of}")))?;
     let reliable = reliable || !kind.takes_latest();
+    // Another client of the player has the seat, and this one does not know it yet.
+    if !scene.lives.is_of((site, id), number) {
+        return Ok(());
+    }
     let place = scene.lives.total(site, id).0 + 1;
     let input = kind.input(Mark { counter, place }, reliable);
     let payload = input.encode();

@@ -135,7 +135,7 @@ pub(super) fn resumed(
     scene.counters.resumed += 1;
     let player = player_of(cast, number)?;
     let stale = cast.is_stale(number);
-    let (of, era) = (cast.client(number).player, cast.client(number).era);
+    let era = cast.client(number).era;
     let now = scene.now;
     let seat = seat_mut(cast, number, id)?;
     let told = format!(
@@ -178,7 +178,7 @@ pub(super) fn resumed(
             .seated((site, player), receipt.cursor, Arrival::New)?;
     }
     scene.lives.resumed((site, player), receipt.cursor, &kept)?;
-    cast.follow_holder(of);
+    scene.lives.claimed((site, player), number);
     Ok(())
 }
 

@@ -23,8 +23,12 @@ pub(crate) fn look_at_sessions(
         let client = client_at(taken.at).filter(|client| *client < cast.clients.len());
         let Some(client) = client else { continue };
         let player = cast.client(client).player;
+        scene.trace.note(scene.now, || {
+            format!("player {player} is with client {client}: {taken:?}")
+        });
         // Where its client receives is not certain before it has shown that.
         cast.player_mut(player).holder = Some(client).filter(|_| taken.path_shown);
+        cast.follow_holder(player);
     }
     Ok(())
 }

@@ -62,7 +62,10 @@ pub(super) fn viewed(
         || format!("client {client}, {id:?}"),
     )?;
     (seat.sequence, seat.tick, seat.cursor) = (sequence, tick, cursor);
-    scene.lives.covered((seat.site(), player), cursor)?;
+    // Who does not know that another client of the player has the seat says nothing of where it stands.
+    if scene.lives.is_of((seat.site(), player), client) {
+        scene.lives.covered((seat.site(), player), cursor)?;
+    }
     let (kind, room) = (seat.kind, seat.site());
     let shown = Shown {
         kind,

@@ -290,7 +290,7 @@ fn seated(
     };
     if !cast.is_stale(client) {
         scene.lives.seated((site, player), cursor, arrival)?;
-        cast.follow_holder(own);
+        scene.lives.claimed((site, player), client);
     }
     let fresh = Seat::new((group, kind), site, (cursor, event), scene.now);
     take_seat(cast.client_mut(client), seat, before, fresh)
@@ -409,8 +409,12 @@ fn room_closed(
     };
     end_seat(cast, scene, (client, id));
     if *reason == RoomCloseReason::Gone {
-        let of = cast.client(client).player;
+        let (of, era) = (cast.client(client).player, cast.client(client).era);
         cast.player_mut(of).gone_at = Some(scene.now);
+        if let Some(player) = cast.player(of).id {
+            // Another seat there, of another client of the player, may be given back with it.
+            scene.lives.may_end(Site { era, room }, player);
+        }
     }
     ensure(fits, "rooms close only for cause", || {
         format!("client {client}, {room}: {reason:?}")

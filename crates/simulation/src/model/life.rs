@@ -28,6 +28,8 @@ struct Life {
     may_be_over: bool,
     /// True if the player was told that the seat is lost.
     over: bool,
+    /// The client that knows how far it stands; others' inputs would not follow.
+    client: Option<usize>,
 }
 
 /// How a client came to a seat.
@@ -109,6 +111,20 @@ impl Lives {
             self.sent((room, player), *number, input)?;
         }
         Ok(())
+    }
+
+    /// That client of the player was told last how far the seat stands, and goes on from there.
+    pub(crate) fn claimed(&mut self, (room, player): (Site, PlayerId), client: usize) {
+        if let Ok(life) = self.current(room, player) {
+            life.client = Some(client);
+        }
+    }
+
+    /// True if that client goes on with the seat.
+    pub(crate) fn is_of(&self, (room, player): (Site, PlayerId), client: usize) -> bool {
+        let lives = self.by_seat.get(&(room, player));
+        let life = lives.and_then(|lives| lives.last());
+        life.is_some_and(|life| life.client == Some(client))
     }
 
     /// The player's client took a reliable input and named it `number`.
@@ -234,6 +250,7 @@ impl Life {
             acked: 0,
             may_be_over: false,
             over: false,
+            client: None,
         }
     }
 
