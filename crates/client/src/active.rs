@@ -20,7 +20,7 @@ use rejoin_protocol::{
     RefusalCode, SeatId, Timestamp, messagepack,
 };
 
-use crate::calls::{Call, Calls};
+use crate::calls::{Call, Calls, seat_of};
 use crate::control;
 use crate::early::{Early, EarlyMessage};
 use crate::event::{Ended, Event, Loss};
@@ -148,7 +148,10 @@ impl Active {
     ) -> Result<CallId, SendError> {
         let id = self.calls.next().ok_or(SendError::QueueFull)?;
         let message = message(id);
-        self.connection.send_control(encode(&message))?;
+        // What names a seat that waits is made when the room has confirmed it.
+        if !seat_of(&message).is_some_and(|seat| self.is_away(seat)) {
+            self.connection.send_control(encode(&message))?;
+        }
         self.calls.open(id, call, message);
         Ok(id)
     }
@@ -342,7 +345,11 @@ impl Active {
         let seated = match (&result, asked) {
             (Ok(Answer::Seated(seated)), Call::TakeSeat) => {
                 self.drop_outlived(seated, unread);
+                let was_away = self.is_away(seated.seat);
                 self.on_seated(seated)?;
+                if was_away {
+                    self.repeat_for(seated.seat)?;
+                }
                 Some(seated.seat)
             }
             (

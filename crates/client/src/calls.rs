@@ -61,16 +61,15 @@ impl Calls {
             .retain(|_, (call, _)| !matches!(call, Call::Return(_) | Call::GiveBack));
     }
 
-    /// The open requests as they were made.
-    pub(crate) fn messages(&self) -> impl Iterator<Item = &ClientMessage> {
-        self.open.values().map(|(_, message)| message)
-    }
-
-    /// True if the seat is to be given back.
-    pub(crate) fn is_leaving(&self, seat: SeatId) -> bool {
-        self.open
-            .values()
-            .any(|(call, _)| *call == Call::Leave(seat))
+    /// The game's open requests that name that seat, or none, as they were made.
+    pub(crate) fn naming(
+        &self,
+        seat: Option<SeatId>,
+    ) -> impl Iterator<Item = (CallId, &ClientMessage)> {
+        let open = self.open.iter();
+        let open = open.filter(|(_, (call, _))| *call != Call::GiveBack);
+        open.map(|(id, (_, message))| (*id, message))
+            .filter(move |(_, message)| seat_of(message) == seat)
     }
 
     /// True while an answer may name a new seat.
@@ -78,6 +77,14 @@ impl Calls {
         self.open
             .values()
             .any(|(call, _)| matches!(call, Call::TakeSeat | Call::Return(_)))
+    }
+}
+
+/// The seat that a request names. Its number means nothing on another connection before the room has confirmed it.
+pub(crate) const fn seat_of(message: &ClientMessage) -> Option<SeatId> {
+    match message {
+        ClientMessage::Leave { seat, .. } | ClientMessage::Close { seat, .. } => Some(*seat),
+        _ => None,
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rejoin_protocol::message::{Answer, ClientMessage, RoomCloseReason, Seated};
-use rejoin_protocol::{CloseReason, Refusal, SeatId, Timestamp};
+use rejoin_protocol::{CloseReason, Refusal, RefusalCode, SeatId, Timestamp};
 
 use crate::active::{Active, End, VIOLATION, encode};
 use crate::away::Kept;
@@ -36,15 +36,13 @@ impl Active {
         self.calls = kept.calls;
         self.returns.lost_at = Some(kept.since);
         let full = |_| End::Close(CloseReason::Overloaded);
-        for message in self.calls.messages() {
+        for (_, message) in self.calls.naming(None) {
             self.connection
                 .send_control(encode(message))
                 .map_err(full)?;
         }
         for seat in self.seats.keys() {
-            if !self.calls.is_leaving(*seat) {
-                self.returns.asks.insert(*seat, now);
-            }
+            self.returns.asks.insert(*seat, now);
         }
         self.ask_for_seats(now);
         self.announce_heartbeat();
@@ -121,9 +119,12 @@ impl Active {
                         members: seated.members,
                     });
                 }
+                self.repeat_for(id)?;
                 self.replay_early(id, unread)
             }
             Ok(_) => Err(VIOLATION),
+            // A request of the game's own has brought another seat under that name.
+            Err(_) if !self.is_away(id) => Ok(()),
             Err(refusal) => {
                 if let Some(wait) = refusal.wait() {
                     self.returns.asks.insert(id, now + wait);
@@ -136,13 +137,32 @@ impl Active {
     }
 
     fn on_seat_gone(&mut self, id: SeatId, unread: &mut Unread) {
-        if self.seats.remove(&id).is_some() {
-            let reason = RoomCloseReason::Gone;
-            unread.push(Event::RoomClosed { seat: id, reason });
+        if self.seats.remove(&id).is_none() {
+            return;
+        }
+        let reason = RoomCloseReason::Gone;
+        unread.push(Event::RoomClosed { seat: id, reason });
+        let void: Vec<_> = self.calls.naming(Some(id)).map(|(call, _)| call).collect();
+        for call in void {
+            self.calls.close(call);
+            let text = "the seat was lost with the connection";
+            let result = Err(Refusal::new(RefusalCode::UnknownSeat, text));
+            unread.push(Event::Answer { call, result });
         }
     }
 
-    fn is_away(&self, id: SeatId) -> bool {
+    /// The room has confirmed a seat that waited: makes the requests that name it.
+    pub(crate) fn repeat_for(&mut self, id: SeatId) -> Result<(), End> {
+        let full = |_| End::Close(CloseReason::Overloaded);
+        for (_, message) in self.calls.naming(Some(id)) {
+            self.connection
+                .send_control(encode(message))
+                .map_err(full)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn is_away(&self, id: SeatId) -> bool {
         self.seats.get(&id).is_some_and(|seat| seat.is_away)
     }
 
@@ -172,9 +192,9 @@ impl Active {
     pub(crate) fn drop_outlived(&mut self, seated: &Seated, unread: &mut Unread) {
         let lost = |id: &SeatId, seat: &Seat| {
             let same_room = seat.room == seated.room;
-            seat.is_away
-                && ((same_room && !seat.goes_on(seated, self.epoch))
-                    || (!same_room && *id == seated.seat))
+            let same_name = *id == seated.seat;
+            let goes_on = same_room && same_name && seat.goes_on(seated, self.epoch);
+            seat.is_away && (same_room || same_name) && !goes_on
         };
         let lost = self.seats.iter().filter(|(id, seat)| lost(id, seat));
         let lost: Vec<_> = lost.map(|(id, _)| *id).collect();

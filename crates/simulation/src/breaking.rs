@@ -164,15 +164,29 @@ fn plan_checks(wiring: &mut Wiring, up: Timestamp) {
             way.delay + way.jitter + late
         });
         let rtt: Duration = ways.into_iter().sum();
-        let check = CheckBack { client: number, up };
-        let at = up + due + rtt * 2 + CHECK_GRACE;
+        let check = CheckBack {
+            client: number,
+            up,
+            epoch: scene.operator.epoch(),
+        };
+        // A ticket that is refused costs one more.
+        let trips = if scene.options.breaks.tickets_may_fail() {
+            3
+        } else {
+            2
+        };
+        let at = up + due + rtt * trips + CHECK_GRACE;
         queue.push(at, Happening::Act(Act::CheckBack(check)));
     }
 }
 
 /// The client must be back, unless something else kept it away.
 pub(crate) fn check_back(wiring: &mut Wiring, check: CheckBack) -> Result<(), Violation> {
-    let CheckBack { client: number, up } = check;
+    let CheckBack {
+        client: number,
+        up,
+        epoch,
+    } = check;
     let Wiring {
         scene,
         cast,
@@ -187,6 +201,7 @@ pub(crate) fn check_back(wiring: &mut Wiring, check: CheckBack) -> Result<(), Vi
         && player.client == Some(number)
         && player.holder == Some(number)
         && server.runs()
+        && scene.operator.epoch() == epoch
         && server
             .shards()
             .all(|shard| server.stalled_until(shard) < up);

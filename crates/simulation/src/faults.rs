@@ -86,6 +86,8 @@ pub(crate) struct CheckBack {
     pub(crate) client: usize,
     /// When the server was back.
     pub(crate) up: Timestamp,
+    /// Its process.
+    pub(crate) epoch: u64,
 }
 
 /// A load as it is planned.

@@ -35,6 +35,8 @@ struct Place {
     stalled: Timestamp,
     /// When the newest letters for it arrive: none overtake others.
     letters_at: Timestamp,
+    /// Letters that arrived while it did not run, in order.
+    waiting: VecDeque<Post>,
     /// What it handed on and the other shard has not seen yet, in order.
     handed_on: VecDeque<Arrived>,
 }
@@ -71,6 +73,7 @@ impl Server {
             turn: None,
             stalled: Timestamp::ZERO,
             letters_at: Timestamp::ZERO,
+            waiting: VecDeque::new(),
             handed_on: VecDeque::new(),
         };
         Self {
@@ -166,6 +169,16 @@ impl Server {
                 place.stalled = place.stalled.max(until);
             }
         }
+    }
+
+    /// Letters arrive. Those that come while the shard does not run wait, and all behind them.
+    pub(crate) fn arrive(&mut self, post: Post) {
+        self.place(post.to).waiting.push_back(post);
+    }
+
+    /// The first letters that wait.
+    pub(crate) fn next_arrived(&mut self, shard: usize) -> Option<Post> {
+        self.place(shard).waiting.pop_front()
     }
 
     /// Plans a turn no later than `at`. Tells when, if that is news.

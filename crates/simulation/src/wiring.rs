@@ -48,6 +48,8 @@ pub(crate) enum Happening {
     Turn { shard: usize },
     /// Letters arrive at a shard of that server process.
     Letters { epoch: u64, post: Post },
+    /// Letters that waited for a shard to run are opened.
+    OpenLetters { epoch: u64, to: usize },
     /// A client's timer.
     Wake { client: usize },
     /// A silent client runs again.
@@ -145,20 +147,32 @@ impl Wiring {
 
     /// Letters arrive at a shard.
     pub(crate) fn deliver(&mut self, epoch: u64, post: Post) -> Result<(), Violation> {
-        let now = self.scene.now;
         if epoch != self.scene.operator.epoch() || !self.server.runs() {
             return Ok(());
         }
-        let Post { from, to, letters } = post;
-        let stalled = self.server.stalled(to);
-        if now < stalled {
-            let post = Post { from, to, letters };
-            self.queue.push(stalled, Happening::Letters { epoch, post });
+        let to = post.to;
+        self.server.arrive(post);
+        self.open_letters(epoch, to)
+    }
+
+    /// A shard reads the letters that have arrived, in their order, as soon as it runs.
+    pub(crate) fn open_letters(&mut self, epoch: u64, to: usize) -> Result<(), Violation> {
+        let now = self.scene.now;
+        if epoch != self.scene.operator.epoch() {
             return Ok(());
         }
-        for letter in letters {
-            if let Some((outcome, arrived)) = self.server.handle_letter((from, to), letter, now) {
-                self.on_arrived(outcome, arrived)?;
+        let stalled = self.server.stalled(to);
+        if now < stalled {
+            let later = Happening::OpenLetters { epoch, to };
+            self.queue.push(stalled, later);
+            return Ok(());
+        }
+        while let Some(Post { from, to, letters }) = self.server.next_arrived(to) {
+            for letter in letters {
+                let arrived = self.server.handle_letter((from, to), letter, now);
+                if let Some((outcome, arrived)) = arrived {
+                    self.on_arrived(outcome, arrived)?;
+                }
             }
         }
         self.plan_turn(to, now);

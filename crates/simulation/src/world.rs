@@ -138,6 +138,7 @@ impl World {
             } => self.wiring.reach_client((client, port), datagram),
             Happening::Turn { shard } => self.wiring.turn(shard),
             Happening::Letters { epoch, post } => self.wiring.deliver(epoch, post),
+            Happening::OpenLetters { epoch, to } => self.wiring.open_letters(epoch, to),
             Happening::Wake { client } => self.wiring.wake(client),
             Happening::Rouse { client } => self.rouse(client),
             Happening::LoadOver { client, says_done } => {
