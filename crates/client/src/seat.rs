@@ -41,12 +41,10 @@ impl Seat {
     }
 
     /// True if the seat waits and the answer is of the same stay: a room that has applied less than it once said
-    /// is another one, or has begun anew with us. After a restart of the server that has to be shown by something
-    /// applied.
+    /// has begun anew with us, and no room outlives its server's process.
     pub(crate) fn goes_on(&self, seated: &Seated, epoch: Epoch) -> bool {
-        let covered = self.inputs.cursor();
-        let same = self.epoch == epoch || covered > 0;
-        self.is_away && self.room == seated.room && same && covered <= seated.cursor
+        let same = self.room == seated.room && self.epoch == epoch;
+        self.is_away && same && self.inputs.cursor() <= seated.cursor
     }
 
     /// The room gave the seat another name: events count anew, and inputs that the room has not

@@ -9,7 +9,8 @@ use std::collections::VecDeque;
 
 use rejoin_protocol::crypto::{PublicKey, StaticKeys, Suite};
 use rejoin_protocol::handshake::{
-    ClientHandshake, HandshakeOptions, Mac1Key, Permit, RESUME, ReceivedHello, Ticket,
+    ClientHandshake, HandshakeError, HandshakeOptions, Mac1Key, Permit, RESUME, ReceivedHello,
+    Ticket,
 };
 use rejoin_protocol::{Rng, packet, reset};
 
@@ -179,7 +180,8 @@ impl Eavesdropper {
         )?;
         let opened = self.theft.as_mut().map(|theft| theft.handle_reply(answer));
         ensure(
-            !matches!(opened, Some(Ok(_))),
+            // Even a refusal is sealed for who has shown the secret.
+            !matches!(opened, Some(Ok(_) | Err(HandshakeError::Refused(_)))),
             "a ticket opens nothing without its secret",
             || "somebody who saw it has the session".into(),
         )

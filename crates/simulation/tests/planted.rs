@@ -45,6 +45,8 @@ fn broken_by(bug: Bug) -> &'static [&'static str] {
         Bug::LoadingNeverEnds => &["who is back is shown as back"],
         Bug::HomeIgnored => &[
             "one identity has one session",
+            "the incarnation of a session only grows",
+            "each client of a session has its own incarnation",
             // A room finds a member that is another shard's.
             "nothing panics",
         ],

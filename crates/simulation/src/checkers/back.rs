@@ -10,7 +10,6 @@ use super::lookup::{player_of, seat_mut};
 use super::private::invited;
 use super::told::{OVERFLOWS_AFTER, TOLD_WITHIN};
 use crate::cast::Cast;
-use crate::model::Arrival;
 use crate::report::{Violation, ensure};
 use crate::scene::{Phase, Scene};
 
@@ -82,7 +81,12 @@ pub(super) fn came_back(
         || format!("client {number}: {known:?}, then {session:?}"),
     )?;
     entered(cast, scene, number)?;
-    cast.client_mut(number).returns += 1;
+    let client = cast.client_mut(number);
+    client.returns += 1;
+    // What is asked again may be a wrong guess by now.
+    let asked = client.seats.len() + client.calls.len();
+    let of = client.player;
+    cast.player_mut(of).guesses += u64::try_from(asked).unwrap_or(u64::MAX);
     Ok(())
 }
 
@@ -153,11 +157,9 @@ pub(super) fn resumed(
         "all that a room has not applied is sent again",
         || format!("{told}; {} kept", seat.kept.len()),
     )?;
-    let moved = seat.era != era;
-    if moved {
-        // Nothing was applied and nothing seen: the room that has the id now is as good.
-        (seat.era, seat.sequence, seat.tick, seat.newest) = (era, 0, 0, None);
-    }
+    ensure(seat.era == era, "no seat outlives its room", || {
+        told.clone()
+    })?;
     (seat.event, seat.line) = (None, None);
     seat.first_event = u64::MAX;
     (seat.cursor, seat.known_cursor) = (receipt.cursor, receipt.cursor);
@@ -171,11 +173,6 @@ pub(super) fn resumed(
     }
     if stale {
         return Ok(());
-    }
-    if moved {
-        scene
-            .lives
-            .seated((site, player), receipt.cursor, Arrival::New)?;
     }
     scene.lives.resumed((site, player), receipt.cursor, &kept)?;
     scene.lives.claimed((site, player), number);

@@ -20,14 +20,18 @@ pub(crate) fn look_at_sessions(
         judge_place(cast, &card)?;
     }
     for taken in scene.sessions.look(server.sessions())? {
-        let client = client_at(taken.at).filter(|client| *client < cast.clients.len());
-        let Some(client) = client else { continue };
-        let player = cast.client(client).player;
+        let id = taken.session.player();
+        let client = taken.at.and_then(client_at);
+        let client = client.filter(|client| *client < cast.clients.len());
+        let by_id = || cast.players.iter().position(|own| own.id == Some(id));
+        let player = client.map(|client| cast.client(client).player);
+        let Some(player) = player.or_else(by_id) else {
+            continue;
+        };
         scene.trace.note(scene.now, || {
-            format!("player {player} is with client {client}: {taken:?}")
+            format!("player {player} is with client {client:?}: {taken:?}")
         });
-        // Where its client receives is not certain before it has shown that.
-        cast.player_mut(player).holder = Some(client).filter(|_| taken.path_shown);
+        cast.player_mut(player).holder = client;
         cast.follow_holder(player);
     }
     Ok(())

@@ -27,10 +27,9 @@ struct Known {
 /// A client has a session that it did not have before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Taken {
-    /// Where it is.
-    pub(crate) at: SocketAddr,
-    /// False if its client has not shown that it receives there.
-    pub(crate) path_shown: bool,
+    pub(crate) session: SessionId,
+    /// Where it is; `None` if its client is gone already, or has not shown that it receives there.
+    pub(crate) at: Option<SocketAddr>,
 }
 
 impl Sessions {
@@ -52,7 +51,7 @@ impl Sessions {
             let connection = card.connection.map(|(id, _)| id);
             let Some(known) = self.known.get_mut(&card.id) else {
                 self.known.insert(card.id, Known::of(&card));
-                taken.extend(Taken::of(&card));
+                taken.push(Taken::of(&card));
                 continue;
             };
             let told = || format!("{}: {card:?} after {known:?}", card.id);
@@ -65,7 +64,9 @@ impl Sessions {
                     "each client of a session has its own incarnation",
                     told,
                 )?;
-                taken.extend(Taken::of(&card));
+            }
+            if card.incarnation > known.incarnation {
+                taken.push(Taken::of(&card));
             }
             *known = Known {
                 connection: connection.or(known.connection),
@@ -89,12 +90,12 @@ impl Known {
 }
 
 impl Taken {
-    fn of(card: &SessionCard) -> Option<Self> {
-        let (_, at) = card.connection?;
-        Some(Self {
-            at,
-            path_shown: card.path_shown,
-        })
+    fn of(card: &SessionCard) -> Self {
+        let at = card.connection.filter(|_| card.path_shown);
+        Self {
+            session: card.id,
+            at: at.map(|(_, at)| at),
+        }
     }
 }
 
@@ -122,7 +123,8 @@ mod tests {
         assert_eq!(look(&mut sessions, Some(card(1, Some(1)))), Ok(1));
         assert_eq!(look(&mut sessions, Some(card(1, None))), Ok(0));
         assert_eq!(look(&mut sessions, Some(card(2, Some(2)))), Ok(1));
-        assert!(look(&mut sessions, Some(card(2, Some(3)))).is_err());
+        assert_eq!(look(&mut sessions, Some(card(3, None))), Ok(1), "briefly");
+        assert!(look(&mut sessions, Some(card(3, Some(3)))).is_err());
         assert!(look(&mut sessions, Some(card(1, None))).is_err());
         assert_eq!(look(&mut sessions, None), Ok(0));
         assert_eq!(look(&mut sessions, Some(card(1, Some(4)))), Ok(1), "anew");
