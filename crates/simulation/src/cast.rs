@@ -174,6 +174,8 @@ pub(crate) struct Seat {
     pub(crate) latest: u64,
     /// Reliable inputs beyond the known cursor, by number.
     pub(crate) kept: VecDeque<(u64, Input)>,
+    /// How often its client had come back when the room last confirmed it.
+    pub(crate) returns: u32,
 }
 
 /// The newest view of a seat.
@@ -297,7 +299,16 @@ impl Seat {
             taken_at: now,
             latest: 0,
             kept: VecDeque::new(),
+            returns: 0,
         }
+    }
+
+    /// The room has confirmed it on another connection: what was said meanwhile may be lost.
+    pub(crate) fn on_return(&mut self, returns: u32, now: Timestamp) {
+        (self.event, self.line, self.first_event) = (None, None, u64::MAX);
+        (self.taken_at, self.latest, self.returns) = (now, 0, returns);
+        self.heard.clear();
+        self.shown.clear();
     }
 
     /// The room, as the model knows it.

@@ -139,7 +139,7 @@ pub(super) fn resumed(
     scene.counters.resumed += 1;
     let player = player_of(cast, number)?;
     let stale = cast.is_stale(number);
-    let era = cast.client(number).era;
+    let (era, returns) = (cast.client(number).era, cast.client(number).returns);
     let now = scene.now;
     let seat = seat_mut(cast, number, id)?;
     let told = format!(
@@ -160,12 +160,8 @@ pub(super) fn resumed(
     ensure(seat.era == era, "no seat outlives its room", || {
         told.clone()
     })?;
-    (seat.event, seat.line) = (None, None);
-    seat.first_event = u64::MAX;
     (seat.cursor, seat.known_cursor) = (receipt.cursor, receipt.cursor);
-    (seat.taken_at, seat.latest) = (now, 0);
-    seat.heard.clear();
-    seat.shown.clear();
+    seat.on_return(returns, now);
     let (site, group) = (seat.site(), seat.group);
     let kept: Vec<_> = seat.kept.iter().copied().collect();
     for member in members {

@@ -292,7 +292,8 @@ fn seated(
         scene.lives.seated((site, player), cursor, arrival)?;
         scene.lives.claimed((site, player), client);
     }
-    let fresh = Seat::new((group, kind), site, (cursor, event), scene.now);
+    let mut fresh = Seat::new((group, kind), site, (cursor, event), scene.now);
+    fresh.returns = cast.client(client).returns;
     take_seat(cast.client_mut(client), seat, before, fresh)
 }
 
@@ -304,7 +305,14 @@ fn take_seat(
     fresh: Seat,
 ) -> Result<(), Violation> {
     let fresh = match before {
-        Some((id, _)) if id == seat => return Ok(()),
+        Some((id, _)) if id == seat => {
+            // It waited for this since its client came back.
+            let known = client.seats.get_mut(&id);
+            if let Some(known) = known.filter(|known| known.returns != fresh.returns) {
+                known.on_return(fresh.returns, fresh.taken_at);
+            }
+            return Ok(());
+        }
         Some((
             id,
             Seat {

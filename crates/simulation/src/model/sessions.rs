@@ -73,7 +73,12 @@ impl Sessions {
                 ..Known::of(&card)
             };
         }
-        // Nothing of one that is over is known to the server: the next begins anew.
+        // Nothing of one that is over is known to the server: the next begins anew. Who had it last is not certain.
+        let over = self.known.iter().filter(|(_, known)| !known.there);
+        taken.extend(over.map(|(session, _)| Taken {
+            session: *session,
+            at: None,
+        }));
         self.known.retain(|_, known| known.there);
         Ok(taken)
     }
@@ -126,7 +131,7 @@ mod tests {
         assert_eq!(look(&mut sessions, Some(card(3, None))), Ok(1), "briefly");
         assert!(look(&mut sessions, Some(card(3, Some(3)))).is_err());
         assert!(look(&mut sessions, Some(card(1, None))).is_err());
-        assert_eq!(look(&mut sessions, None), Ok(0));
+        assert_eq!(look(&mut sessions, None), Ok(1), "nobody's");
         assert_eq!(look(&mut sessions, Some(card(1, Some(4)))), Ok(1), "anew");
     }
 }
