@@ -2,14 +2,14 @@
 
 use rejoin_protocol::{Timestamp, reset};
 
-use crate::cast::{Body, Cast, FIRST_PORT, address, client_at};
+use crate::cast::{Body, Cast, address, client_at};
 use crate::checkers;
-use crate::coverage::{Coverage, Fault, Stage};
-use crate::eavesdropper::{self, Eavesdropper, Strike, is_resume};
+use crate::coverage::{Coverage, Stage};
+use crate::eavesdropper::{self, Eavesdropper};
 use crate::faults::Act;
 use crate::network::{Datagram, Direction, Network};
 use crate::queue::Queue;
-use crate::repeater::{Goal, Repeater};
+use crate::repeater::Repeater;
 use crate::report::{Violation, ensure};
 use crate::scene::{Phase, Scene};
 use crate::server::{Arrived, Outcome, Post, Server};
@@ -24,10 +24,10 @@ pub(crate) struct Wiring {
     pub(crate) coverage: Coverage,
     pub(crate) queue: Queue<Happening>,
     pub(crate) server: Server,
-    repeater: Option<Repeater>,
-    eavesdropper: Option<Eavesdropper>,
+    pub(crate) repeater: Option<Repeater>,
+    pub(crate) eavesdropper: Option<Eavesdropper>,
     /// The buffer that datagrams are polled into.
-    out: Vec<u8>,
+    pub(crate) out: Vec<u8>,
 }
 
 /// Something that happens at its time.
@@ -230,22 +230,8 @@ impl Wiring {
         self.drain(client)
     }
 
-    fn reach_guest(&mut self, mut datagram: Datagram) -> Result<(), Violation> {
-        let Some(repeater) = &mut self.repeater else {
-            return Ok(());
-        };
-        self.scene
-            .trace
-            .fold(Mark::ToClient, GUEST, &datagram.bytes, self.scene.now);
-        if repeater.handle_datagram(&mut datagram.bytes, &mut self.scene)? {
-            self.check_taken(&datagram, "a peer")?;
-        }
-        self.network.recycle(datagram);
-        self.drain_guest()
-    }
-
     /// No datagram is taken that was changed on its way, and none twice.
-    fn check_taken(&mut self, datagram: &Datagram, by: &str) -> Result<(), Violation> {
+    pub(crate) fn check_taken(&mut self, datagram: &Datagram, by: &str) -> Result<(), Violation> {
         ensure(!datagram.changed, "no changed datagram is taken", || {
             format!("by {by}")
         })?;
@@ -273,32 +259,6 @@ impl Wiring {
         }
         woken.core.handle_timeout(now);
         self.drain(client)
-    }
-
-    fn wake_guest(&mut self) -> Result<(), Violation> {
-        let now = self.scene.now;
-        let Some(repeater) = self
-            .repeater
-            .as_mut()
-            .filter(|guest| guest.wake == Some(now))
-        else {
-            return Ok(());
-        };
-        repeater.wake = None;
-        repeater.handle_timeout(&mut self.scene)?;
-        self.drain_guest()
-    }
-
-    /// The guest's turn.
-    pub(crate) fn play_guest(&mut self) -> Result<(), Violation> {
-        let Some(repeater) = &mut self.repeater else {
-            return Ok(());
-        };
-        let group = self.cast.group(0);
-        let request = group.request(0);
-        let room = group.room(0);
-        repeater.play(Goal { request, room }, &mut self.scene)?;
-        self.drain_guest()
     }
 
     pub(crate) fn drain_player(&mut self, player: usize) -> Result<(), Violation> {
@@ -348,43 +308,12 @@ impl Wiring {
         Ok(())
     }
 
-    /// Sends what the guest has to send, and plans its next wake.
-    pub(crate) fn drain_guest(&mut self) -> Result<(), Violation> {
-        let now = self.scene.now;
-        for burst in 0.. {
-            ensure(burst < BURST_MAX, "no client sends without end", || {
-                "the guest".into()
-            })?;
-            self.out.clear();
-            let Some(repeater) = &mut self.repeater else {
-                return Ok(());
-            };
-            let stage = repeater.stage();
-            if !repeater.poll_transmit(&mut self.out, now) {
-                break;
-            }
-            self.carry((GUEST, FIRST_PORT, Direction::Up), stage);
-        }
-        let (Some(repeater), Some((player, room))) = (&mut self.repeater, &mut self.cast.guest)
-        else {
-            return Ok(());
-        };
-        (player.id, *room) = (repeater.id(), repeater.room());
-        if let Some(due) = repeater.poll_timeout() {
-            let due = due.max(now);
-            if repeater
-                .wake
-                .is_none_or(|planned| due < planned || planned < now)
-            {
-                repeater.wake = Some(due);
-                self.queue.push(due, Happening::Wake { client: GUEST });
-            }
-        }
-        Ok(())
-    }
-
     /// Gives the polled datagram to the network and plans its arrivals.
-    fn carry(&mut self, (client, port, direction): (usize, u16, Direction), stage: Option<Stage>) {
+    pub(crate) fn carry(
+        &mut self,
+        (client, port, direction): (usize, u16, Direction),
+        stage: Option<Stage>,
+    ) {
         let player = match client {
             GUEST => self.cast.players.len(),
             _ => self.cast.client(client).player,
@@ -419,64 +348,6 @@ impl Wiring {
                 },
             };
             self.queue.push(at, arrival);
-        }
-    }
-
-    /// Somebody on the path may copy what a client sends. The copies that it makes are not copied.
-    fn overhear(&mut self, (client, direction): (usize, Direction), datagram: &mut Datagram) {
-        if direction == Direction::Up
-            && let Some(eavesdropper) = &mut self.eavesdropper
-            && (eavesdropper.listens() || is_resume(&datagram.bytes))
-        {
-            let copy = self.network.copy(datagram);
-            eavesdropper.hear(client, copy);
-        }
-    }
-
-    /// The eavesdropper's turn: what it sends arrives at once.
-    pub(crate) fn strike(&mut self) -> Result<(), Violation> {
-        let strike = self.eavesdropper.as_mut().and_then(Eavesdropper::strike);
-        let (client, datagram) = match strike {
-            None => return Ok(()),
-            Some(Strike::Copy { from, datagram }) => (from, datagram),
-            Some(Strike::Resume { of, from, datagram }) => {
-                let stage = self.cast.client(of).stage();
-                self.coverage.hit(Fault::ReplayedResume, stage);
-                (from, datagram)
-            }
-            Some(Strike::Reset { to, bytes }) => return self.forge(to, bytes),
-        };
-        let arrival = Happening::ToServer {
-            client,
-            port: eavesdropper::PORT,
-            datagram,
-        };
-        self.queue.push(self.scene.now, arrival);
-        Ok(())
-    }
-
-    /// A client is sent a reset that is none: nothing may change.
-    fn forge(&mut self, number: usize, mut bytes: Vec<u8>) -> Result<(), Violation> {
-        let Some(client) = self.cast.clients.get_mut(number) else {
-            return Ok(());
-        };
-        if client.body != Body::Running {
-            return Ok(());
-        }
-        self.coverage.hit(Fault::ForgedReset, client.stage());
-        let before = client.core.state().clone();
-        client.core.handle_datagram(&mut bytes, self.scene.now);
-        let after = client.core.state().clone();
-        ensure(before == after, "a forged reset moves nobody", || {
-            format!("client {number}: {before:?}, then {after:?}")
-        })?;
-        self.drain(number)
-    }
-
-    /// The guest knows no way back to another server process.
-    pub(crate) fn end_guest(&mut self) {
-        if let Some(repeater) = &mut self.repeater {
-            repeater.end();
         }
     }
 
@@ -567,6 +438,6 @@ impl Wiring {
 /// The guest's number among the clients: far beyond all others.
 pub(crate) const GUEST: usize = 1 << 20;
 /// Datagrams that one drain may give.
-const BURST_MAX: u32 = 2_000;
+pub(crate) const BURST_MAX: u32 = 2_000;
 /// Datagrams that a machine keeps for a process that does not run.
 const INBOX_MAX: usize = 128;

@@ -1,16 +1,15 @@
 //! The loop: takes the earliest thing that happens, lets it happen, checks what must hold.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
-use rejoin_protocol::crypto::{PublicKey, StaticKeys, Suite};
+use rejoin_protocol::crypto::{PublicKey, Suite};
 use rejoin_protocol::handshake::{HandshakeOptions, Permit, Ticket};
 use rejoin_protocol::{Rng, SeatId, Timestamp};
 
 use crate::breaking;
-use crate::cast::{Body, Cast, Client, Group, Player, Wish};
+use crate::cast::{Body, Cast, Client, Player};
+use crate::casting::draw_cast;
 use crate::checkers;
-use crate::contact::Contact;
 use crate::coverage::{Coverage, Fault};
 use crate::eavesdropper::Eavesdropper;
 use crate::faults::{Act, plan};
@@ -18,7 +17,7 @@ use crate::loading;
 use crate::model::{Lives, Loads, Rooms, Sessions, Tickets};
 use crate::network::{Direction, Network};
 use crate::operator::Operator;
-use crate::options::{Options, millis};
+use crate::options::Options;
 use crate::private;
 use crate::records::RoomRecords;
 use crate::repeater::{self, Repeater};
@@ -438,59 +437,6 @@ fn start_guest(guest: &Player, cast: &Cast, server: PublicKey, root: &Rng) -> Re
         moment: 1,
     };
     Repeater::new(&options, cast.group(0).kind, root.fork("repeater"))
-}
-
-fn draw_cast(options: &Options, rng: &mut Rng) -> Cast {
-    let groups = options.groups.iter().zip(&options.private);
-    let groups = groups.map(|(kind, private)| Group {
-        kind: *kind,
-        private: *private,
-        generation: 0,
-    });
-    let mut cast = Cast {
-        groups: groups.collect(),
-        ..Cast::default()
-    };
-    for number in 0..options.players {
-        let first = number % options.groups.len();
-        let mut wishes = vec![Wish {
-            group: first,
-            not_before: Timestamp::ZERO,
-        }];
-        if options.groups.len() > 1 && rng.chance(options.second_group) {
-            let group = (first + 1) % options.groups.len();
-            wishes.push(Wish {
-                group,
-                not_before: Timestamp::ZERO + millis(rng, 0, 5_000),
-            });
-        }
-        cast.players
-            .push(draw_player(format!("player-{number}"), wishes, rng));
-    }
-    if options.repeater {
-        cast.guest = Some((draw_player("repeater".to_owned(), Vec::new(), rng), None));
-    }
-    cast
-}
-
-fn draw_player(name: String, wishes: Vec<Wish>, rng: &mut Rng) -> Player {
-    Player {
-        identity: StaticKeys::generate(rng),
-        name,
-        id: None,
-        client: None,
-        wishes,
-        inputs: 0,
-        reached: Contact::default(),
-        holder: None,
-        tickets: VecDeque::new(),
-        lost_at: None,
-        lost_words: Vec::new(),
-        gone_at: None,
-        harmed_at: Timestamp::ZERO,
-        guesses: 0,
-        has_left: false,
-    }
 }
 
 fn pairs(players: &[usize], ways: &[Direction]) -> Vec<(usize, Direction)> {

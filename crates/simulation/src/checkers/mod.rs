@@ -5,6 +5,7 @@ mod judge;
 mod loading;
 mod lookup;
 mod private;
+mod seats;
 mod sessions;
 mod shown;
 mod told;
