@@ -84,7 +84,13 @@ impl Calls {
 pub(crate) const fn seat_of(message: &ClientMessage) -> Option<SeatId> {
     match message {
         ClientMessage::Leave { seat, .. } | ClientMessage::Close { seat, .. } => Some(*seat),
-        _ => None,
+        ClientMessage::Create { .. }
+        | ClientMessage::Join { .. }
+        | ClientMessage::JoinByCode { .. }
+        | ClientMessage::JoinOrCreate { .. }
+        | ClientMessage::List { .. }
+        | ClientMessage::Resync { .. }
+        | _ => None,
     }
 }
 

@@ -186,44 +186,15 @@ impl World {
                 Ok(())
             }
             Act::Silence { player, lasts } => self.silence(player, lasts),
-            Act::Kill {
-                player,
-                back_after,
-                ticket,
-            } => {
-                breaking::kill(&mut self.wiring, player, back_after, ticket);
-                Ok(())
-            }
-            Act::TakeOver { player } => match cast.playing(player) {
-                Some(_) => self.start_client(player, None),
-                None => Ok(()),
-            },
-            Act::Relaunch { player, alone } => self.relaunch(player, alone),
-            Act::Lose { player, word } => {
-                breaking::lose(&mut self.wiring, player, Fault::LostLink, word);
-                Ok(())
-            }
-            Act::Storm { word } => {
-                breaking::storm(&mut self.wiring, word);
-                Ok(())
-            }
-            Act::Rival {
-                player,
-                wait,
-                ticket,
-            } => {
-                breaking::rival(&mut self.wiring, player, wait, ticket);
-                Ok(())
-            }
-            Act::Restart(restart) => {
-                breaking::restart(&mut self.wiring, restart);
-                Ok(())
-            }
-            Act::Up(restart) => {
-                breaking::up(&mut self.wiring, restart);
-                Ok(())
-            }
-            Act::CheckBack(check) => breaking::check_back(&mut self.wiring, check),
+            act @ (Act::Kill { .. }
+            | Act::TakeOver { .. }
+            | Act::Relaunch { .. }
+            | Act::Lose { .. }
+            | Act::Storm { .. }
+            | Act::Rival { .. }
+            | Act::Restart(_)
+            | Act::Up(_)
+            | Act::CheckBack(_)) => self.break_something(act),
             Act::Move { player } => {
                 if let Some(client) = cast.living_client(player) {
                     coverage.hit(Fault::Move, cast.client(client).stage());
@@ -257,6 +228,51 @@ impl World {
             Act::Judge => self.judge(),
             Act::End => self.end(),
         }
+    }
+
+    /// What breaks sessions, and what must be true after it.
+    fn break_something(&mut self, act: Act) -> Result<(), Violation> {
+        let wiring = &mut self.wiring;
+        match act {
+            Act::TakeOver { player } => {
+                return match wiring.cast.playing(player) {
+                    Some(_) => self.start_client(player, None),
+                    None => Ok(()),
+                };
+            }
+            Act::Relaunch { player, alone } => return self.relaunch(player, alone),
+            Act::CheckBack(check) => return breaking::check_back(wiring, check),
+            Act::Kill {
+                player,
+                back_after,
+                ticket,
+            } => breaking::kill(wiring, player, back_after, ticket),
+            Act::Lose { player, word } => breaking::lose(wiring, player, Fault::LostLink, word),
+            Act::Storm { word } => breaking::storm(wiring, word),
+            Act::Rival {
+                player,
+                wait,
+                ticket,
+            } => breaking::rival(wiring, player, wait, ticket),
+            Act::Restart(restart) => breaking::restart(wiring, restart),
+            Act::Up(restart) => breaking::up(wiring, restart),
+            Act::Start { .. }
+            | Act::Cut { .. }
+            | Act::Silence { .. }
+            | Act::Stall { .. }
+            | Act::Move { .. }
+            | Act::Leave { .. }
+            | Act::Disconnect { .. }
+            | Act::Close { .. }
+            | Act::Guess { .. }
+            | Act::Load { .. }
+            | Act::CheckLoad { .. }
+            | Act::Heal
+            | Act::LastWord
+            | Act::Judge
+            | Act::End => unreachable!("the others are handled where these come from"),
+        }
+        Ok(())
     }
 
     fn judge(&mut self) -> Result<(), Violation> {

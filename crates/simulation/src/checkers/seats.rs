@@ -74,12 +74,7 @@ pub(super) fn seated(
     {
         scene.lives.may_end(site, player);
     }
-    let before = cast
-        .client(client)
-        .seats
-        .iter()
-        .find(|(_, held)| held.site() == site);
-    let before = before.map(|(id, held)| (*id, held.clone()));
+    let before = held_in(cast.client(client), site);
     let arrival = if before.is_some() {
         Arrival::Repeated
     } else {
@@ -92,6 +87,13 @@ pub(super) fn seated(
     let mut fresh = Seat::new((group, kind), site, (cursor, event), scene.now);
     fresh.returns = cast.client(client).returns;
     take_seat(cast.client_mut(client), seat, before, fresh)
+}
+
+/// The seat that a client was told of before.
+fn held_in(client: &Client, site: Site) -> Option<(SeatId, Seat)> {
+    let mut seats = client.seats.iter();
+    let held = seats.find(|(_, held)| held.site() == site);
+    held.map(|(id, held)| (*id, held.clone()))
 }
 
 /// Notes a seat. One that the client held under another name keeps what was seen.

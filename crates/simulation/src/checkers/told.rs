@@ -82,10 +82,7 @@ pub(crate) fn told(
             seat,
             number,
             refusal,
-        } => Err(Violation::new(
-            "rooms can handle every input",
-            format!("client {client}, {seat:?}, input {number}: {refusal}"),
-        )),
+        } => refused_input((client, seat), number, &refusal),
         Event::RoomClosed { seat, reason } => room_closed(cast, scene, (client, seat), &reason),
         Event::Link(liveness) => link(cast, scene, client, liveness),
         Event::Away(loss) => went_away(cast, scene, client, loss),
@@ -99,6 +96,17 @@ pub(crate) fn told(
         Event::Ended(ended) => over(cast, scene, client, ended),
         other => Err(Violation::new("events are known", format!("{other:?}"))),
     }
+}
+
+fn refused_input(
+    (client, seat): (usize, SeatId),
+    number: u64,
+    refusal: &Refusal,
+) -> Result<(), Violation> {
+    Err(Violation::new(
+        "rooms can handle every input",
+        format!("client {client}, {seat:?}, input {number}: {refusal}"),
+    ))
 }
 
 fn connected(
@@ -324,15 +332,14 @@ fn over(cast: &mut Cast, scene: &mut Scene, number: usize, ended: Ended) -> Resu
             | CloseReason::Overloaded
             | CloseReason::InternalError),
         ) => is_lost_for_cause(cast, scene, number, Loss::Closed(*reason)),
-        Ended::Refused(refusal) => match refusal.code {
-            RefusalCode::Stopping => scene.phase == Phase::Stopping,
+        Ended::Refused(refusal) if refusal.code == RefusalCode::OldHello => {
             // Another client of the player is always a little ahead.
-            RefusalCode::OldHello => {
-                let mut others = cast.clients.iter().enumerate();
-                others.any(|(other, client)| other != number && client.player == own)
-            }
-            _ => false,
-        },
+            let mut others = cast.clients.iter().enumerate();
+            others.any(|(other, client)| other != number && client.player == own)
+        }
+        Ended::Refused(refusal) => {
+            scene.phase == Phase::Stopping && refusal.code == RefusalCode::Stopping
+        }
         Ended::Closed(
             CloseReason::Left
             | CloseReason::ProtocolViolation
