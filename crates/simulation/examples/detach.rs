@@ -14,7 +14,9 @@
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a measurement says what it found"
+    clippy::disallowed_methods,
+    clippy::wildcard_enum_match_arm,
+    reason = "a measurement says what it found, how long it took, and looks at little"
 )]
 
 use std::cmp::Reverse;
