@@ -4,6 +4,7 @@
 //! here is authentic, so what makes no sense is a defect and ends the session.
 
 mod returns;
+mod room_news;
 mod seated;
 
 use std::collections::BTreeMap;
@@ -15,22 +16,20 @@ use rejoin_protocol::handshake::{Established, SealedTicket, Ticket};
 use rejoin_protocol::limits::{HEARTBEAT_IDLE, HEARTBEAT_SEATED};
 use rejoin_protocol::message::{Answer, CallId, ClientMessage, ServerMessage};
 use rejoin_protocol::reset::ResetToken;
-use rejoin_protocol::room_message::{RoomMessage, SnapshotHead};
-use rejoin_protocol::wire::Reader;
+use rejoin_protocol::room_message::RoomMessage;
 use rejoin_protocol::{
-    CloseReason, Connection, ConnectionEvent, ConnectionId, LinkStats, Liveness, Refusal, SeatId,
-    Timestamp, messagepack,
+    CloseReason, Connection, ConnectionEvent, ConnectionId, Epoch, LinkStats, Liveness, Refusal,
+    RefusalCode, SeatId, Timestamp, messagepack,
 };
 
-use crate::calls::{Call, Calls};
+use crate::calls::{Call, Calls, seat_of};
 use crate::control;
-use crate::early::{Early, EarlyMessage};
+use crate::early::Early;
 use crate::end::{End, VIOLATION};
 use crate::event::{Event, Loss};
 use crate::inputs;
-use crate::seat::{EventOrder, Seat};
+use crate::seat::Seat;
 use crate::unread::Unread;
-use crate::views::Received;
 
 /// A session with its connection.
 #[derive(Debug)]
@@ -43,6 +42,8 @@ pub(crate) struct Active {
     early: Early,
     /// What only this connection's server can show when it has forgotten it.
     reset: (ConnectionId, ResetToken),
+    /// The server process that it is with.
+    pub(crate) epoch: Epoch,
     /// What the tickets of this connection need.
     psk: [u8; 32],
     /// Came on this connection, and has not been told.
@@ -66,6 +67,7 @@ impl Active {
             calls: Calls::default(),
             early: Early::default(),
             reset: (ConnectionId(welcome.connection), welcome.reset_token),
+            epoch: welcome.epoch,
             psk: resume_psk,
             ticket: None,
             returns: returns::Returns::default(),
@@ -131,7 +133,10 @@ impl Active {
     ) -> Result<CallId, SendError> {
         let id = self.calls.next().ok_or(SendError::QueueFull)?;
         let message = message(id);
-        self.connection.send_control(encode(&message))?;
+        // What names a seat that waits is made when the room has confirmed it.
+        if !seat_of(&message).is_some_and(|seat| self.is_away(seat)) {
+            self.connection.send_control(encode(&message))?;
+        }
         self.calls.open(id, call, message);
         Ok(id)
     }
@@ -318,14 +323,31 @@ impl Active {
             }
             return Ok(());
         }
+        if asked == Call::GiveBack {
+            return Ok(());
+        }
         let seated = match (&result, asked) {
             (Ok(Answer::Seated(seated)), Call::TakeSeat) => {
-                Some((seated.seat, self.on_seated(seated)?))
+                self.drop_outlived(seated, unread);
+                let was_away = self.is_away(seated.seat);
+                let missed = self.on_seated(seated)?;
+                if was_away {
+                    self.repeat_for(seated.seat)?;
+                }
+                Some((seated.seat, missed))
             }
-            (Ok(Answer::Seated(_)), Call::Leave(_) | Call::Return(_) | Call::Other) => {
+            (
+                Ok(Answer::Seated(_)),
+                Call::Leave(_) | Call::Return(_) | Call::GiveBack | Call::Other,
+            ) => {
                 return Err(VIOLATION);
             }
             (Ok(Answer::Left), Call::Leave(seat)) => {
+                self.seats.remove(&seat);
+                None
+            }
+            // It was lost while the request was on its way: to the same end.
+            (Err(refusal), Call::Leave(seat)) if refusal.code == RefusalCode::UnknownSeat => {
                 self.seats.remove(&seat);
                 None
             }
@@ -345,106 +367,6 @@ impl Active {
             self.early.clear();
         }
         Ok(())
-    }
-
-    pub(crate) fn replay_early(&mut self, seat: SeatId, unread: &mut Unread) -> Result<(), End> {
-        for message in self.early.take(seat) {
-            match message {
-                EarlyMessage::Snapshot(message) => self.on_snapshot(seat, message, unread)?,
-                EarlyMessage::Missed { number } => self.on_missed(seat, number, unread)?,
-                EarlyMessage::Event { number, payload } => {
-                    // One out of order was meant for an earlier holder of the seat's number.
-                    let _ = self.on_event(seat, number, payload, unread);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn on_ordered(&mut self, message: &Bytes, unread: &mut Unread) -> Result<(), End> {
-        match RoomMessage::decode(message).map_err(|_| VIOLATION)? {
-            RoomMessage::Event {
-                seat,
-                number,
-                payload,
-            } => self.on_event(seat, number, payload, unread),
-            RoomMessage::Missed { seat, number } => self.on_missed(seat, number, unread),
-            RoomMessage::Snapshot { seat, payload } => self.on_snapshot(seat, payload, unread),
-            // Inputs go the other way; nothing else decodes.
-            RoomMessage::Input { .. } => Err(VIOLATION),
-            _ => Err(VIOLATION),
-        }
-    }
-
-    fn on_event(
-        &mut self,
-        id: SeatId,
-        number: u64,
-        payload: Bytes,
-        unread: &mut Unread,
-    ) -> Result<(), End> {
-        let seat = self.seats.get_mut(&id).filter(|seat| !seat.waits());
-        let Some(seat) = seat else {
-            return self.keep_early(id, EarlyMessage::Event { number, payload });
-        };
-        match seat.events.take(number) {
-            EventOrder::Next => unread.push(Event::Room {
-                seat: id,
-                number,
-                payload,
-            }),
-            EventOrder::Repeated => {}
-            EventOrder::Gap => return Err(VIOLATION),
-        }
-        Ok(())
-    }
-
-    fn on_missed(&mut self, id: SeatId, number: u64, unread: &mut Unread) -> Result<(), End> {
-        let seat = self.seats.get_mut(&id).filter(|seat| !seat.waits());
-        let Some(seat) = seat else {
-            return self.keep_early(id, EarlyMessage::Missed { number });
-        };
-        let count = seat.events.pass_over(number);
-        if count > 0 {
-            unread.push(Event::EventsMissed { seat: id, count });
-        }
-        Ok(())
-    }
-
-    fn on_snapshot(&mut self, id: SeatId, message: Bytes, unread: &mut Unread) -> Result<(), End> {
-        let seat = self.seats.get_mut(&id).filter(|seat| !seat.waits());
-        let Some(seat) = seat else {
-            return self.keep_early(id, EarlyMessage::Snapshot(message));
-        };
-        let mut reader = Reader::new(&message);
-        let head = SnapshotHead::decode(&mut reader).map_err(|_| VIOLATION)?;
-        let body = message.slice_ref(reader.rest());
-        // The cursor is good even if the view is not.
-        seat.inputs.cover(head.cursor);
-        match seat.views.handle_snapshot(&head, &body) {
-            Received::Newer(view) => unread.push(Event::View {
-                seat: id,
-                sequence: head.sequence,
-                tick: head.tick,
-                cursor: head.cursor,
-                view,
-                private: head.private,
-                full: head.base.is_none(),
-                bytes: message.len(),
-            }),
-            Received::Known | Received::Unusable => {}
-        }
-        Ok(())
-    }
-
-    /// Keeps a message for a seat that an answer may still name; else it came for a seat given up.
-    fn keep_early(&mut self, seat: SeatId, message: EarlyMessage) -> Result<(), End> {
-        if !self.calls.may_take_seat() {
-            return Ok(());
-        }
-        self.early
-            .keep(seat, message)
-            .map_err(|_| End::Close(CloseReason::Overloaded))
     }
 
     fn ask_for_whole_views(&mut self, now: Timestamp) {

@@ -16,6 +16,8 @@ pub(crate) enum Call {
     Leave(SeatId),
     /// It asks for this seat again, on a new connection. Nobody but us waits for the answer.
     Return(SeatId),
+    /// It gives back a seat that came in the place of one that was lost. Nobody but us waits for the answer.
+    GiveBack,
     /// Nothing here.
     Other,
 }
@@ -56,12 +58,18 @@ impl Calls {
     /// The connection is lost: returns are asked for anew, everything else is made again as it was.
     pub(crate) fn on_connection_lost(&mut self) {
         self.open
-            .retain(|_, (call, _)| !matches!(call, Call::Return(_)));
+            .retain(|_, (call, _)| !matches!(call, Call::Return(_) | Call::GiveBack));
     }
 
-    /// The open requests as they were made.
-    pub(crate) fn messages(&self) -> impl Iterator<Item = &ClientMessage> {
-        self.open.values().map(|(_, message)| message)
+    /// The game's open requests that name that seat, or none, as they were made.
+    pub(crate) fn naming(
+        &self,
+        seat: Option<SeatId>,
+    ) -> impl Iterator<Item = (CallId, &ClientMessage)> {
+        let open = self.open.iter();
+        let open = open.filter(|(_, (call, _))| *call != Call::GiveBack);
+        open.map(|(id, (_, message))| (*id, message))
+            .filter(move |(_, message)| seat_of(message) == seat)
     }
 
     /// True while a seat is asked for again.
@@ -70,18 +78,26 @@ impl Calls {
         open.any(|(call, _)| matches!(call, Call::Return(_)))
     }
 
-    /// True if the seat is to be given back.
-    pub(crate) fn is_leaving(&self, seat: SeatId) -> bool {
-        self.open
-            .values()
-            .any(|(call, _)| *call == Call::Leave(seat))
-    }
-
     /// True while an answer may name a new seat.
     pub(crate) fn may_take_seat(&self) -> bool {
         self.open
             .values()
             .any(|(call, _)| matches!(call, Call::TakeSeat | Call::Return(_)))
+    }
+}
+
+/// The seat that a request names. Its number means nothing on another connection before the room has confirmed it.
+pub(crate) const fn seat_of(message: &ClientMessage) -> Option<SeatId> {
+    match message {
+        ClientMessage::Leave { seat, .. } | ClientMessage::Close { seat, .. } => Some(*seat),
+        ClientMessage::Create { .. }
+        | ClientMessage::Join { .. }
+        | ClientMessage::Return { .. }
+        | ClientMessage::JoinByCode { .. }
+        | ClientMessage::JoinOrCreate { .. }
+        | ClientMessage::List { .. }
+        | ClientMessage::Resync { .. }
+        | _ => None,
     }
 }
 

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use rejoin_protocol::SizeError;
 use rejoin_protocol::connection::SendError;
 use rejoin_protocol::limits::{INPUT_MAX, INPUTS_KEPT_BYTES_MAX, INPUTS_KEPT_MAX};
+use rejoin_protocol::planted::{self, Bug};
 use rejoin_protocol::wire::VARINT_MAX;
 
 /// The inputs of one seat, oldest first.
@@ -91,7 +92,8 @@ impl Inputs {
 
     /// Everything kept must be handed over again, on another connection or under the seat's new name.
     pub(crate) fn hand_again(&mut self) {
-        self.handed = self.cursor;
+        let skips = planted::is(Bug::ReturnSkipsInput) && self.newest > self.cursor;
+        self.handed = self.cursor + u64::from(skips);
     }
 
     /// How many are kept.

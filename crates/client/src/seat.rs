@@ -1,8 +1,8 @@
 //! A seat as its holder keeps it: inputs up, views and events down.
 
-use rejoin_protocol::RoomId;
 use rejoin_protocol::message::{Held, Seated};
 use rejoin_protocol::planted::{self, Bug};
+use rejoin_protocol::{Epoch, RoomId};
 
 use crate::inputs::Inputs;
 use crate::views::Views;
@@ -15,6 +15,8 @@ pub(crate) struct Seat {
     pub(crate) views: Views,
     pub(crate) events: EventNumbers,
     waits: bool,
+    /// The server process that it was last known to.
+    epoch: Epoch,
 }
 
 impl Seat {
@@ -26,12 +28,16 @@ impl Seat {
             views: Views::default(),
             events: EventNumbers(seated.event),
             waits: false,
+            epoch: Epoch::default(),
         }
     }
 
     /// The connection is lost on which the seat was had. What it holds serves on the next one, once the room has
     /// answered there; until then inputs wait, and the name means nothing.
-    pub(crate) fn on_connection_lost(&mut self) {
+    pub(crate) fn on_connection_lost(&mut self, epoch: Epoch) {
+        if !self.waits {
+            self.epoch = epoch;
+        }
         self.waits = true;
         self.inputs.hand_again();
         self.views.on_connection_lost();
@@ -40,6 +46,13 @@ impl Seat {
     /// True until the room has answered on the present connection.
     pub(crate) fn waits(&self) -> bool {
         self.waits
+    }
+
+    /// True if the seat waits and the answer is of the same stay: a room that has applied less than it once said
+    /// has begun anew with us, and no room outlives its server's process.
+    pub(crate) fn goes_on(&self, seated: &Seated, epoch: Epoch) -> bool {
+        let same = self.room == seated.room && self.epoch == epoch && seated.found;
+        self.waits && same && self.inputs.cursor() <= seated.cursor
     }
 
     /// What the room is told as the seat is asked for again.

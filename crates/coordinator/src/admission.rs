@@ -253,6 +253,9 @@ fn answer(
             let slot = house.connections.insert(connection, join, from);
             house.schedule.set(Due::Join(slot), now + PENDING_JOIN_LIFE);
             house.hellos.remember(name, slot, reply.clone());
+            if planted::is(Bug::SwitchedByHello) && matches!(name.claimant, Claimant::Session(_)) {
+                house.confirm(slot, now);
+            }
             Some(Answer::Reply(reply))
         }
         Err(refusal) => {

@@ -78,6 +78,9 @@ impl House {
         }
         self.drain(slot, now);
         self.connections.take_back();
+        if taken.is_err() && planted::is(Bug::LivingReset) {
+            self.reset(label, (from, datagram), now);
+        }
         self.end_mute(slot, now);
         // After that, since the packet may confirm the join, or answer a challenge.
         if taken.is_ok() && newest {

@@ -26,7 +26,10 @@ impl House {
         self.schedule.clear(Due::Join(slot));
         self.hellos.use_up(join.claimant);
         let session = match self.sessions.find(join.visitor.session) {
-            Some(session) if join.incarnation <= self.incarnation(session) => {
+            Some(session)
+                if join.incarnation <= self.incarnation(session)
+                    && !planted::is(Bug::OlderClientWins) =>
+            {
                 return self.close(slot, CloseReason::Replaced, now);
             }
             Some(session) => session,

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use rejoin_protocol::handshake::TicketKeys;
 use rejoin_protocol::message::RoomCloseReason;
-use rejoin_protocol::{CloseReason, ConnectionId, Rng, Timestamp, handshake, packet};
+use rejoin_protocol::{CloseReason, ConnectionId, Rng, SessionId, Timestamp, handshake, packet};
 use rejoin_room::Kinds;
 use rejoin_store::Store;
 use tracing::{info, trace};
@@ -19,6 +19,7 @@ use crate::invariants;
 use crate::keys::{RoomKey, Slot};
 use crate::lobby::Lobby;
 use crate::mail::{Content, Letter};
+use crate::oversight::SessionCard;
 use crate::paths::is_answerable;
 use crate::rooms::entry::Entry;
 use crate::rooms::queue::Origin;
@@ -289,6 +290,23 @@ impl<S: Store, D: Directory> Shard<S, D> {
             letters: self.house.mail.written(),
             ..self.house.stats
         }
+    }
+
+    /// Every session.
+    pub fn sessions(&self) -> impl Iterator<Item = SessionCard> + '_ {
+        self.house.session_cards()
+    }
+
+    /// Takes a session's connection away: with a word, or as if it had never been there. Its seats are held,
+    /// and its client can come back.
+    pub fn lose_connection(
+        &mut self,
+        session: SessionId,
+        word: Option<CloseReason>,
+        now: Timestamp,
+    ) {
+        self.clock = self.clock.max(now);
+        self.house.lose_connection(session, word, now);
     }
 
     /// Checks what must always hold. The simulator calls it after every step.

@@ -36,11 +36,29 @@ pub enum Bug {
     EventsSentAgain,
     /// Whoever takes a seat again misses the first event that it lacks.
     EventPassedOver,
+    /// The hello of a resume changes its session before any packet under the new keys.
+    SwitchedByHello,
+    /// A join that is confirmed takes its session over, however old it is.
+    OlderClientWins,
+    /// A connection that is there is reset for whoever sends what does not open.
+    LivingReset,
+    /// A client believes a reset that does not prove itself.
+    ResetUnproven,
+    /// A ticket opens its session when its time is over.
+    ExpiredTicketOpens,
+    /// Whoever has seen a ticket can use it.
+    TicketSecretUnproven,
+    /// Who is back hands its inputs over from one too late.
+    ReturnSkipsInput,
+    /// A client that another one has replaced comes back.
+    ReplacedComesBack,
+    /// Now and then two packets are sealed under one number.
+    NumberUsedTwice,
 }
 
 impl Bug {
     /// All defects, for the test that catches each.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 24] = [
         Self::ReplayAccepted,
         Self::LostNotResent,
         Self::LatestGoesBack,
@@ -56,6 +74,15 @@ impl Bug {
         Self::HomeIgnored,
         Self::EventsSentAgain,
         Self::EventPassedOver,
+        Self::SwitchedByHello,
+        Self::OlderClientWins,
+        Self::LivingReset,
+        Self::ResetUnproven,
+        Self::ExpiredTicketOpens,
+        Self::TicketSecretUnproven,
+        Self::ReturnSkipsInput,
+        Self::ReplacedComesBack,
+        Self::NumberUsedTwice,
     ];
 }
 

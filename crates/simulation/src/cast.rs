@@ -2,16 +2,19 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::Duration;
 
 use bytes::Bytes;
-use rejoin_client::{Core, Ended, State};
+use rejoin_client::{Core, Ended, Loss, State};
 use rejoin_protocol::connection::SendError;
 use rejoin_protocol::crypto::StaticKeys;
+use rejoin_protocol::handshake::Ticket;
 use rejoin_protocol::message::{CallId, SeatChange};
-use rejoin_protocol::{Liveness, PlayerId, RequestId, RoomId, SeatId, Timestamp};
+use rejoin_protocol::{CloseReason, Liveness, PlayerId, RequestId, RoomId, SeatId, Timestamp};
 
+use crate::contact::Contact;
+use crate::content::Input;
 use crate::coverage::Stage;
+use crate::model::Site;
 use crate::network::Datagram;
 use crate::options::RoomKind;
 
@@ -31,8 +34,6 @@ pub(crate) struct Player {
     pub(crate) name: String,
     /// As the server names it; known from the first session on.
     pub(crate) id: Option<PlayerId>,
-    /// Orders the hellos.
-    pub(crate) moment: u64,
     /// The newest client.
     pub(crate) client: Option<usize>,
     /// The groups to be seated in.
@@ -41,6 +42,17 @@ pub(crate) struct Player {
     pub(crate) inputs: u64,
     /// How the server heard the player.
     pub(crate) reached: Contact,
+    /// The client that has the session, by the server's own word.
+    pub(crate) holder: Option<usize>,
+    /// Tickets that clients of the player were given, the newest last.
+    pub(crate) tickets: VecDeque<Ticket>,
+    /// When the server last lost a connection of the player, and what its clients may be told then.
+    pub(crate) lost_at: Option<Timestamp>,
+    pub(crate) lost_words: Vec<CloseReason>,
+    /// When a client of the player was last told that a seat is gone.
+    pub(crate) gone_at: Option<Timestamp>,
+    /// When something last kept a datagram of the player from arriving as it was sent.
+    pub(crate) harmed_at: Timestamp,
     /// Requests that may have been wrong guesses.
     pub(crate) guesses: u64,
     /// True once a client of the player ended its session, so that seats may be lost.
@@ -90,6 +102,18 @@ pub(crate) struct Client {
     pub(crate) leaving: bool,
     /// True once the session was open.
     pub(crate) was_connected: bool,
+    /// True if it comes back by itself.
+    pub(crate) comes_back: bool,
+    /// The server process of its connection.
+    pub(crate) era: u64,
+    /// Since when it has the connection, or none.
+    pub(crate) since: Timestamp,
+    /// Times that it came back.
+    pub(crate) returns: u32,
+    /// True once a reset of the server's own arrived.
+    pub(crate) was_reset: bool,
+    /// Why it has no connection; `None` if it has one.
+    pub(crate) away: Option<Loss>,
     pub(crate) ended: Option<Ended>,
 }
 
@@ -126,6 +150,8 @@ pub(crate) struct Seat {
     pub(crate) group: usize,
     pub(crate) kind: RoomKind,
     pub(crate) room: RoomId,
+    /// The server process that it is of.
+    pub(crate) era: u64,
     pub(crate) sequence: u64,
     pub(crate) tick: u64,
     pub(crate) cursor: u64,
@@ -148,6 +174,10 @@ pub(crate) struct Seat {
     pub(crate) taken_at: Timestamp,
     /// The counter of the newest latest input.
     pub(crate) latest: u64,
+    /// Reliable inputs beyond the known cursor, by number.
+    pub(crate) kept: VecDeque<(u64, Input)>,
+    /// How often its client had come back when the room last confirmed it.
+    pub(crate) returns: u32,
 }
 
 /// The newest view of a seat.
@@ -157,68 +187,6 @@ pub(crate) struct Newest {
     pub(crate) hash: u64,
     pub(crate) view: Bytes,
     pub(crate) private: bool,
-}
-
-/// When a peer was last heard, and its silences of late.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Contact {
-    /// `None` before the first word: who was never heard cannot fall silent.
-    last: Option<Timestamp>,
-    /// When silences ended, and how long they were.
-    silences: VecDeque<(Timestamp, Duration)>,
-}
-
-/// Shorter silences explain nothing and are not kept.
-const SILENCE_MIN: Duration = Duration::from_millis(500);
-/// Silences that ended before are forgotten: no hold or delay of a run is longer.
-const SILENCE_LIFE: Duration = Duration::from_secs(60);
-
-impl Contact {
-    /// A peer that is expected from `start` on.
-    pub(crate) fn since(start: Timestamp) -> Self {
-        Self {
-            last: Some(start),
-            silences: VecDeque::new(),
-        }
-    }
-
-    pub(crate) fn touch(&mut self, now: Timestamp) {
-        let silence = self.present(now);
-        if silence >= SILENCE_MIN {
-            self.silences.push_back((now, silence));
-        }
-        while self
-            .silences
-            .front()
-            .is_some_and(|(end, _)| now.since(*end) > SILENCE_LIFE)
-        {
-            self.silences.pop_front();
-        }
-        self.last = Some(now);
-    }
-
-    /// How long the peer has been silent by now.
-    pub(crate) fn present(&self, now: Timestamp) -> Duration {
-        self.last.map_or(Duration::ZERO, |last| now.since(last))
-    }
-
-    /// The longest silence that lasts or ended no longer than `within` ago.
-    pub(crate) fn longest(&self, within: Duration, now: Timestamp) -> Duration {
-        let recent = self
-            .silences
-            .iter()
-            .filter(|(end, _)| now.since(*end) <= within);
-        recent
-            .map(|(_, silence)| *silence)
-            .fold(self.present(now), Duration::max)
-    }
-
-    /// How long ago `moment` is, or the beginning of the silence that it was in.
-    pub(crate) fn before(&self, moment: Timestamp, now: Timestamp) -> Duration {
-        let ended = self.silences.iter().filter(|(end, _)| *end >= moment);
-        let begun = ended.map(|(end, silence)| now.since(*end) + *silence);
-        begun.fold(now.since(moment), Duration::max)
-    }
 }
 
 impl Client {
@@ -240,6 +208,12 @@ impl Client {
             wrong: 0,
             leaving: false,
             was_connected: false,
+            comes_back: false,
+            era: 0,
+            since: now,
+            returns: 0,
+            was_reset: false,
+            away: None,
             ended: None,
         }
     }
@@ -252,7 +226,7 @@ impl Client {
         if self.leaving || self.seats.values().any(|seat| seat.leaving) {
             return Some(Stage::Leaving);
         }
-        if self.loading {
+        if self.loading && self.is_active() {
             return Some(Stage::Loading);
         }
         if self.body == Body::Silent {
@@ -260,6 +234,7 @@ impl Client {
         }
         Some(match self.core.state() {
             State::Joining => Stage::Joining,
+            State::Away => Stage::Away,
             State::Active(Liveness::Live) if self.seats.is_empty() => Stage::Seatless,
             State::Active(Liveness::Live) => Stage::Seated,
             State::Active(Liveness::Suspect) => Stage::Suspect,
@@ -267,9 +242,15 @@ impl Client {
         })
     }
 
-    /// True if it runs and its session is open.
+    /// True if it has a connection.
+    pub(crate) fn is_active(&self) -> bool {
+        matches!(self.core.state(), State::Active(_))
+    }
+
+    /// True if it runs and its session is open, with a connection or not.
     pub(crate) fn can_play(&self) -> bool {
-        self.body == Body::Running && !self.leaving && matches!(self.core.state(), State::Active(_))
+        let open = self.is_active() || *self.core.state() == State::Away;
+        self.body == Body::Running && !self.leaving && open
     }
 
     /// A full queue refuses a request; the player asks again in its next turn.
@@ -296,7 +277,7 @@ impl Seat {
     /// A seat of which nothing was seen yet.
     pub(crate) fn new(
         (group, kind): (usize, RoomKind),
-        room: RoomId,
+        Site { era, room }: Site,
         (cursor, event): (u64, u64),
         now: Timestamp,
     ) -> Self {
@@ -304,6 +285,7 @@ impl Seat {
             group,
             kind,
             room,
+            era,
             sequence: 0,
             tick: 0,
             cursor,
@@ -319,7 +301,21 @@ impl Seat {
             leaving: false,
             taken_at: now,
             latest: 0,
+            kept: VecDeque::new(),
+            returns: 0,
         }
+    }
+
+    /// The room has confirmed it on another connection: its events go on, latest inputs count anew.
+    pub(crate) fn on_return(&mut self, returns: u32, now: Timestamp) {
+        (self.taken_at, self.latest, self.returns) = (now, 0, returns);
+        self.shown.clear();
+    }
+
+    /// The room, as the model knows it.
+    pub(crate) fn site(&self) -> Site {
+        let Self { era, room, .. } = *self;
+        Site { era, room }
     }
 }
 
@@ -372,6 +368,23 @@ impl Cast {
     pub(crate) fn playing(&self, player: usize) -> Option<usize> {
         self.living_client(player)
             .filter(|number| self.client(*number).can_play())
+    }
+
+    /// True if the server says that another client has the session of this one.
+    pub(crate) fn is_stale(&self, number: usize) -> bool {
+        let player = self.player(self.client(number).player);
+        player.holder.is_some_and(|holder| holder != number)
+    }
+
+    /// The client that has the session is the one that the player plays with, if it runs.
+    pub(crate) fn follow_holder(&mut self, player: usize) {
+        let holder = self.player(player).holder.filter(|holder| {
+            let client = self.client(*holder);
+            client.body != Body::Dead && client.ended.is_none()
+        });
+        if holder.is_some() {
+            self.player_mut(player).client = holder;
+        }
     }
 
     /// All players, the guest included.
@@ -433,33 +446,6 @@ mod tests {
             assert_eq!(client_at(address(client, 7)), Some(client));
         }
         assert_ne!(address(3, 7), address(4, 7));
-    }
-
-    #[test]
-    fn silences_count_while_they_last_and_for_a_while_after() {
-        let at = Timestamp::from_millis;
-        let within = Duration::from_secs(20);
-        let mut contact = Contact::default();
-        assert_eq!(
-            contact.longest(within, at(9_000)),
-            Duration::ZERO,
-            "never heard"
-        );
-        for millis in [10_000, 13_000, 13_400] {
-            contact.touch(at(millis));
-        }
-        assert_eq!(contact.present(at(13_500)), Duration::from_millis(100));
-        assert_eq!(contact.longest(within, at(13_500)), Duration::from_secs(3));
-        assert_eq!(contact.longest(within, at(18_400)), Duration::from_secs(5));
-        contact.touch(at(13_500));
-        for seconds in 14..40 {
-            contact.touch(at(seconds * 1_000));
-        }
-        assert_eq!(
-            contact.longest(within, at(39_100)),
-            Duration::from_secs(1),
-            "forgotten"
-        );
     }
 
     #[test]

@@ -2,10 +2,30 @@
 
 use std::time::Duration;
 
-use rejoin_protocol::{Rng, Timestamp};
+use rejoin_protocol::{CloseReason, Rng, Timestamp};
 
 use crate::network::Direction;
 use crate::options::{Options, Outages, around, between, millis};
+
+/// What a new process finds of the keys of tickets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeysFate {
+    Kept,
+    /// A new one seals; those before open.
+    Rotated,
+    /// There are only new ones.
+    Lost,
+}
+
+/// One restart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Restart {
+    /// How long there is no server.
+    pub(crate) down: Duration,
+    pub(crate) keys: KeysFate,
+    /// Seconds by which the wall clock jumps.
+    pub(crate) jump_s: i64,
+}
 
 /// Something that happens to players or rooms at its time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,10 +46,35 @@ pub(crate) enum Act {
         shard: Option<usize>,
         lasts: Duration,
     },
-    /// A player's client dies without a word; another one starts later.
-    Kill { player: usize, back_after: Duration },
+    /// A player's client dies without a word; another one starts later, with its ticket or without.
+    Kill {
+        player: usize,
+        back_after: Duration,
+        ticket: bool,
+    },
     /// A player starts a second client while the first one runs.
     TakeOver { player: usize },
+    /// The server loses the connection of a player, and says why or does not.
+    Lose {
+        player: usize,
+        word: Option<CloseReason>,
+    },
+    /// The server loses all connections at once.
+    Storm { word: Option<CloseReason> },
+    /// The server loses the connection of a player, who starts a second client before the first may be back.
+    Rival {
+        player: usize,
+        wait: Duration,
+        ticket: bool,
+    },
+    /// A player starts another client with a ticket that an earlier one was given.
+    Relaunch { player: usize, alone: bool },
+    /// The server's process ends.
+    Restart(Restart),
+    /// And another one begins.
+    Up(Restart),
+    /// Whoever was connected when the server went must be back.
+    CheckBack(CheckBack),
     /// A client's address changes; what is on its way to the old one is lost.
     Move { player: usize },
     /// A player gives a seat back, and returns later.
@@ -52,6 +97,16 @@ pub(crate) enum Act {
     Judge,
     /// Every client must know that the server stopped.
     End,
+}
+
+/// A client that must be back on its connection by a moment, unless something kept it away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CheckBack {
+    pub(crate) client: usize,
+    /// When the server was back.
+    pub(crate) up: Timestamp,
+    /// Its process.
+    pub(crate) epoch: u64,
 }
 
 /// A load as it is planned.
@@ -122,6 +177,7 @@ pub(crate) fn plan(options: &Options, seconds: u64, rng: &mut Rng) -> Vec<(Times
         Act::Kill {
             player: plan.player(rng),
             back_after: millis(rng, 0, 10_000),
+            ticket: rng.chance(0.6),
         }
     });
     plan.repeat(
@@ -152,6 +208,7 @@ pub(crate) fn plan(options: &Options, seconds: u64, rng: &mut Rng) -> Vec<(Times
     });
     plan.privacy_and_loads(options, rng);
     let mut acts = plan.acts;
+    acts.extend(options.breaks.plan(options.players, heal, rng));
     acts.push((heal, Act::Heal));
     acts.push((heal + LAST_WORD_AFTER, Act::LastWord));
     acts.push((judge, Act::Judge));

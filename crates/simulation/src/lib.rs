@@ -7,19 +7,26 @@
 //! ```text
 //! options   what a seed stands for           world     the loop: the earliest thing happens
 //! faults    what happens when                network   delay, loss, copies, order, corruption
+//! breaks    what breaks sessions            operator  who runs the server
 //! workload  what players attempt             checkers  what clients are told must be true
 //! model     what must be true                coverage  which fault met which state
 //! ```
 
+mod breaking;
+mod breaks;
 mod cast;
+mod casting;
 mod checkers;
+mod contact;
 mod content;
 mod coverage;
 mod eavesdropper;
 mod faults;
+mod guest;
 mod loading;
 mod model;
 mod network;
+mod operator;
 mod options;
 mod private;
 mod queue;
@@ -29,6 +36,7 @@ mod report;
 mod scene;
 mod server;
 mod settings;
+mod strikes;
 mod trace;
 mod wiring;
 mod witness;

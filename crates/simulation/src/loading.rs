@@ -17,7 +17,7 @@ pub(crate) fn begin(wiring: &mut Wiring, player: usize, load: Load) -> Result<()
     };
     let now = scene.now;
     let client = cast.client_mut(number);
-    if client.loading {
+    if client.loading || !client.is_active() {
         return Ok(());
     }
     let told = client.core.loading(load.span);
@@ -53,7 +53,7 @@ pub(crate) fn begin(wiring: &mut Wiring, player: usize, load: Load) -> Result<()
 pub(crate) fn end(wiring: &mut Wiring, number: usize, says_done: bool) -> Result<(), Violation> {
     let client = wiring.cast.client_mut(number);
     client.loading = false;
-    if says_done && client.can_play() {
+    if says_done && client.can_play() && client.is_active() {
         let told = client.core.loaded();
         told.map_err(|error| Violation::new("an open session can load", error.to_string()))?;
     }

@@ -30,7 +30,7 @@ pub(crate) struct Datagram {
 pub(crate) type Arrivals = [Option<(Timestamp, Datagram)>; 2];
 
 /// How late an overtaken datagram may be.
-const OVERTAKEN_BY: Duration = Duration::from_millis(250);
+pub(crate) const OVERTAKEN_BY: Duration = Duration::from_millis(250);
 /// How late a copy may be. Now and then one is much later, like a replayed capture.
 const COPY_AFTER: Duration = Duration::from_millis(100);
 const REPLAY_AFTER: Duration = Duration::from_secs(3);

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use rejoin_protocol::Rng;
 
+use crate::breaks::Breaks;
+
 /// How much is played.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Load {
@@ -70,6 +72,8 @@ pub(crate) struct Options {
     /// How long the server gathers datagrams before a turn.
     pub(crate) gather: Duration,
     pub(crate) sharding: Sharding,
+    /// What breaks sessions.
+    pub(crate) breaks: Breaks,
 }
 
 /// Longest time of a letter: a turn of a busy shard.
@@ -190,6 +194,7 @@ impl Options {
             empty_room_hold: millis(rng, 2_000, 10_000),
             gather: Duration::from_micros(between(rng, 0, 2_000)),
             sharding: Sharding::draw(&mut rng.fork("sharding")),
+            breaks: Breaks::draw(&mut rng.fork("breaks")),
         };
         options.draw_impairments(rng);
         options.draw_privacy(&mut rng.fork("private"));
@@ -212,6 +217,7 @@ impl Options {
         self.guesses = None;
         self.sharding.shards = 2;
         self.sharding.astray = 0.0;
+        self.breaks = Breaks::default();
     }
 
     /// The repeater plays in the first group and knows of no codes.
@@ -282,7 +288,7 @@ pub(crate) fn pick<T: Copy>(rng: &mut Rng, choices: &[T]) -> T {
         .expect("there is something to choose from")
 }
 
-fn maybe<T>(rng: &mut Rng, chance: f64, draw: impl FnOnce(&mut Rng) -> T) -> Option<T> {
+pub(crate) fn maybe<T>(rng: &mut Rng, chance: f64, draw: impl FnOnce(&mut Rng) -> T) -> Option<T> {
     rng.chance(chance).then(|| draw(rng))
 }
 
@@ -341,8 +347,9 @@ impl fmt::Display for Options {
         } = self.sharding;
         write!(
             f,
-            "{shards} shards, {:.0} % astray, letters {letter_delay:?}",
-            astray * 100.0
+            "{shards} shards, {:.0} % astray, letters {letter_delay:?}; {}",
+            astray * 100.0,
+            self.breaks
         )
     }
 }
@@ -427,7 +434,7 @@ mod tests {
     #[test]
     fn each_class_of_faults_is_on_in_some_runs_and_off_in_others() {
         let runs: Vec<_> = (0..200).map(drawn).collect();
-        let classes: [fn(&Options) -> bool; 16] = [
+        let classes: [fn(&Options) -> bool; 21] = [
             |o| o.up.loss > 0.0,
             |o| o.up.duplication > 0.0,
             |o| o.up.reorder > 0.0,
@@ -444,6 +451,11 @@ mod tests {
             |o| o.private.contains(&true),
             |o| o.guesses.is_some(),
             |o| o.loads.is_some(),
+            |o| o.breaks.losses.is_some(),
+            |o| o.breaks.storms.is_some(),
+            |o| o.breaks.rivals.is_some(),
+            |o| o.breaks.restarts.is_some(),
+            |o| o.breaks.skewed > 0.0,
         ];
         for class in classes {
             let on = runs.iter().filter(|options| class(options)).count();

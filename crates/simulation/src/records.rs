@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use rejoin_protocol::{PlayerId, RoomId};
+use rejoin_protocol::PlayerId;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::model::{Glimpse, Lives, Order, Views};
+use crate::model::{Glimpse, Lives, Order, Site, Views};
 use crate::options::RoomKind;
 use crate::report::{Violation, ensure};
 
 /// Records of all rooms.
 #[derive(Debug, Default)]
 pub(crate) struct RoomRecords {
-    by_room: BTreeMap<RoomId, Record>,
+    by_room: BTreeMap<Site, Record>,
 }
 
 #[derive(Debug, Default)]
@@ -25,7 +25,7 @@ struct Record {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shown<'a> {
     pub(crate) kind: RoomKind,
-    pub(crate) room: RoomId,
+    pub(crate) room: Site,
     /// Who saw it.
     pub(crate) player: PlayerId,
     /// True if it is that player's alone.
@@ -83,7 +83,7 @@ impl RoomRecords {
     /// Checks that a message to all follows the one that the same member was told before it.
     pub(crate) fn told(
         &mut self,
-        room: RoomId,
+        room: Site,
         before: Option<u64>,
         message: u64,
     ) -> Result<(), Violation> {
@@ -97,14 +97,17 @@ impl RoomRecords {
 
 #[cfg(test)]
 mod tests {
-    use rejoin_protocol::messagepack;
+    use rejoin_protocol::{RoomId, messagepack};
 
     use super::*;
     use crate::content::Mark;
     use crate::model::Arrival;
     use crate::witness::{Book, Tally};
 
-    const ROOM: RoomId = RoomId([1; 16]);
+    const ROOM: Site = Site {
+        era: 1,
+        room: RoomId([1; 16]),
+    };
     const PLAYER: PlayerId = PlayerId(4);
 
     fn book(count: u64, chain: u64, luck: u64) -> Vec<u8> {

@@ -17,7 +17,7 @@ use rejoin_protocol::{Connection, PlayerId, RequestId, Rng, RoomId, SeatId, Time
 
 use crate::content::Mark;
 use crate::coverage::Stage;
-use crate::model::Arrival;
+use crate::model::{Arrival, Site};
 use crate::options::RoomKind;
 use crate::report::{Violation, ensure};
 use crate::scene::{MEMBERS_MAX, Phase, Scene};
@@ -162,6 +162,12 @@ impl Repeater {
         }
     }
 
+    /// Its server is gone, and it does not come back.
+    pub(crate) fn end(&mut self) {
+        self.link = Link::Over;
+        self.seat = None;
+    }
+
     /// Its turn: asks for a seat, or sends an input and now and then some older ones again.
     pub(crate) fn play(&mut self, goal: Goal, scene: &mut Scene) -> Result<(), Violation> {
         let Link::Open(connection) = &mut self.link else {
@@ -197,7 +203,7 @@ impl Repeater {
         }
         .encode();
         match connection.send_ordered(bytes.clone(), None) {
-            Ok(()) => scene.lives.sent((room, id), number, &input)?,
+            Ok(()) => scene.lives.sent((site(room), id), number, &input)?,
             Err(SendError::QueueFull) => return Ok(()),
             Err(error) => {
                 return Err(Violation::new(
@@ -274,7 +280,7 @@ impl Repeater {
                 }
                 scene
                     .lives
-                    .seated((seated.room, id), seated.cursor, Arrival::New)?;
+                    .seated((site(seated.room), id), seated.cursor, Arrival::New)?;
                 self.newest = seated.cursor;
                 self.sent.clear();
                 self.asked = false;
@@ -283,13 +289,18 @@ impl Repeater {
             ServerMessage::Reply { .. } => self.asked = false,
             ServerMessage::RoomClosed { .. } => {
                 if let (Some((_, room)), Some(id)) = (self.seat.take(), self.id) {
-                    scene.lives.ended(room, id);
+                    scene.lives.ended(site(room), id);
                 }
             }
             ServerMessage::Seat { .. } | ServerMessage::InputRefused { .. } | _ => {}
         }
         Ok(())
     }
+}
+
+/// A room of the first server process: it knows no other.
+const fn site(room: RoomId) -> Site {
+    Site { era: 1, room }
 }
 
 /// The pace of its inputs.

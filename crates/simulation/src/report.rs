@@ -111,6 +111,20 @@ pub struct Counters {
     pub loads_shown: u64,
     /// Members for whom it was proven that they are shown a load.
     pub loads_proven: u64,
+    /// Servers started anew.
+    pub restarts: u64,
+    /// Connections that the server lost on purpose.
+    pub lost_connections: u64,
+    /// Times that a client lost its connection and went to come back.
+    pub away: u64,
+    /// Times that one was back.
+    pub back: u64,
+    /// Connections that a ticket opened.
+    pub by_ticket: u64,
+    /// Seats that were found again after a loss.
+    pub resumed: u64,
+    /// Clients for whom it was proven that they are back soon after the server.
+    pub returns_proven: u64,
 }
 
 impl Counters {
@@ -140,6 +154,13 @@ impl Counters {
             (&mut self.loads, other.loads),
             (&mut self.loads_shown, other.loads_shown),
             (&mut self.loads_proven, other.loads_proven),
+            (&mut self.restarts, other.restarts),
+            (&mut self.lost_connections, other.lost_connections),
+            (&mut self.away, other.away),
+            (&mut self.back, other.back),
+            (&mut self.by_ticket, other.by_ticket),
+            (&mut self.resumed, other.resumed),
+            (&mut self.returns_proven, other.returns_proven),
         ];
         for (mine, theirs) in pairs {
             *mine += theirs;
@@ -153,7 +174,8 @@ impl fmt::Display for Counters {
             f,
             "datagrams {} up, {} down, {} lost; clients {}, connects {}, replaced {}, detached {}; \
              rooms {}, seats {}; inputs {} reliable, {} latest, {} pushed back; views {} ({} deltas), events {} ({} again, {} missed); \
-             codes {}, guesses {} ({} over budget); loads {}, shown {}, proven {}",
+             codes {}, guesses {} ({} over budget); loads {}, shown {}, proven {}; \
+             restarts {}, connections lost {}, away {}, back {}, by ticket {}, resumed {}, proven {}",
             self.to_server,
             self.to_client,
             self.lost,
@@ -177,6 +199,13 @@ impl fmt::Display for Counters {
             self.loads,
             self.loads_shown,
             self.loads_proven,
+            self.restarts,
+            self.lost_connections,
+            self.away,
+            self.back,
+            self.by_ticket,
+            self.resumed,
+            self.returns_proven,
         )
     }
 }

@@ -2,7 +2,8 @@
 
 use rejoin_protocol::{Rng, Timestamp};
 
-use crate::model::{Hearings, Lives, Loads, Rooms};
+use crate::model::{Hearings, Lives, Loads, Rooms, Sessions, Tickets};
+use crate::operator::Operator;
 use crate::options::Options;
 use crate::records::RoomRecords;
 use crate::report::Counters;
@@ -19,6 +20,9 @@ pub(crate) struct Scene {
     pub(crate) lives: Lives,
     pub(crate) hearings: Hearings,
     pub(crate) loads: Loads,
+    pub(crate) sessions: Sessions,
+    pub(crate) tickets: Tickets,
+    pub(crate) operator: Operator,
     pub(crate) records: RoomRecords,
     pub(crate) phase: Phase,
     /// When the faults ended.

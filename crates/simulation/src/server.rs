@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
-use rejoin_coordinator::{Letter, MemoryDirectory, Shard, ShardStats};
+use rejoin_coordinator::{Letter, MemoryDirectory, SessionCard, Shard, ShardStats};
 use rejoin_protocol::handshake::is_hello;
-use rejoin_protocol::{CloseReason, Rng, Timestamp, packet};
+use rejoin_protocol::{CloseReason, PlayerId, Rng, Timestamp, packet};
 use rejoin_store::MemoryStore;
 
 use crate::model::Witnessed;
@@ -20,6 +20,10 @@ pub(crate) struct Server {
     places: Vec<Place>,
     sharding: Sharding,
     chance: Rng,
+    /// False once its process has ended, until there is another.
+    runs: bool,
+    /// True once a hello changed a session.
+    hello_changed: bool,
 }
 
 /// A shard and its thread.
@@ -32,7 +36,7 @@ struct Place {
     /// When the newest letters for it arrive: none overtake others.
     letters_at: Timestamp,
     /// Letters that arrived while it did not run, in order.
-    waiting: Vec<Post>,
+    waiting: VecDeque<Post>,
     /// What it handed on and the other shard has not seen yet, in order.
     handed_on: VecDeque<Arrived>,
 }
@@ -69,14 +73,58 @@ impl Server {
             turn: None,
             stalled: Timestamp::ZERO,
             letters_at: Timestamp::ZERO,
-            waiting: Vec::new(),
+            waiting: VecDeque::new(),
             handed_on: VecDeque::new(),
         };
         Self {
             places: shards.into_iter().map(place).collect(),
             sharding,
             chance,
+            runs: true,
+            hello_changed: false,
         }
+    }
+
+    /// Its process ends, without a word.
+    pub(crate) fn end(&mut self) {
+        self.runs = false;
+    }
+
+    /// True if there is a process.
+    pub(crate) fn runs(&self) -> bool {
+        self.runs
+    }
+
+    /// Every session of every shard.
+    pub(crate) fn sessions(&self) -> impl Iterator<Item = SessionCard> + '_ {
+        self.places.iter().flat_map(|place| place.shard.sessions())
+    }
+
+    /// True if a hello alone has changed any session, which only a packet under the new keys may.
+    pub(crate) fn hello_changed(&self) -> bool {
+        self.hello_changed
+    }
+
+    /// All sessions, if that is asked for.
+    fn cards(&self, wanted: bool) -> Option<Vec<SessionCard>> {
+        wanted.then(|| self.sessions().collect())
+    }
+
+    /// A session loses its connection. Tells on which shard.
+    pub(crate) fn lose(
+        &mut self,
+        player: PlayerId,
+        word: Option<CloseReason>,
+        now: Timestamp,
+    ) -> Option<usize> {
+        let of = |place: &Place| {
+            let mut cards = place.shard.sessions();
+            cards.find(|card| card.id.player() == player)
+        };
+        let found = self.places.iter().enumerate();
+        let (shard, session) = { found }.find_map(|(shard, place)| Some((shard, of(place)?.id)))?;
+        self.shard(shard).lose_connection(session, word, now);
+        Some(shard)
     }
 
     /// All shards' numbers.
@@ -108,14 +156,10 @@ impl Server {
         self.place(shard).stalled
     }
 
-    /// Letters arrive at their shard.
-    pub(crate) fn hold(&mut self, post: Post) {
-        self.place(post.to).waiting.push(post);
-    }
-
-    /// All letters that have arrived at a shard, in order: another stall may have begun while some waited.
-    pub(crate) fn take_held(&mut self, shard: usize) -> Vec<Post> {
-        std::mem::take(&mut self.place(shard).waiting)
+    /// The same, for who only looks.
+    pub(crate) fn stalled_until(&self, shard: usize) -> Timestamp {
+        let place = self.places.get(shard);
+        place.map_or(Timestamp::ZERO, |place| place.stalled)
     }
 
     /// A shard, or all, do not run until then.
@@ -125,6 +169,16 @@ impl Server {
                 place.stalled = place.stalled.max(until);
             }
         }
+    }
+
+    /// Letters arrive. Those that come while the shard does not run wait, and all behind them.
+    pub(crate) fn arrive(&mut self, post: Post) {
+        self.place(post.to).waiting.push_back(post);
+    }
+
+    /// The first letters that wait.
+    pub(crate) fn next_arrived(&mut self, shard: usize) -> Option<Post> {
+        self.place(shard).waiting.pop_front()
     }
 
     /// Plans a turn no later than `at`. Tells when, if that is news.
@@ -165,8 +219,9 @@ impl Server {
         mut arrived: Arrived,
         now: Timestamp,
     ) -> (Outcome, Option<Arrived>) {
-        let place = self.place(shard);
         let hello = is_hello(&arrived.datagram.bytes);
+        let cards = self.cards(hello);
+        let place = self.place(shard);
         let before = place.shard.stats();
         place
             .shard
@@ -176,6 +231,7 @@ impl Server {
             place.handed_on.push_back(arrived);
             return (Outcome::HandedOn, None);
         }
+        self.hello_changed |= cards != self.cards(hello);
         (outcome(hello, before, after), Some(arrived))
     }
 
@@ -190,14 +246,16 @@ impl Server {
             let handed_on = &mut self.place(from).handed_on;
             handed_on.pop_front().expect("each is handed on once")
         });
+        let hello = arrived
+            .as_ref()
+            .is_some_and(|arrived| is_hello(&arrived.datagram.bytes));
+        let cards = self.cards(hello);
         let shard = &mut self.place(to).shard;
         let before = shard.stats();
         shard.handle_letter(letter, now);
         let after = shard.stats();
-        arrived.map(|arrived| {
-            let hello = is_hello(&arrived.datagram.bytes);
-            (outcome(hello, before, after), arrived)
-        })
+        self.hello_changed |= cards != self.cards(hello);
+        arrived.map(|arrived| (outcome(hello, before, after), arrived))
     }
 
     /// The letters that a shard wrote in its turn, and when they arrive.
@@ -227,7 +285,7 @@ impl Server {
 
     /// True once none has anything left to say.
     pub(crate) fn is_stopped(&self) -> bool {
-        self.places.iter().all(|place| place.shard.is_stopped())
+        !self.runs || self.places.iter().all(|place| place.shard.is_stopped())
     }
 
     /// Checks each shard, and gives what they count together.

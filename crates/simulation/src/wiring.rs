@@ -1,17 +1,17 @@
 //! Server, clients and network, wired together: each datagram on its way, each wake on time.
 
-use rejoin_protocol::Timestamp;
+use rejoin_protocol::{Timestamp, reset};
 
-use crate::cast::{Body, Cast, FIRST_PORT, address, client_at};
+use crate::cast::{Body, Cast, address, client_at};
 use crate::checkers;
 use crate::coverage::{Coverage, Stage};
 use crate::eavesdropper::{self, Eavesdropper};
 use crate::faults::Act;
 use crate::network::{Datagram, Direction, Network};
 use crate::queue::Queue;
-use crate::repeater::{Goal, Repeater};
+use crate::repeater::Repeater;
 use crate::report::{Violation, ensure};
-use crate::scene::Scene;
+use crate::scene::{Phase, Scene};
 use crate::server::{Arrived, Outcome, Post, Server};
 use crate::trace::Mark;
 use crate::workload;
@@ -24,10 +24,10 @@ pub(crate) struct Wiring {
     pub(crate) coverage: Coverage,
     pub(crate) queue: Queue<Happening>,
     pub(crate) server: Server,
-    repeater: Option<Repeater>,
-    eavesdropper: Option<Eavesdropper>,
+    pub(crate) repeater: Option<Repeater>,
+    pub(crate) eavesdropper: Option<Eavesdropper>,
     /// The buffer that datagrams are polled into.
-    out: Vec<u8>,
+    pub(crate) out: Vec<u8>,
 }
 
 /// Something that happens at its time.
@@ -46,10 +46,10 @@ pub(crate) enum Happening {
     },
     /// The turn of a shard.
     Turn { shard: usize },
-    /// Letters arrive at a shard.
-    Letters(Post),
-    /// A shard that did not run reads the letters that wait for it.
-    Deliver(usize),
+    /// Letters arrive at a shard of that server process.
+    Letters { epoch: u64, post: Post },
+    /// Letters that waited for a shard to run are opened.
+    OpenLetters { epoch: u64, to: usize },
     /// A client's timer.
     Wake { client: usize },
     /// A silent client runs again.
@@ -110,6 +110,11 @@ impl Wiring {
         datagram: Datagram,
     ) -> Result<(), Violation> {
         let now = self.scene.now;
+        let is_over = || self.scene.phase == Phase::Stopping && self.server.is_stopped();
+        if !self.server.runs() || is_over() {
+            self.network.recycle(datagram);
+            return Ok(());
+        }
         let shard = self.server.steer(client, port, &datagram.bytes);
         let stalled = self.server.stalled(shard);
         if now < stalled {
@@ -133,21 +138,39 @@ impl Wiring {
             self.on_arrived(outcome, arrived)?;
         }
         self.plan_turn(shard, now + self.scene.options.gather);
-        Ok(())
+        ensure(
+            !self.server.hello_changed(),
+            "a hello alone changes no session",
+            || format!("one of client {client} from port {port}"),
+        )
     }
 
-    /// The letters that have arrived at a shard are read, if it runs.
-    pub(crate) fn deliver(&mut self, to: usize) -> Result<(), Violation> {
-        let now = self.scene.now;
-        let stalled = self.server.stalled(to);
-        if now < stalled {
-            self.queue.push(stalled, Happening::Deliver(to));
+    /// Letters arrive at a shard.
+    pub(crate) fn deliver(&mut self, epoch: u64, post: Post) -> Result<(), Violation> {
+        if epoch != self.scene.operator.epoch() || !self.server.runs() {
             return Ok(());
         }
-        for Post { from, letters, .. } in self.server.take_held(to) {
+        let to = post.to;
+        self.server.arrive(post);
+        self.open_letters(epoch, to)
+    }
+
+    /// A shard reads the letters that have arrived, in their order, as soon as it runs.
+    pub(crate) fn open_letters(&mut self, epoch: u64, to: usize) -> Result<(), Violation> {
+        let now = self.scene.now;
+        if epoch != self.scene.operator.epoch() {
+            return Ok(());
+        }
+        let stalled = self.server.stalled(to);
+        if now < stalled {
+            let later = Happening::OpenLetters { epoch, to };
+            self.queue.push(stalled, later);
+            return Ok(());
+        }
+        while let Some(Post { from, to, letters }) = self.server.next_arrived(to) {
             for letter in letters {
-                let taken = self.server.handle_letter((from, to), letter, now);
-                if let Some((outcome, arrived)) = taken {
+                let arrived = self.server.handle_letter((from, to), letter, now);
+                if let Some((outcome, arrived)) = arrived {
                     self.on_arrived(outcome, arrived)?;
                 }
             }
@@ -196,6 +219,7 @@ impl Wiring {
         self.scene
             .trace
             .fold(Mark::ToClient, client, &datagram.bytes, now);
+        receiver.was_reset |= reset::decode(&datagram.bytes).is_some();
         let before = receiver.core.link().received;
         receiver.core.handle_datagram(&mut datagram.bytes, now);
         if receiver.core.link().received > before {
@@ -206,22 +230,8 @@ impl Wiring {
         self.drain(client)
     }
 
-    fn reach_guest(&mut self, mut datagram: Datagram) -> Result<(), Violation> {
-        let Some(repeater) = &mut self.repeater else {
-            return Ok(());
-        };
-        self.scene
-            .trace
-            .fold(Mark::ToClient, GUEST, &datagram.bytes, self.scene.now);
-        if repeater.handle_datagram(&mut datagram.bytes, &mut self.scene)? {
-            self.check_taken(&datagram, "a peer")?;
-        }
-        self.network.recycle(datagram);
-        self.drain_guest()
-    }
-
     /// No datagram is taken that was changed on its way, and none twice.
-    fn check_taken(&mut self, datagram: &Datagram, by: &str) -> Result<(), Violation> {
+    pub(crate) fn check_taken(&mut self, datagram: &Datagram, by: &str) -> Result<(), Violation> {
         ensure(!datagram.changed, "no changed datagram is taken", || {
             format!("by {by}")
         })?;
@@ -249,32 +259,6 @@ impl Wiring {
         }
         woken.core.handle_timeout(now);
         self.drain(client)
-    }
-
-    fn wake_guest(&mut self) -> Result<(), Violation> {
-        let now = self.scene.now;
-        let Some(repeater) = self
-            .repeater
-            .as_mut()
-            .filter(|guest| guest.wake == Some(now))
-        else {
-            return Ok(());
-        };
-        repeater.wake = None;
-        repeater.handle_timeout(&mut self.scene)?;
-        self.drain_guest()
-    }
-
-    /// The guest's turn.
-    pub(crate) fn play_guest(&mut self) -> Result<(), Violation> {
-        let Some(repeater) = &mut self.repeater else {
-            return Ok(());
-        };
-        let group = self.cast.group(0);
-        let request = group.request(0);
-        let room = group.room(0);
-        repeater.play(Goal { request, room }, &mut self.scene)?;
-        self.drain_guest()
     }
 
     pub(crate) fn drain_player(&mut self, player: usize) -> Result<(), Violation> {
@@ -324,43 +308,12 @@ impl Wiring {
         Ok(())
     }
 
-    /// Sends what the guest has to send, and plans its next wake.
-    pub(crate) fn drain_guest(&mut self) -> Result<(), Violation> {
-        let now = self.scene.now;
-        for burst in 0.. {
-            ensure(burst < BURST_MAX, "no client sends without end", || {
-                "the guest".into()
-            })?;
-            self.out.clear();
-            let Some(repeater) = &mut self.repeater else {
-                return Ok(());
-            };
-            let stage = repeater.stage();
-            if !repeater.poll_transmit(&mut self.out, now) {
-                break;
-            }
-            self.carry((GUEST, FIRST_PORT, Direction::Up), stage);
-        }
-        let (Some(repeater), Some((player, room))) = (&mut self.repeater, &mut self.cast.guest)
-        else {
-            return Ok(());
-        };
-        (player.id, *room) = (repeater.id(), repeater.room());
-        if let Some(due) = repeater.poll_timeout() {
-            let due = due.max(now);
-            if repeater
-                .wake
-                .is_none_or(|planned| due < planned || planned < now)
-            {
-                repeater.wake = Some(due);
-                self.queue.push(due, Happening::Wake { client: GUEST });
-            }
-        }
-        Ok(())
-    }
-
     /// Gives the polled datagram to the network and plans its arrivals.
-    fn carry(&mut self, (client, port, direction): (usize, u16, Direction), stage: Option<Stage>) {
+    pub(crate) fn carry(
+        &mut self,
+        (client, port, direction): (usize, u16, Direction),
+        stage: Option<Stage>,
+    ) {
         let player = match client {
             GUEST => self.cast.players.len(),
             _ => self.cast.client(client).player,
@@ -369,7 +322,12 @@ impl Wiring {
         let arrivals = self
             .network
             .send((player, direction), &self.out, cell, self.scene.now);
-        self.scene.counters.lost += u64::from(arrivals.iter().all(Option::is_none));
+        let lost = arrivals.iter().all(Option::is_none);
+        self.scene.counters.lost += u64::from(lost);
+        let mut arrived = arrivals.iter().flatten();
+        if (lost || arrived.any(|(_, datagram)| datagram.changed)) && client != GUEST {
+            self.cast.player_mut(player).harmed_at = self.scene.now;
+        }
         let sent = match direction {
             Direction::Up => &mut self.scene.counters.to_server,
             Direction::Down => &mut self.scene.counters.to_client,
@@ -393,31 +351,7 @@ impl Wiring {
         }
     }
 
-    /// Somebody on the path may copy what a client sends. The copies that it makes are not copied.
-    fn overhear(&mut self, (client, direction): (usize, Direction), datagram: &mut Datagram) {
-        if direction == Direction::Up
-            && let Some(eavesdropper) = &mut self.eavesdropper
-            && eavesdropper.listens()
-        {
-            let copy = self.network.copy(datagram);
-            eavesdropper.hear(client, copy);
-        }
-    }
-
-    /// The eavesdropper's turn: what it sends arrives at once.
-    pub(crate) fn strike(&mut self) {
-        let struck = self.eavesdropper.as_mut().and_then(Eavesdropper::strike);
-        if let Some((client, datagram)) = struck {
-            let arrival = Happening::ToServer {
-                client,
-                port: eavesdropper::PORT,
-                datagram,
-            };
-            self.queue.push(self.scene.now, arrival);
-        }
-    }
-
-    fn plan_turn(&mut self, shard: usize, at: Timestamp) {
+    pub(crate) fn plan_turn(&mut self, shard: usize, at: Timestamp) {
         if let Some(at) = self.server.plan_turn(shard, at) {
             self.queue.push(at, Happening::Turn { shard });
         }
@@ -425,7 +359,7 @@ impl Wiring {
 
     pub(crate) fn turn(&mut self, shard: usize) -> Result<(), Violation> {
         let now = self.scene.now;
-        if !self.server.take_turn(shard, now) {
+        if !self.server.runs() || !self.server.take_turn(shard, now) {
             return Ok(());
         }
         if now < self.server.stalled(shard) {
@@ -444,6 +378,16 @@ impl Wiring {
             let Some(to) = self.server.shard(shard).poll_transmit(out, now) else {
                 break;
             };
+            if let Some((id, token)) = reset::decode(&self.out) {
+                let mut cards = self.server.sessions();
+                let living = cards.any(|card| card.connection.is_some_and(|(of, _)| of == id))
+                    && self.scene.operator.reset_token(id) == token;
+                ensure(
+                    !living,
+                    "only connections that are no more are reset",
+                    || format!("{id:?} to {to}"),
+                )?;
+            }
             let client = client_at(to)
                 .filter(|client| *client < self.cast.clients.len() || *client == GUEST);
             let client = client.ok_or_else(|| {
@@ -452,7 +396,7 @@ impl Wiring {
             if to.port() == eavesdropper::PORT
                 && let Some(eavesdropper) = &mut self.eavesdropper
             {
-                eavesdropper.on_answer(self.out.len())?;
+                eavesdropper.on_answer(&self.out)?;
                 continue;
             }
             let stage = match client {
@@ -461,8 +405,9 @@ impl Wiring {
             };
             self.carry((client, to.port(), Direction::Down), stage);
         }
+        let epoch = self.scene.operator.epoch();
         for (at, post) in self.server.take_post(shard, now) {
-            self.queue.push(at, Happening::Letters(post));
+            self.queue.push(at, Happening::Letters { epoch, post });
         }
         self.check_server()?;
         workload::move_on(&mut self.cast, &self.scene);
@@ -472,7 +417,8 @@ impl Wiring {
         Ok(())
     }
 
-    fn check_server(&self) -> Result<(), Violation> {
+    fn check_server(&mut self) -> Result<(), Violation> {
+        checkers::look_at_sessions(&mut self.cast, &mut self.scene, &self.server)?;
         let stats = self.server.check();
         self.scene.rooms.check(stats.rooms)?;
         let players = self.cast.everyone().count();
@@ -492,6 +438,6 @@ impl Wiring {
 /// The guest's number among the clients: far beyond all others.
 pub(crate) const GUEST: usize = 1 << 20;
 /// Datagrams that one drain may give.
-const BURST_MAX: u32 = 2_000;
+pub(crate) const BURST_MAX: u32 = 2_000;
 /// Datagrams that a machine keeps for a process that does not run.
 const INBOX_MAX: usize = 128;

@@ -3,53 +3,76 @@
 use std::time::Duration;
 
 use rejoin_client::{Core, Options as ClientOptions};
-use rejoin_protocol::SeatId;
 use rejoin_protocol::connection::SendError;
-use rejoin_protocol::crypto::{PublicKey, Suite};
-use rejoin_protocol::handshake::Permit;
+use rejoin_protocol::crypto::{StaticKeys, Suite};
+use rejoin_protocol::handshake::{Permit, Ticket};
 use rejoin_protocol::limits::JOIN_TIMEOUT;
 use rejoin_protocol::message::{Comparison, Filter, Metadata, MetadataValue, RoomSettings};
+use rejoin_protocol::{Rng, SeatId, Timestamp};
 
 use crate::cast::{Asked, Cast, Client};
 use crate::content::Mark;
-use crate::options::between;
+use crate::operator::UNIX_START_S;
+use crate::options::{between, pick};
 use crate::private;
 use crate::report::Violation;
 use crate::scene::{MEMBERS_MAX, Phase, Scene};
 
-/// Starts a client for a player. The one before it, if any, goes on until it learns of this one.
-pub(crate) fn start(cast: &mut Cast, scene: &mut Scene, player: usize, server: PublicKey) -> usize {
+/// Starts a client for a player. The one before it, if any, goes on until it learns of this one. One that is given a
+/// ticket may be another device, which has nothing else.
+pub(crate) fn start(
+    cast: &mut Cast,
+    scene: &mut Scene,
+    player: usize,
+    ticket: Option<Ticket>,
+) -> usize {
     let number = cast.clients.len();
     let own = cast.player_mut(player);
     let rng = scene.chance.fork(&format!("client {number}"));
-    // Some clocks are set back between two clients, by more than all that passed.
-    own.moment = if rng.fork("clock").chance(CLOCK_BACK_SHARE) {
-        0
-    } else {
-        own.moment + 1
+    let breaks = scene.options.breaks;
+    let identity = match &ticket {
+        Some(_) if !breaks.tickets_may_fail() => StaticKeys::generate(&mut rng.fork("device")),
+        Some(_) | None => own.identity.clone(),
+    };
+    let mut drawn = rng.fork("resume");
+    let resume_for = match drawn.chance(breaks.frail) {
+        true => Duration::ZERO,
+        false => pick(&mut drawn, &RESUME_FOR),
     };
     let options = ClientOptions {
-        server,
-        identity: own.identity.clone(),
+        server: scene.operator.server_key(),
+        identity,
         permit: Permit::dev(own.name.clone()),
         suites: Suite::ALL.to_vec(),
         receive_id: None,
         join_timeout: JOIN_TIMEOUT,
-        resume_for: Duration::ZERO,
-        ticket: None,
-        moment: own.moment,
+        resume_for,
+        ticket,
+        moment: moment(breaks.skewed, scene.now, &mut rng.fork("clock")),
     };
     own.client = Some(number);
-    cast.clients.push(Client::new(
-        player,
-        Core::new(options, rng, scene.now),
-        scene.now,
-    ));
+    cast.clients.push(Client {
+        comes_back: !resume_for.is_zero(),
+        ..Client::new(player, Core::new(options, rng, scene.now), scene.now)
+    });
     scene.counters.clients += 1;
     scene.trace.note(scene.now, || {
         format!("player {player} starts client {number}")
     });
     number
+}
+
+/// What a client's own clock says: right, an hour off, or set back by more than all that passed.
+fn moment(skewed: f64, now: Timestamp, rng: &mut Rng) -> u64 {
+    if rng.chance(CLOCK_BACK_SHARE) {
+        return 0;
+    }
+    let right = UNIX_START_S * 1_000_000 + now.as_micros();
+    match (rng.chance(skewed), rng.chance(0.5)) {
+        (true, true) => right + CLOCK_SKEW_MICROS,
+        (true, false) => right - CLOCK_SKEW_MICROS,
+        (false, _) => right,
+    }
 }
 
 /// A player's turn: asks for the seats it lacks and sends inputs from those it has.
@@ -120,10 +143,14 @@ pub(crate) fn send(
     let Some(held) = client.seats.get(&seat).filter(|held| !held.leaving) else {
         return Ok(());
     };
-    let (room, kind) = (held.room, held.kind);
+    let (site, kind) = (held.site(), held.kind);
     let id = id.ok_or_else(|| Violation::new("a seat has a player", format!("{of}")))?;
     let reliable = reliable || !kind.takes_latest();
-    let place = scene.lives.total(room, id).0 + 1;
+    // Another client of the player has the seat, and this one does not know it yet.
+    if !scene.lives.is_of((site, id), number) {
+        return Ok(());
+    }
+    let place = scene.lives.total(site, id).0 + 1;
     let input = kind.input(Mark { counter, place }, reliable);
     let payload = input.encode();
     let taken = if reliable {
@@ -134,7 +161,10 @@ pub(crate) fn send(
     match taken {
         Ok(Some(number)) => {
             scene.counters.inputs += 1;
-            scene.lives.sent((room, id), number, &input)?;
+            scene.lives.sent((site, id), number, &input)?;
+            if let Some(held) = client.seats.get_mut(&seat) {
+                held.kept.push_back((number, input));
+            }
         }
         Ok(None) => {
             scene.counters.latest += 1;
@@ -167,12 +197,12 @@ pub(crate) fn leave(cast: &mut Cast, scene: &mut Scene, player: usize, back_afte
     let Some((seat, held)) = client.seats.iter_mut().find(|(_, held)| !held.leaving) else {
         return;
     };
-    let (seat, group, room) = (*seat, held.group, held.room);
+    let (seat, group, site) = (*seat, held.group, held.site());
     let call = client.core.leave(seat);
     if call.is_ok() {
         held.leaving = true;
         if let Some(id) = id {
-            scene.lives.may_end(room, id);
+            scene.lives.may_end(site, id);
         }
     }
     client.remember(call, Asked::Leave { seat });
@@ -208,9 +238,10 @@ pub(crate) fn close(cast: &mut Cast, scene: &mut Scene, group: usize) -> Option<
                 let owns = scene.rooms.owner(held.room) == id;
                 held.group == group && !held.leaving && owns != stranger
             });
-            seat.map(|(seat, held)| (number, *seat, held.room))
+            seat.map(|(seat, held)| (number, *seat, held.site()))
         });
-    let (number, seat, room) = found?;
+    let (number, seat, site) = found?;
+    let room = site.room;
     let client = cast.client_mut(number);
     let call = client.core.close_room(seat);
     // Who opened the room may have died before it was told; then anyone may be the owner.
@@ -218,7 +249,7 @@ pub(crate) fn close(cast: &mut Cast, scene: &mut Scene, group: usize) -> Option<
         scene.rooms.close_asked(room);
         let members = cast.players.iter().filter_map(|player| player.id);
         for member in members {
-            scene.lives.may_end(room, member);
+            scene.lives.may_end(site, member);
         }
         cast.group_mut(group).generation += 1;
     }
@@ -293,3 +324,11 @@ const AGAIN_SHARE: f64 = 0.01;
 /// Share of clients whose player's clock has been set back since the one before.
 const CLOCK_BACK_SHARE: f64 = 0.1;
 const STRANGER_SHARE: f64 = 0.2;
+const CLOCK_SKEW_MICROS: u64 = 3_600_000_000;
+/// How long clients try to come back.
+const RESUME_FOR: [Duration; 4] = [
+    Duration::from_secs(120),
+    Duration::from_secs(120),
+    Duration::from_secs(120),
+    Duration::from_secs(25),
+];

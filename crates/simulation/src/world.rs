@@ -2,40 +2,35 @@
 
 use std::time::Duration;
 
-use rejoin_coordinator::{Config, MemoryDirectory, Shard};
-use rejoin_protocol::crypto::{PublicKey, StaticKeys, Suite};
-use rejoin_protocol::handshake::{HandshakeOptions, Permit};
+use rejoin_protocol::crypto::{PublicKey, Suite};
+use rejoin_protocol::handshake::{HandshakeOptions, Permit, Ticket};
 use rejoin_protocol::{Rng, SeatId, Timestamp};
-use rejoin_room::Kinds;
-use rejoin_room::builtin::arena::Arena;
-use rejoin_room::builtin::chat::Chat;
-use rejoin_store::MemoryStore;
 
-use crate::cast::{Body, Cast, Client, Contact, Group, Player, Wish};
+use crate::breaking;
+use crate::cast::{Body, Cast, Client, Player};
+use crate::casting::draw_cast;
 use crate::checkers;
-use crate::coverage::Coverage;
+use crate::coverage::{Coverage, Fault};
 use crate::eavesdropper::Eavesdropper;
 use crate::faults::{Act, plan};
 use crate::loading;
-use crate::model::{Hearings, Lives, Loads, Rooms};
+use crate::model::{Hearings, Lives, Loads, Rooms, Sessions, Tickets};
 use crate::network::{Direction, Network};
-use crate::options::{Options, millis};
+use crate::operator::Operator;
+use crate::options::Options;
 use crate::private;
 use crate::records::RoomRecords;
 use crate::repeater::{self, Repeater};
 use crate::report::{Counters, Violation, ensure};
 use crate::scene::{Phase, Scene};
-use crate::server::Server;
 use crate::settings::Settings;
 use crate::trace::Trace;
 use crate::wiring::{Happening, Wiring};
-use crate::witness::Witness;
 use crate::workload;
 
 /// A whole run.
 pub(crate) struct World {
     wiring: Wiring,
-    server_key: PublicKey,
     /// Happenings at the present moment.
     crowd: u32,
     over: bool,
@@ -46,9 +41,10 @@ impl World {
         let root = Rng::from_number(seed);
         let mut options = Options::draw(settings.load, &mut root.fork("options"));
         options.sharding.shards = settings.shards.unwrap_or(options.sharding.shards);
-        let keys = StaticKeys::generate(&mut root.fork("server key"));
+        let operator = Operator::new(&root);
+        let server_key = operator.server_key();
         let rooms = Rooms::default();
-        let server = start_server(&options, &keys, &rooms, &root);
+        let server = operator.start(&options, &rooms, Timestamp::ZERO);
         let cast = draw_cast(&options, &mut root.fork("cast"));
         let network = Network::new(options.up, options.down, root.fork("network"));
         let scene = Scene {
@@ -60,15 +56,19 @@ impl World {
             lives: Lives::default(),
             hearings: Hearings::default(),
             loads: Loads::default(),
+            sessions: Sessions::default(),
+            tickets: Tickets::default(),
+            operator,
             records: RoomRecords::default(),
             phase: Phase::Faults,
             healed_at: Timestamp::ZERO,
             now: Timestamp::ZERO,
         };
         let repeater = cast.guest.as_ref();
-        let repeater = repeater.map(|(guest, _)| start_guest(guest, &cast, keys.public(), &root));
+        let repeater = repeater.map(|(guest, _)| start_guest(guest, &cast, server_key, &root));
         let eavesdropper = scene.options.eavesdropper;
-        let eavesdropper = eavesdropper.then(|| Eavesdropper::new(root.fork("eavesdropper")));
+        let eavesdropper =
+            eavesdropper.then(|| Eavesdropper::new(server_key, root.fork("eavesdropper")));
         let mut wiring = Wiring::new(scene, cast, network, (server, repeater, eavesdropper));
         wiring.queue.push(Timestamp::ZERO, Happening::Strike);
         wiring.queue.push(Timestamp::ZERO, Happening::PlayGuest);
@@ -86,7 +86,6 @@ impl World {
         }
         Self {
             wiring,
-            server_key: keys.public(),
             crowd: 0,
             over: false,
         }
@@ -138,12 +137,8 @@ impl World {
                 datagram,
             } => self.wiring.reach_client((client, port), datagram),
             Happening::Turn { shard } => self.wiring.turn(shard),
-            Happening::Letters(post) => {
-                let to = post.to;
-                self.wiring.server.hold(post);
-                self.wiring.deliver(to)
-            }
-            Happening::Deliver(shard) => self.wiring.deliver(shard),
+            Happening::Letters { epoch, post } => self.wiring.deliver(epoch, post),
+            Happening::OpenLetters { epoch, to } => self.wiring.open_letters(epoch, to),
             Happening::Wake { client } => self.wiring.wake(client),
             Happening::Rouse { client } => self.rouse(client),
             Happening::LoadOver { client, says_done } => {
@@ -169,6 +164,7 @@ impl World {
             cast,
             queue,
             network,
+            coverage,
             ..
         } = &mut self.wiring;
         scene.trace.note(scene.now, || format!("{act:?}"));
@@ -191,20 +187,20 @@ impl World {
                 Ok(())
             }
             Act::Silence { player, lasts } => self.silence(player, lasts),
-            Act::Kill { player, back_after } => {
-                if let Some(client) = cast.living_client(player) {
-                    cast.client_mut(client).body = Body::Dead;
-                    self.start_later(player, back_after);
-                }
-                Ok(())
-            }
-            Act::TakeOver { player } => match cast.playing(player) {
-                Some(_) => self.start_client(player),
-                None => Ok(()),
-            },
+            act @ (Act::Kill { .. }
+            | Act::TakeOver { .. }
+            | Act::Relaunch { .. }
+            | Act::Lose { .. }
+            | Act::Storm { .. }
+            | Act::Rival { .. }
+            | Act::Restart(_)
+            | Act::Up(_)
+            | Act::CheckBack(_)) => self.break_something(act),
             Act::Move { player } => {
                 if let Some(client) = cast.living_client(player) {
+                    coverage.hit(Fault::Move, cast.client(client).stage());
                     cast.client_mut(client).port += 1;
+                    cast.player_mut(player).harmed_at = scene.now;
                 }
                 Ok(())
             }
@@ -235,6 +231,51 @@ impl World {
         }
     }
 
+    /// What breaks sessions, and what must be true after it.
+    fn break_something(&mut self, act: Act) -> Result<(), Violation> {
+        let wiring = &mut self.wiring;
+        match act {
+            Act::TakeOver { player } => {
+                return match wiring.cast.playing(player) {
+                    Some(_) => self.start_client(player, None),
+                    None => Ok(()),
+                };
+            }
+            Act::Relaunch { player, alone } => return self.relaunch(player, alone),
+            Act::CheckBack(check) => return breaking::check_back(wiring, check),
+            Act::Kill {
+                player,
+                back_after,
+                ticket,
+            } => breaking::kill(wiring, player, back_after, ticket),
+            Act::Lose { player, word } => breaking::lose(wiring, player, Fault::LostLink, word),
+            Act::Storm { word } => breaking::storm(wiring, word),
+            Act::Rival {
+                player,
+                wait,
+                ticket,
+            } => breaking::rival(wiring, player, wait, ticket),
+            Act::Restart(restart) => breaking::restart(wiring, restart),
+            Act::Up(restart) => breaking::up(wiring, restart),
+            Act::Start { .. }
+            | Act::Cut { .. }
+            | Act::Silence { .. }
+            | Act::Stall { .. }
+            | Act::Move { .. }
+            | Act::Leave { .. }
+            | Act::Disconnect { .. }
+            | Act::Close { .. }
+            | Act::Guess { .. }
+            | Act::Load { .. }
+            | Act::CheckLoad { .. }
+            | Act::Heal
+            | Act::LastWord
+            | Act::Judge
+            | Act::End => unreachable!("the others are handled where these come from"),
+        }
+        Ok(())
+    }
+
     fn judge(&mut self) -> Result<(), Violation> {
         let Wiring { scene, cast, .. } = &mut self.wiring;
         checkers::judge(cast, scene)?;
@@ -256,13 +297,29 @@ impl World {
         if scene.phase == Phase::Stopping || cast.living_client(player).is_some() {
             return Ok(());
         }
-        self.start_client(player)
+        self.start_client(player, None)
     }
 
-    fn start_client(&mut self, player: usize) -> Result<(), Violation> {
+    fn start_client(&mut self, player: usize, ticket: Option<Ticket>) -> Result<(), Violation> {
         let Wiring { scene, cast, .. } = &mut self.wiring;
-        let client = workload::start(cast, scene, player, self.server_key);
+        let client = workload::start(cast, scene, player, ticket);
         self.wiring.drain(client)
+    }
+
+    /// A player starts a client with a ticket: with the newest one if the client before is dead, else with any.
+    fn relaunch(&mut self, player: usize, alone: bool) -> Result<(), Violation> {
+        let Wiring { scene, cast, .. } = &mut self.wiring;
+        let living = cast.living_client(player).is_some();
+        if scene.phase != Phase::Faults || living == alone {
+            return Ok(());
+        }
+        let tickets = &cast.player(player).tickets;
+        let ticket = match alone || tickets.is_empty() {
+            true => tickets.back(),
+            false => tickets.get(scene.chance.index(tickets.len())),
+        };
+        let ticket = ticket.cloned();
+        self.start_client(player, ticket)
     }
 
     fn start_later(&mut self, player: usize, wait: Duration) {
@@ -341,7 +398,7 @@ impl World {
 
     fn strike(&mut self) -> Result<(), Violation> {
         if self.wiring.scene.phase != Phase::Stopping {
-            self.wiring.strike();
+            self.wiring.strike()?;
             let next = self.wiring.scene.now + STRIKE_PERIOD;
             self.wiring.queue.push(next, Happening::Strike);
         }
@@ -387,37 +444,6 @@ impl World {
 /// The pace of the eavesdropper.
 const STRIKE_PERIOD: Duration = Duration::from_millis(20);
 
-/// The server's shards, all of one kind.
-fn start_server(options: &Options, keys: &StaticKeys, rooms: &Rooms, root: &Rng) -> Server {
-    let config = Config {
-        seat_hold: options.seat_hold,
-        empty_room_hold: options.empty_room_hold,
-        ..Config::new(keys.clone(), root.fork("session secret").bytes())
-    };
-    let kinds = Kinds::new()
-        .with::<Arena>()
-        .with::<Chat>()
-        .with::<Witness>();
-    let directory = rooms.watch(MemoryDirectory::default());
-    let sharding = options.sharding;
-    let shard = |number| {
-        let chance = match number {
-            0 => root.fork("server"),
-            _ => root.fork(&format!("shard {number}")),
-        };
-        let mut config = config.clone();
-        (config.shard, config.shards) = (number, sharding.shards);
-        if sharding.shards > 1 {
-            config.cookie_secret = Some(root.fork("cookies").bytes());
-        }
-        let (kinds, directory) = (kinds.clone(), directory.clone());
-        let store = MemoryStore::default();
-        Shard::new(config, kinds, store, directory, chance, Timestamp::ZERO)
-    };
-    let shards = (0..sharding.shards).map(shard).collect();
-    Server::new(shards, sharding, root.fork("sharding"))
-}
-
 fn start_guest(guest: &Player, cast: &Cast, server: PublicKey, root: &Rng) -> Repeater {
     let options = HandshakeOptions {
         server,
@@ -428,54 +454,6 @@ fn start_guest(guest: &Player, cast: &Cast, server: PublicKey, root: &Rng) -> Re
         moment: 1,
     };
     Repeater::new(&options, cast.group(0).kind, root.fork("repeater"))
-}
-
-fn draw_cast(options: &Options, rng: &mut Rng) -> Cast {
-    let groups = options.groups.iter().zip(&options.private);
-    let groups = groups.map(|(kind, private)| Group {
-        kind: *kind,
-        private: *private,
-        generation: 0,
-    });
-    let mut cast = Cast {
-        groups: groups.collect(),
-        ..Cast::default()
-    };
-    for number in 0..options.players {
-        let first = number % options.groups.len();
-        let mut wishes = vec![Wish {
-            group: first,
-            not_before: Timestamp::ZERO,
-        }];
-        if options.groups.len() > 1 && rng.chance(options.second_group) {
-            let group = (first + 1) % options.groups.len();
-            wishes.push(Wish {
-                group,
-                not_before: Timestamp::ZERO + millis(rng, 0, 5_000),
-            });
-        }
-        cast.players
-            .push(draw_player(format!("player-{number}"), wishes, rng));
-    }
-    if options.repeater {
-        cast.guest = Some((draw_player("repeater".to_owned(), Vec::new(), rng), None));
-    }
-    cast
-}
-
-fn draw_player(name: String, wishes: Vec<Wish>, rng: &mut Rng) -> Player {
-    Player {
-        identity: StaticKeys::generate(rng),
-        name,
-        id: None,
-        moment: 0,
-        client: None,
-        wishes,
-        inputs: 0,
-        reached: Contact::default(),
-        guesses: 0,
-        has_left: false,
-    }
 }
 
 fn pairs(players: &[usize], ways: &[Direction]) -> Vec<(usize, Direction)> {

@@ -3,8 +3,9 @@
 
 #![cfg(feature = "planted-bugs")]
 
+use rejoin_protocol::crypto::witness;
 use rejoin_protocol::planted::{Bug, plant};
-use rejoin_simulation::{Load, Settings, run};
+use rejoin_simulation::{Failure, Load, Settings, run};
 
 /// Seeds within which each defect must be caught.
 const SEEDS: u64 = 200;
@@ -45,25 +46,54 @@ fn broken_by(bug: Bug) -> &'static [&'static str] {
         Bug::LoadingNeverEnds => &["who is back is shown as back"],
         Bug::HomeIgnored => &[
             "one identity has one session",
+            "the incarnation of a session only grows",
+            "each client of a session has its own incarnation",
             // A room finds a member that is another shard's.
             "nothing panics",
         ],
         Bug::EventsSentAgain => &["events are told once and in order"],
         Bug::EventPassedOver => &["no event is passed over in silence"],
         Bug::LatenessShownAsLoading => &["a player is shown as loading only if it said so"],
+        Bug::SwitchedByHello => &["a hello alone changes no session"],
+        Bug::OlderClientWins => &[
+            "the incarnation of a session only grows",
+            "each client of a session has its own incarnation",
+        ],
+        Bug::LivingReset => &["only connections that are no more are reset"],
+        Bug::ResetUnproven => &["a forged reset moves nobody"],
+        Bug::ExpiredTicketOpens => &["a ticket whose time is over opens nothing"],
+        Bug::TicketSecretUnproven => &["a ticket opens nothing without its secret"],
+        Bug::ReturnSkipsInput => &[
+            // The server sees the gap.
+            "no client ends without a cause",
+            "every reliable input is applied",
+        ],
+        Bug::ReplacedComesBack => &["who was replaced stays away"],
+        Bug::NumberUsedTwice => &["no key seals two texts under one nonce"],
     }
 }
 
+/// Runs a seed and watches what is sealed in it.
+fn watched(seed: u64) -> Result<(), Failure> {
+    witness::watch();
+    run(seed, &SETTINGS).outcome
+}
+
 #[test]
+#[expect(
+    clippy::print_stdout,
+    reason = "how soon each is caught is worth a line"
+)]
 fn each_planted_bug_is_caught_for_what_it_is_and_its_seed_passes_without_it() {
     for bug in Bug::ALL {
         plant(Some(bug));
-        let caught = (0..SEEDS).find_map(|seed| run(seed, &SETTINGS).outcome.err());
+        let caught = (0..SEEDS).find_map(|seed| watched(seed).err());
         plant(None);
         let failure = caught.unwrap_or_else(|| panic!("{bug:?} is not caught in {SEEDS} seeds"));
+        println!("{bug:?}: {failure}");
         let fits = broken_by(bug).contains(&failure.property);
         assert!(fits, "{bug:?} is caught for something else: {failure}");
-        let without = run(failure.seed, &SETTINGS).outcome;
+        let without = watched(failure.seed);
         assert_eq!(
             without,
             Ok(()),

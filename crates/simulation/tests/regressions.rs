@@ -52,10 +52,51 @@ const REGRESSIONS: &[(u64, u64, &str)] = &[
          its time was over. The simulator counted that time from the new client alone.",
     ),
     (
+        16,
+        60,
+        "A client was back, and an event of its room overtook the answer that confirms the seat. The client took \
+         the numbers between for missing and ended with a violation.",
+    ),
+    (
+        60,
+        60,
+        "The server was started anew and others opened the room again by the same request. A client that came back \
+         to it found another seat there, and ended with a violation.",
+    ),
+    (
+        286,
+        60,
+        "A client lost its connection while it asked to leave its seat. A second one opened the session again, with \
+         a seat of the same number elsewhere; when the first was back, its request gave that one back.",
+    ),
+    (
+        597,
+        60,
+        "After a restart a request of the game's own was given a seat under the name of one that waited. The refusal \
+         of the latter then took the new one away.",
+    ),
+    (
+        743,
+        60,
+        "A room was opened again after a restart and another client of the session played there. The first took its \
+         seat for the old one, since the room had applied more than it knew of, and was shown nothing more.",
+    ),
+    (
         268,
         60,
-        "A shard stalled again before its stall was over, and letters of the first stall were given to it \
-         after those of the second. An input came after the next one, and was lost.",
+        "A stall that began while letters waited for the end of another one let later letters overtake them. The \
+         simulator did that, not the server: two inputs changed places.",
+    ),
+    (
+        838,
+        60,
+        "A second client took a session over and left it in one turn. The simulator did not see that it had it.",
+    ),
+    (
+        1036,
+        60,
+        "A request made again found the seat before the client asked for it itself. The simulator went on counting \
+         its events as if the connection were the same.",
     ),
 ];
 

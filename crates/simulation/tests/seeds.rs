@@ -47,17 +47,24 @@ fn a_minute_of_each_fixed_seed_passes() {
         ("events told to two clients", counters.events_again),
         ("loads shown", counters.loads_shown),
         ("loads proven to be shown", counters.loads_proven),
+        ("clients that came back", counters.back),
+        ("connections by ticket", counters.by_ticket),
+        ("seats found again", counters.resumed),
+        ("returns proven to be soon", counters.returns_proven),
     ] {
         assert!(count > 0, "{what}: {counters}");
     }
     // Rare pairs need more seeds; the common ones must not.
-    for stage in [Stage::Joining, Stage::Seatless, Stage::Seated] {
+    let tried = |faults: &[Fault], stage| {
+        let mut faults = faults.iter();
         assert!(
-            Fault::ALL
-                .iter()
-                .all(|fault| coverage.hits(*fault, stage) > 0),
+            faults.all(|fault| coverage.hits(*fault, stage) > 0),
             "{coverage}"
         );
+    };
+    tried(&Fault::ALL, Stage::Seated);
+    for stage in [Stage::Joining, Stage::Seatless, Stage::Away] {
+        tried(&[Fault::Delay, Fault::Loss, Fault::Duplication], stage);
     }
 }
 

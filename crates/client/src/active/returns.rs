@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rejoin_protocol::message::{Answer, ClientMessage, RoomCloseReason};
-use rejoin_protocol::{CloseReason, ConnectionId, Refusal, SeatId, Timestamp, reset};
+use rejoin_protocol::message::{Answer, ClientMessage, RoomCloseReason, Seated};
+use rejoin_protocol::planted::{self, Bug};
+use rejoin_protocol::{CloseReason, ConnectionId, Refusal, RefusalCode, SeatId, Timestamp, reset};
 
 use super::{Active, encode};
 use crate::away::Kept;
 use crate::calls::Call;
 use crate::end::{End, VIOLATION};
 use crate::event::{Event, Receipt};
+use crate::seat::Seat;
 use crate::unread::Unread;
 
 /// What a connection has yet to bring back.
@@ -37,7 +39,9 @@ impl Active {
 
     /// True if that is the server's own word that it does not know this connection.
     pub(crate) fn is_reset(&self, datagram: &[u8]) -> bool {
-        reset::decode(datagram).is_some_and(|reset| reset == self.reset)
+        reset::decode(datagram).is_some_and(|reset| {
+            reset == self.reset || (reset.0 == self.reset.0 && planted::is(Bug::ResetUnproven))
+        })
     }
 
     /// Takes over what was kept of the connection before: makes its requests again, and asks for its seats.
@@ -46,15 +50,13 @@ impl Active {
         self.calls = kept.calls;
         self.returns.lost_at = Some(kept.since);
         let full = |_| End::Close(CloseReason::Overloaded);
-        for message in self.calls.messages() {
+        for (_, message) in self.calls.naming(None) {
             self.connection
                 .send_control(encode(message))
                 .map_err(full)?;
         }
         for seat in self.seats.keys() {
-            if !self.calls.is_leaving(*seat) {
-                self.returns.asks.insert(*seat, now);
-            }
+            self.returns.asks.insert(*seat, now);
         }
         self.ask_for_seats(now);
         self.end_returns();
@@ -74,10 +76,11 @@ impl Active {
         let Self {
             mut seats,
             mut calls,
+            epoch,
             ..
         } = self;
         for seat in seats.values_mut() {
-            seat.on_connection_lost();
+            seat.on_connection_lost(epoch);
         }
         calls.on_connection_lost();
         Kept {
@@ -121,12 +124,9 @@ impl Active {
     ) -> Result<(), End> {
         match result {
             Ok(Answer::Seated(seated)) => {
-                let covered = self.seats.get(&id).map(|seat| seat.inputs.cursor());
-                // A room that has applied less than it said, or another seat of ours: what is kept does not
-                // belong there.
-                let is_behind = covered.is_none_or(|covered| covered > seated.cursor);
-                if !seated.found || seated.seat != id || is_behind {
-                    return Err(VIOLATION);
+                let seat = self.seats.get(&id).filter(|_| seated.seat == id);
+                if !seat.is_some_and(|seat| seat.goes_on(&seated, self.epoch)) {
+                    return self.on_other_seat(id, seated.seat, unread);
                 }
                 let events_missed = self.on_seated(&seated)?;
                 if let Some(seat) = self.seats.get(&id) {
@@ -145,20 +145,87 @@ impl Active {
                         members: seated.members,
                     });
                 }
+                self.repeat_for(id)?;
                 self.replay_early(id, unread)
             }
             Ok(_) => Err(VIOLATION),
+            // A request of the game's own has brought another seat under that name.
+            Err(_) if !self.is_away(id) => Ok(()),
             Err(refusal) => {
                 if let Some(wait) = refusal.wait() {
                     self.returns.asks.insert(id, now + wait);
                     return Ok(());
                 }
-                if self.seats.remove(&id).is_some() {
-                    let reason = RoomCloseReason::Gone;
-                    unread.push(Event::RoomClosed { seat: id, reason });
-                }
+                self.on_seat_gone(id, unread);
                 Ok(())
             }
+        }
+    }
+
+    fn on_seat_gone(&mut self, id: SeatId, unread: &mut Unread) {
+        if self.seats.remove(&id).is_none() {
+            return;
+        }
+        let reason = RoomCloseReason::Gone;
+        unread.push(Event::RoomClosed { seat: id, reason });
+        let void: Vec<_> = self.calls.naming(Some(id)).map(|(call, _)| call).collect();
+        for call in void {
+            self.calls.close(call);
+            let text = "the seat was lost with the connection";
+            let result = Err(Refusal::new(RefusalCode::UnknownSeat, text));
+            unread.push(Event::Answer { call, result });
+        }
+    }
+
+    /// The room has confirmed a seat that waited: makes the requests that name it.
+    pub(crate) fn repeat_for(&mut self, id: SeatId) -> Result<(), End> {
+        let full = |_| End::Close(CloseReason::Overloaded);
+        for (_, message) in self.calls.naming(Some(id)) {
+            self.connection
+                .send_control(encode(message))
+                .map_err(full)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn is_away(&self, id: SeatId) -> bool {
+        self.seats.get(&id).is_some_and(Seat::waits)
+    }
+
+    /// In the place of a seat another one came: what is kept does not belong there. The game hears that its
+    /// seat is gone, and the other one, of which it knows nothing, is given back.
+    fn on_other_seat(&mut self, id: SeatId, came: SeatId, unread: &mut Unread) -> Result<(), End> {
+        // A request of the game's own may have had its answer before.
+        let known = self.seats.contains_key(&came) && !self.is_away(came);
+        if self.is_away(id) {
+            self.on_seat_gone(id, unread);
+        }
+        if known {
+            return Ok(());
+        }
+        let call = self.calls.next_return().ok_or(VIOLATION)?;
+        let message = ClientMessage::Leave { call, seat: came };
+        let full = |_| End::Close(CloseReason::Overloaded);
+        self.connection
+            .send_control(encode(&message))
+            .map_err(full)?;
+        self.calls.open(call, Call::GiveBack, message);
+        Ok(())
+    }
+
+    /// A seat that the game asked for shows that some of those that wait are lost: the one in the same room if it
+    /// does not go on there, and the one whose name it has.
+    pub(crate) fn drop_outlived(&mut self, seated: &Seated, unread: &mut Unread) {
+        let lost = |id: &SeatId, seat: &Seat| {
+            let same_room = seat.room == seated.room;
+            let same_name = *id == seated.seat;
+            let goes_on = same_room && same_name && seat.goes_on(seated, self.epoch);
+            seat.waits() && (same_room || same_name) && !goes_on
+        };
+        let lost = self.seats.iter().filter(|(id, seat)| lost(id, seat));
+        let lost: Vec<_> = lost.map(|(id, _)| *id).collect();
+        for id in lost {
+            self.on_seat_gone(id, unread);
         }
     }
 }

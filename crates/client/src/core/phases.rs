@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use rejoin_protocol::handshake::{Established, HandshakeError};
+use rejoin_protocol::planted::{self, Bug};
 use rejoin_protocol::{CloseReason, Timestamp};
 
 use super::{Core, Phase};
@@ -95,6 +96,9 @@ impl Core {
             Err(End::Lost(loss)) => self.go_away(loss, Duration::ZERO, now),
             Err(End::Closed(reason)) => match reason.retry_after() {
                 Some(wait) => self.go_away(Loss::Closed(reason), wait, now),
+                None if reason == CloseReason::Replaced && planted::is(Bug::ReplacedComesBack) => {
+                    self.go_away(Loss::Closed(reason), Duration::ZERO, now);
+                }
                 None => self.end(Ended::Closed(reason), None),
             },
         }

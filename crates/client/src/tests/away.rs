@@ -195,29 +195,45 @@ fn a_seat_that_is_there_no_longer_is_told_and_one_that_is_busy_asked_for_again()
 }
 
 #[test]
-fn a_seat_that_was_being_given_back_is_not_asked_for() {
-    let mut duet = returning();
-    let call = duet.core.leave(SEAT).unwrap();
-    reset(&mut duet);
-    duet.exchange();
-    duet.accept();
-    duet.exchange();
-    assert_eq!(
-        duet.take_requests().last(),
-        Some(&ClientMessage::Leave { call, seat: SEAT })
-    );
-    duet.answer(call, Ok(Answer::Left));
-    duet.exchange();
-    let left = Event::Answer {
-        call,
-        result: Ok(Answer::Left),
-    };
-    assert_eq!(duet.take_events().last(), Some(&left));
-    assert_eq!(duet.core.cursor(SEAT), None);
+fn a_seat_that_was_being_given_back_is_once_the_room_has_confirmed_it() {
+    for is_there in [true, false] {
+        let mut duet = returning();
+        let leave = duet.core.leave(SEAT).unwrap();
+        reset(&mut duet);
+        duet.exchange();
+        duet.accept();
+        duet.exchange();
+        duet.take_events();
+        // Its number means nothing before the room says so.
+        let asked = duet.take_requests();
+        let [.., ClientMessage::Return { call, .. }] = asked[..] else {
+            panic!("{asked:?}");
+        };
+        if is_there {
+            let again = rejoin_protocol::message::Seated {
+                found: true,
+                ..seated(SEAT, 7)
+            };
+            duet.answer(call, Ok(Answer::Seated(again)));
+            duet.exchange();
+            let (call, seat) = (leave, SEAT);
+            assert_eq!(duet.take_requests(), [ClientMessage::Leave { call, seat }]);
+            duet.answer(leave, Ok(Answer::Left));
+        } else {
+            duet.answer(call, Err(Refusal::new(RefusalCode::UnknownSeat, "gone")));
+        }
+        duet.exchange();
+        let told = duet.take_events();
+        let Some(Event::Answer { call, result }) = told.last() else {
+            panic!("{told:?}");
+        };
+        assert_eq!((*call, result.is_ok()), (leave, is_there));
+        assert_eq!(duet.core.cursor(SEAT), None);
+    }
 }
 
 #[test]
-fn a_room_that_has_applied_less_than_it_said_ends_the_session() {
+fn a_room_that_has_applied_less_than_it_said_is_another_one_and_given_back() {
     let mut duet = returning();
     for _ in 0..3 {
         duet.core.send(SEAT, Bytes::from_static(b"input")).unwrap();
@@ -245,8 +261,13 @@ fn a_room_that_has_applied_less_than_it_said_ends_the_session() {
     };
     duet.answer(call, Ok(Answer::Seated(behind)));
     duet.exchange();
-    let ended = Event::Ended(Ended::Closed(CloseReason::ProtocolViolation));
-    assert_eq!(duet.take_events(), [ended]);
+    let (seat, reason) = (SEAT, RoomCloseReason::Gone);
+    assert_eq!(duet.take_events(), [Event::RoomClosed { seat, reason }]);
+    let asked = duet.take_requests();
+    assert!(
+        matches!(asked[..], [ClientMessage::Leave { seat: SEAT, .. }]),
+        "{asked:?}"
+    );
 }
 
 #[test]

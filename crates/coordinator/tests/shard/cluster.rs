@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use rejoin_coordinator::{
-    Config, Letter, MemoryDirectory, Shard, ShardStats, Stopwatch, Unmeasured,
+    Config, Letter, MemoryDirectory, SessionCard, Shard, ShardStats, Stopwatch, Unmeasured,
 };
 use rejoin_protocol::handshake::is_hello;
-use rejoin_protocol::{CloseReason, Rng, Timestamp, packet};
+use rejoin_protocol::{CloseReason, Rng, SessionId, Timestamp, packet};
 use rejoin_room::Kinds;
 use rejoin_store::MemoryStore;
 
@@ -120,6 +120,23 @@ impl Cluster {
             true => None,
             false => shard.poll_transmit(out, now),
         })
+    }
+
+    /// Every session, wherever it lives.
+    pub(crate) fn sessions(&self) -> impl Iterator<Item = SessionCard> + '_ {
+        self.shards.iter().flat_map(|shard| shard.sessions())
+    }
+
+    /// Takes a session's connection away.
+    pub(crate) fn lose_connection(
+        &mut self,
+        session: SessionId,
+        word: Option<CloseReason>,
+        now: Timestamp,
+    ) {
+        for shard in &mut self.shards {
+            shard.lose_connection(session, word, now);
+        }
     }
 
     pub(crate) fn check_invariants(&self) {

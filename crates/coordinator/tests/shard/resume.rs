@@ -6,7 +6,7 @@ use rejoin_client::{Ended, Event, Loss, Options, Permit, State};
 use rejoin_protocol::handshake::TicketKeys;
 use rejoin_protocol::limits::{DETACH_AFTER, SEAT_HOLD};
 use rejoin_protocol::message::{RoomCloseReason, SeatChange};
-use rejoin_protocol::{CloseReason, Liveness, SeatId};
+use rejoin_protocol::{CloseReason, Liveness, RefusalCode, SeatId};
 
 use crate::rooms::Act;
 use crate::world::{World, identity};
@@ -333,5 +333,109 @@ fn a_seat_keeps_its_number_over_connections() {
             })
             .collect();
         assert_eq!(resumed, seats[1..]);
+    }
+}
+
+/// The rooms that a player was told are gone.
+fn gone(world: &World, player: usize) -> usize {
+    let told = told(world, player);
+    let gone = told.iter().filter(|event| {
+        matches!(
+            event,
+            Event::RoomClosed {
+                reason: RoomCloseReason::Gone,
+                ..
+            }
+        )
+    });
+    gone.count()
+}
+
+#[test]
+fn a_room_that_begins_anew_under_its_old_id_is_another_room() {
+    let mut world = world();
+    let (ana, ben) = (world.player("ana"), world.player("ben"));
+    let room = world.create(ana, "yard", 1);
+    let seat = world.join(ben, room.room).seat;
+    for _ in 0..3 {
+        world.act(ben, seat, Act::Add(1));
+    }
+    world.run(Duration::from_secs(1));
+    world.players[ben].online = false;
+    world.restart(|_| {});
+    world.run(Duration::from_secs(1));
+    // The same request opens the room that ben will ask for.
+    let again = world.create(ana, "yard", 1);
+    assert_eq!((again.room, again.created), (room.room, true));
+    world.players[ben].online = true;
+    world.run(Duration::from_secs(3));
+    assert!(is_live(&world, ben), "{:?}", told(&world, ben));
+    assert_eq!((resumed(&world, ben), gone(&world, ben)), (0, 1));
+    // Nobody sits there who does not know it.
+    let board = world.join(ana, room.room);
+    assert_eq!(board.members.len(), 1, "{board:?}");
+    let fresh = world.join(ben, room.room);
+    assert_eq!(fresh.cursor, 0);
+    world.act(ben, fresh.seat, Act::Add(7));
+    let player = world.players[ben].core.player().unwrap();
+    let board = world.expect_view(ana, again.seat, |board| board.adds == 1);
+    assert_eq!(board.totals[&player], 7);
+}
+
+#[test]
+fn a_seat_that_is_given_back_while_away_is_that_seat_and_no_other_of_its_number() {
+    let mut world = World::with(|config| config.seat_hold = Duration::from_secs(2));
+    world.resume_for = SEAT_HOLD;
+    let (ana, ben) = (world.player("ana"), world.player("ben"));
+    let seat = world.create(ana, "yard", 1).seat;
+    world.run(Duration::from_secs(1));
+    let options = relaunched(&world, ana, "ana");
+    // Away for so long that the seat is lost, and the session with it.
+    world.players[ana].online = false;
+    world.run(DETACH_AFTER * 3);
+    assert_eq!(*world.players[ana].core.state(), State::Away);
+    let call = world.players[ana].core.leave(seat).unwrap();
+    // Another client opens the session again and takes a seat of the same number elsewhere.
+    let room = world.create(ben, "yard", 2);
+    let again = world.start_from("ana", options);
+    world.run(Duration::from_secs(1));
+    let other = world.join(again, room.room);
+    assert_eq!(other.seat, seat);
+    world.act(again, other.seat, Act::Add(5));
+    world.run(Duration::from_secs(1));
+    world.players[ana].online = true;
+    let told_so = |world: &World| gone(world, ana) == 1;
+    assert!(world.run_until(Duration::from_secs(3), told_so));
+    let refused = |event: &Event| {
+        matches!(event, Event::Answer { call: of, result: Err(refusal) }
+            if *of == call && refusal.code == RefusalCode::UnknownSeat)
+    };
+    assert!(world.events(ana).iter().any(refused));
+    let found = world.join(ana, room.room);
+    assert_eq!(found.cursor, 1, "the seat of the other client is there");
+}
+
+#[test]
+fn whoever_takes_connections_away_sees_who_has_them() {
+    let mut world = world();
+    let ana = world.player("ana");
+    world.create(ana, "yard", 1);
+    world.run(Duration::from_secs(1));
+    let session = world.players[ana].core.session().unwrap();
+    for (word, loss) in [
+        (None, Loss::Forgotten),
+        (
+            Some(CloseReason::InternalError),
+            Loss::Closed(CloseReason::InternalError),
+        ),
+    ] {
+        let before = world.shard.sessions().next().unwrap();
+        assert!(before.id == session && before.connection.is_some() && before.path_shown);
+        world.shard.lose_connection(session, word, world.now);
+        assert_eq!(world.shard.sessions().next().unwrap().connection, None);
+        come_back(&mut world, ana);
+        assert!(told(&world, ana).contains(&&Event::Away(loss)));
+        let after = world.shard.sessions().next().unwrap();
+        assert!(after.incarnation > before.incarnation);
     }
 }

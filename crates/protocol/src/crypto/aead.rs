@@ -9,6 +9,8 @@ use crate::limits::TAG_LEN;
 pub struct TrafficKey {
     cipher: Cipher,
     iv: [u8; NONCE_LEN],
+    #[cfg(feature = "planted-bugs")]
+    name: u64,
 }
 
 impl std::fmt::Debug for TrafficKey {
@@ -30,6 +32,8 @@ impl TrafficKey {
         Self {
             cipher: Cipher::new(suite, material),
             iv,
+            #[cfg(feature = "planted-bugs")]
+            name: super::witness::name(suite, material),
         }
     }
 
@@ -41,6 +45,8 @@ impl TrafficKey {
     pub fn seal(&self, number: u64, packet: &mut Vec<u8>, start: usize, header_len: usize) {
         let (_, sealed) = packet.split_at_mut(start);
         let (header, body) = sealed.split_at_mut(header_len);
+        #[cfg(feature = "planted-bugs")]
+        super::witness::note(self.name, self.nonce(number), header, body);
         let tag = self.cipher.seal(self.nonce(number), header, body);
         packet.extend_from_slice(&tag);
     }

@@ -10,6 +10,8 @@ pub mod identity;
 pub(crate) mod kdf;
 pub(crate) mod noise;
 mod suite;
+#[cfg(feature = "planted-bugs")]
+pub mod witness;
 
 pub use aead::TrafficKey;
 pub use identity::{PublicKey, StaticKeys};

@@ -18,6 +18,7 @@ use super::identity::{PublicKey, StaticKeys};
 use super::kdf::Shared;
 use super::suite::Suite;
 use crate::limits::TAG_LEN;
+use crate::planted::{self, Bug};
 use crate::random::Rng;
 
 /// The client's half of a join: knows the server's key beforehand.
@@ -47,7 +48,7 @@ pub(crate) fn join_responder(keys: &StaticKeys, prologue: &[u8], rng: &mut Rng) 
 /// The client's half of a resume: both ends know the psk beforehand, and it proves each to the other.
 pub(crate) fn resume_initiator(psk: &[u8; 32], prologue: &[u8], rng: &mut Rng) -> HandshakeState {
     builder(RESUME, rng.bytes())
-        .psk(0, psk)
+        .psk(0, proven(psk))
         .and_then(|builder| builder.prologue(prologue))
         .and_then(Builder::build_initiator)
         .expect(GIVEN)
@@ -56,10 +57,19 @@ pub(crate) fn resume_initiator(psk: &[u8; 32], prologue: &[u8], rng: &mut Rng) -
 /// The server's half of a resume.
 pub(crate) fn resume_responder(psk: &[u8; 32], prologue: &[u8], rng: &mut Rng) -> HandshakeState {
     builder(RESUME, rng.bytes())
-        .psk(0, psk)
+        .psk(0, proven(psk))
         .and_then(|builder| builder.prologue(prologue))
         .and_then(Builder::build_responder)
         .expect(GIVEN)
+}
+
+/// The secret that both ends of a resume prove.
+fn proven(psk: &[u8; 32]) -> &[u8; 32] {
+    if planted::is(Bug::TicketSecretUnproven) {
+        &[0; 32]
+    } else {
+        psk
+    }
 }
 
 /// What a finished handshake leaves to both ends.

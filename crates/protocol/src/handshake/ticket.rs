@@ -21,6 +21,7 @@ use super::sealing::{SEALED_LEN_MIN, SealingKey, SealingKeyError, SealingKeys};
 use crate::crypto::hash;
 use crate::ids::{Epoch, Incarnation, SessionId};
 use crate::limits::{CLAIMS_MAX, TICKET_MAX};
+use crate::planted::{self, Bug};
 use crate::random::Rng;
 use crate::wire::{Malformed, Reader};
 
@@ -125,7 +126,9 @@ impl TicketKeys {
         let content = content.map_err(|_| TicketError::NotAuthentic)?;
         let bearer = Bearer::decode(content)?;
         match now_unix_s.checked_sub(bearer.expires_unix_s) {
-            Some(past) if past > 0 => Err(TicketError::Expired(past)),
+            Some(past) if past > 0 && !planted::is(Bug::ExpiredTicketOpens) => {
+                Err(TicketError::Expired(past))
+            }
             Some(_) | None => Ok(bearer),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rejoin_client::{Ended, State};
+use rejoin_client::{Ended, Loss, State};
 use rejoin_protocol::{CloseReason, Liveness, PlayerId, RoomId, SeatId};
 
 use super::loading::judge_shown;
@@ -57,8 +57,13 @@ fn judge_seat(
     player: PlayerId,
 ) -> Result<(), Violation> {
     let room = seat.room;
-    let (sent, _) = scene.lives.total(room, player);
+    let (sent, _) = scene.lives.total(seat.site(), player);
     let told = || format!("client {client}, {id:?} in {room}");
+    ensure(
+        seat.era == scene.operator.epoch(),
+        "no seat outlives its room",
+        told,
+    )?;
     let cursor = cast.client(client).core.cursor(id);
     ensure(
         cursor == Some(sent),
@@ -113,7 +118,7 @@ fn judge_rows(
         }
         let row = rows.iter().find(|row| row.player == *member);
         let shown = row.map(|row| (row.count, row.chain));
-        let total = scene.lives.total(room, *member);
+        let total = scene.lives.total(seat.site(), *member);
         ensure(
             shown == Some(total),
             "all members see what all members did",
@@ -168,9 +173,11 @@ pub(crate) fn judge_end(cast: &Cast) -> Result<(), Violation> {
             continue;
         };
         let ended = cast.client(client).ended.as_ref();
-        let knows = ended == Some(&Ended::Closed(CloseReason::ServerStopping));
+        let away = cast.client(client).away;
+        let knows = ended == Some(&Ended::Closed(CloseReason::ServerStopping))
+            || away == Some(Loss::Closed(CloseReason::ServerStopping));
         ensure(knows, "an orderly stop is told to every client", || {
-            format!("client {client}: {ended:?}")
+            format!("client {client}: {ended:?}, away {away:?}")
         })?;
     }
     Ok(())

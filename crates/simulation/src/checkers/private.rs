@@ -24,7 +24,9 @@ pub(super) fn guessed(
     if refusal.code == RefusalCode::UnknownRoom {
         let guesser = cast.client_mut(client);
         guesser.wrong += 1;
-        let granted = granted(scene.now.since(guesser.started));
+        // A session that is over and opened again has a whole budget.
+        let budgets = u64::from(guesser.returns) + 1;
+        let granted = granted(scene.now.since(guesser.started)) * budgets;
         return ensure(
             guesser.wrong <= granted,
             "wrong guesses are answered only within their budget",

@@ -64,8 +64,11 @@ pub(super) fn viewed(
         || format!("client {client}, {id:?}"),
     )?;
     (seat.sequence, seat.tick, seat.cursor) = (sequence, tick, cursor);
-    scene.lives.covered((seat.room, player), cursor)?;
-    let (kind, room) = (seat.kind, seat.room);
+    // Who does not know that another client of the player has the seat says nothing of where it stands.
+    if scene.lives.is_of((seat.site(), player), client) {
+        scene.lives.covered((seat.site(), player), cursor)?;
+    }
+    let (kind, room) = (seat.kind, seat.site());
     let shown = Shown {
         kind,
         room,
@@ -133,7 +136,7 @@ pub(super) fn said(
             })?;
             scene
                 .records
-                .told(seat.room, before.map(|(key, _)| key), key)
+                .told(seat.site(), before.map(|(key, _)| key), key)
         }
         Some(Heard::Whisper(word)) => {
             let before = std::mem::replace(&mut seat.whisper, word);
@@ -203,6 +206,13 @@ pub(crate) fn check_cursors(cast: &mut Cast, client: usize) -> Result<(), Violat
             )
         })?;
         seat.known_cursor = cursor;
+        while seat
+            .kept
+            .front()
+            .is_some_and(|(number, _)| *number <= cursor)
+        {
+            seat.kept.pop_front();
+        }
     }
     Ok(())
 }

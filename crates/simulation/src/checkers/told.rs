@@ -2,18 +2,21 @@
 
 use std::time::Duration;
 
-use rejoin_client::{Ended, Event};
+use rejoin_client::{Ended, Event, Loss};
 use rejoin_protocol::limits::{DETACH_AFTER, SUSPECT_AFTER_MIN};
-use rejoin_protocol::message::{Answer, CallId, Member, RoomCloseReason, SeatChange, Seated};
+use rejoin_protocol::message::{Answer, CallId, SeatChange};
 use rejoin_protocol::{
-    CloseReason, Limit, Liveness, PlayerId, Refusal, RefusalCode, RoomId, SeatId, SessionId,
+    CloseReason, Limit, Liveness, PlayerId, Refusal, RefusalCode, SeatId, SessionId, Timestamp,
 };
 
-use super::lookup::{known_seat, player_of, seat_mut, was_deaf};
+use super::back::{
+    came_back, entered, given_ticket, is_lost_for_cause, is_too_late, resumed, went_away,
+};
+use super::lookup::{known_seat, seat_mut};
 use super::private::{guessed, invited, is_over_budget};
+use super::seats::{HOLD_WITHIN, end_seat, is_unclaimed, may_be_gone, room_closed, seated};
 use super::shown::{View, missed, said, viewed};
-use crate::cast::{Asked, Cast, Client, Player, Seat};
-use crate::model::Arrival;
+use crate::cast::{Asked, Cast, Seat};
 use crate::report::{Violation, ensure};
 use crate::scene::{Phase, Scene};
 use crate::trace::Mark;
@@ -80,19 +83,32 @@ pub(crate) fn told(
             seat,
             number,
             refusal,
-        } => Err(Violation::new(
-            "rooms can handle every input",
-            format!("client {client}, {seat:?}, input {number}: {refusal}"),
-        )),
+        } => refused_input((client, seat), number, &refusal),
         Event::RoomClosed { seat, reason } => room_closed(cast, scene, (client, seat), &reason),
         Event::Link(liveness) => link(cast, scene, client, liveness),
+        Event::Away(loss) => went_away(cast, scene, client, loss),
+        Event::Back { .. } => came_back(cast, scene, client),
+        Event::Resumed {
+            seat,
+            receipt,
+            members,
+        } => resumed(cast, scene, (client, seat), receipt, &members),
+        Event::Ticket => given_ticket(cast, scene, client),
         Event::Ended(ended) => over(cast, scene, client, ended),
-        Event::Ticket => Ok(()),
-        // Clients here end with their connections; nothing else is known.
-        other @ (Event::Away(_) | Event::Back { .. } | Event::Resumed { .. } | _) => {
-            Err(Violation::new("events are known", format!("{other:?}")))
-        }
+        Event::TicketRefused => Ok(()),
+        other => Err(Violation::new("events are known", format!("{other:?}"))),
     }
+}
+
+fn refused_input(
+    (client, seat): (usize, SeatId),
+    number: u64,
+    refusal: &Refusal,
+) -> Result<(), Violation> {
+    Err(Violation::new(
+        "rooms can handle every input",
+        format!("client {client}, {seat:?}, input {number}: {refusal}"),
+    ))
 }
 
 fn connected(
@@ -107,7 +123,8 @@ fn connected(
         format!("client {client}")
     })?;
     told.was_connected = true;
-    let of = told.player;
+    entered(cast, scene, client)?;
+    let of = cast.client(client).player;
     let player = cast.player_mut(of);
     let known = *player.id.get_or_insert(session.player());
     ensure(
@@ -145,9 +162,10 @@ fn answered(
             Ok(())
         }
         (Asked::List, Ok(Answer::Rooms(rooms))) => {
+            let is_news = cast.client(client).era == scene.operator.epoch();
             let unasked = rooms
                 .iter()
-                .find(|card| scene.rooms.openings(card.room) == 0);
+                .find(|card| is_news && scene.rooms.openings(card.room) == 0);
             ensure(unasked.is_none(), "lists show open rooms", || {
                 format!("{unasked:?}")
             })?;
@@ -166,7 +184,7 @@ fn answered(
 
 fn refused(
     cast: &mut Cast,
-    scene: &Scene,
+    scene: &mut Scene,
     client: usize,
     asked: Asked,
     refusal: &Refusal,
@@ -177,7 +195,7 @@ fn refused(
         (Asked::Seat { .. }, RefusalCode::UnknownRoom) => true,
         (Asked::Seat { .. }, RefusalCode::LimitReached) => is_over_budget(cast, client, refusal),
         (Asked::Leave { seat } | Asked::Close { seat }, RefusalCode::UnknownSeat) => {
-            !cast.client(client).seats.contains_key(&seat)
+            may_be_gone(cast, scene, (client, seat))
         }
         (Asked::Close { seat }, RefusalCode::NotOwner) => {
             let told = cast.client(client);
@@ -194,128 +212,15 @@ fn refused(
             wish.not_before = wish.not_before.max(back);
         }
     }
-    if let Asked::Leave { seat } = asked
-        && let Some(seat) = cast.client_mut(client).seats.get_mut(&seat)
-    {
-        seat.leaving = false;
+    if let Asked::Leave { seat } = asked {
+        if refusal.code == RefusalCode::UnknownSeat {
+            end_seat(cast, scene, (client, seat));
+        } else if let Some(seat) = cast.client_mut(client).seats.get_mut(&seat) {
+            seat.leaving = false;
+        }
     }
     ensure(fits, "requests are refused only for cause", || {
         format!("client {client}: {asked:?} is refused: {refusal:?}")
-    })
-}
-
-fn seated(
-    cast: &mut Cast,
-    scene: &mut Scene,
-    client: usize,
-    (group, wanted): (usize, RoomId),
-    told: &Seated,
-) -> Result<(), Violation> {
-    scene.counters.seats += 1;
-    let Seated {
-        seat,
-        room,
-        player,
-        cursor,
-        event,
-        created,
-        ..
-    } = *told;
-    let kind = cast.group(group).kind;
-    let fits = room == wanted && told.kind == kind.name();
-    ensure(fits, "one request id names one room", || {
-        format!(
-            "client {client} asked for {wanted} and sits in {} {room}",
-            told.kind
-        )
-    })?;
-    let own = cast.player(cast.client(client).player);
-    let known = |member: &Member| member.player == player && member.name == own.name;
-    let fits = own.id == Some(player) && told.members.iter().any(known);
-    ensure(fits, "a player is the same in all rooms", || {
-        format!(
-            "client {client}: {:?}, in {room} {player}, {:?}",
-            own.id, told.members
-        )
-    })?;
-    scene.rooms.code_told(room, told.code)?;
-    let mut members = told.members.iter();
-    members.try_for_each(|member| invited(cast, group, &member.name))?;
-    if created {
-        scene.counters.rooms += 1;
-        scene.rooms.created(room, player);
-        let fits = scene.counters.rooms <= scene.rooms.opened();
-        ensure(fits, "who opens a room is told once", || {
-            format!("client {client} in {room}")
-        })?;
-    }
-    let silent = own.reached.longest(HOLD_WITHIN, scene.now);
-    // A seat that the player's newest client does not claim is held no longer either, from when the one
-    // before fell silent.
-    let unclaimed = own.reached.before(cast.client(client).started, scene.now);
-    let hold_over = silent.max(unclaimed) >= scene.options.seat_hold;
-    if hold_over || own.has_left || scene.rooms.may_be_closed(room) {
-        scene.lives.may_end(room, player);
-    }
-    let before = cast
-        .client(client)
-        .seats
-        .iter()
-        .find(|(_, held)| held.room == room);
-    let before = before.map(|(id, held)| (*id, held.clone()));
-    let arrival = if before.is_some() {
-        Arrival::Repeated
-    } else {
-        Arrival::New
-    };
-    scene.lives.seated((room, player), cursor, arrival)?;
-    if arrival == Arrival::New {
-        scene.hearings.seated(told, was_deaf(cast, client, room))?;
-    }
-    let mut fresh = Seat::new((group, kind), room, (cursor, event), scene.now);
-    fresh.event_missed = told.events_dropped;
-    take_seat(cast.client_mut(client), seat, before, fresh)
-}
-
-/// Notes a seat. One that the client held under another name keeps what was seen.
-fn take_seat(
-    client: &mut Client,
-    seat: SeatId,
-    before: Option<(SeatId, Seat)>,
-    fresh: Seat,
-) -> Result<(), Violation> {
-    let fresh = match before {
-        Some((id, _)) if id == seat => return Ok(()),
-        Some((
-            id,
-            Seat {
-                sequence,
-                tick,
-                newest,
-                event,
-                line,
-                whisper,
-                heard,
-                ..
-            },
-        )) => {
-            client.seats.remove(&id);
-            Seat {
-                sequence,
-                tick,
-                newest,
-                event,
-                line,
-                whisper,
-                heard,
-                ..fresh
-            }
-        }
-        None => fresh,
-    };
-    let taken = client.seats.insert(seat, fresh);
-    ensure(taken.is_none(), "each seat has its own name", || {
-        format!("{seat:?}")
     })
 }
 
@@ -340,18 +245,24 @@ fn seat_changed(
     }
     let silent = of.reached.longest(TOLD_WITHIN, scene.now);
     let held_for = of.reached.longest(HOLD_WITHIN, scene.now);
-    let room = cast.client(client).seats.get(&id).map(|seat| seat.room);
+    let room = cast.client(client).seats.get(&id).map(Seat::site);
     let may_be_lost = room.is_some_and(|room| scene.lives.may_have_ended(room, player));
     let fits = match change {
         SeatChange::Joined | SeatChange::Returned => true,
         SeatChange::Loading => scene.loads.explains(player, TOLD_WITHIN, scene.now),
         SeatChange::Suspect => silent >= SUSPECT_AFTER_MIN,
-        SeatChange::Detached => silent >= DETACH_AFTER || starved(cast, scene, player),
+        SeatChange::Detached => {
+            let since = |lost: Timestamp| scene.now.since(lost) <= TOLD_WITHIN;
+            silent >= DETACH_AFTER || of.lost_at.is_some_and(since) || starved(cast, scene, player)
+        }
         SeatChange::Left => {
+            // What came in the place of a seat that was lost is given back.
+            let since = |gone: Timestamp| scene.now.since(gone) <= TOLD_WITHIN;
             may_be_lost
+                || of.gone_at.is_some_and(since)
                 || of.has_left
                 || held_for >= scene.options.seat_hold
-                || room.is_some_and(|room| is_unclaimed(cast, scene, of, room))
+                || room.is_some_and(|site| is_unclaimed(cast, scene, of, site.room))
         }
     };
     let property = if change == SeatChange::Loading {
@@ -370,28 +281,6 @@ fn seat_changed(
         shown.insert(player, (change, scene.now));
     }
     Ok(())
-}
-
-fn room_closed(
-    cast: &mut Cast,
-    scene: &mut Scene,
-    (client, id): (usize, SeatId),
-    reason: &RoomCloseReason,
-) -> Result<(), Violation> {
-    let room = seat_mut(cast, client, id)?.room;
-    let fits = match reason {
-        RoomCloseReason::ClosedByOwner => scene.rooms.may_be_closed(room),
-        RoomCloseReason::ServerStopping => scene.phase == Phase::Stopping,
-        RoomCloseReason::Ended(_)
-        | RoomCloseReason::Removed(_)
-        | RoomCloseReason::Failed(_)
-        | RoomCloseReason::Other
-        | _ => false,
-    };
-    end_seat(cast, scene, (client, id));
-    ensure(fits, "rooms close only for cause", || {
-        format!("client {client}, {room}: {reason:?}")
-    })
 }
 
 fn link(
@@ -419,8 +308,7 @@ fn link(
 fn over(cast: &mut Cast, scene: &mut Scene, number: usize, ended: Ended) -> Result<(), Violation> {
     let client = cast.client(number);
     let silent = client.heard.present(scene.now);
-    let starved = client.heard.longest(TOLD_WITHIN, scene.now);
-    let is_newest = cast.player(client.player).client == Some(number);
+    let own = client.player;
     let fits = match &ended {
         Ended::Left => client.leaving,
         // Most of its time to join lay before the end of the faults.
@@ -430,12 +318,27 @@ fn over(cast: &mut Cast, scene: &mut Scene, number: usize, ended: Ended) -> Resu
         }
         Ended::Closed(CloseReason::Replaced) => {
             scene.counters.replaced += 1;
-            !is_newest
+            cast.player(own).holder != Some(number)
         }
-        Ended::Closed(CloseReason::TimedOut) => silent >= DETACH_AFTER,
-        // Its queue at the server overflowed while nothing got through.
-        Ended::Closed(CloseReason::OverLimit(Limit::SendQueue)) => starved >= OVERFLOWS_AFTER,
-        Ended::Closed(CloseReason::ServerStopping) => scene.phase == Phase::Stopping,
+        Ended::Closed(_) if client.away.is_some() => is_too_late(cast, scene, number, &ended),
+        Ended::Closed(CloseReason::TimedOut) => [
+            Loss::Silence,
+            Loss::Forgotten,
+            Loss::Closed(CloseReason::TimedOut),
+        ]
+        .into_iter()
+        .any(|loss| is_lost_for_cause(cast, scene, number, loss)),
+        Ended::Closed(
+            reason @ (CloseReason::OverLimit(Limit::SendQueue)
+            | CloseReason::ServerStopping
+            | CloseReason::Overloaded
+            | CloseReason::InternalError),
+        ) => is_lost_for_cause(cast, scene, number, Loss::Closed(*reason)),
+        Ended::Refused(refusal) if refusal.code == RefusalCode::OldHello => {
+            // Another client of the player is always a little ahead.
+            let mut others = cast.clients.iter().enumerate();
+            others.any(|(other, client)| other != number && client.player == own)
+        }
         Ended::Refused(refusal) => {
             scene.phase == Phase::Stopping && refusal.code == RefusalCode::Stopping
         }
@@ -443,8 +346,6 @@ fn over(cast: &mut Cast, scene: &mut Scene, number: usize, ended: Ended) -> Resu
             CloseReason::Left
             | CloseReason::ProtocolViolation
             | CloseReason::Kicked
-            | CloseReason::Overloaded
-            | CloseReason::InternalError
             | CloseReason::OverLimit(_)
             | _,
         )
@@ -454,26 +355,12 @@ fn over(cast: &mut Cast, scene: &mut Scene, number: usize, ended: Ended) -> Resu
     ensure(fits, "no client ends without a cause", || {
         format!("client {number}: {ended}; silent for {silent:?} at most")
     })?;
+    let replaced = ended == Ended::Closed(CloseReason::Replaced);
     cast.client_mut(number).ended = Some(ended);
-    Ok(())
-}
-
-fn end_seat(cast: &mut Cast, scene: &mut Scene, (client, seat): (usize, SeatId)) {
-    let player = player_of(cast, client).ok();
-    if let (Some(seat), Some(player)) = (cast.client_mut(client).seats.remove(&seat), player) {
-        scene.lives.ended(seat.room, player);
+    if replaced && cast.player(own).client == Some(number) {
+        cast.follow_holder(own);
     }
-}
-
-/// True if the player's newest client had the time of a hold to claim a seat in `room`, and has
-/// none.
-fn is_unclaimed(cast: &Cast, scene: &Scene, player: &Player, room: RoomId) -> bool {
-    player.client.is_some_and(|client| {
-        let client = cast.client(client);
-        let has_seat = client.seats.values().any(|seat| seat.room == room);
-        let unclaimed = player.reached.before(client.started, scene.now);
-        !has_seat && unclaimed >= scene.options.seat_hold
-    })
+    Ok(())
 }
 
 /// True if the server may have given up a connection of the player because nothing got through.
@@ -485,10 +372,8 @@ fn starved(cast: &Cast, scene: &Scene, player: PlayerId) -> bool {
 }
 
 /// How late the news of a silence may be: as long as the longest outages delay it.
-const TOLD_WITHIN: Duration = Duration::from_secs(20);
-/// The same for the end of a hold, which is noticed when the player returns.
-const HOLD_WITHIN: Duration = Duration::from_secs(60);
+pub(super) const TOLD_WITHIN: Duration = Duration::from_secs(20);
 /// How long after the faults a join may still fail for them: one wait between hellos, and a trip.
 const HINDERED_FOR: Duration = Duration::from_secs(3);
 /// How long a path must be cut at least before reliable messages to a client overflow.
-const OVERFLOWS_AFTER: Duration = Duration::from_secs(3);
+pub(super) const OVERFLOWS_AFTER: Duration = Duration::from_secs(3);

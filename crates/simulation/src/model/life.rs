@@ -5,15 +5,16 @@
 
 use std::collections::BTreeMap;
 
-use rejoin_protocol::{PlayerId, RoomId};
+use rejoin_protocol::PlayerId;
 
 use crate::content::Input;
+use crate::model::Site;
 use crate::report::{Violation, ensure};
 
 /// All lives, by room and player.
 #[derive(Debug, Default)]
 pub(crate) struct Lives {
-    by_seat: BTreeMap<(RoomId, PlayerId), Vec<Life>>,
+    by_seat: BTreeMap<(Site, PlayerId), Vec<Life>>,
 }
 
 /// One life.
@@ -27,6 +28,8 @@ struct Life {
     may_be_over: bool,
     /// True if the player was told that the seat is lost.
     over: bool,
+    /// The client that knows how far it stands; others' inputs would not follow.
+    client: Option<usize>,
 }
 
 /// How a client came to a seat.
@@ -42,7 +45,7 @@ impl Lives {
     /// A player was told of a seat at `cursor`.
     pub(crate) fn seated(
         &mut self,
-        (room, player): (RoomId, PlayerId),
+        (room, player): (Site, PlayerId),
         cursor: u64,
         arrival: Arrival,
     ) -> Result<(), Violation> {
@@ -80,10 +83,54 @@ impl Lives {
         Ok(())
     }
 
+    /// A client is back on its seat, which stands at `cursor`, and sends again what it `kept` beyond. What another
+    /// client of the player has sent meanwhile and the room has not applied died with that one.
+    pub(crate) fn resumed(
+        &mut self,
+        (room, player): (Site, PlayerId),
+        cursor: u64,
+        kept: &[(u64, Input)],
+    ) -> Result<(), Violation> {
+        let life = self.current(room, player)?;
+        let told = || {
+            format!(
+                "{player} in {room}: back at {cursor}, told {}, sent {}",
+                life.acked,
+                life.sent()
+            )
+        };
+        ensure(cursor >= life.acked, "a cursor never falls", told)?;
+        ensure(
+            cursor <= life.sent(),
+            "a cursor covers only what was sent",
+            told,
+        )?;
+        life.acked = cursor;
+        life.cut(cursor);
+        for (number, input) in kept.iter().filter(|(number, _)| *number > cursor) {
+            self.sent((room, player), *number, input)?;
+        }
+        Ok(())
+    }
+
+    /// That client of the player was told last how far the seat stands, and goes on from there.
+    pub(crate) fn claimed(&mut self, (room, player): (Site, PlayerId), client: usize) {
+        if let Ok(life) = self.current(room, player) {
+            life.client = Some(client);
+        }
+    }
+
+    /// True if that client goes on with the seat.
+    pub(crate) fn is_of(&self, (room, player): (Site, PlayerId), client: usize) -> bool {
+        let lives = self.by_seat.get(&(room, player));
+        let life = lives.and_then(|lives| lives.last());
+        life.is_some_and(|life| life.client == Some(client))
+    }
+
     /// The player's client took a reliable input and named it `number`.
     pub(crate) fn sent(
         &mut self,
-        (room, player): (RoomId, PlayerId),
+        (room, player): (Site, PlayerId),
         number: u64,
         input: &Input,
     ) -> Result<(), Violation> {
@@ -103,7 +150,7 @@ impl Lives {
     /// same player may be told less than a newer one.
     pub(crate) fn covered(
         &mut self,
-        (room, player): (RoomId, PlayerId),
+        (room, player): (Site, PlayerId),
         cursor: u64,
     ) -> Result<(), Violation> {
         let life = self.current(room, player)?;
@@ -116,7 +163,7 @@ impl Lives {
     }
 
     /// The seat may be lost: it was given back, the room was closed, the hold ran out.
-    pub(crate) fn may_end(&mut self, room: RoomId, player: PlayerId) {
+    pub(crate) fn may_end(&mut self, room: Site, player: PlayerId) {
         if let Some(life) = self
             .by_seat
             .get_mut(&(room, player))
@@ -127,7 +174,7 @@ impl Lives {
     }
 
     /// The player was told that the seat is lost.
-    pub(crate) fn ended(&mut self, room: RoomId, player: PlayerId) {
+    pub(crate) fn ended(&mut self, room: Site, player: PlayerId) {
         if let Some(life) = self
             .by_seat
             .get_mut(&(room, player))
@@ -138,7 +185,7 @@ impl Lives {
     }
 
     /// True if the player may ever have lost a seat in `room`.
-    pub(crate) fn may_have_ended(&self, room: RoomId, player: PlayerId) -> bool {
+    pub(crate) fn may_have_ended(&self, room: Site, player: PlayerId) -> bool {
         let lives = self
             .by_seat
             .get(&(room, player))
@@ -149,7 +196,7 @@ impl Lives {
     /// Which life a row of a view belongs to. `None` for the first moment of any life.
     pub(crate) fn place(
         &self,
-        (room, player): (RoomId, PlayerId),
+        (room, player): (Site, PlayerId),
         (count, chain): (u64, u64),
     ) -> Result<Option<usize>, Violation> {
         let lives = self
@@ -174,7 +221,7 @@ impl Lives {
     }
 
     /// Count and chain once all that the player sent is applied.
-    pub(crate) fn total(&self, room: RoomId, player: PlayerId) -> (u64, u64) {
+    pub(crate) fn total(&self, room: Site, player: PlayerId) -> (u64, u64) {
         self.by_seat
             .get(&(room, player))
             .and_then(|lives| lives.last())
@@ -183,7 +230,7 @@ impl Lives {
             })
     }
 
-    fn current(&mut self, room: RoomId, player: PlayerId) -> Result<&mut Life, Violation> {
+    fn current(&mut self, room: Site, player: PlayerId) -> Result<&mut Life, Violation> {
         self.by_seat
             .get_mut(&(room, player))
             .and_then(|lives| lives.last_mut())
@@ -203,6 +250,7 @@ impl Life {
             acked: 0,
             may_be_over: false,
             over: false,
+            client: None,
         }
     }
 
@@ -225,8 +273,15 @@ mod tests {
     use super::*;
     use crate::content::Mark;
     use crate::options::RoomKind;
+    use rejoin_protocol::RoomId;
 
-    const SEAT: (RoomId, PlayerId) = (RoomId([1; 16]), PlayerId(5));
+    const SEAT: (Site, PlayerId) = (
+        Site {
+            era: 1,
+            room: RoomId([1; 16]),
+        },
+        PlayerId(5),
+    );
 
     fn input(number: u64) -> Input {
         RoomKind::Witness.input(

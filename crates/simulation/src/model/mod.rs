@@ -7,11 +7,15 @@ mod life;
 mod loads;
 mod order;
 mod rooms;
+mod sessions;
+mod tickets;
 mod views;
 
 pub(crate) use hearing::Hearings;
 pub(crate) use life::{Arrival, Lives};
 pub(crate) use loads::{Loads, Watched};
 pub(crate) use order::Order;
-pub(crate) use rooms::{Rooms, Witnessed};
+pub(crate) use rooms::{Rooms, Site, Witnessed};
+pub(crate) use sessions::Sessions;
+pub(crate) use tickets::Tickets;
 pub(crate) use views::{Glimpse, Views};

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::rc::Rc;
 
 use rejoin_coordinator::Directory;
@@ -10,6 +11,21 @@ use rejoin_protocol::{PlayerId, RoomCode, RoomId, SessionId, Timestamp};
 
 use crate::report::{Violation, ensure};
 
+/// A room of one server process: after a restart the same id is another room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Site {
+    /// The number of the process.
+    pub(crate) era: u64,
+    pub(crate) room: RoomId,
+}
+
+impl fmt::Display for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { era, room } = self;
+        write!(f, "{room} of process {era}")
+    }
+}
+
 /// All rooms that were ever asked for.
 #[derive(Debug, Default)]
 pub(crate) struct Rooms {
@@ -17,6 +33,8 @@ pub(crate) struct Rooms {
     /// The code that members of each private room were told.
     codes: BTreeMap<RoomId, RoomCode>,
     listed: Listed,
+    /// Rooms that processes before this one had opened.
+    opened_before: u64,
 }
 
 /// A room that was asked for.
@@ -59,6 +77,16 @@ impl Rooms {
         Witnessed {
             inner: Rc::new(RefCell::new(inner)),
             listed: Rc::clone(&self.listed),
+        }
+    }
+
+    /// The server's process has ended, and its rooms with it. The same requests open other ones.
+    pub(crate) fn on_restart(&mut self) {
+        self.opened_before = self.opened();
+        self.listed.borrow_mut().clear();
+        self.codes.clear();
+        for asked in self.asked.values_mut() {
+            (asked.owner, asked.close_asked) = (None, false);
         }
     }
 
@@ -146,11 +174,9 @@ impl Rooms {
 
     /// Rooms opened in all.
     pub(crate) fn opened(&self) -> u64 {
-        self.listed
-            .borrow()
-            .values()
-            .map(|listing| listing.opened)
-            .sum()
+        let listed = self.listed.borrow();
+        let opened = listed.values().map(|listing| listing.opened);
+        self.opened_before + opened.sum::<u64>()
     }
 
     /// Checks that only rooms exist that a request id names, and as many as the server counts.

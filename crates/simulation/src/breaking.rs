@@ -1,0 +1,226 @@
+//! Breaks sessions as planned: takes connections away, starts second clients, ends the server and starts it anew.
+
+use std::time::Duration;
+
+use rejoin_client::Loss;
+use rejoin_protocol::limits::{HEARTBEAT_SEATED, HELLO_RETRY_MAX};
+use rejoin_protocol::{CloseReason, Timestamp};
+
+use crate::cast::Body;
+use crate::coverage::Fault;
+use crate::faults::{Act, CheckBack, KeysFate, Restart};
+use crate::network::OVERTAKEN_BY;
+use crate::report::{Violation, ensure};
+use crate::scene::Phase;
+use crate::wiring::{Happening, Wiring};
+
+/// The server loses a player's connection.
+pub(crate) fn lose(wiring: &mut Wiring, player: usize, fault: Fault, word: Option<CloseReason>) {
+    let Wiring {
+        scene,
+        cast,
+        server,
+        coverage,
+        ..
+    } = wiring;
+    let (now, own) = (scene.now, cast.player_mut(player));
+    let Some(id) = own.id.filter(|_| server.runs()) else {
+        return;
+    };
+    (own.lost_at, own.harmed_at) = (Some(now), now);
+    own.lost_words.extend(word);
+    let stage = cast.living_client(player);
+    coverage.hit(fault, stage.and_then(|client| cast.client(client).stage()));
+    if let Some(shard) = server.lose(id, word, now) {
+        scene.counters.lost_connections += 1;
+        wiring.plan_turn(shard, now);
+    }
+}
+
+/// The server loses all connections at once.
+pub(crate) fn storm(wiring: &mut Wiring, word: Option<CloseReason>) {
+    for player in 0..wiring.cast.players.len() {
+        lose(wiring, player, Fault::Storm, word);
+    }
+}
+
+/// The server loses a player's connection, and another client comes before the first may be back.
+pub(crate) fn rival(wiring: &mut Wiring, player: usize, wait: Duration, ticket: bool) {
+    if wiring.cast.playing(player).is_none() {
+        return;
+    }
+    lose(wiring, player, Fault::Rival, None);
+    let act = match ticket {
+        true => Act::Relaunch {
+            player,
+            alone: false,
+        },
+        false => Act::TakeOver { player },
+    };
+    let at = wiring.scene.now + wait;
+    wiring.queue.push(at, Happening::Act(act));
+}
+
+/// A player's client dies; its ticket may be left.
+pub(crate) fn kill(wiring: &mut Wiring, player: usize, back_after: Duration, ticket: bool) {
+    let Wiring {
+        scene,
+        cast,
+        queue,
+        coverage,
+        ..
+    } = wiring;
+    let Some(client) = cast.living_client(player) else {
+        return;
+    };
+    let fault = match ticket {
+        true => Fault::Crash,
+        false => Fault::BareCrash,
+    };
+    coverage.hit(fault, cast.client(client).stage());
+    cast.client_mut(client).body = Body::Dead;
+    let act = match ticket {
+        true => Act::Relaunch {
+            player,
+            alone: true,
+        },
+        false => Act::Start { player },
+    };
+    queue.push(scene.now + back_after, Happening::Act(act));
+}
+
+/// The server's process ends: nobody hears it any more.
+pub(crate) fn restart(wiring: &mut Wiring, restart: Restart) {
+    let Wiring {
+        scene,
+        cast,
+        server,
+        queue,
+        coverage,
+        ..
+    } = wiring;
+    if !server.runs() || scene.phase != Phase::Faults {
+        return;
+    }
+    let fault = match restart.jump_s {
+        0 => Fault::Restart,
+        _ => Fault::ClockJump,
+    };
+    let clients = cast.clients.iter().filter(|client| client.ended.is_none());
+    clients.for_each(|client| coverage.hit(fault, client.stage()));
+    server.end();
+    let up = scene.now + restart.down;
+    queue.push(up, Happening::Act(Act::Up(restart)));
+}
+
+/// The next process begins.
+pub(crate) fn up(wiring: &mut Wiring, restart: Restart) {
+    let now = wiring.scene.now;
+    let Wiring { scene, cast, .. } = wiring;
+    scene.counters.restarts += 1;
+    scene.operator.succeed(restart);
+    if restart.keys == KeysFate::Lost {
+        scene.tickets.on_keys_lost(scene.operator.epoch());
+    }
+    scene.rooms.on_restart();
+    scene.sessions.on_restart();
+    wiring.server = scene.operator.start(&scene.options, &scene.rooms, now);
+    for player in &mut cast.players {
+        player.lost_at = Some(now);
+    }
+    if let Some((_, room)) = &mut cast.guest {
+        *room = None;
+    }
+    wiring.end_guest();
+    plan_checks(wiring, now);
+}
+
+/// Who has a seat and a connection, or is on its way back, must have a connection soon.
+fn plan_checks(wiring: &mut Wiring, up: Timestamp) {
+    let Wiring {
+        scene, cast, queue, ..
+    } = wiring;
+    for player in 0..cast.players.len() {
+        let Some(number) = cast.playing(player) else {
+            continue;
+        };
+        let client = cast.client(number);
+        let due = match (client.away, client.seats.is_empty()) {
+            (Some(Loss::Silence | Loss::Forgotten), _) => HELLO_RETRY_MAX,
+            (None, false) => HEARTBEAT_SEATED,
+            // Told to wait, or not in a hurry.
+            (Some(_), _) | (None, true) => continue,
+        };
+        if !client.comes_back || client.loading {
+            continue;
+        }
+        let (up_way, down_way) = (scene.options.up, scene.options.down);
+        let ways = [up_way, down_way].map(|way| {
+            let late = match way.reorder > 0.0 {
+                true => OVERTAKEN_BY,
+                false => Duration::ZERO,
+            };
+            way.delay + way.jitter + late
+        });
+        let rtt: Duration = ways.into_iter().sum();
+        let check = CheckBack {
+            client: number,
+            up,
+            epoch: scene.operator.epoch(),
+        };
+        // A ticket that is refused costs one more.
+        let trips = if scene.options.breaks.tickets_may_fail() {
+            3
+        } else {
+            2
+        };
+        let at = up + due + rtt * trips + CHECK_GRACE;
+        queue.push(at, Happening::Act(Act::CheckBack(check)));
+    }
+}
+
+/// The client must be back, unless something else kept it away.
+pub(crate) fn check_back(wiring: &mut Wiring, check: CheckBack) -> Result<(), Violation> {
+    let CheckBack {
+        client: number,
+        up,
+        epoch,
+    } = check;
+    let Wiring {
+        scene,
+        cast,
+        server,
+        ..
+    } = wiring;
+    let client = cast.client(number);
+    let player = cast.player(client.player);
+    let calm = player.harmed_at < up
+        && client.body == Body::Running
+        && client.ended.is_none()
+        && player.client == Some(number)
+        && player.holder == Some(number)
+        && server.runs()
+        && scene.operator.epoch() == epoch
+        && server
+            .shards()
+            .all(|shard| server.stalled_until(shard) < up);
+    if !calm {
+        return Ok(());
+    }
+    scene.counters.returns_proven += 1;
+    let back = client.is_active() && client.era == scene.operator.epoch();
+    ensure(
+        back,
+        "who was connected is back soon after the server",
+        || {
+            format!(
+                "client {number}: {:?} of process {}; the server is back since {up:?}",
+                client.core.state(),
+                client.era
+            )
+        },
+    )
+}
+
+/// Turns, letters and timers on the way.
+const CHECK_GRACE: Duration = Duration::from_millis(60);

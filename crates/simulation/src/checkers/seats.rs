@@ -1,0 +1,231 @@
+//! Judges seats as they are taken, found again and lost.
+
+use std::time::Duration;
+
+use rejoin_protocol::message::{Member, RoomCloseReason, Seated};
+use rejoin_protocol::{RoomId, SeatId};
+
+use super::lookup::{player_of, seat_mut, was_deaf};
+use super::private::invited;
+use crate::cast::{Cast, Client, Player, Seat};
+use crate::model::{Arrival, Site};
+use crate::report::{Violation, ensure};
+use crate::scene::{Phase, Scene};
+
+pub(super) fn seated(
+    cast: &mut Cast,
+    scene: &mut Scene,
+    client: usize,
+    (group, wanted): (usize, RoomId),
+    told: &Seated,
+) -> Result<(), Violation> {
+    scene.counters.seats += 1;
+    let Seated {
+        seat,
+        room,
+        player,
+        cursor,
+        event,
+        created,
+        ..
+    } = *told;
+    let kind = cast.group(group).kind;
+    let fits = room == wanted && told.kind == kind.name();
+    ensure(fits, "one request id names one room", || {
+        format!(
+            "client {client} asked for {wanted} and sits in {} {room}",
+            told.kind
+        )
+    })?;
+    let own = cast.player(cast.client(client).player);
+    let known = |member: &Member| member.player == player && member.name == own.name;
+    let fits = own.id == Some(player) && told.members.iter().any(known);
+    ensure(fits, "a player is the same in all rooms", || {
+        format!(
+            "client {client}: {:?}, in {room} {player}, {:?}",
+            own.id, told.members
+        )
+    })?;
+    let site = Site {
+        era: cast.client(client).era,
+        room,
+    };
+    // Word of a process that is no more says nothing of the rooms of this one.
+    let is_news = site.era == scene.operator.epoch();
+    if is_news {
+        scene.rooms.code_told(room, told.code)?;
+    }
+    let mut members = told.members.iter();
+    members.try_for_each(|member| invited(cast, group, &member.name))?;
+    if created {
+        scene.counters.rooms += 1;
+        if is_news {
+            scene.rooms.created(room, player);
+        }
+        let fits = scene.counters.rooms <= scene.rooms.opened();
+        ensure(fits, "who opens a room is told once", || {
+            format!("client {client} in {room}")
+        })?;
+    }
+    let own = cast.client(client).player;
+    if is_hold_over(cast, scene, client)
+        || cast.player(own).has_left
+        || scene.rooms.may_be_closed(room)
+    {
+        scene.lives.may_end(site, player);
+    }
+    let before = held_in(cast.client(client), site);
+    let arrival = match before {
+        Some(_) => Arrival::Repeated,
+        None => Arrival::New,
+    };
+    if !cast.is_stale(client) {
+        scene.lives.seated((site, player), cursor, arrival)?;
+        scene.lives.claimed((site, player), client);
+    }
+    if arrival == Arrival::New && is_news && !cast.is_stale(client) {
+        scene.hearings.seated(told, was_deaf(cast, client, room))?;
+    }
+    let mut fresh = Seat::new((group, kind), site, (cursor, event), scene.now);
+    fresh.event_missed = told.events_dropped;
+    fresh.returns = cast.client(client).returns;
+    take_seat(cast.client_mut(client), seat, before, fresh)
+}
+
+/// The seat that a client was told of before.
+fn held_in(client: &Client, site: Site) -> Option<(SeatId, Seat)> {
+    let mut seats = client.seats.iter();
+    let held = seats.find(|(_, held)| held.site() == site);
+    held.map(|(id, held)| (*id, held.clone()))
+}
+
+/// Notes a seat. One that the client held under another name keeps what was seen.
+pub(super) fn take_seat(
+    client: &mut Client,
+    seat: SeatId,
+    before: Option<(SeatId, Seat)>,
+    fresh: Seat,
+) -> Result<(), Violation> {
+    let fresh = match before {
+        Some((id, _)) if id == seat => {
+            // It waited for this since its client came back.
+            let known = client.seats.get_mut(&id);
+            if let Some(known) = known.filter(|known| known.returns != fresh.returns) {
+                known.on_return(fresh.returns, fresh.taken_at);
+            }
+            return Ok(());
+        }
+        Some((
+            id,
+            Seat {
+                sequence,
+                tick,
+                newest,
+                event,
+                line,
+                whisper,
+                heard,
+                ..
+            },
+        )) => {
+            client.seats.remove(&id);
+            Seat {
+                sequence,
+                tick,
+                newest,
+                event,
+                line,
+                whisper,
+                heard,
+                ..fresh
+            }
+        }
+        None => fresh,
+    };
+    let taken = client.seats.insert(seat, fresh);
+    ensure(taken.is_none(), "each seat has its own name", || {
+        format!("{seat:?}")
+    })
+}
+
+pub(super) fn room_closed(
+    cast: &mut Cast,
+    scene: &mut Scene,
+    (client, id): (usize, SeatId),
+    reason: &RoomCloseReason,
+) -> Result<(), Violation> {
+    let Site { era, room } = seat_mut(cast, client, id)?.site();
+    let past = era != scene.operator.epoch();
+    let fits = match reason {
+        RoomCloseReason::Gone => may_be_gone(cast, scene, (client, id)),
+        RoomCloseReason::ClosedByOwner => past || scene.rooms.may_be_closed(room),
+        RoomCloseReason::ServerStopping => scene.phase == Phase::Stopping,
+        RoomCloseReason::Ended(_)
+        | RoomCloseReason::Removed(_)
+        | RoomCloseReason::Failed(_)
+        | RoomCloseReason::Other
+        | _ => false,
+    };
+    end_seat(cast, scene, (client, id));
+    if *reason == RoomCloseReason::Gone {
+        let (of, era) = (cast.client(client).player, cast.client(client).era);
+        cast.player_mut(of).gone_at = Some(scene.now);
+        if let Some(player) = cast.player(of).id {
+            // Another seat there, of another client of the player, may be given back with it.
+            scene.lives.may_end(Site { era, room }, player);
+        }
+    }
+    ensure(fits, "rooms close only for cause", || {
+        format!("client {client}, {room}: {reason:?}")
+    })
+}
+
+pub(super) fn end_seat(cast: &mut Cast, scene: &mut Scene, (client, seat): (usize, SeatId)) {
+    let player = player_of(cast, client).ok();
+    if let (Some(seat), Some(player)) = (cast.client_mut(client).seats.remove(&seat), player) {
+        scene.lives.ended(seat.site(), player);
+    }
+}
+
+/// True if the player's newest client had the time of a hold to claim a seat in `room`, and has
+/// none.
+pub(super) fn is_unclaimed(cast: &Cast, scene: &Scene, player: &Player, room: RoomId) -> bool {
+    player.client.is_some_and(|client| {
+        let client = cast.client(client);
+        let has_seat = client.seats.values().any(|seat| seat.room == room);
+        let unclaimed = player.reached.before(client.since, scene.now);
+        !has_seat && unclaimed >= scene.options.seat_hold
+    })
+}
+
+/// True if the hold of the seats of a client's player may have run out: nobody was heard, or nobody claimed them
+/// from when the client before fell silent, or this one lost its connection.
+pub(super) fn is_hold_over(cast: &Cast, scene: &Scene, number: usize) -> bool {
+    let client = cast.client(number);
+    let own = cast.player(client.player);
+    let silent = own.reached.longest(HOLD_WITHIN, scene.now);
+    let unclaimed = own.reached.before(client.since, scene.now);
+    silent.max(unclaimed) >= scene.options.seat_hold
+}
+
+/// True if a client's seat may be lost without its knowledge.
+pub(super) fn may_be_gone(cast: &Cast, scene: &Scene, (number, id): (usize, SeatId)) -> bool {
+    let client = cast.client(number);
+    let Some(seat) = client.seats.get(&id) else {
+        return true;
+    };
+    let own = cast.player(client.player);
+    let lost = own
+        .id
+        .is_none_or(|player| scene.lives.may_have_ended(seat.site(), player));
+    seat.era != scene.operator.epoch()
+        || seat.era != client.era
+        || lost
+        || own.has_left
+        || scene.rooms.may_be_closed(seat.room)
+        || cast.is_stale(number)
+        || is_hold_over(cast, scene, number)
+}
+
+/// How late the news of the end of a hold may be: it is noticed when the player returns.
+pub(super) const HOLD_WITHIN: Duration = Duration::from_secs(60);

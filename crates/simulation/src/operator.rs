@@ -1,0 +1,129 @@
+//! Whoever runs the server: keeps its keys and secrets from one process to the next, and sets its clock.
+
+use std::time::Duration;
+
+use rejoin_coordinator::{Config, MemoryDirectory, Shard};
+use rejoin_protocol::crypto::{PublicKey, StaticKeys};
+use rejoin_protocol::handshake::{SealingKey, TicketKeys};
+use rejoin_protocol::reset::{ResetKey, ResetToken};
+use rejoin_protocol::{ConnectionId, Epoch, Rng, Timestamp};
+use rejoin_room::Kinds;
+use rejoin_room::builtin::arena::Arena;
+use rejoin_room::builtin::chat::Chat;
+use rejoin_store::MemoryStore;
+
+use crate::faults::{KeysFate, Restart};
+use crate::model::Rooms;
+use crate::options::Options;
+use crate::server::Server;
+use crate::witness::Witness;
+
+/// See the module page.
+pub(crate) struct Operator {
+    keys: StaticKeys,
+    ticket_keys: Vec<SealingKey>,
+    epoch: u64,
+    /// The wall clock when a run begins, in seconds since 1970, as the server has it.
+    unix_start_s: u64,
+    root: Rng,
+}
+
+/// Keys that open beside the one that seals.
+const OLD_KEYS_MAX: usize = 2;
+/// The wall clock of every run at its begin: far enough from 1970 to be set back.
+pub(crate) const UNIX_START_S: u64 = 1_000_000_000;
+
+impl Operator {
+    pub(crate) fn new(root: &Rng) -> Self {
+        Self {
+            keys: StaticKeys::generate(&mut root.fork("server key")),
+            ticket_keys: vec![SealingKey::generate(&mut root.fork("ticket key 1"))],
+            epoch: 1,
+            unix_start_s: UNIX_START_S,
+            root: root.clone(),
+        }
+    }
+
+    pub(crate) fn server_key(&self) -> PublicKey {
+        self.keys.public()
+    }
+
+    /// The number of the present process.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Seconds since 1970, as the present process has them.
+    pub(crate) fn unix_s(&self, now: Timestamp) -> u64 {
+        self.unix_start_s + now.since(Timestamp::ZERO).as_secs()
+    }
+
+    /// What would reset a connection of the present process.
+    pub(crate) fn reset_token(&self, connection: ConnectionId) -> ResetToken {
+        ResetKey::of(&self.session_secret()).token(Epoch(self.epoch), connection)
+    }
+
+    fn session_secret(&self) -> [u8; 32] {
+        self.root.fork("session secret").bytes()
+    }
+
+    /// The next process: what it finds of the one before.
+    pub(crate) fn succeed(&mut self, restart: Restart) {
+        self.epoch += 1;
+        self.unix_start_s = self.unix_start_s.saturating_add_signed(restart.jump_s);
+        if restart.keys == KeysFate::Kept {
+            return;
+        }
+        let label = format!("ticket key {}", self.epoch);
+        let fresh = SealingKey::generate(&mut self.root.fork(&label));
+        if restart.keys == KeysFate::Lost {
+            self.ticket_keys.clear();
+        }
+        self.ticket_keys.insert(0, fresh);
+        self.ticket_keys.truncate(1 + OLD_KEYS_MAX);
+    }
+
+    /// Starts the present process: shards of one kind.
+    pub(crate) fn start(&self, options: &Options, rooms: &Rooms, now: Timestamp) -> Server {
+        let root = match self.epoch {
+            1 => self.root.clone(),
+            epoch => self.root.fork(&format!("process {epoch}")),
+        };
+        let config = Config {
+            seat_hold: options.seat_hold,
+            empty_room_hold: options.empty_room_hold,
+            ticket_keys: TicketKeys::new(self.ticket_keys.clone()).expect("few keys, each its own"),
+            epoch: Epoch(self.epoch),
+            unix_start: Duration::from_secs(self.unix_start_s),
+            ..Config::new(self.keys.clone(), self.session_secret())
+        };
+        let kinds = Kinds::new()
+            .with::<Arena>()
+            .with::<Chat>()
+            .with::<Witness>();
+        let directory = rooms.watch(MemoryDirectory::default());
+        let sharding = options.sharding;
+        let shard = |number| {
+            let chance = match number {
+                0 => root.fork("server"),
+                _ => root.fork(&format!("shard {number}")),
+            };
+            let mut config = config.clone();
+            (config.shard, config.shards) = (number, sharding.shards);
+            if sharding.shards > 1 {
+                config.cookie_secret = Some(root.fork("cookies").bytes());
+            }
+            let (kinds, directory) = (kinds.clone(), directory.clone());
+            Shard::new(
+                config,
+                kinds,
+                MemoryStore::default(),
+                directory,
+                chance,
+                now,
+            )
+        };
+        let shards = (0..sharding.shards).map(shard).collect();
+        Server::new(shards, sharding, root.fork("sharding"))
+    }
+}
