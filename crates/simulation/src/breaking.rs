@@ -6,9 +6,10 @@ use rejoin_client::Loss;
 use rejoin_protocol::limits::{HEARTBEAT_SEATED, HELLO_RETRY_MAX};
 use rejoin_protocol::{CloseReason, Timestamp};
 
+use crate::breaks::{KeysFate, Restart};
 use crate::cast::Body;
 use crate::coverage::Fault;
-use crate::faults::{Act, CheckBack, KeysFate, Restart};
+use crate::faults::{Act, CheckBack};
 use crate::network::OVERTAKEN_BY;
 use crate::report::{Violation, ensure};
 use crate::scene::Phase;

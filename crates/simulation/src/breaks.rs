@@ -5,10 +5,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use rejoin_protocol::{CloseReason, Rng, Timestamp};
+use rejoin_protocol::{CloseReason, Rng};
 
-use crate::faults::{Act, KeysFate, Restart};
-use crate::options::{around, between, maybe, millis, pick};
+use crate::draws::{between, maybe, millis, pick};
 
 /// What was drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -44,13 +43,33 @@ const HOUR_S: i64 = 3_600;
 /// Beyond the life of every ticket.
 const LONG_JUMP_S: i64 = 25 * HOUR_S;
 /// Closes that a client takes for a loss, and silence.
-const WORDS: [Option<CloseReason>; 5] = [
+pub(crate) const WORDS: [Option<CloseReason>; 5] = [
     None,
     None,
     Some(CloseReason::TimedOut),
     Some(CloseReason::InternalError),
     Some(CloseReason::Overloaded),
 ];
+
+/// What a new process finds of the keys of tickets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeysFate {
+    Kept,
+    /// A new one seals; those before open.
+    Rotated,
+    /// There are only new ones.
+    Lost,
+}
+
+/// One restart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Restart {
+    /// How long there is no server.
+    pub(crate) down: Duration,
+    pub(crate) keys: KeysFate,
+    /// Seconds by which the wall clock jumps.
+    pub(crate) jump_s: i64,
+}
 
 impl Breaks {
     /// Draws what breaks.
@@ -83,47 +102,10 @@ impl Breaks {
         let fails = |restarts: Restarts| restarts.jumps || restarts.keys != KeysFate::Kept;
         self.restarts.is_some_and(fails)
     }
-
-    /// What happens when, until `until`.
-    pub(crate) fn plan(
-        &self,
-        players: usize,
-        until: Timestamp,
-        rng: &Rng,
-    ) -> Vec<(Timestamp, Act)> {
-        let mut acts = Vec::new();
-        let mut repeat = |every: Option<Duration>, label, act: &dyn Fn(&mut Rng) -> Act| {
-            let Some(every) = every else { return };
-            let mut rng = rng.fork(label);
-            let mut at = Timestamp::ZERO + around(&mut rng, every);
-            while at < until {
-                acts.push((at, act(&mut rng)));
-                at = at + around(&mut rng, every) + Duration::from_millis(1);
-            }
-        };
-        repeat(self.losses, "losses", &|rng| Act::Lose {
-            player: rng.index(players),
-            word: pick(rng, &WORDS),
-        });
-        repeat(self.storms, "storms", &|rng| Act::Storm {
-            word: pick(rng, &WORDS),
-        });
-        repeat(self.rivals, "rivals", &|rng| Act::Rival {
-            player: rng.index(players),
-            wait: millis(rng, 0, 400),
-            ticket: rng.chance(0.6),
-        });
-        if let Some(restarts) = self.restarts {
-            repeat(Some(restarts.every), "restarts", &|rng| {
-                Act::Restart(restarts.draw(rng))
-            });
-        }
-        acts
-    }
 }
 
 impl Restarts {
-    fn draw(&self, rng: &mut Rng) -> Restart {
+    pub(crate) fn draw(&self, rng: &mut Rng) -> Restart {
         let longest = u64::try_from(self.longest.as_millis()).expect("outages are short");
         let jump_s = match between(rng, 0, 3) {
             0 => HOUR_S,

@@ -7,7 +7,8 @@ use rejoin_protocol::{Rng, Timestamp};
 
 use crate::cast::{Cast, Group, Player, Wish};
 use crate::contact::Contact;
-use crate::options::{Options, millis};
+use crate::draws::millis;
+use crate::options::Options;
 
 /// Draws all players and groups.
 pub(crate) fn draw_cast(options: &Options, rng: &mut Rng) -> Cast {

@@ -4,28 +4,10 @@ use std::time::Duration;
 
 use rejoin_protocol::{CloseReason, Rng, Timestamp};
 
+use crate::breaks::{Breaks, Restart, WORDS};
+use crate::draws::{around, between, millis, pick};
 use crate::network::Direction;
-use crate::options::{Options, Outages, around, between, millis};
-
-/// What a new process finds of the keys of tickets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum KeysFate {
-    Kept,
-    /// A new one seals; those before open.
-    Rotated,
-    /// There are only new ones.
-    Lost,
-}
-
-/// One restart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Restart {
-    /// How long there is no server.
-    pub(crate) down: Duration,
-    pub(crate) keys: KeysFate,
-    /// Seconds by which the wall clock jumps.
-    pub(crate) jump_s: i64,
-}
+use crate::options::{Options, Outages};
 
 /// Something that happens to players or rooms at its time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -208,7 +190,7 @@ pub(crate) fn plan(options: &Options, seconds: u64, rng: &mut Rng) -> Vec<(Times
     });
     plan.privacy_and_loads(options, rng);
     let mut acts = plan.acts;
-    acts.extend(options.breaks.plan(options.players, heal, rng));
+    acts.extend(plan_breaks(&options.breaks, options.players, heal, rng));
     acts.push((heal, Act::Heal));
     acts.push((heal + LAST_WORD_AFTER, Act::LastWord));
     acts.push((judge, Act::Judge));
@@ -315,6 +297,43 @@ impl Plan {
         let players = u64::try_from(self.players).expect("players are few");
         usize::try_from(rng.below(players)).expect("players are few")
     }
+}
+
+/// What breaks sessions when, until `until`.
+fn plan_breaks(
+    breaks: &Breaks,
+    players: usize,
+    until: Timestamp,
+    rng: &Rng,
+) -> Vec<(Timestamp, Act)> {
+    let mut acts = Vec::new();
+    let mut repeat = |every: Option<Duration>, label, act: &dyn Fn(&mut Rng) -> Act| {
+        let Some(every) = every else { return };
+        let mut rng = rng.fork(label);
+        let mut at = Timestamp::ZERO + around(&mut rng, every);
+        while at < until {
+            acts.push((at, act(&mut rng)));
+            at = at + around(&mut rng, every) + Duration::from_millis(1);
+        }
+    };
+    repeat(breaks.losses, "losses", &|rng| Act::Lose {
+        player: rng.index(players),
+        word: pick(rng, &WORDS),
+    });
+    repeat(breaks.storms, "storms", &|rng| Act::Storm {
+        word: pick(rng, &WORDS),
+    });
+    repeat(breaks.rivals, "rivals", &|rng| Act::Rival {
+        player: rng.index(players),
+        wait: millis(rng, 0, 400),
+        ticket: rng.chance(0.6),
+    });
+    if let Some(restarts) = breaks.restarts {
+        repeat(Some(restarts.every), "restarts", &|rng| {
+            Act::Restart(restarts.draw(rng))
+        });
+    }
+    acts
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ mod checkers;
 mod contact;
 mod content;
 mod coverage;
+mod draws;
 mod eavesdropper;
 mod faults;
 mod guest;

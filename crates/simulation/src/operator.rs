@@ -12,7 +12,7 @@ use rejoin_room::builtin::arena::Arena;
 use rejoin_room::builtin::chat::Chat;
 use rejoin_store::MemoryStore;
 
-use crate::faults::{KeysFate, Restart};
+use crate::breaks::{KeysFate, Restart};
 use crate::model::Rooms;
 use crate::options::Options;
 use crate::server::Server;

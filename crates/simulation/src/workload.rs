@@ -12,8 +12,8 @@ use rejoin_protocol::{Rng, SeatId, Timestamp};
 
 use crate::cast::{Asked, Cast, Client};
 use crate::content::Mark;
+use crate::draws::{between, pick};
 use crate::operator::UNIX_START_S;
-use crate::options::{between, pick};
 use crate::private;
 use crate::report::Violation;
 use crate::scene::{MEMBERS_MAX, Phase, Scene};

@@ -9,7 +9,7 @@ use rejoin_protocol::{CloseReason, Limit, SeatId};
 use super::lookup::{player_of, seat_mut};
 use super::private::invited;
 use super::shown::missed;
-use super::told::{OVERFLOWS_AFTER, TOLD_WITHIN};
+use super::times::{OVERFLOWS_AFTER, TOLD_WITHIN};
 use crate::cast::Cast;
 use crate::report::{Violation, ensure};
 use crate::scene::{Phase, Scene};

@@ -8,6 +8,7 @@ mod private;
 mod seats;
 mod sessions;
 mod shown;
+mod times;
 mod told;
 
 pub(crate) use judge::{judge, judge_end};

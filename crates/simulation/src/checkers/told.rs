@@ -16,6 +16,7 @@ use super::lookup::{known_seat, seat_mut};
 use super::private::{guessed, invited, is_over_budget};
 use super::seats::{HOLD_WITHIN, end_seat, is_unclaimed, may_be_gone, room_closed, seated};
 use super::shown::{View, missed, said, viewed};
+use super::times::{OVERFLOWS_AFTER, TOLD_WITHIN};
 use crate::cast::{Asked, Cast, Seat};
 use crate::report::{Violation, ensure};
 use crate::scene::{Phase, Scene};
@@ -371,9 +372,5 @@ fn starved(cast: &Cast, scene: &Scene, player: PlayerId) -> bool {
     })
 }
 
-/// How late the news of a silence may be: as long as the longest outages delay it.
-pub(super) const TOLD_WITHIN: Duration = Duration::from_secs(20);
 /// How long after the faults a join may still fail for them: one wait between hellos, and a trip.
 const HINDERED_FOR: Duration = Duration::from_secs(3);
-/// How long a path must be cut at least before reliable messages to a client overflow.
-pub(super) const OVERFLOWS_AFTER: Duration = Duration::from_secs(3);
