@@ -1,6 +1,6 @@
 //! Who plays: players, the clients they run, and the groups they meet in.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};
 
 use bytes::Bytes;
@@ -164,7 +164,9 @@ pub(crate) struct Seat {
     pub(crate) event: Option<u64>,
     /// The newest message to all, as [`Order`](crate::model::Order) names it, and its number.
     pub(crate) line: Option<(u64, u64)>,
-    pub(crate) whisper: u64,
+    /// Words that were whispered to it. Not in the order of their numbers: another client of the player may have said
+    /// some before this one repeats its own.
+    pub(crate) whispered: BTreeSet<u64>,
     /// The place of the newest line of chat, by speaker.
     pub(crate) heard: BTreeMap<String, u64>,
     pub(crate) newest: Option<Newest>,
@@ -294,7 +296,7 @@ impl Seat {
             event_missed: 0,
             event: None,
             line: None,
-            whisper: 0,
+            whispered: BTreeSet::new(),
             heard: BTreeMap::new(),
             newest: None,
             shown: BTreeMap::new(),

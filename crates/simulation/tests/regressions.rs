@@ -93,6 +93,18 @@ const REGRESSIONS: &[(u64, u64, &str)] = &[
         "A second client took a session over and left it in one turn. The simulator did not see that it had it.",
     ),
     (
+        100,
+        60,
+        "A client came back, and a request of the game's own found its seat before the room answered its return. The \
+         simulator counted inputs that another client of the player had sent meanwhile, and that had died with it.",
+    ),
+    (
+        262,
+        60,
+        "A client was late after a restart, since an eavesdropper's copy of its resume was faster and it was asked for a \
+         cookie. The simulator did not allow for that.",
+    ),
+    (
         1036,
         60,
         "A request made again found the seat before the client asked for it itself. The simulator went on counting \

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rejoin_protocol::message::{Member, RoomCloseReason, Seated};
-use rejoin_protocol::{RoomId, SeatId};
+use rejoin_protocol::{PlayerId, RoomId, SeatId};
 
 use super::lookup::{player_of, seat_mut, was_deaf};
 use super::private::invited;
@@ -75,21 +75,40 @@ pub(super) fn seated(
         scene.lives.may_end(site, player);
     }
     let before = held_in(cast.client(client), site);
-    let arrival = match before {
-        Some(_) => Arrival::Repeated,
-        None => Arrival::New,
-    };
+    let returns = cast.client(client).returns;
     if !cast.is_stale(client) {
-        scene.lives.seated((site, player), cursor, arrival)?;
+        arrive(scene, (site, player), cursor, (&before, returns))?;
         scene.lives.claimed((site, player), client);
     }
-    if arrival == Arrival::New && is_news && !cast.is_stale(client) {
-        scene.hearings.seated(told, was_deaf(cast, client, room))?;
+    if before.is_none() && is_news && !cast.is_stale(client) {
+        let unsure = was_deaf(cast, client, room);
+        scene.hearings.seated(site, told, unsure)?;
     }
     let mut fresh = Seat::new((group, kind), site, (cursor, event), scene.now);
     fresh.event_missed = told.events_dropped;
-    fresh.returns = cast.client(client).returns;
+    fresh.returns = returns;
     take_seat(cast.client_mut(client), seat, before, fresh)
+}
+
+/// A player has the seat: for the first time, again, or on another connection, where only what that client kept
+/// goes on.
+fn arrive(
+    scene: &mut Scene,
+    seat: (Site, PlayerId),
+    cursor: u64,
+    (before, returns): (&Option<(SeatId, Seat)>, u32),
+) -> Result<(), Violation> {
+    match before {
+        None => scene.lives.seated(seat, cursor, Arrival::New),
+        Some((_, known)) if known.returns == returns => {
+            scene.lives.seated(seat, cursor, Arrival::Repeated)
+        }
+        Some((_, known)) => {
+            let kept = known.kept.iter().filter(|(number, _)| *number > cursor);
+            let kept: Vec<_> = kept.copied().collect();
+            scene.lives.resumed(seat, cursor, &kept)
+        }
+    }
 }
 
 /// The seat that a client was told of before.
@@ -123,7 +142,7 @@ pub(super) fn take_seat(
                 newest,
                 event,
                 line,
-                whisper,
+                whispered,
                 heard,
                 ..
             },
@@ -135,7 +154,7 @@ pub(super) fn take_seat(
                 newest,
                 event,
                 line,
-                whisper,
+                whispered,
                 heard,
                 ..fresh
             }

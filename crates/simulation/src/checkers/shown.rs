@@ -102,11 +102,13 @@ pub(super) fn said(
         .fold(Mark::RoomEvent, client, payload, scene.now);
     scene.trace.fold_number(number);
     let player = player_of(cast, client)?;
+    // What another client has taken since counts no longer as a stay of this one's.
+    let stale = cast.is_stale(client);
     let seat = seat_mut(cast, client, id)?;
     let follows = seat
         .event
         .map_or(number == seat.first_event, |before| number == before + 1);
-    let (room, silent) = (seat.room, seat.event_missed > 0);
+    let (site, silent) = (seat.site(), seat.event_missed > 0);
     ensure(
         !silent,
         "what is missed is told before what follows",
@@ -117,8 +119,10 @@ pub(super) fn said(
     })?;
     seat.event = Some(number);
     let said = xxh3_64(payload);
-    let again = scene.hearings.told((room, player), number, said)?;
-    scene.counters.events_again += u64::from(again);
+    if !stale {
+        let again = scene.hearings.told((site, player), number, said)?;
+        scene.counters.events_again += u64::from(again);
+    }
     match seat.kind.heard(payload)? {
         None => Err(Violation::new(
             "quiet rooms say nothing",
@@ -139,9 +143,9 @@ pub(super) fn said(
                 .told(seat.site(), before.map(|(key, _)| key), key)
         }
         Some(Heard::Whisper(word)) => {
-            let before = std::mem::replace(&mut seat.whisper, word);
-            ensure(word > before, "each word is whispered once", || {
-                format!("client {client}, {id:?}: {word} after {before}")
+            let fresh = seat.whispered.insert(word);
+            ensure(fresh, "each word is whispered once", || {
+                format!("client {client}, {id:?}: {word} again")
             })
         }
     }
@@ -175,7 +179,7 @@ pub(super) fn missed(
         }
     }
     let newest = seat.event.unwrap_or(seat.first_event - 1);
-    scene.hearings.missed((seat.room, player), newest);
+    scene.hearings.missed((seat.site(), player), newest);
     Ok(())
 }
 

@@ -4,15 +4,16 @@
 
 use std::collections::BTreeMap;
 
+use rejoin_protocol::PlayerId;
 use rejoin_protocol::message::Seated;
-use rejoin_protocol::{PlayerId, RoomId};
 
+use super::Site;
 use crate::report::{Violation, ensure};
 
 /// All seats, by room and player.
 #[derive(Debug, Default)]
 pub(crate) struct Hearings {
-    by_seat: BTreeMap<(RoomId, PlayerId), Hearing>,
+    by_seat: BTreeMap<(Site, PlayerId), Hearing>,
 }
 
 /// What was heard in one stay.
@@ -30,8 +31,13 @@ const SAID_MAX: usize = 1_024;
 impl Hearings {
     /// A client is told where events go on, by its first answer for the room. `unsure` if another client may have
     /// got some that it never told.
-    pub(crate) fn seated(&mut self, told: &Seated, unsure: bool) -> Result<(), Violation> {
-        let hearing = self.by_seat.entry((told.room, told.player)).or_default();
+    pub(crate) fn seated(
+        &mut self,
+        site: Site,
+        told: &Seated,
+        unsure: bool,
+    ) -> Result<(), Violation> {
+        let hearing = self.by_seat.entry((site, told.player)).or_default();
         let (event, dropped) = (told.event, told.events_dropped);
         let newest = hearing.newest;
         let words = || {
@@ -52,7 +58,7 @@ impl Hearings {
     /// A client is told an event. True if another client was told it before.
     pub(crate) fn told(
         &mut self,
-        seat: (RoomId, PlayerId),
+        seat: (Site, PlayerId),
         number: u64,
         said: u64,
     ) -> Result<bool, Violation> {
@@ -60,7 +66,7 @@ impl Hearings {
         let before = hearing.said.insert(number, said);
         let fits = before.is_none_or(|before| before == said);
         ensure(fits, "an event keeps its number", || {
-            let (room, player) = seat;
+            let (Site { room, .. }, player) = seat;
             format!("{player} in {room}: another {number} than before")
         })?;
         if hearing.said.len() > SAID_MAX {
@@ -71,7 +77,7 @@ impl Hearings {
     }
 
     /// A client is told that it will never get some, up to `number`.
-    pub(crate) fn missed(&mut self, seat: (RoomId, PlayerId), number: u64) {
+    pub(crate) fn missed(&mut self, seat: (Site, PlayerId), number: u64) {
         let hearing = self.by_seat.entry(seat).or_default();
         hearing.newest = hearing.newest.max(number);
     }
@@ -79,16 +85,20 @@ impl Hearings {
 
 #[cfg(test)]
 mod tests {
-    use rejoin_protocol::SeatId;
+    use rejoin_protocol::{RoomId, SeatId};
 
     use super::*;
 
-    const SEAT: (RoomId, PlayerId) = (RoomId([1; 16]), PlayerId(5));
+    const SITE: Site = Site {
+        era: 1,
+        room: RoomId([1; 16]),
+    };
+    const SEAT: (Site, PlayerId) = (SITE, PlayerId(5));
 
     fn answer(found: bool, event: u64, dropped: u64) -> Seated {
         Seated {
             seat: SeatId(0),
-            room: SEAT.0,
+            room: SITE.room,
             kind: "witness".into(),
             version: 1,
             tick_hz: 0,
@@ -105,7 +115,7 @@ mod tests {
 
     fn heard(events: u64) -> Hearings {
         let mut hearings = Hearings::default();
-        hearings.seated(&answer(false, 0, 0), false).unwrap();
+        hearings.seated(SITE, &answer(false, 0, 0), false).unwrap();
         for number in 1..=events {
             assert_eq!(hearings.told(SEAT, number, number * 7), Ok(false));
         }
@@ -115,22 +125,22 @@ mod tests {
     #[test]
     fn what_no_client_was_told_is_sent_or_said_to_be_lost() {
         let mut hearings = heard(5);
-        assert!(hearings.seated(&answer(true, 3, 0), false).is_ok());
+        assert!(hearings.seated(SITE, &answer(true, 3, 0), false).is_ok());
         assert_eq!(hearings.told(SEAT, 4, 28), Ok(true));
-        assert!(hearings.seated(&answer(true, 6, 0), false).is_err());
-        assert!(hearings.seated(&answer(true, 6, 0), true).is_ok());
-        assert!(hearings.seated(&answer(true, 9, 3), false).is_ok());
-        assert!(hearings.seated(&answer(true, 10, 0), false).is_err());
+        assert!(hearings.seated(SITE, &answer(true, 6, 0), false).is_err());
+        assert!(hearings.seated(SITE, &answer(true, 6, 0), true).is_ok());
+        assert!(hearings.seated(SITE, &answer(true, 9, 3), false).is_ok());
+        assert!(hearings.seated(SITE, &answer(true, 10, 0), false).is_err());
         hearings.missed(SEAT, 12);
-        assert!(hearings.seated(&answer(true, 12, 0), false).is_ok());
+        assert!(hearings.seated(SITE, &answer(true, 12, 0), false).is_ok());
     }
 
     #[test]
     fn a_fresh_seat_hears_from_the_first_and_a_number_means_one_event() {
         let mut hearings = heard(5);
         assert!(hearings.told(SEAT, 5, 1).is_err());
-        assert!(hearings.seated(&answer(false, 5, 0), false).is_err());
-        assert!(hearings.seated(&answer(false, 0, 0), false).is_ok());
+        assert!(hearings.seated(SITE, &answer(false, 5, 0), false).is_err());
+        assert!(hearings.seated(SITE, &answer(false, 0, 0), false).is_ok());
         assert_eq!(hearings.told(SEAT, 1, 99), Ok(false));
     }
 }
