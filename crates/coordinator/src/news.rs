@@ -251,7 +251,12 @@ impl House {
         self.announce_heartbeat(to.key, now);
         let Some(slot) = client else {
             // Its client went away meanwhile. Another may ask for the seat; else nobody waits for it.
-            if asker {
+            if asker && seated.found {
+                // It held the seat before, and comes back to it.
+                for what in [ToRoom::Detach, ToRoom::Change(SeatChange::Detached)] {
+                    self.call_room(to.key, at, what, now);
+                }
+            } else if asker {
                 let what = ToRoom::Change(SeatChange::Left);
                 self.call_room(to.key, at, what, now);
             } else {

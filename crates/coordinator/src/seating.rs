@@ -164,7 +164,7 @@ impl House {
             self.tell(session, &message);
         }
         self.catch_up(key, player);
-        if slot.is_none() {
+        if slot.is_none() && asked.fresh {
             // The client went away within the turn that gave it a seat; nobody waits for it.
             self.call_room(session, at, ToRoom::Change(SeatChange::Left), now);
         }

@@ -105,6 +105,18 @@ const REGRESSIONS: &[(u64, u64, &str)] = &[
          cookie. The simulator did not allow for that.",
     ),
     (
+        378,
+        60,
+        "A client came back after another one of its player had played, and repeated inputs with smaller words than those \
+         it was told of meanwhile. The simulator took that for whispers told twice.",
+    ),
+    (
+        417,
+        60,
+        "A request made again found the player's seat in a room of another shard, and the connection was lost before the \
+         answer. The seat was given up as if nobody had held it before.",
+    ),
+    (
         1036,
         60,
         "A request made again found the seat before the client asked for it itself. The simulator went on counting \

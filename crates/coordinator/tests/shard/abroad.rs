@@ -418,3 +418,29 @@ fn a_room_that_was_closed_is_not_opened_again_by_its_request_at_the_other_shard(
     });
     assert_eq!(refused.unwrap_err().code, RefusalCode::UnknownRoom);
 }
+
+/// Found by the simulator: the answer met no connection, and the seat was given up as one that nobody waits for.
+#[test]
+fn a_seat_asked_for_again_is_held_if_the_connection_is_lost_before_the_answer() {
+    for steps in 8..16 {
+        let mut world = world();
+        let (ana, ben) = (world.player("ana"), world.player("ben"));
+        let room = world.create(ana, "yard", 1);
+        world.join(ben, room.room);
+        world.run(SECOND);
+        let session = world.players[ben].core.session().unwrap();
+        let told = changes(&world, ana).len();
+        world.players[ben].core.join(room.room).unwrap();
+        world.run(STEP * steps);
+        for shard in &mut world.shard.shards {
+            shard.lose_connection(session, Some(CloseReason::InternalError), world.now);
+        }
+        world.run(SECOND);
+        let changes = &changes(&world, ana)[told..];
+        assert_eq!(
+            changes,
+            [SeatChange::Detached],
+            "{steps} ms after it was asked for"
+        );
+    }
+}
