@@ -8,7 +8,7 @@ use rejoin_protocol::handshake::{Bearer, TicketKeys, open_hello};
 use rejoin_protocol::limits::{
     DETACH_AFTER, HEARTBEAT_IDLE, HELLO_RETRY_MAX, INPUTS_KEPT_MAX, RESUME_RETRY,
 };
-use rejoin_protocol::message::{Answer, ClientMessage, RoomCloseReason, ServerMessage};
+use rejoin_protocol::message::{Answer, CallId, ClientMessage, RoomCloseReason, ServerMessage};
 use rejoin_protocol::reset;
 use rejoin_protocol::{
     CloseReason, ConnectionId, Epoch, Incarnation, Refusal, RefusalCode, Rng, RoomId, SeatId,
@@ -41,6 +41,15 @@ fn returning_for(resume_for: Duration) -> Duet {
 fn reset(duet: &mut Duet) {
     let token = reset_key().token(Epoch(1), ID);
     duet.reach_client(reset::encode(ID, token).to_vec());
+}
+
+/// The call of the one request there is, to have the seat back.
+fn asked_to_return(duet: &mut Duet) -> CallId {
+    let asked = duet.take_requests();
+    let [ClientMessage::Return { call, .. }] = asked[..] else {
+        panic!("{asked:?}");
+    };
+    call
 }
 
 #[test]
@@ -170,10 +179,7 @@ fn a_seat_that_is_there_no_longer_is_told_and_one_that_is_busy_asked_for_again()
     duet.accept();
     duet.exchange();
     duet.take_events();
-    let asked = duet.take_requests();
-    let [ClientMessage::Return { call, .. }] = asked[..] else {
-        panic!("{asked:?}");
-    };
+    let call = asked_to_return(&mut duet);
     let busy =
         Refusal::new(RefusalCode::LimitReached, "busy").retry_after(Duration::from_millis(300));
     duet.answer(call, Err(busy));
@@ -181,10 +187,7 @@ fn a_seat_that_is_there_no_longer_is_told_and_one_that_is_busy_asked_for_again()
     assert_eq!((duet.take_events(), duet.take_requests()), (vec![], vec![]));
     duet.advance(Duration::from_millis(301));
     duet.exchange();
-    let asked = duet.take_requests();
-    let [ClientMessage::Return { call, .. }] = asked[..] else {
-        panic!("{asked:?}");
-    };
+    let call = asked_to_return(&mut duet);
     duet.answer(call, Err(Refusal::new(RefusalCode::UnknownSeat, "gone")));
     duet.exchange();
     let reason = RoomCloseReason::Gone;
@@ -250,10 +253,7 @@ fn a_room_that_has_applied_less_than_it_said_is_another_one_and_given_back() {
     duet.accept();
     duet.exchange();
     duet.take_events();
-    let asked = duet.take_requests();
-    let [ClientMessage::Return { call, .. }] = asked[..] else {
-        panic!("{asked:?}");
-    };
+    let call = asked_to_return(&mut duet);
     let behind = rejoin_protocol::message::Seated {
         found: true,
         cursor: 1,
@@ -321,10 +321,7 @@ fn come_back(duet: &mut Duet) -> Duration {
     duet.exchange();
     duet.accept();
     duet.exchange();
-    let asked = duet.take_requests();
-    let [ClientMessage::Return { call, .. }] = asked[..] else {
-        panic!("{asked:?}");
-    };
+    let call = asked_to_return(duet);
     let again = rejoin_protocol::message::Seated {
         found: true,
         ..seated(SEAT, 7)
