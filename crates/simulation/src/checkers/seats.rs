@@ -76,8 +76,10 @@ pub(super) fn seated(
     }
     let before = held_in(cast.client(client), site);
     let returns = cast.client(client).returns;
-    if !cast.is_stale(client) {
-        let of = (site, player, stay);
+    let of = (site, player, stay);
+    if cast.is_stale(client) {
+        scene.lives.noted(of);
+    } else {
         arrive(scene, of, cursor, (&before, returns))?;
         scene.lives.claimed(of, client);
     }

@@ -14,16 +14,15 @@ use crate::report::{Violation, ensure};
 /// A stay of a player in a room.
 pub(crate) type StayOf = (Site, PlayerId, Stay);
 
-/// All lives, by room and player, oldest first.
+/// All lives, by room and player. A room counts its stays, so the newest is the last.
 #[derive(Debug, Default)]
 pub(crate) struct Lives {
-    by_seat: BTreeMap<(Site, PlayerId), Vec<Life>>,
+    by_seat: BTreeMap<(Site, PlayerId), BTreeMap<Stay, Life>>,
 }
 
 /// One life.
 #[derive(Clone, Debug)]
 struct Life {
-    stay: Stay,
     /// The chain after each number of inputs, from none on.
     chains: Vec<u64>,
     /// The newest input that the player was told is applied.
@@ -54,13 +53,13 @@ impl Lives {
         arrival: Arrival,
     ) -> Result<(), Violation> {
         let lives = self.by_seat.entry((room, player)).or_default();
-        let Some(life) = lives.iter_mut().rfind(|life| life.stay == stay) else {
+        let Some(life) = lives.get_mut(&stay) else {
             let told = || format!("{player} in {room}: {stay:?} starts at {cursor}");
             ensure(cursor == 0, "a fresh seat starts at cursor 0", told)?;
-            let mut before = lives.last().into_iter();
-            let may_start = before.all(|life| life.over || life.may_be_over);
+            let before = lives.last_key_value();
+            let may_start = before.is_none_or(|(_, life)| life.over || life.may_be_over);
             ensure(may_start, "no seat is lost without a cause", told)?;
-            lives.push(Life::new(stay));
+            lives.insert(stay, Life::new());
             return Ok(());
         };
         let told = || {
@@ -83,6 +82,12 @@ impl Lives {
         // An answer to a repeated request may be older than what views told since.
         life.acked = life.acked.max(cursor);
         Ok(())
+    }
+
+    /// A client that another one has replaced is told of a seat.
+    pub(crate) fn noted(&mut self, (room, player, stay): StayOf) {
+        let lives = self.by_seat.entry((room, player)).or_default();
+        lives.entry(stay).or_insert_with(Life::new);
     }
 
     /// A client is back on its seat, which stands at `cursor`, and sends again what it `kept` beyond. What another
@@ -126,8 +131,8 @@ impl Lives {
     /// True if that client goes on with the seat.
     pub(crate) fn is_of(&self, (room, player, stay): StayOf, client: usize) -> bool {
         let lives = self.by_seat.get(&(room, player));
-        let life = lives.and_then(|lives| lives.last());
-        life.is_some_and(|life| life.stay == stay && life.client == Some(client))
+        let life = lives.and_then(|lives| lives.last_key_value());
+        life.is_some_and(|(of, life)| *of == stay && life.client == Some(client))
     }
 
     /// The player's client took a reliable input and named it `number`.
@@ -160,12 +165,9 @@ impl Lives {
 
     /// The seat may be lost: it was given back, the room was closed, the hold ran out.
     pub(crate) fn may_end(&mut self, room: Site, player: PlayerId) {
-        if let Some(life) = self
-            .by_seat
-            .get_mut(&(room, player))
-            .and_then(|lives| lives.last_mut())
-        {
-            life.may_be_over = true;
+        let lives = self.by_seat.get_mut(&(room, player));
+        if let Some(mut life) = lives.and_then(|lives| lives.last_entry()) {
+            life.get_mut().may_be_over = true;
         }
     }
 
@@ -178,11 +180,8 @@ impl Lives {
 
     /// True if the player may ever have lost a seat in `room`.
     pub(crate) fn may_have_ended(&self, room: Site, player: PlayerId) -> bool {
-        let lives = self
-            .by_seat
-            .get(&(room, player))
-            .map_or(&[][..], Vec::as_slice);
-        lives.is_empty() || lives.iter().any(|life| life.may_be_over || life.over)
+        let lives = self.by_seat.get(&(room, player));
+        lives.is_none_or(|lives| lives.values().any(|life| life.may_be_over || life.over))
     }
 
     /// Which life a row of a view belongs to. `None` for the first moment of any life.
@@ -190,20 +189,18 @@ impl Lives {
         &self,
         (room, player): (Site, PlayerId),
         (count, chain): (u64, u64),
-    ) -> Result<Option<usize>, Violation> {
-        let lives = self
-            .by_seat
-            .get(&(room, player))
-            .map_or(&[][..], Vec::as_slice);
+    ) -> Result<Option<Stay>, Violation> {
         if count == 0 && chain == 0 {
             return Ok(None);
         }
-        let place = lives.iter().rposition(|life| life.shows(count, chain));
+        let mut lives = self.by_seat.get(&(room, player)).into_iter().flatten();
+        let place = lives.rfind(|(_, life)| life.shows(count, chain));
+        let place = place.map(|(stay, _)| *stay);
         ensure(
             place.is_some(),
             "a room applies each input once and in order",
             || {
-                let sent = lives.last().map_or(0, Life::sent);
+                let (sent, _) = self.total(room, player);
                 format!(
                     "{player} in {room}: no {count} inputs of {sent} sent give chain {chain:016x}"
                 )
@@ -216,15 +213,15 @@ impl Lives {
     pub(crate) fn total(&self, room: Site, player: PlayerId) -> (u64, u64) {
         self.by_seat
             .get(&(room, player))
-            .and_then(|lives| lives.last())
-            .map_or((0, 0), |life| {
+            .and_then(|lives| lives.last_key_value())
+            .map_or((0, 0), |(_, life)| {
                 (life.sent(), life.chains.last().copied().unwrap_or(0))
             })
     }
 
     fn life(&mut self, (room, player, stay): StayOf) -> Result<&mut Life, Violation> {
         let lives = self.by_seat.get_mut(&(room, player));
-        let life = lives.and_then(|lives| lives.iter_mut().rfind(|life| life.stay == stay));
+        let life = lives.and_then(|lives| lives.get_mut(&stay));
         life.ok_or_else(|| {
             let told = format!("{player} in {room}: {stay:?}");
             Violation::new("only seated players are told of a room", told)
@@ -233,9 +230,8 @@ impl Lives {
 }
 
 impl Life {
-    fn new(stay: Stay) -> Self {
+    fn new() -> Self {
         Self {
-            stay,
             chains: vec![0],
             acked: 0,
             may_be_over: false,
@@ -302,7 +298,7 @@ mod tests {
     fn any_prefix_may_be_shown_and_nothing_else() {
         let lives = seated_with(3);
         assert_eq!(lives.place(SEAT, (0, 0)), Ok(None));
-        assert_eq!(lives.place(SEAT, (2, chain(&[1, 2]))), Ok(Some(0)));
+        assert_eq!(lives.place(SEAT, (2, chain(&[1, 2]))), Ok(Some(FIRST.2)));
         assert!(lives.place(SEAT, (2, chain(&[2, 1]))).is_err());
         assert!(lives.place(SEAT, (3, chain(&[1, 2, 2]))).is_err());
         assert!(lives.place(SEAT, (4, chain(&[1, 2, 3, 4]))).is_err());
@@ -339,8 +335,8 @@ mod tests {
         lives.may_end(SEAT.0, SEAT.1);
         lives.seated(SECOND, 0, Arrival::New).unwrap();
         lives.sent(SECOND, 1, &input(7)).unwrap();
-        assert_eq!(lives.place(SEAT, (1, chain(&[7]))), Ok(Some(1)));
-        assert_eq!(lives.place(SEAT, (2, chain(&[1, 2]))), Ok(Some(0)));
+        assert_eq!(lives.place(SEAT, (1, chain(&[7]))), Ok(Some(SECOND.2)));
+        assert_eq!(lives.place(SEAT, (2, chain(&[1, 2]))), Ok(Some(FIRST.2)));
         lives.ended(FIRST);
         assert!(lives.seated(SECOND, 1, Arrival::New).is_ok(), "it goes on");
     }
