@@ -320,9 +320,6 @@ impl Active {
             }
             return Ok(());
         }
-        if asked == Call::GiveBack {
-            return Ok(());
-        }
         let seated = match (&result, asked) {
             (Ok(Answer::Seated(seated)), Call::TakeSeat) => {
                 self.drop_outlived(seated, unread);
@@ -333,10 +330,7 @@ impl Active {
                 }
                 Some((seated.seat, missed))
             }
-            (
-                Ok(Answer::Seated(_)),
-                Call::Leave(_) | Call::Return(_) | Call::GiveBack | Call::Other,
-            ) => {
+            (Ok(Answer::Seated(_)), Call::Leave(_) | Call::Return(_) | Call::Other) => {
                 return Err(VIOLATION);
             }
             (Ok(Answer::Left), Call::Leave(seat)) => {

@@ -16,8 +16,6 @@ pub(crate) enum Call {
     Leave(SeatId),
     /// It asks for this seat again, on a new connection. Nobody but us waits for the answer.
     Return(SeatId),
-    /// It gives back a seat that came in the place of one that was lost. Nobody but us waits for the answer.
-    GiveBack,
     /// Nothing here.
     Other,
 }
@@ -58,7 +56,7 @@ impl Calls {
     /// The connection is lost: returns are asked for anew, everything else is made again as it was.
     pub(crate) fn on_connection_lost(&mut self) {
         self.open
-            .retain(|_, (call, _)| !matches!(call, Call::Return(_) | Call::GiveBack));
+            .retain(|_, (call, _)| !matches!(call, Call::Return(_)));
     }
 
     /// The game's open requests that name that seat, or none, as they were made.
@@ -67,7 +65,6 @@ impl Calls {
         seat: Option<SeatId>,
     ) -> impl Iterator<Item = (CallId, &ClientMessage)> {
         let open = self.open.iter();
-        let open = open.filter(|(_, (call, _))| *call != Call::GiveBack);
         open.map(|(id, (_, message))| (*id, message))
             .filter(move |(_, message)| seat_of(message) == seat)
     }

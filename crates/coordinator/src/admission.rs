@@ -72,7 +72,6 @@ fn take(
         Err(problem) => return refused(house, &problem.to_string()),
     };
     let proven = house.gate.is_proven(from, &hello, now);
-    // A ticket has to open before it is worth a handshake.
     let is_join = hello.purpose() == Purpose::Join;
     let unearned = house.connections.pending().unearned;
     if is_join && !proven && (unearned >= UNEARNED_JOINS_MAX || !house.gate.spend(now)) {
@@ -81,7 +80,7 @@ fn take(
     if proven && !house.spend_join(from, now) {
         return refused(house, "too many joins of one address");
     }
-    let presented = match present(house, (from, hello), proven, rng, now) {
+    let presented = match present(house, hello, proven, rng, now) {
         Ok(presented) => presented,
         Err(answer) => return answer,
     };
@@ -98,6 +97,15 @@ fn take(
         && house.connections.path(slot) != Some(from)
     {
         return ask_cookie(house, (from, &hello), now);
+    }
+    // A ticket that opens is worth a handshake without a cookie, while there is time and room for that: clients whose
+    // server was away come back all at once. Those who have shown where they are find half of the places free.
+    let is_first = matches!(judgement, Judgement::New { .. });
+    if !is_join && is_first && !proven {
+        let full = house.connections.pending().ticketed >= house.config.pending_joins_max / 2;
+        if full || !house.gate.spend_ticket(now) {
+            return ask_cookie(house, (from, &hello), now);
+        }
     }
     let applicant = Applicant { from, proven };
     follow(house, applicant, judgement, presented, now)

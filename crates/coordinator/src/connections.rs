@@ -240,9 +240,10 @@ impl Connections {
             && let Stage::Pending(join) = &mut peer.stage
         {
             peer.path = path;
-            let unearned = join.is_unearned();
+            let (unearned, ticketed) = (join.is_unearned(), join.is_ticketed());
             join.proven = true;
             self.pending.unearned -= usize::from(unearned);
+            self.pending.ticketed -= usize::from(ticketed);
         }
     }
 

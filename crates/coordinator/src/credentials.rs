@@ -24,14 +24,14 @@ pub(crate) struct Presented {
 /// Takes a hello through the gates that need keys; else gives what to send back, if anything.
 pub(crate) fn present(
     house: &mut House,
-    (from, hello): (SocketAddr, ReceivedHello<'_>),
+    hello: ReceivedHello<'_>,
     proven: bool,
     rng: &mut Rng,
     now: Timestamp,
 ) -> Result<Presented, Option<Answer>> {
     match hello.purpose() {
         Purpose::Join => present_permit(house, hello, proven, rng, now),
-        Purpose::Resume => present_ticket(house, (from, hello), proven, rng, now),
+        Purpose::Resume => present_ticket(house, hello, rng, now),
     }
 }
 
@@ -70,12 +70,10 @@ fn present_permit(
 }
 
 /// All tickets that open nothing are refused alike, before Diffie-Hellman; who has a good one and not its
-/// secret hears nothing. One that opens is worth a handshake without a cookie, while there is time for that:
-/// clients whose server was away come back all at once.
+/// secret hears nothing.
 fn present_ticket(
     house: &mut House,
-    (from, hello): (SocketAddr, ReceivedHello<'_>),
-    proven: bool,
+    hello: ReceivedHello<'_>,
     rng: &mut Rng,
     now: Timestamp,
 ) -> Result<Presented, Option<Answer>> {
@@ -90,9 +88,6 @@ fn present_ticket(
         Ok(bearer) => bearer,
         Err(problem) => return Err(refuse_ticket(house, &hello, &problem.to_string())),
     };
-    if !proven && !house.gate.spend_ticket(now) {
-        return Err(ask_cookie(house, (from, &hello), now));
-    }
     let hello = hello.open_resume(&bearer.psk, rng);
     let hello = hello.map_err(|problem| refused(house, &problem.to_string()))?;
     let visitor = Visitor {

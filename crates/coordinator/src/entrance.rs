@@ -14,6 +14,7 @@ use crate::sessions::AskedAbroad;
 
 /// A question that may be wrong.
 const GUESS: AskedAbroad = AskedAbroad {
+    room: None,
     guess: true,
     by_code: false,
     else_here: None,
@@ -59,6 +60,11 @@ impl<D: Directory> Lobby<'_, D> {
             }
         };
         if let Some(found) = found.filter(opens) {
+            return self.admit(caller, found, AskedAbroad::default(), now);
+        }
+        if caller.returns.is_some() {
+            // Whoever had a seat there is no guesser: the room knows.
+            let found = found.ok_or_else(unknown_room)?;
             return self.admit(caller, found, AskedAbroad::default(), now);
         }
         self.house.check_guess(caller.session, now)?;
@@ -187,7 +193,13 @@ impl<D: Directory> Lobby<'_, D> {
         }
         match found {
             Found::Here(key) => self.ask_here(caller, key, false),
-            Found::There { shard, room } => self.ask_abroad(caller, (shard, room), asked),
+            Found::There { shard, room } => {
+                let asked = AskedAbroad {
+                    room: held.map(|_| room),
+                    ..asked
+                };
+                self.ask_abroad(caller, (shard, room), asked)
+            }
         }?;
         let session = self.house.sessions.get_mut(caller.session);
         let held = held.and_then(|seat| session?.seats.get_mut(seat));

@@ -61,6 +61,16 @@ impl Holdings {
         }
     }
 
+    /// Gives a seat that no client has asked for another name. False if one has.
+    pub(crate) fn rename(&mut self, from: SeatId, to: SeatId) -> bool {
+        let mut all = self.first.iter_mut().chain(&mut self.more);
+        let held = all.find(|(of, holding)| *of == from && !holding.claimed);
+        held.is_some_and(|(of, _)| {
+            *of = to;
+            true
+        })
+    }
+
     /// Takes a seat away.
     pub(crate) fn remove(&mut self, seat: SeatId) {
         self.more.retain(|(of, _)| *of != seat);

@@ -122,9 +122,12 @@ impl<D: Directory> Lobby<'_, D> {
                 };
                 (call, self.join(caller, room, now))
             }
-            ClientMessage::Return { call, room, held } => {
-                (call, self.come_back(caller(call), (room, held), now))
-            }
+            ClientMessage::Return {
+                call,
+                room,
+                seat,
+                held,
+            } => (call, self.come_back(caller(call), (room, seat, held), now)),
             ClientMessage::JoinByCode { call, code } => {
                 (call, self.join_by_code(caller(call), code, now))
             }
@@ -174,9 +177,17 @@ impl<D: Directory> Lobby<'_, D> {
     fn come_back(
         &mut self,
         caller: Caller,
-        (room, held): (RoomId, Held),
+        (room, seat, held): (RoomId, SeatId, Held),
         now: Timestamp,
     ) -> Result<(), Refusal> {
+        let key = self.house.rooms.find(room);
+        if let Some(asker) = self.house.sessions.get_mut(caller.session) {
+            let here = key.and_then(|key| asker.seat_in(key));
+            let known = here.or_else(|| asker.seat_abroad(room));
+            if !asker.on_return(room, known, seat) {
+                return Err(unknown_seat());
+            }
+        }
         let caller = Caller {
             returns: Some(held.stay),
             held: Some(held),

@@ -231,7 +231,7 @@ pub(crate) struct Mail {
     /// By addressee.
     queues: Vec<Vec<Letter>>,
     /// Sessions abroad that were told to end, until they detach.
-    ending: BTreeMap<(u8, SessionKey), Incarnation>,
+    ending: BTreeMap<(u8, SessionKey), (SessionId, Incarnation)>,
     /// Letters written so far.
     written: u64,
 }
@@ -272,8 +272,9 @@ impl Mail {
     /// A member abroad has to be closed. Said once; nothing that it could do without is written to it before
     /// it detaches.
     pub(crate) fn end(&mut self, to: Guest, room: Abroad, reason: CloseReason) {
-        let told = self.ending.insert((to.shard, to.key), to.incarnation);
-        if told != Some(to.incarnation) {
+        let client = (to.session, to.incarnation);
+        let told = self.ending.insert((to.shard, to.key), client);
+        if told != Some(client) {
             let what = ToSession::End(reason);
             self.post(to.shard, Content::ToSession { to, room, what });
         }
@@ -281,7 +282,7 @@ impl Mail {
 
     /// True if this client was told to end.
     pub(crate) fn is_ending(&self, guest: Guest) -> bool {
-        self.ending.get(&(guest.shard, guest.key)) == Some(&guest.incarnation)
+        self.ending.get(&(guest.shard, guest.key)) == Some(&(guest.session, guest.incarnation))
     }
 
     /// A newer client asks.

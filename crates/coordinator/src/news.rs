@@ -4,7 +4,9 @@ use bytes::Bytes;
 use rejoin_protocol::limits::LATEST_MAX;
 use rejoin_protocol::message::{Answer, CallId, ClientMessage, SeatChange, Seated, ServerMessage};
 use rejoin_protocol::room_message::{RoomMessage, SnapshotHead};
-use rejoin_protocol::{CloseReason, Limit, PlayerId, Refusal, RefusalCode, SeatId, Timestamp};
+use rejoin_protocol::{
+    CloseReason, Limit, PlayerId, Refusal, RefusalCode, RoomId, SeatId, Timestamp,
+};
 
 use crate::connections::Connections;
 use crate::house::{House, Request};
@@ -234,7 +236,7 @@ impl House {
         let at = At::There(room);
         let seat = session
             .seat_abroad(room.room)
-            .unwrap_or_else(|| session.take_seat(at));
+            .unwrap_or_else(|| session.take_seat(at, (room.room, seated.found)));
         let asker = session.incarnation == to.incarnation;
         let client = session.connection.filter(|_| asker);
         if let Some(holding) = session.seats.get_mut(seat) {
@@ -307,12 +309,27 @@ impl House {
                 self.on_wrong_guess(to.key, now);
             }
             let elsewhere = matches!(&result, Err(refusal) if may_fit_elsewhere(refusal.code));
+            if result.is_err() && client.is_some() {
+                self.unclaim_abroad(to.key, asked.room, now);
+            }
             if let (Some(message), Some(slot), true) = (asked.else_here, client, elsewhere) {
                 return self.ask_again_here(to.key, slot, *message);
             }
         }
         if client.is_some() {
             self.reply(to.key, call, result);
+        }
+    }
+
+    /// A room abroad does not give a session's client the seat that the session holds there.
+    fn unclaim_abroad(&mut self, session: SessionKey, room: Option<RoomId>, now: Timestamp) {
+        let known = self.sessions.get_mut(session);
+        if let Some((known, room)) = known.zip(room)
+            && let Some(seat) = known.seat_abroad(room)
+            && let Some(holding) = known.seats.get_mut(seat)
+        {
+            holding.claimed = false;
+            self.announce_heartbeat(session, now);
         }
     }
 

@@ -26,6 +26,11 @@ impl PendingJoin {
     pub(crate) const fn is_unearned(&self) -> bool {
         !self.proven && matches!(self.claimant, Claimant::Identity(_))
     }
+
+    /// True if its sender has shown a ticket, and not that it receives at its address.
+    pub(crate) const fn is_ticketed(&self) -> bool {
+        !self.proven && matches!(self.claimant, Claimant::Session(_))
+    }
 }
 
 /// How many joins are pending.
@@ -34,6 +39,8 @@ pub(crate) struct PendingJoins {
     pub(crate) all: usize,
     /// Those that are unearned.
     pub(crate) unearned: usize,
+    /// Those whose sender has shown a ticket, and not that it receives at its address.
+    pub(crate) ticketed: usize,
 }
 
 impl fmt::Debug for PendingJoin {
@@ -53,10 +60,12 @@ impl PendingJoins {
     pub(crate) fn add(&mut self, join: &PendingJoin) {
         self.all += 1;
         self.unearned += usize::from(join.is_unearned());
+        self.ticketed += usize::from(join.is_ticketed());
     }
 
     pub(crate) fn remove(&mut self, join: &PendingJoin) {
         self.all -= 1;
         self.unearned -= usize::from(join.is_unearned());
+        self.ticketed -= usize::from(join.is_ticketed());
     }
 }

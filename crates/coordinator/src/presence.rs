@@ -49,6 +49,7 @@ impl House {
         };
         known.incarnation = join.incarnation;
         known.psk = join.psk;
+        known.on_client();
         // A permit minted anew may say something else; rooms hear it with the next seat.
         known.name.clone_from(&join.visitor.name);
         known.claims.clone_from(&join.visitor.claims);
@@ -266,7 +267,12 @@ impl House {
     /// A session has another connection. The client of the one before is told, unless it is the same: nobody else
     /// receives there.
     fn end_older(&mut self, older: Slot, newer: Slot, now: Timestamp) {
-        if self.connections.path(older) == self.connections.path(newer) {
+        // Several clients may share a socket; then each has an id of its own.
+        let place = |slot| {
+            let peer = self.connections.get(slot);
+            peer.map(|peer| (peer.path, peer.connection.send_id()))
+        };
+        if place(older) == place(newer) {
             self.forget_connection(older);
         } else {
             self.end_connection(older, CloseReason::Replaced, now);

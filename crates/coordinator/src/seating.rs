@@ -136,12 +136,13 @@ impl House {
         let Some(known) = self.sessions.get_mut(session) else {
             return;
         };
-        let (player, slot, client) = (known.player(), known.connection, known.incarnation);
-        let at = At::Here(key);
-        let seat = known.seat_in(key).unwrap_or_else(|| known.take_seat(at));
         let Some(room) = self.rooms.get_mut(key) else {
             return;
         };
+        let (player, slot, client) = (known.player(), known.connection, known.incarnation);
+        let at = At::Here(key);
+        let seat = known.seat_in(key);
+        let seat = seat.unwrap_or_else(|| known.take_seat(at, (room.id, !asked.fresh)));
         let line = slot.map(|slot| Line::Here { slot, seat });
         let is_other = room.seat_member(player, asked.home, line);
         let resumed = room.resume(player, client, is_other);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use rejoin_protocol::limits::LATEST_KEYS_MAX;
+use rejoin_protocol::limits::{LATEST_KEYS_MAX, SEATS_MAX};
 use rejoin_protocol::message::{CallId, ClientMessage};
 use rejoin_protocol::{Incarnation, PlayerId, RoomId, SeatId, SessionId};
 
@@ -51,6 +51,8 @@ pub(crate) struct Session {
     pub(crate) sent_abroad: (u64, u64),
     /// Requests it made in this turn.
     pub(crate) requests: u16,
+    /// Seats that its client asks for again, and its names for them. Bounded as seats are.
+    returning: BTreeMap<RoomId, SeatId>,
     /// Where the search for the next seat's name begins.
     next_seat: u16,
 }
@@ -58,6 +60,8 @@ pub(crate) struct Session {
 /// What may become of a question that another shard refuses.
 #[derive(Debug, Default)]
 pub(crate) struct AskedAbroad {
+    /// The room of a seat that the session holds there.
+    pub(crate) room: Option<RoomId>,
     /// It named a room that is not listed: to be wrong is to have guessed.
     pub(crate) guess: bool,
     /// It came by the room's code.
@@ -78,6 +82,10 @@ impl fmt::Debug for Session {
             .finish_non_exhaustive()
     }
 }
+
+/// Names that a session has for its seats.
+const NAMES: u16 = 64;
+const _: () = assert!(NAMES as usize == LATEST_KEYS_MAX && 2 * SEATS_MAX < LATEST_KEYS_MAX);
 
 impl Session {
     /// The player it is seen as.
@@ -101,15 +109,57 @@ impl Session {
         found.map(|(seat, _)| seat)
     }
 
-    /// Names a new seat. Names go round through all that the latest lane has keys for, so that
-    /// what was meant for an earlier seat cannot meet a later one.
-    pub(crate) fn take_seat(&mut self, at: At) -> SeatId {
-        let names = u16::try_from(LATEST_KEYS_MAX).expect("the latest lane has few keys");
-        let free = (0..names)
-            .map(|step| SeatId((self.next_seat + step) % names))
-            .find(|seat| self.seats.get(*seat).is_none())
-            .expect("a session has fewer seats than the latest lane has keys");
-        self.next_seat = (free.0 + 1) % names;
+    /// Its client asks for a seat again that it calls so: the seat `known`, or one that no client of this process has asked
+    /// for. A seat that has the name is given another, unless the client has asked for it already: then it is false.
+    pub(crate) fn on_return(&mut self, room: RoomId, known: Option<SeatId>, seat: SeatId) -> bool {
+        if known == Some(seat) {
+            return true;
+        }
+        if seat.0 >= NAMES || self.returning.len() >= SEATS_MAX {
+            return false;
+        }
+        if self.seats.get(seat).is_some() {
+            let other = self.free_name();
+            if !self.seats.rename(seat, other) {
+                return false;
+            }
+        }
+        // Nor does the name come again soon once the seat is gone.
+        self.next_seat = self.next_seat.max(seat.0 + 1) % NAMES;
+        match known {
+            Some(known) => self.seats.rename(known, seat),
+            None => {
+                self.returning.insert(room, seat);
+                true
+            }
+        }
+    }
+
+    /// Another client has the session: what the one before asked for again is of no matter.
+    pub(crate) fn on_client(&mut self) {
+        self.returning.clear();
+    }
+
+    /// A name that no seat has, nor one that its client asks for again.
+    fn free_name(&mut self) -> SeatId {
+        let mut names = (0..NAMES).map(|step| SeatId((self.next_seat + step) % NAMES));
+        let free = names.find(|seat| {
+            let mut others = self.returning.values();
+            self.seats.get(*seat).is_none() && !others.any(|other| other == seat)
+        });
+        let free = free.expect("a session has fewer seats than the latest lane has keys");
+        self.next_seat = (free.0 + 1) % NAMES;
+        free
+    }
+
+    /// Names a new seat, or one that its client has again: that keeps its name if no other has it. Names go round
+    /// through all that the latest lane has keys for, so that what was meant for an earlier seat cannot meet a
+    /// later one.
+    pub(crate) fn take_seat(&mut self, at: At, (room, found): (RoomId, bool)) -> SeatId {
+        let is_free = |seat: &SeatId| self.seats.get(*seat).is_none();
+        let kept = self.returning.remove(&room);
+        let kept = kept.filter(|seat| found && is_free(seat));
+        let free = kept.unwrap_or_else(|| self.free_name());
         let holding = Holding {
             at,
             claimed: false,
@@ -179,6 +229,7 @@ impl Sessions {
             purse: Purse::default(),
             sent_abroad: (0, 0),
             requests: 0,
+            returning: BTreeMap::new(),
             next_seat: 0,
         });
         let before = self.by_id.insert(join.visitor.session, key);

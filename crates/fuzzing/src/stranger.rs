@@ -241,6 +241,7 @@ fn request(script: &mut Script<'_>) -> ClientMessage {
         },
         8 => ClientMessage::Resync { seat },
         _ => ClientMessage::Return {
+            seat,
             call,
             room,
             held: held(script).unwrap_or_default(),

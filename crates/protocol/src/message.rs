@@ -53,6 +53,8 @@ pub enum ClientMessage {
         call: CallId,
         /// Which room.
         room: RoomId,
+        /// The client's number for the seat. It keeps it, unless another client of the session has given that to another.
+        seat: SeatId,
         /// What the client still has of the seat.
         held: Held,
     },

@@ -1,5 +1,6 @@
 //! Breaks sessions as planned: takes connections away, starts second clients, ends the server and starts it anew.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use rejoin_client::Loss;
@@ -132,9 +133,18 @@ pub(crate) fn up(wiring: &mut Wiring, restart: Restart) {
     if restart.keys == KeysFate::Lost {
         scene.tickets.on_keys_lost(scene.operator.epoch());
     }
-    scene.rooms.on_restart();
+    let stores = if restart.keeps_rooms {
+        scene.rooms.on_handed_on();
+        wiring.server.take_stores()
+    } else {
+        scene.rooms.on_restart();
+        VecDeque::new()
+    };
     scene.sessions.on_restart();
-    wiring.server = scene.operator.start(&scene.options, &scene.rooms, now);
+    let server = scene
+        .operator
+        .start(&scene.options, &scene.rooms, stores, now);
+    wiring.server = server;
     for player in &mut cast.players {
         player.lost_at = Some(now);
     }
@@ -179,10 +189,15 @@ fn plan_checks(wiring: &mut Wiring, up: Timestamp) {
             epoch: scene.operator.epoch(),
         };
         // A ticket that is refused costs one more, and so does an eavesdropper whose copy of the hello is faster: the
-        // client is asked for a cookie.
+        // client is asked for a cookie. If that copies a newer one of another client of the player, this one has to say
+        // hello anew, and be asked again.
+        let mut others = cast.clients.iter().enumerate();
+        let has_others = others.any(|(other, of)| other != number && of.player == client.player);
         let more = [
             scene.options.breaks.tickets_may_fail(),
             scene.options.eavesdropper,
+            scene.options.eavesdropper && has_others,
+            scene.options.eavesdropper && has_others,
         ];
         let trips = 2 + more.map(u32::from).iter().sum::<u32>();
         let at = up + due + rtt * trips + CHECK_GRACE;
@@ -219,7 +234,7 @@ pub(crate) fn check_back(wiring: &mut Wiring, check: CheckBack) -> Result<(), Vi
         return Ok(());
     }
     scene.counters.returns_proven += 1;
-    let back = client.is_active() && client.era == scene.operator.epoch();
+    let back = client.is_active() && client.process == scene.operator.epoch();
     ensure(
         back,
         "who was connected is back soon after the server",
@@ -227,7 +242,7 @@ pub(crate) fn check_back(wiring: &mut Wiring, check: CheckBack) -> Result<(), Vi
             format!(
                 "client {number}: {:?} of process {}; the server is back since {up:?}",
                 client.core.state(),
-                client.era
+                client.process
             )
         },
     )

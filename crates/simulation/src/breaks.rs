@@ -37,6 +37,8 @@ pub(crate) struct Restarts {
     pub(crate) keys: KeysFate,
     /// True if the wall clock may jump.
     pub(crate) jumps: bool,
+    /// True if the next process finds the rooms of the one before.
+    pub(crate) keeps_rooms: bool,
 }
 
 const HOUR_S: i64 = 3_600;
@@ -69,6 +71,8 @@ pub(crate) struct Restart {
     pub(crate) keys: KeysFate,
     /// Seconds by which the wall clock jumps.
     pub(crate) jump_s: i64,
+    /// See [`Restarts::keeps_rooms`].
+    pub(crate) keeps_rooms: bool,
 }
 
 impl Breaks {
@@ -92,6 +96,7 @@ impl Breaks {
                     ],
                 ),
                 jumps: rng.chance(0.5),
+                keeps_rooms: rng.chance(0.7),
             }),
             skewed: maybe(rng, 0.3, |rng| rng.unit() * 0.6).unwrap_or(0.0),
         }
@@ -117,6 +122,7 @@ impl Restarts {
             down: millis(rng, 0, longest),
             keys: self.keys,
             jump_s: if self.jumps { jump_s } else { 0 },
+            keeps_rooms: self.keeps_rooms,
         }
     }
 }
@@ -140,11 +146,13 @@ impl fmt::Display for Breaks {
                 longest,
                 keys,
                 jumps,
+                keeps_rooms,
             }) => {
                 let jumps = if jumps { ", clock jumps" } else { "" };
+                let rooms = if keeps_rooms { "kept" } else { "lost" };
                 write!(
                     f,
-                    "restarts of at most {longest:?} every {every:?}, keys {keys:?}{jumps}; "
+                    "restarts of at most {longest:?} every {every:?}, keys {keys:?}, rooms {rooms}{jumps}; "
                 )?;
             }
             None => write!(f, "restarts none; ")?,

@@ -107,6 +107,8 @@ pub(crate) struct Client {
     /// True if it comes back by itself.
     pub(crate) comes_back: bool,
     /// The server process of its connection.
+    pub(crate) process: u64,
+    /// The era of that process' rooms.
     pub(crate) era: u64,
     /// Since when it has the connection, or none.
     pub(crate) since: Timestamp,
@@ -152,7 +154,7 @@ pub(crate) struct Seat {
     pub(crate) group: usize,
     pub(crate) kind: RoomKind,
     pub(crate) room: RoomId,
-    /// The server process that it is of.
+    /// The era of its room.
     pub(crate) era: u64,
     pub(crate) stay: Stay,
     pub(crate) sequence: u64,
@@ -214,6 +216,7 @@ impl Client {
             leaving: false,
             was_connected: false,
             comes_back: false,
+            process: 0,
             era: 0,
             since: now,
             returns: 0,

@@ -1,5 +1,6 @@
 //! Whoever runs the server: keeps its keys and secrets from one process to the next, and sets its clock.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use rejoin_coordinator::{Config, MemoryDirectory, Shard};
@@ -23,6 +24,8 @@ pub(crate) struct Operator {
     keys: StaticKeys,
     ticket_keys: Vec<SealingKey>,
     epoch: u64,
+    /// The first process of those that hand their rooms on to the present one.
+    era: u64,
     /// The wall clock when a run begins, in seconds since 1970, as the server has it.
     unix_start_s: u64,
     root: Rng,
@@ -39,6 +42,7 @@ impl Operator {
             keys: StaticKeys::generate(&mut root.fork("server key")),
             ticket_keys: vec![SealingKey::generate(&mut root.fork("ticket key 1"))],
             epoch: 1,
+            era: 1,
             unix_start_s: UNIX_START_S,
             root: root.clone(),
         }
@@ -51,6 +55,11 @@ impl Operator {
     /// The number of the present process.
     pub(crate) fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    /// The first process of those that hand their rooms on to the present one.
+    pub(crate) fn era(&self) -> u64 {
+        self.era
     }
 
     /// Seconds since 1970, as the present process has them.
@@ -70,6 +79,9 @@ impl Operator {
     /// The next process: what it finds of the one before.
     pub(crate) fn succeed(&mut self, restart: Restart) {
         self.epoch += 1;
+        if !restart.keeps_rooms {
+            self.era = self.epoch;
+        }
         self.unix_start_s = self.unix_start_s.saturating_add_signed(restart.jump_s);
         if restart.keys == KeysFate::Kept {
             return;
@@ -83,8 +95,14 @@ impl Operator {
         self.ticket_keys.truncate(1 + OLD_KEYS_MAX);
     }
 
-    /// Starts the present process: shards of one kind.
-    pub(crate) fn start(&self, options: &Options, rooms: &Rooms, now: Timestamp) -> Server {
+    /// Starts the present process: shards of one kind, each with the rooms that are stored there.
+    pub(crate) fn start(
+        &self,
+        options: &Options,
+        rooms: &Rooms,
+        mut stores: VecDeque<MemoryStore>,
+        now: Timestamp,
+    ) -> Server {
         let root = match self.epoch {
             1 => self.root.clone(),
             epoch => self.root.fork(&format!("process {epoch}")),
@@ -114,14 +132,8 @@ impl Operator {
                 config.cookie_secret = Some(root.fork("cookies").bytes());
             }
             let (kinds, directory) = (kinds.clone(), directory.clone());
-            Shard::new(
-                config,
-                kinds,
-                MemoryStore::default(),
-                directory,
-                chance,
-                now,
-            )
+            let store = stores.pop_front().unwrap_or_default();
+            Shard::new(config, kinds, store, directory, chance, now)
         };
         let shards = (0..sharding.shards).map(shard).collect();
         Server::new(shards, sharding, root.fork("sharding"))

@@ -90,6 +90,12 @@ impl Server {
         self.runs = false;
     }
 
+    /// What its process leaves behind: the rooms of each shard.
+    pub(crate) fn take_stores(&mut self) -> VecDeque<MemoryStore> {
+        let places = std::mem::take(&mut self.places).into_iter();
+        places.map(|place| place.shard.into_store()).collect()
+    }
+
     /// True if there is a process.
     pub(crate) fn runs(&self) -> bool {
         self.runs

@@ -1,5 +1,6 @@
 //! The loop: takes the earliest thing that happens, lets it happen, checks what must hold.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use rejoin_protocol::crypto::{PublicKey, Suite};
@@ -44,7 +45,7 @@ impl World {
         let operator = Operator::new(&root);
         let server_key = operator.server_key();
         let rooms = Rooms::default();
-        let server = operator.start(&options, &rooms, Timestamp::ZERO);
+        let server = operator.start(&options, &rooms, VecDeque::new(), Timestamp::ZERO);
         let cast = draw_cast(&options, &mut root.fork("cast"));
         let network = Network::new(options.up, options.down, root.fork("network"));
         let scene = Scene {

@@ -59,6 +59,7 @@ fn broken_by(bug: Bug) -> &'static [&'static str] {
             "a room applies each input once and in order",
             "an event keeps its number",
             "events are told once and in order",
+            "a cursor never falls",
             // It takes one of the next process for the one it had.
             "each seat has its own name",
             "no seat outlives its room",

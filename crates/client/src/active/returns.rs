@@ -49,16 +49,21 @@ impl Active {
         self.seats = kept.seats;
         self.calls = kept.calls;
         self.returns.lost_at = Some(kept.since);
+        for seat in self.seats.keys() {
+            self.returns.asks.insert(*seat, now);
+        }
+        // First, so that each has its number again before a request may bring another seat.
+        self.ask_for_seats(now);
         let full = |_| End::Close(CloseReason::Overloaded);
-        for (_, message) in self.calls.naming(None) {
+        let before = self
+            .calls
+            .naming(None)
+            .filter(|(_, message)| !matches!(message, ClientMessage::Return { .. }));
+        for (_, message) in before {
             self.connection
                 .send_control(encode(message))
                 .map_err(full)?;
         }
-        for seat in self.seats.keys() {
-            self.returns.asks.insert(*seat, now);
-        }
-        self.ask_for_seats(now);
         self.end_returns();
         self.announce_heartbeat();
         Ok(())
@@ -100,6 +105,7 @@ impl Active {
                 let message = ClientMessage::Return {
                     call,
                     room: seat.room,
+                    seat: seat_id,
                     held: seat.held(),
                 };
                 let sent = self.connection.send_control(encode(&message));
@@ -123,11 +129,21 @@ impl Active {
     ) -> Result<(), End> {
         match result {
             Ok(Answer::Seated(seated)) => {
-                let seat = self.seats.get(&id).filter(|_| seated.seat == id);
-                if !seat.is_some_and(|seat| seat.goes_on(&seated)) {
-                    return self.on_other_seat(id, seated.seat, unread);
-                }
-                let events_missed = self.on_seated(&seated)?;
+                let Some(seat) = self.seats.get(&id) else {
+                    return Ok(());
+                };
+                let is_same = seated.seat == id && seat.is_of(&seated);
+                let events_missed = if is_same && seat.goes_on(&seated) {
+                    self.on_seated(&seated)?
+                } else if is_same && !seat.waits() {
+                    // A request of the game's own had its answer before.
+                    0
+                } else {
+                    if seat.waits() {
+                        self.on_seat_gone(id, unread);
+                    }
+                    return Ok(());
+                };
                 if let Some(seat) = self.seats.get(&id) {
                     let receipt = Receipt {
                         away: self
@@ -189,27 +205,6 @@ impl Active {
 
     pub(crate) fn is_away(&self, id: SeatId) -> bool {
         self.seats.get(&id).is_some_and(Seat::waits)
-    }
-
-    /// In the place of a seat another one came: what is kept does not belong there. The game hears that its
-    /// seat is gone, and the other one, of which it knows nothing, is given back.
-    fn on_other_seat(&mut self, id: SeatId, came: SeatId, unread: &mut Unread) -> Result<(), End> {
-        // A request of the game's own may have had its answer before.
-        let known = self.seats.contains_key(&came) && !self.is_away(came);
-        if self.is_away(id) {
-            self.on_seat_gone(id, unread);
-        }
-        if known {
-            return Ok(());
-        }
-        let call = self.calls.next_return().ok_or(VIOLATION)?;
-        let message = ClientMessage::Leave { call, seat: came };
-        let full = |_| End::Close(CloseReason::Overloaded);
-        self.connection
-            .send_control(encode(&message))
-            .map_err(full)?;
-        self.calls.open(call, Call::GiveBack, message);
-        Ok(())
     }
 
     /// A seat that the game asked for shows that some of those that wait are lost: the one in the same room if it

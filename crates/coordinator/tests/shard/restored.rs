@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use rejoin_client::{Event, Loss};
+use rejoin_protocol::RequestId;
 use rejoin_protocol::limits::SEAT_HOLD;
-use rejoin_protocol::message::SeatChange;
+use rejoin_protocol::message::{RoomSettings, SeatChange};
 use rejoin_store::MemoryStore;
 
 use crate::rooms::Act;
@@ -60,6 +61,33 @@ fn everybody_plays_on_in_a_room_whose_server_was_killed() {
                 .filter(|event| matches!(event, Event::Resumed { .. }));
             assert_eq!((away.count(), resumed.count()), (1, 1));
         }
+    }
+}
+
+#[test]
+fn each_seat_of_a_client_keeps_its_number_in_the_next_process() {
+    for shards in [1, 2] {
+        let mut world = world(shards);
+        let (ana, ben) = (world.player("ana"), world.player("ben"));
+        let first = world.create(ana, "yard", 1);
+        let rooms = [2, 3, 4].map(|number| world.create(ben, "yard", number));
+        // One is left, so that numbers do not begin at the first.
+        let seat = world.join(ben, first.room).seat;
+        world.ask(ben, |core| core.leave(rooms[0].seat)).unwrap();
+        world.restart_with_rooms(|_| {});
+        let (request, settings) = (RequestId([9; 16]), RoomSettings::default());
+        let core = &mut world.players[ben].core;
+        core.create(request, "yard", settings).unwrap();
+        let own = [rooms[1].seat, rooms[2].seat, seat];
+        for seat in own {
+            world.act(ben, seat, Act::Add(5));
+        }
+        for seat in own {
+            world.expect_view(ben, seat, |board| board.adds == 1);
+        }
+        let lost = world.events(ben).iter();
+        let lost = lost.filter(|event| matches!(event, Event::RoomClosed { .. }));
+        assert_eq!(lost.count(), 0, "{shards}");
     }
 }
 

@@ -129,7 +129,13 @@ impl Client {
             event,
             snapshot,
         };
-        self.request(stage, |call| ClientMessage::Return { call, room, held })
+        let seat = SeatId(0);
+        self.request(stage, |call| ClientMessage::Return {
+            call,
+            room,
+            seat,
+            held,
+        })
     }
 
     pub(crate) fn request(

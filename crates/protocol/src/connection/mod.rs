@@ -391,6 +391,12 @@ impl Connection {
         }
     }
 
+    /// What the peer knows its packets by, if it shares its socket with other connections of its own.
+    #[must_use]
+    pub const fn send_id(&self) -> Option<[u8; 4]> {
+        self.protection.send_id()
+    }
+
     /// True once the connection is over.
     #[must_use]
     pub fn is_closed(&self) -> bool {

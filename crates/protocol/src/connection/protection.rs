@@ -47,6 +47,10 @@ pub(crate) struct Started {
 }
 
 impl Protection {
+    pub(crate) const fn send_id(&self) -> Option<[u8; 4]> {
+        self.send_id
+    }
+
     pub(crate) fn new(setup: Setup, now: Timestamp) -> Self {
         let Setup {
             seal,

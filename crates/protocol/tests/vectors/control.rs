@@ -94,8 +94,13 @@ fn return_to(room: RoomId, view: HeldSnapshot) -> ClientMessage {
         event: 70,
         snapshot: Some(view),
     };
-    let call = 10;
-    ClientMessage::Return { call, room, held }
+    let (call, seat) = (10, SeatId(3));
+    ClientMessage::Return {
+        call,
+        room,
+        seat,
+        held,
+    }
 }
 
 #[test]

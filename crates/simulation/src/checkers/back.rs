@@ -95,7 +95,7 @@ pub(super) fn came_back(
 pub(super) fn entered(cast: &mut Cast, scene: &mut Scene, number: usize) -> Result<(), Violation> {
     let client = cast.client_mut(number);
     client.since = scene.now;
-    client.era = scene.operator.epoch();
+    (client.process, client.era) = (scene.operator.epoch(), scene.operator.era());
     client.heard.touch(scene.now);
     // It is refused by now if the server did not take it.
     if let Some(ticket) = client.core.ticket() {
@@ -114,13 +114,13 @@ pub(super) fn given_ticket(
     number: usize,
 ) -> Result<(), Violation> {
     let client = cast.client(number);
-    let (of, era) = (client.player, client.era);
+    let (of, process) = (client.player, client.process);
     let ticket = client.core.ticket().cloned();
     let ticket = ticket
         .ok_or_else(|| Violation::new("who is told of a ticket has it", format!("{number}")))?;
     scene
         .tickets
-        .given(&ticket, (era, scene.operator.unix_s(scene.now)))?;
+        .given(&ticket, (process, scene.operator.unix_s(scene.now)))?;
     let tickets = &mut cast.player_mut(of).tickets;
     if tickets.len() >= TICKETS_MAX {
         tickets.pop_front();

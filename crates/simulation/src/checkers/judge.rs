@@ -60,7 +60,7 @@ fn judge_seat(
     let (sent, _) = scene.lives.total(seat.site(), player);
     let told = || format!("client {client}, {id:?} in {room}");
     ensure(
-        seat.era == scene.operator.epoch(),
+        seat.era == scene.operator.era(),
         "no seat outlives its room",
         told,
     )?;

@@ -51,7 +51,7 @@ pub(super) fn seated(
         room,
     };
     // Word of a process that is no more says nothing of the rooms of this one.
-    let is_news = site.era == scene.operator.epoch();
+    let is_news = site.era == scene.operator.era();
     if is_news {
         scene.rooms.code_told(room, told.code)?;
     }
@@ -189,7 +189,7 @@ pub(super) fn room_closed(
     reason: &RoomCloseReason,
 ) -> Result<(), Violation> {
     let Site { era, room } = seat_mut(cast, client, id)?.site();
-    let past = era != scene.operator.epoch();
+    let past = era != scene.operator.era();
     let fits = match reason {
         RoomCloseReason::Gone => may_be_gone(cast, scene, (client, id)),
         RoomCloseReason::ClosedByOwner => past || scene.rooms.may_be_closed(room),
@@ -252,7 +252,7 @@ pub(super) fn may_be_gone(cast: &Cast, scene: &Scene, (number, id): (usize, Seat
     let lost = own
         .id
         .is_none_or(|player| scene.lives.may_have_ended(seat.site(), player));
-    seat.era != scene.operator.epoch()
+    seat.era != scene.operator.era()
         || seat.era != client.era
         || lost
         || own.has_left

@@ -163,7 +163,7 @@ fn answered(
             Ok(())
         }
         (Asked::List, Ok(Answer::Rooms(rooms))) => {
-            let is_news = cast.client(client).era == scene.operator.epoch();
+            let is_news = cast.client(client).era == scene.operator.era();
             let unasked = rooms
                 .iter()
                 .find(|card| is_news && scene.rooms.openings(card.room) == 0);

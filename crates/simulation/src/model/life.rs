@@ -14,11 +14,15 @@ use crate::report::{Violation, ensure};
 /// A stay of a player in a room.
 pub(crate) type StayOf = (Site, PlayerId, Stay);
 
-/// All lives, by room and player. A room counts its stays, so the newest is the last.
+/// All lives, by room and player, the newest last.
 #[derive(Debug, Default)]
 pub(crate) struct Lives {
-    by_seat: BTreeMap<(Site, PlayerId), BTreeMap<Stay, Life>>,
+    by_seat: BTreeMap<(Site, PlayerId), Seat>,
 }
+
+/// The lives of one player in one room.
+#[derive(Debug, Default)]
+struct Seat(Vec<(Stay, Life)>);
 
 /// One life.
 #[derive(Clone, Debug)]
@@ -53,13 +57,14 @@ impl Lives {
         arrival: Arrival,
     ) -> Result<(), Violation> {
         let lives = self.by_seat.entry((room, player)).or_default();
-        let Some(life) = lives.get_mut(&stay) else {
+        let Some(life) = lives.get_mut(stay) else {
             let told = || format!("{player} in {room}: {stay:?} starts at {cursor}");
             ensure(cursor == 0, "a fresh seat starts at cursor 0", told)?;
-            let before = lives.last_key_value();
-            let may_start = before.is_none_or(|(_, life)| life.over || life.may_be_over);
+            let may_start = lives
+                .last()
+                .is_none_or(|life| life.over || life.may_be_over);
             ensure(may_start, "no seat is lost without a cause", told)?;
-            lives.insert(stay, Life::new());
+            lives.add(stay);
             return Ok(());
         };
         let told = || {
@@ -87,7 +92,9 @@ impl Lives {
     /// A client that another one has replaced is told of a seat.
     pub(crate) fn noted(&mut self, (room, player, stay): StayOf) {
         let lives = self.by_seat.entry((room, player)).or_default();
-        lives.entry(stay).or_insert_with(Life::new);
+        if lives.get_mut(stay).is_none() {
+            lives.add(stay);
+        }
     }
 
     /// A client is back on its seat, which stands at `cursor`, and sends again what it `kept` beyond. What another
@@ -131,7 +138,7 @@ impl Lives {
     /// True if that client goes on with the seat.
     pub(crate) fn is_of(&self, (room, player, stay): StayOf, client: usize) -> bool {
         let lives = self.by_seat.get(&(room, player));
-        let life = lives.and_then(|lives| lives.last_key_value());
+        let life = lives.and_then(|lives| lives.0.last());
         life.is_some_and(|(of, life)| *of == stay && life.client == Some(client))
     }
 
@@ -166,8 +173,8 @@ impl Lives {
     /// The seat may be lost: it was given back, the room was closed, the hold ran out.
     pub(crate) fn may_end(&mut self, room: Site, player: PlayerId) {
         let lives = self.by_seat.get_mut(&(room, player));
-        if let Some(mut life) = lives.and_then(|lives| lives.last_entry()) {
-            life.get_mut().may_be_over = true;
+        if let Some((_, life)) = lives.and_then(|lives| lives.0.last_mut()) {
+            life.may_be_over = true;
         }
     }
 
@@ -181,7 +188,10 @@ impl Lives {
     /// True if the player may ever have lost a seat in `room`.
     pub(crate) fn may_have_ended(&self, room: Site, player: PlayerId) -> bool {
         let lives = self.by_seat.get(&(room, player));
-        lives.is_none_or(|lives| lives.values().any(|life| life.may_be_over || life.over))
+        lives.is_none_or(|lives| {
+            let mut lives = lives.0.iter();
+            lives.any(|(_, life)| life.may_be_over || life.over)
+        })
     }
 
     /// Which life a row of a view belongs to. `None` for the first moment of any life.
@@ -193,7 +203,8 @@ impl Lives {
         if count == 0 && chain == 0 {
             return Ok(None);
         }
-        let mut lives = self.by_seat.get(&(room, player)).into_iter().flatten();
+        let lives = self.by_seat.get(&(room, player));
+        let mut lives = lives.into_iter().flat_map(|lives| &lives.0);
         let place = lives.rfind(|(_, life)| life.shows(count, chain));
         let place = place.map(|(stay, _)| *stay);
         ensure(
@@ -213,21 +224,44 @@ impl Lives {
     pub(crate) fn total(&self, room: Site, player: PlayerId) -> (u64, u64) {
         self.by_seat
             .get(&(room, player))
-            .and_then(|lives| lives.last_key_value())
-            .map_or((0, 0), |(_, life)| {
+            .and_then(Seat::last)
+            .map_or((0, 0), |life| {
                 (life.sent(), life.chains.last().copied().unwrap_or(0))
             })
     }
 
     fn life(&mut self, (room, player, stay): StayOf) -> Result<&mut Life, Violation> {
         let lives = self.by_seat.get_mut(&(room, player));
-        let life = lives.and_then(|lives| lives.get_mut(&stay));
+        let life = lives.and_then(|lives| lives.get_mut(stay));
         life.ok_or_else(|| {
             let told = format!("{player} in {room}: {stay:?}");
             Violation::new("only seated players are told of a room", told)
         })
     }
 }
+
+impl Seat {
+    fn last(&self) -> Option<&Life> {
+        self.0.last().map(|(_, life)| life)
+    }
+
+    fn get_mut(&mut self, stay: Stay) -> Option<&mut Life> {
+        let mut lives = self.0.iter_mut().rev();
+        lives.find(|(of, _)| *of == stay).map(|(_, life)| life)
+    }
+
+    /// A room counts its stays from where it draws: one a little below the newest is an older one that was heard of late,
+    /// and one far from it is of a room that was opened anew.
+    fn add(&mut self, stay: Stay) {
+        let later = self.0.iter().rev();
+        let later = later.take_while(|(of, _)| (1..FAR).contains(&of.0.wrapping_sub(stay.0)));
+        let place = self.0.len() - later.count();
+        self.0.insert(place, (stay, Life::new()));
+    }
+}
+
+/// No room has so many stays.
+const FAR: u64 = 1 << 32;
 
 impl Life {
     fn new() -> Self {

@@ -90,6 +90,15 @@ impl Rooms {
         }
     }
 
+    /// Another process has the rooms that were open. Which ones were closed it does not know: the same requests may open
+    /// other ones.
+    pub(crate) fn on_handed_on(&mut self) {
+        let mut listed = self.listed.borrow_mut();
+        let closed = listed.values().filter(|listing| !listing.open);
+        self.opened_before += closed.map(|listing| listing.opened).sum::<u64>();
+        listed.retain(|_, listing| listing.open);
+    }
+
     /// A player asks for `room` by its request id.
     pub(crate) fn asked(&mut self, room: RoomId) {
         self.asked.entry(room).or_default();
