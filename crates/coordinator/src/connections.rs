@@ -5,12 +5,12 @@
 //! unproven address is sent nothing beyond the handshake's reply.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::hint::black_box;
+use std::mem::offset_of;
 use std::net::SocketAddr;
 
 use rejoin_protocol::bucket::Bucket;
 use rejoin_protocol::connection::Memory;
-use rejoin_protocol::{CloseReason, Connection, ConnectionId, Rng, Timestamp};
+use rejoin_protocol::{CloseReason, Connection, ConnectionId, Fetch, Rng, Timestamp};
 
 use crate::awaited::Awaited;
 use crate::connection_ids::{ConnectionIds, Label, SLOT_BITS};
@@ -209,15 +209,18 @@ impl Connections {
         }
     }
 
-    /// Asks for the memory that a datagram from the connection, or to it, will need.
-    pub(crate) fn fetch_ahead(&self, slot: Slot) {
+    /// Asks for what datagrams from the connection, or to it, touch: first of itself.
+    pub(crate) fn fetch_ahead(&self, slot: Slot, fetch: Fetch) {
         if let Some(peer) = self.get(slot) {
-            black_box((
-                peer.path_shown,
-                peer.heard_from.port(),
-                peer.candidate.is_some(),
-            ));
-            peer.connection.fetch_ahead();
+            fetch.front(peer, offset_of!(Peer, connection));
+            peer.connection.fetch_ahead(fetch);
+        }
+    }
+
+    /// Then beyond it.
+    pub(crate) fn fetch_parts(&self, slot: Slot, fetch: Fetch) {
+        if let Some(peer) = self.get(slot) {
+            peer.connection.fetch_parts(fetch);
         }
     }
 

@@ -5,7 +5,7 @@ use std::fmt;
 
 use rejoin_protocol::limits::LATEST_KEYS_MAX;
 use rejoin_protocol::message::{CallId, ClientMessage};
-use rejoin_protocol::{Incarnation, PlayerId, RoomId, SeatId, SessionId};
+use rejoin_protocol::{Fetch, Incarnation, PlayerId, RoomId, SeatId, SessionId};
 
 use crate::addresses::AddressKey;
 use crate::holdings::{Holding, Holdings};
@@ -80,6 +80,13 @@ impl fmt::Debug for Session {
 }
 
 impl Session {
+    /// See [`crate::fetch`]: asks for what each datagram touches.
+    pub(crate) fn fetch_ahead(&self, fetch: Fetch) {
+        fetch.whole(&self.id);
+        fetch.whole(&self.incarnation);
+        fetch.whole(&self.seats);
+    }
+
     /// The player it is seen as.
     pub(crate) fn player(&self) -> PlayerId {
         self.id.player()

@@ -99,13 +99,13 @@ pub struct Connection {
     /// Bounded by what one datagram can complete, if the owner drains after each.
     events: VecDeque<ConnectionEvent>,
     counters: Counters,
+    budget: Option<Budget>,
     acks: Acks,
     recovery: Recovery,
     ladder: Ladder,
+    protection: Protection,
     outgoing: Outgoing,
     incoming: Incoming,
-    budget: Option<Budget>,
-    protection: Protection,
 }
 
 /// How far a connection has come.

@@ -69,12 +69,6 @@ impl Protection {
         }
     }
 
-    /// See [`super::fetch`].
-    pub(super) fn fetch_ahead(&self) -> u64 {
-        let flags = self.seal.phase() ^ self.open.phase() ^ self.labelled;
-        self.next ^ self.failures ^ self.replay.fetch_ahead() ^ u64::from(flags)
-    }
-
     /// Number of the next packet.
     pub(crate) fn next(&self) -> u64 {
         self.next
