@@ -350,10 +350,7 @@ impl Connection {
             State::Unconfirmed | State::Open => {
                 let ladder = self.ladder.deadline(self.recovery.rtt.patience());
                 let (recovery, incoming) = (self.recovery.deadline(), self.incoming.deadline());
-                [self.send_deadline(), recovery, ladder, incoming]
-                    .into_iter()
-                    .flatten()
-                    .min()
+                Timestamp::first_of([self.send_deadline(), recovery, ladder, incoming])
             }
         }
     }
