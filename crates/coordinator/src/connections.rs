@@ -87,6 +87,14 @@ pub(crate) enum Stage {
     Closing,
 }
 
+impl Peer {
+    /// See [`crate::fetch`]: asks for what datagrams from the connection, or to it, touch of itself.
+    pub(crate) fn fetch_ahead(&self, fetch: Fetch) {
+        fetch.front(self, offset_of!(Self, connection));
+        self.connection.fetch_ahead(fetch);
+    }
+}
+
 impl Connections {
     /// No connections. `rng` hides their slots.
     pub(crate) fn new(shard: u8, rng: &mut Rng) -> Self {
@@ -206,21 +214,6 @@ impl Connections {
             && let Some(peer) = &mut place.peer
         {
             peer.connection.swap_memory(&mut self.memory);
-        }
-    }
-
-    /// Asks for what datagrams from the connection, or to it, touch: first of itself.
-    pub(crate) fn fetch_ahead(&self, slot: Slot, fetch: Fetch) {
-        if let Some(peer) = self.get(slot) {
-            fetch.front(peer, offset_of!(Peer, connection));
-            peer.connection.fetch_ahead(fetch);
-        }
-    }
-
-    /// Then beyond it.
-    pub(crate) fn fetch_parts(&self, slot: Slot, fetch: Fetch) {
-        if let Some(peer) = self.get(slot) {
-            peer.connection.fetch_parts(fetch);
         }
     }
 

@@ -7,11 +7,11 @@
 
 use rejoin_protocol::{Fetch, Timestamp, packet};
 
-use crate::connections::Stage;
+use crate::connections::{Peer, Stage};
 use crate::house::House;
-use crate::keys::{RoomKey, Slot};
+use crate::keys::RoomKey;
 use crate::mail::At;
-use crate::rooms::room::{HostedRoom, Line};
+use crate::rooms::room::HostedRoom;
 use crate::sessions::Session;
 
 /// Datagrams whose memory is asked for together: what a shell receives with one call.
@@ -20,25 +20,29 @@ const TOGETHER_MAX: usize = 64;
 impl House {
     /// For datagrams that came; of more than are asked for together those behind wait as they come.
     pub(crate) fn expect<'a>(&self, datagrams: impl Iterator<Item = &'a [u8]>) {
-        let mut slots = [None; TOGETHER_MAX];
-        for (slot, datagram) in slots.iter_mut().zip(datagrams) {
-            let label = packet::label(datagram);
-            *slot = label.and_then(|label| self.connections.find(label));
-        }
-        let slots = || slots.iter().copied().flatten();
         let fetch = self.config.fetch;
-        slots().for_each(|slot| self.connections.fetch_ahead(slot, fetch));
-        let sessions = || slots().filter_map(|slot| self.carried_by(slot));
-        sessions().for_each(|session| session.fetch_ahead(fetch));
-        slots().for_each(|slot| self.connections.fetch_parts(slot, fetch));
-        let rooms = || sessions().filter_map(|session| self.room_of(session));
-        rooms().for_each(|(_, room)| fetch.whole(room));
-        for (session, room) in rooms() {
-            room.queue.fetch_parts(fetch);
-            if let Some(member) = room.members.get(&session.player()) {
-                member.fetch_ahead(fetch);
-            }
+        let mut peers = [None; TOGETHER_MAX];
+        for (peer, datagram) in peers.iter_mut().zip(datagrams) {
+            *peer = self.sender_of(datagram).inspect(|it| it.fetch_ahead(fetch));
         }
+        let mut sessions = [None; TOGETHER_MAX];
+        for (session, peer) in sessions.iter_mut().zip(peers.into_iter().flatten()) {
+            peer.connection.fetch_parts(fetch);
+            *session = self.carried_by(peer).inspect(|it| it.fetch_ahead(fetch));
+        }
+        let mut seats = [None; TOGETHER_MAX];
+        for (seat, session) in seats.iter_mut().zip(sessions.into_iter().flatten()) {
+            let room = self.room_of(session).inspect(|it| fetch.whole(*it));
+            *seat = room.map(|room| (room, session.player()));
+        }
+        let seats = || seats.iter().copied().flatten();
+        for (room, _) in seats() {
+            room.queue.fetch_parts(fetch);
+            room.members.fetch_players(fetch);
+        }
+        let members = || seats().filter_map(|(room, player)| room.members.get(&player));
+        members().for_each(|member| member.fetch_ahead(fetch));
+        members().for_each(|member| member.delivery.fetch_parts(fetch));
     }
 
     /// For rooms that will have a turn: their logic, and the members whom they will show a view.
@@ -50,6 +54,7 @@ impl House {
                 continue;
             };
             fetch.whole(durable.instance.as_ref());
+            durable.seats.fetch_players(fetch);
             if room.will_show(now) {
                 let seats = durable.seats.values();
                 seats.for_each(|seat| fetch.whole(&seat.cursor));
@@ -61,32 +66,29 @@ impl House {
     fn expect_view(&self, room: &HostedRoom, fetch: Fetch) {
         let members = || room.members.values();
         members().for_each(|member| member.fetch_ahead(fetch));
-        let slots = || slots_of(room);
-        slots().for_each(|slot| self.connections.fetch_ahead(slot, fetch));
+        let peers = || members().filter_map(|member| self.connections.get(member.slot()?));
+        peers().for_each(|peer| peer.fetch_ahead(fetch));
         members().for_each(|member| member.delivery.fetch_parts(fetch));
-        slots().for_each(|slot| self.connections.fetch_parts(slot, fetch));
+        peers().for_each(|peer| peer.connection.fetch_parts(fetch));
     }
 
-    fn carried_by(&self, slot: Slot) -> Option<&Session> {
-        match self.connections.get(slot)?.stage {
+    fn sender_of(&self, datagram: &[u8]) -> Option<&Peer> {
+        let slot = self.connections.find(packet::label(datagram)?)?;
+        self.connections.get(slot)
+    }
+
+    fn carried_by(&self, peer: &Peer) -> Option<&Session> {
+        match peer.stage {
             Stage::Active(session) => self.sessions.get(session),
             Stage::Pending(_) | Stage::Closing => None,
         }
     }
 
     /// Of a session with several seats the first room.
-    fn room_of<'a>(&'a self, session: &'a Session) -> Option<(&'a Session, &'a HostedRoom)> {
+    fn room_of(&self, session: &Session) -> Option<&HostedRoom> {
         match session.seats.values().next()?.at {
-            At::Here(key) => Some((session, self.rooms.get(key)?)),
+            At::Here(key) => self.rooms.get(key),
             At::There(_) => None,
         }
     }
-}
-
-fn slots_of(room: &HostedRoom) -> impl Iterator<Item = Slot> {
-    let lines = room.members.values().filter_map(|member| member.line);
-    lines.filter_map(|line| match line {
-        Line::Here { slot, .. } => Some(slot),
-        Line::There(_) => None,
-    })
 }

@@ -350,6 +350,14 @@ impl Member {
         fetch.front(self, offset_of!(Self, home));
     }
 
+    /// The connection that it is sent to, if that is one of this shard.
+    pub(crate) const fn slot(&self) -> Option<Slot> {
+        match self.line {
+            Some(Line::Here { slot, .. }) => Some(slot),
+            Some(Line::There(_)) | None => None,
+        }
+    }
+
     /// Sends to another connection from now on, or to none. The client there has no views yet. False if
     /// that is where it sends already.
     pub(crate) fn attach(&mut self, line: Option<Line>) -> bool {
