@@ -167,7 +167,7 @@ impl Connection {
         let len = datagram.len();
         let arrival = Arrival {
             origin,
-            probe_wait: self.recovery.rtt.probe_wait(0),
+            rtt: self.recovery.rtt,
             now,
         };
         let (number, frames) = match self.protection.open(datagram, &arrival) {

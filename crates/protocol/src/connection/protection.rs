@@ -1,10 +1,9 @@
 //! Packet numbers and keys: sealing what leaves, admitting what comes.
 
-use std::time::Duration;
-
 use super::error::PacketError;
 use super::keys::{OpenFailure, OpenKeys, SealKeys, Sealed};
 use super::origin::Origin;
+use super::rtt::Rtt;
 use super::setup::Setup;
 use crate::limits::AEAD_FAILURES_MAX;
 use crate::packet::{Header, NUMBER_MAX, ReplayWindow, TruncatedNumber};
@@ -34,8 +33,8 @@ pub(crate) struct Protection {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Arrival {
     pub(crate) origin: Origin,
-    /// The probe timeout.
-    pub(crate) probe_wait: Duration,
+    /// Tells the probe timeout, if the key changes.
+    pub(crate) rtt: Rtt,
     pub(crate) now: Timestamp,
 }
 
@@ -156,7 +155,7 @@ impl Protection {
             expected,
             header,
         };
-        let hold = arrival.probe_wait.saturating_mul(OLD_KEY_PROBES);
+        let hold = || arrival.rtt.probe_wait(0).saturating_mul(OLD_KEY_PROBES);
         let before = self.open.phase();
         match self.open.open(&sealed, body, hold, arrival.now) {
             Ok(frames) => {
@@ -177,6 +176,8 @@ impl Protection {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::setup::Role;
     use super::*;
     use crate::crypto::{Suite, TrafficSecret};
@@ -200,7 +201,7 @@ mod tests {
     ) -> Result<u64, PacketError> {
         let arrival = Arrival {
             origin,
-            probe_wait: Duration::from_millis(100),
+            rtt: Rtt::new(Some(Duration::from_millis(100))),
             now: NOW,
         };
         let (number, frames) = protection.open(datagram, &arrival)?;
