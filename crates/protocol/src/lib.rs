@@ -50,7 +50,9 @@ pub use bucket::{Bucket, Rate, Spending};
 pub use close::CloseReason;
 pub use connection::{Connection, ConnectionEvent};
 pub use fetch::Fetch;
-pub use ids::{ConnectionId, Epoch, Incarnation, PlayerId, RequestId, RoomId, SeatId, SessionId};
+pub use ids::{
+    ConnectionId, Epoch, Incarnation, PlayerId, RequestId, RoomId, SeatId, SessionId, Stay,
+};
 pub use limit::Limit;
 pub use link::LinkStats;
 pub use liveness::Liveness;
