@@ -226,9 +226,10 @@ fn program(rules: &SteeringRules, count: NonZeroU8) -> [sock_filter; 11] {
 /// Asks the processor for `len` bytes from `at` on, which will be needed soon. It goes on meanwhile, and takes no
 /// notice if there is no such memory.
 pub fn fetch(at: *const u8, len: usize) {
-    let end = at.addr().saturating_add(len);
-    let mut line = at.wrapping_sub(at.addr() % LINE_LEN);
-    while line.addr() < end {
+    let before = at.addr() % LINE_LEN;
+    let mut line = at.wrapping_sub(before);
+    let mut left = before.saturating_add(len);
+    while left > 0 {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: a hint. Of an address that cannot be read the processor takes no notice.
         unsafe {
@@ -240,6 +241,7 @@ pub fn fetch(at: *const u8, len: usize) {
             std::arch::asm!("prfm pldl1keep, [{}]", in(reg) line, options(nostack, preserves_flags, readonly));
         }
         line = line.wrapping_add(LINE_LEN);
+        left = left.saturating_sub(LINE_LEN);
     }
 }
 
