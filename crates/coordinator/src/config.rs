@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rejoin_protocol::crypto::StaticKeys;
 use rejoin_protocol::handshake::TicketKeys;
-use rejoin_protocol::{Epoch, Timestamp};
+use rejoin_protocol::{Epoch, Fetch, Timestamp};
 
 use crate::auth::Auth;
 use crate::budgets::Budgets;
@@ -52,6 +52,8 @@ pub struct Config {
     pub call_budget: Duration,
     /// How much one connection, session, room or address may do.
     pub budgets: Budgets,
+    /// How memory is asked for ahead. Default: it is not.
+    pub fetch: Fetch,
 }
 
 impl Config {
@@ -76,6 +78,7 @@ impl Config {
             idle_session_hold: Duration::from_secs(600),
             call_budget: Duration::from_millis(10),
             budgets: Budgets::default(),
+            fetch: Fetch::default(),
         }
     }
 

@@ -5,12 +5,12 @@
 //! unproven address is sent nothing beyond the handshake's reply.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::hint::black_box;
+use std::mem::offset_of;
 use std::net::SocketAddr;
 
 use rejoin_protocol::bucket::Bucket;
 use rejoin_protocol::connection::Memory;
-use rejoin_protocol::{CloseReason, Connection, ConnectionId, Rng, Timestamp};
+use rejoin_protocol::{CloseReason, Connection, ConnectionId, Fetch, Rng, Timestamp};
 
 use crate::awaited::Awaited;
 use crate::connection_ids::{ConnectionIds, Label, SLOT_BITS};
@@ -85,6 +85,14 @@ pub(crate) enum Stage {
     Active(SessionKey),
     /// It only has to say goodbye.
     Closing,
+}
+
+impl Peer {
+    /// See [`crate::fetch`]: asks for what datagrams from the connection, or to it, touch of itself.
+    pub(crate) fn fetch_ahead(&self, fetch: Fetch) {
+        fetch.front(self, offset_of!(Self, connection));
+        self.connection.fetch_ahead(fetch);
+    }
 }
 
 impl Connections {
@@ -206,18 +214,6 @@ impl Connections {
             && let Some(peer) = &mut place.peer
         {
             peer.connection.swap_memory(&mut self.memory);
-        }
-    }
-
-    /// Asks for the memory that a datagram from the connection, or to it, will need.
-    pub(crate) fn fetch_ahead(&self, slot: Slot) {
-        if let Some(peer) = self.get(slot) {
-            black_box((
-                peer.path_shown,
-                peer.heard_from.port(),
-                peer.candidate.is_some(),
-            ));
-            peer.connection.fetch_ahead();
         }
     }
 

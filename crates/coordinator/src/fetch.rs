@@ -1,71 +1,94 @@
 //! Memory that a turn will need is asked for ahead, of all that it concerns at once.
 //!
 //! A shard's state is larger than what a processor keeps near, and something else runs while the shard
-//! sleeps: most of the time of a datagram would be waiting for memory, one line after the other. What is
-//! read here in a row comes together; each pass follows what the one before has fetched. Nothing changes,
-//! so that it matters to nobody whether it was done.
+//! sleeps: most of the time of a datagram would be waiting for memory, one line after the other. Each pass
+//! here asks for what the one before it leads to, and meanwhile that has come. Nothing changes, so that it
+//! matters to nobody whether it was done: see [`rejoin_protocol::Fetch`].
 
-use std::hint::black_box;
+use rejoin_protocol::{Fetch, Timestamp, packet};
 
-use rejoin_protocol::{Timestamp, packet};
-
-use crate::connections::Stage;
+use crate::connections::{Peer, Stage};
 use crate::house::House;
-use crate::keys::{RoomKey, SessionKey, Slot};
+use crate::keys::RoomKey;
 use crate::mail::At;
-use crate::rooms::room::{Line, Member};
+use crate::rooms::room::HostedRoom;
+use crate::sessions::Session;
 
-/// Datagrams whose memory is fetched together: what a shell receives with one call.
+/// Datagrams whose memory is asked for together: what a shell receives with one call.
 const TOGETHER_MAX: usize = 64;
 
 impl House {
-    /// For datagrams that came; of more than are fetched together those behind wait for theirs as they did.
+    /// For datagrams that came; of more than are asked for together those behind wait as they come.
     pub(crate) fn expect<'a>(&self, datagrams: impl Iterator<Item = &'a [u8]>) {
-        let mut slots = [None; TOGETHER_MAX];
-        for (slot, datagram) in slots.iter_mut().zip(datagrams) {
-            let label = packet::label(datagram);
-            *slot = label.and_then(|label| self.connections.find(label));
+        let fetch = self.config.fetch;
+        let mut peers = [None; TOGETHER_MAX];
+        for (peer, datagram) in peers.iter_mut().zip(datagrams) {
+            *peer = self.sender_of(datagram).inspect(|it| it.fetch_ahead(fetch));
         }
-        let slots = || slots.iter().copied().flatten();
-        slots().for_each(|slot| self.connections.fetch_ahead(slot));
-        let sessions = || slots().filter_map(|slot| self.carried_by(slot));
-        for session in sessions().filter_map(|key| self.sessions.get(key)) {
-            black_box((session.player(), session.seats.len()));
+        let mut sessions = [None; TOGETHER_MAX];
+        for (session, peer) in sessions.iter_mut().zip(peers.into_iter().flatten()) {
+            peer.connection.fetch_parts(fetch);
+            *session = self.carried_by(peer).inspect(|it| it.fetch_ahead(fetch));
         }
-        for session in sessions().filter_map(|key| self.sessions.get(key)) {
-            let holding = session.seats.values().next();
-            if let Some(At::Here(key)) = holding.map(|holding| holding.at)
-                && let Some(room) = self.rooms.get(key)
-            {
-                let member = room.members.get(&session.player());
-                black_box((member.map(Member::fetch_ahead), room.queue.len()));
+        let mut seats = [None; TOGETHER_MAX];
+        for (seat, session) in seats.iter_mut().zip(sessions.into_iter().flatten()) {
+            let room = self.room_of(session).inspect(|it| fetch.whole(*it));
+            *seat = room.map(|room| (room, session.player()));
+        }
+        let seats = || seats.iter().copied().flatten();
+        for (room, _) in seats() {
+            room.queue.fetch_parts(fetch);
+            room.members.fetch_players(fetch);
+        }
+        let members = || seats().filter_map(|(room, player)| room.members.get(&player));
+        members().for_each(|member| member.fetch_ahead(fetch));
+        members().for_each(|member| member.delivery.fetch_parts(fetch));
+    }
+
+    /// For rooms that will have a turn: their logic, and the members whom they will show a view.
+    pub(crate) fn expect_turn(&self, rooms: &[RoomKey], now: Timestamp) {
+        let fetch = self.config.fetch;
+        let rooms = rooms.iter().filter_map(|key| self.rooms.get(*key));
+        for room in rooms {
+            let Some(durable) = &room.durable else {
+                continue;
+            };
+            fetch.whole(durable.instance.as_ref());
+            durable.seats.fetch_players(fetch);
+            if room.will_show(now) {
+                let seats = durable.seats.values();
+                seats.for_each(|seat| fetch.whole(&seat.cursor));
+                self.expect_view(room, fetch);
             }
         }
     }
 
-    /// For the members of rooms that will show a view.
-    pub(crate) fn expect_views(&self, rooms: &[RoomKey], now: Timestamp) {
-        for room in rooms.iter().filter_map(|key| self.rooms.get(*key)) {
-            if room.is_view_due(now) {
-                for member in room.members.values() {
-                    black_box(member.fetch_ahead());
-                }
-                let slots = room
-                    .members
-                    .values()
-                    .filter_map(|member| match member.line? {
-                        Line::Here { slot, .. } => Some(slot),
-                        Line::There(_) => None,
-                    });
-                slots.for_each(|slot| self.connections.fetch_ahead(slot));
-            }
-        }
+    fn expect_view(&self, room: &HostedRoom, fetch: Fetch) {
+        let members = || room.members.values();
+        members().for_each(|member| member.fetch_ahead(fetch));
+        let peers = || members().filter_map(|member| self.connections.get(member.slot()?));
+        peers().for_each(|peer| peer.fetch_ahead(fetch));
+        members().for_each(|member| member.delivery.fetch_parts(fetch));
+        peers().for_each(|peer| peer.connection.fetch_parts(fetch));
     }
 
-    fn carried_by(&self, slot: Slot) -> Option<SessionKey> {
-        match self.connections.get(slot)?.stage {
-            Stage::Active(session) => Some(session),
+    fn sender_of(&self, datagram: &[u8]) -> Option<&Peer> {
+        let slot = self.connections.find(packet::label(datagram)?)?;
+        self.connections.get(slot)
+    }
+
+    fn carried_by(&self, peer: &Peer) -> Option<&Session> {
+        match peer.stage {
+            Stage::Active(session) => self.sessions.get(session),
             Stage::Pending(_) | Stage::Closing => None,
+        }
+    }
+
+    /// Of a session with several seats the first room.
+    fn room_of(&self, session: &Session) -> Option<&HostedRoom> {
+        match session.seats.values().next()?.at {
+            At::Here(key) => self.rooms.get(key),
+            At::There(_) => None,
         }
     }
 }

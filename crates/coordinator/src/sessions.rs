@@ -5,7 +5,7 @@ use std::fmt;
 
 use rejoin_protocol::limits::{LATEST_KEYS_MAX, SEATS_MAX};
 use rejoin_protocol::message::{CallId, ClientMessage};
-use rejoin_protocol::{Incarnation, PlayerId, RoomId, SeatId, SessionId};
+use rejoin_protocol::{Fetch, Incarnation, PlayerId, RoomId, SeatId, SessionId};
 
 use crate::addresses::AddressKey;
 use crate::holdings::{Holding, Holdings};
@@ -88,6 +88,13 @@ const NAMES: u16 = 64;
 const _: () = assert!(NAMES as usize == LATEST_KEYS_MAX && 2 * SEATS_MAX < LATEST_KEYS_MAX);
 
 impl Session {
+    /// See [`crate::fetch`]: asks for what each datagram touches.
+    pub(crate) fn fetch_ahead(&self, fetch: Fetch) {
+        fetch.whole(&self.id);
+        fetch.whole(&self.incarnation);
+        fetch.whole(&self.seats);
+    }
+
     /// The player it is seen as.
     pub(crate) fn player(&self) -> PlayerId {
         self.id.player()

@@ -110,8 +110,8 @@ impl<S: Store, D: Directory> Shard<S, D> {
         self.store
     }
 
-    /// Tells of datagrams that will be handled in a moment: the memory that they need is fetched for all of
-    /// them at once. Nothing changes, and nothing has to be expected.
+    /// Tells of datagrams that will be handled in a moment: the memory that they need is asked for, see
+    /// [`Config::fetch`]. Nothing changes, and nothing has to be expected.
     pub fn expect<'a>(&self, datagrams: impl Iterator<Item = &'a [u8]>) {
         self.house.expect(datagrams);
     }
@@ -194,12 +194,12 @@ impl<S: Store, D: Directory> Shard<S, D> {
             ..
         } = &mut self.scratch;
         self.house.rooms.take_active(active);
+        self.house.expect_turn(active, now);
         turn::write(&mut self.store, &mut self.house, active, written, now);
         for work in written.works.drain(..) {
             let (kinds, house) = (&self.kinds, &mut self.house);
             turn::apply(&mut self.store, kinds, house, work, stopwatch, now);
         }
-        self.house.expect_views(active, now);
         let mut hosts = turn::Hosts {
             store: &mut self.store,
             directory: &mut self.directory,

@@ -22,3 +22,4 @@ pub use bind::{BindError, Buffers, bind, buffers};
 pub use group::{Group, Pattern, Steering, SteeringRules, bind_group};
 pub use receive::{Arrived, RECEIVE_BATCH_MAX, RECEIVE_LEN_MAX, ReceiveBatch, Received};
 pub use send::{SEND_BATCH_MAX, SendBatch, Sent};
+pub use system::fetch;

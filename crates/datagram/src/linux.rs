@@ -1,5 +1,5 @@
 //! Many datagrams in one system call: recvmmsg and sendmmsg. And what else of Linux has no safe face: options
-//! of a socket, and the room on a disk.
+//! of a socket, the room on a disk, and memory that is asked for ahead.
 //!
 //! The only unsafe code of the workspace. The system is handed arrays on this stack that point at each
 //! other and at the caller's bytes; all of them outlive the call, and nothing keeps a pointer after it.
@@ -8,6 +8,8 @@
     reason = "the standard library moves one datagram at a time"
 )]
 
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 use std::ffi::CString;
 use std::io;
 use std::mem::{offset_of, zeroed};
@@ -220,6 +222,31 @@ fn program(rules: &SteeringRules, count: NonZeroU8) -> [sock_filter; 11] {
         step(RETURN, 0, 0, BY_HASH),
     ]
 }
+
+/// Asks the processor for `len` bytes from `at` on, which will be needed soon. It goes on meanwhile, and takes no
+/// notice if there is no such memory.
+pub fn fetch(at: *const u8, len: usize) {
+    let before = at.addr() % LINE_LEN;
+    let mut line = at.wrapping_sub(before);
+    let mut left = before.saturating_add(len);
+    while left > 0 {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: a hint. Of an address that cannot be read the processor takes no notice.
+        unsafe {
+            _mm_prefetch::<_MM_HINT_T0>(line.cast());
+        }
+        #[cfg(target_arch = "aarch64")]
+        // SAFETY: as above; neither memory nor flags nor stack are touched.
+        unsafe {
+            std::arch::asm!("prfm pldl1keep, [{}]", in(reg) line, options(nostack, preserves_flags, readonly));
+        }
+        line = line.wrapping_add(LINE_LEN);
+        left = left.saturating_sub(LINE_LEN);
+    }
+}
+
+/// Bytes that a processor fetches at a time.
+const LINE_LEN: usize = 64;
 
 /// Bytes that this process may still write to the disk of `folder`.
 ///

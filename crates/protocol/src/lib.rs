@@ -21,6 +21,7 @@ pub mod bucket;
 pub mod close;
 pub mod connection;
 pub mod crypto;
+pub mod fetch;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 pub mod handshake;
@@ -48,6 +49,7 @@ pub mod wire;
 pub use bucket::{Bucket, Rate, Spending};
 pub use close::CloseReason;
 pub use connection::{Connection, ConnectionEvent};
+pub use fetch::Fetch;
 pub use ids::{
     ConnectionId, Epoch, Incarnation, PlayerId, RequestId, RoomId, SeatId, SessionId, Stay,
 };

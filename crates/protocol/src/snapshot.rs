@@ -121,12 +121,20 @@ fn changed_len(bytes: &[u8]) -> usize {
         }
         let word = rest.first_chunk::<WORD>();
         index += match word {
-            Some(word) if !word.contains(&0) => 1 + WORD,
+            Some(word) if !has_zero(*word) => 1 + WORD,
             _ => 1,
         };
         end = index;
     }
     end
+}
+
+/// True if a byte of the word is zero: only that one borrows from a bit that it had not set (Mycroft 1987).
+const fn has_zero(word: [u8; WORD]) -> bool {
+    const ONES: u64 = u64::from_le_bytes([0x01; WORD]);
+    const TOPS: u64 = u64::from_le_bytes([0x80; WORD]);
+    let word = u64::from_le_bytes(word);
+    word.wrapping_sub(ONES) & !word & TOPS != 0
 }
 
 fn leading_zeros(bytes: &[u8]) -> usize {

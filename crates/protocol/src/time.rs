@@ -43,6 +43,15 @@ impl Timestamp {
         self.0 / 1_000_000
     }
 
+    /// The first of several moments, if there are any.
+    #[must_use]
+    pub(crate) fn first_of<const N: usize>(moments: [Option<Self>; N]) -> Option<Self> {
+        // Numbers alone: each packet asks, and no branch has to be guessed.
+        let never = Self(u64::MAX);
+        let first = moments.map(|it| it.unwrap_or(never)).into_iter().min();
+        first.filter(|first| *first != never)
+    }
+
     /// Time passed since `earlier`, zero if `earlier` lies ahead.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
@@ -82,6 +91,13 @@ pub(crate) const fn nanos(span: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_of_no_moments_is_none() {
+        let at = |millis| Some(Timestamp::from_millis(millis));
+        assert_eq!(Timestamp::first_of([None, at(7), at(5), None]), at(5));
+        assert_eq!(Timestamp::first_of([None, None]), None);
+    }
 
     #[test]
     fn moments_saturate_instead_of_wrapping() {

@@ -95,7 +95,15 @@ pub const fn varint_len(value: u64) -> usize {
 ///
 /// # Panics
 /// If `value` exceeds [`VARINT_MAX`]: counters of ours never reach it.
+#[inline]
 pub fn put_varint(out: &mut impl BufMut, value: u64) {
+    match u8::try_from(value) {
+        Ok(byte @ 0..=0x3f) => out.put_u8(byte),
+        Ok(_) | Err(_) => put_long_varint(out, value),
+    }
+}
+
+fn put_long_varint(out: &mut impl BufMut, value: u64) {
     assert!(value <= VARINT_MAX, "a varint holds 62 bits");
     let [a, b, c, d, e, f, g, h] = value.to_be_bytes();
     match value {

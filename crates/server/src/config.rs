@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU8;
 
 use rejoin_coordinator::{Auth, Config};
+use rejoin_protocol::Fetch;
 use rejoin_protocol::handshake::PermitKeys;
 
 use crate::identity::Identity;
@@ -127,6 +128,7 @@ impl ServerConfig {
         config.idle_session_hold = self.limits.idle_session_hold;
         config.call_budget = self.limits.call_budget;
         config.budgets = self.limits.budgets;
+        config.fetch = Fetch::new(rejoin_datagram::fetch);
         Ok(config)
     }
 }

@@ -27,6 +27,8 @@ use crate::watchdog::{Watch, WatchedCalls};
 /// Batches received before a turn must be taken: 512 datagrams, 2 to 5 ms of work, so that ticks
 /// stay on time under a flood. What waits longer stays in the socket's buffer.
 const BATCHES_PER_TURN: usize = 8;
+/// Turns between two looks of the runtime at what else there is: each costs as much as a datagram.
+const YIELD_EVERY: u64 = 16;
 /// How long a stopping server may take to tell its players.
 const DRAIN_MAX: Duration = Duration::from_secs(1);
 /// When letters are offered again to a shard that does not keep up.
@@ -152,8 +154,10 @@ impl Driver {
                 }
                 Wake::Stop => break,
             }
-            // A flooded loop would never wait, and the runtime would never see a signal.
-            tokio::task::yield_now().await;
+            // A loop under load never waits in the runtime, which would never see a signal.
+            if self.report.turns.is_multiple_of(YIELD_EVERY) {
+                tokio::task::yield_now().await;
+            }
         }
         self.drain().await?;
         self.report.shard = self.shard.stats();
@@ -164,12 +168,14 @@ impl Driver {
         // Nobody watches unless operators may ask.
         let watched = self.status.receiver_count() > 0;
         let turn = watched.then_some(self.tell_at + TURN_EVERY);
-        let due = match self.offer_at {
-            Some(offer) => Some(offer),
-            None => self.shard.poll_timeout(),
+        let look = self.drains.next();
+        let due = match (look, self.offer_at) {
+            // What is due is seen to at the look.
+            (Some(_), _) => None,
+            (None, Some(offer)) => Some(offer),
+            (None, None) => self.shard.poll_timeout(),
         };
         let due = [due, turn].into_iter().flatten().min();
-        let look = self.drains.next();
         if let Some(look) = look {
             // Not in the runtime: it would be woken by each datagram that it is not to look at yet. Nor for
             // each deadline: rooms and connections have thousands, and what is due is seen to at the look.

@@ -6,7 +6,7 @@
 use std::iter::Zip;
 use std::{slice, vec};
 
-use rejoin_protocol::PlayerId;
+use rejoin_protocol::{Fetch, PlayerId};
 
 /// A thing for each player. Bounded by the seats of a room.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,11 @@ impl<T> Default for ByPlayer<T> {
 }
 
 impl<T> ByPlayer<T> {
+    /// See [`crate::fetch`]: asks for what a search reads.
+    pub(crate) fn fetch_players(&self, fetch: Fetch) {
+        fetch.whole(self.players.as_slice());
+    }
+
     /// How many there are.
     pub(crate) const fn len(&self) -> usize {
         self.players.len()

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use rejoin_protocol::Fetch;
 use rejoin_protocol::limits::SNAPSHOT_RING;
 use rejoin_protocol::planted::{self, Bug};
 
@@ -91,11 +92,8 @@ impl Delivery {
     }
 
     /// See [`crate::fetch`].
-    pub(crate) fn fetch_ahead(&self) -> u64 {
-        let name = |sent: Option<&Sent>| sent.map_or(0, |sent| sent.sequence ^ sent.number);
-        let sent = name(self.last.as_ref()) ^ name(self.base.as_ref());
-        let oldest = name(self.in_flight.front());
-        self.count ^ sent ^ oldest ^ self.on_stream.unwrap_or(0) ^ u64::from(self.private)
+    pub(crate) fn fetch_parts(&self, fetch: Fetch) {
+        fetch.ends(self.in_flight.as_slices().0);
     }
 
     /// True if the member sees private views.

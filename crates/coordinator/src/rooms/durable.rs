@@ -315,6 +315,9 @@ impl Durable {
         effects: Vec<Effect>,
         applied: &mut Applied,
     ) -> Result<(), RoomFault> {
+        if effects.is_empty() {
+            return Ok(());
+        }
         let mut waiting = VecDeque::from(effects);
         while let Some(effect) = waiting.pop_front() {
             match effect {

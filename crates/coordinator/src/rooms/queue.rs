@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use rejoin_protocol::PlayerId;
 use rejoin_protocol::message::CallId;
+use rejoin_protocol::{Fetch, PlayerId};
 
 use super::entry::Entry;
 use crate::limits::INPUTS_ABROAD_MAX;
@@ -44,6 +44,12 @@ pub(crate) enum Origin {
 }
 
 impl Queue {
+    /// See [`crate::fetch`].
+    pub(crate) fn fetch_parts(&self, fetch: Fetch) {
+        fetch.ends(&self.calls);
+        fetch.ends(&self.latest);
+    }
+
     /// Calls that wait.
     pub(crate) fn len(&self) -> usize {
         self.calls.len()
@@ -58,6 +64,12 @@ impl Queue {
     pub(crate) fn has_latest(&self, player: PlayerId) -> bool {
         let latest = &self.latest;
         latest.binary_search_by_key(&player, |(of, _)| *of).is_ok()
+    }
+
+    /// True if the last call that waits is a tick.
+    pub(crate) fn ends_with_tick(&self) -> bool {
+        let last = self.calls.last();
+        last.is_some_and(|call| matches!(call.entry, Entry::Tick))
     }
 
     /// True if nothing waits.

@@ -4,11 +4,14 @@
 //! connection and seat, and nothing of how either comes or goes.
 
 use std::collections::VecDeque;
+use std::mem::offset_of;
 use std::time::Duration;
 
 use rejoin_protocol::limits::{RESYNC_INTERVAL, SNAPSHOT_RING};
 use rejoin_protocol::message::{Held, Metadata, RoomCard, RoomCloseReason};
-use rejoin_protocol::{Bucket, Incarnation, PlayerId, RoomCode, RoomId, SeatId, Stay, Timestamp};
+use rejoin_protocol::{
+    Bucket, Fetch, Incarnation, PlayerId, RoomCode, RoomId, SeatId, Stay, Timestamp,
+};
 use rejoin_room::{Kind, RoomSpec};
 
 use super::by_player::ByPlayer;
@@ -260,6 +263,15 @@ impl HostedRoom {
         due && self.showing.stale && self.has_watchers()
     }
 
+    /// True if that will be so once the calls that wait were made: a tick is the last of them.
+    pub(crate) fn will_show(&self, now: Timestamp) -> bool {
+        if self.kind.tick_hz > 0 {
+            self.queue.ends_with_tick()
+        } else {
+            now >= self.showing.next
+        }
+    }
+
     /// A view was made.
     pub(crate) fn on_shown(&mut self, now: Timestamp) {
         self.showing.stale = false;
@@ -358,11 +370,17 @@ impl Member {
         }
     }
 
-    /// See [`crate::fetch`]: reads what a view touches, and what becomes of it.
-    pub(crate) fn fetch_ahead(&self) -> u64 {
-        let marks = self.line.is_some() ^ self.private.is_some();
-        let shown = self.shown_cursor.unwrap_or(0) ^ u64::from(self.generation);
-        shown ^ self.delivery.fetch_ahead() ^ u64::from(marks)
+    /// See [`crate::fetch`]: asks for what a view touches, and what becomes of it.
+    pub(crate) fn fetch_ahead(&self, fetch: Fetch) {
+        fetch.front(self, offset_of!(Self, home));
+    }
+
+    /// The connection that it is sent to, if that is one of this shard.
+    pub(crate) const fn slot(&self) -> Option<Slot> {
+        match self.line {
+            Some(Line::Here { slot, .. }) => Some(slot),
+            Some(Line::There(_)) | None => None,
+        }
     }
 
     /// Sends to another connection from now on, or to none. The client there has no views yet. False if

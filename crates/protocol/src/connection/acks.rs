@@ -19,11 +19,6 @@ pub(crate) struct Acks {
 }
 
 impl Acks {
-    /// See [`super::fetch`].
-    pub(super) fn fetch_ahead(&self) -> u64 {
-        self.received.largest().unwrap_or(0) ^ self.largest_at.as_nanos() ^ u64::from(self.waiting)
-    }
-
     /// An authentic packet came.
     pub(crate) fn on_received(&mut self, number: u64, eliciting: bool, now: Timestamp) {
         if self

@@ -1,27 +1,27 @@
 //! Memory that will be needed is asked for ahead.
 //!
 //! A server touches each of its connections now and then, and all others in between: most of the time of a
-//! datagram is waiting for memory, one line after the other. Read for many connections in a row, the lines of
-//! all come at once, and are there when the datagrams are taken.
+//! datagram is waiting for memory. Asked for many connections in a row, all of it comes at once, and is there
+//! when the datagrams are taken. What a connection points at can be asked for once it is there itself.
 
-use std::hint::black_box;
+use std::mem::offset_of;
 
 use super::Connection;
+use super::incoming::Incoming;
+use super::outgoing::Outgoing;
+use crate::fetch::Fetch;
 
 impl Connection {
-    /// Reads a little of each part that a datagram needs, and does nothing with it.
-    pub fn fetch_ahead(&self) {
-        let counters = self.counters.sent ^ self.counters.dropped;
-        let parts = [
-            counters,
-            self.acks.fetch_ahead(),
-            self.recovery.fetch_ahead(),
-            self.ladder.fetch_ahead(),
-            self.outgoing.fetch_ahead(),
-            self.incoming.fetch_ahead(),
-            self.protection.fetch_ahead(),
-            u64::from(self.budget.is_some()),
-        ];
-        black_box(parts.iter().fold(0, |all, part| all ^ part));
+    /// First: asks for what datagrams touch of the connection itself.
+    pub fn fetch_ahead(&self, fetch: Fetch) {
+        fetch.front(self, offset_of!(Self, outgoing) + Outgoing::FRONT);
+        fetch.front(&self.incoming, Incoming::FRONT);
+    }
+
+    /// Then: for what they touch beyond it.
+    pub fn fetch_parts(&self, fetch: Fetch) {
+        self.recovery.fetch_parts(fetch);
+        self.outgoing.fetch_parts(fetch);
+        self.incoming.fetch_parts(fetch);
     }
 }

@@ -1,6 +1,7 @@
 //! What arrives: the reliable streams and the latest lane.
 
 use std::collections::VecDeque;
+use std::mem::offset_of;
 
 use super::copies::Copies;
 use super::error::Violation;
@@ -9,6 +10,7 @@ use super::frame::{LatestFrame, StreamFrame, StreamName};
 use super::latest_receive::LatestReceive;
 use super::stream_receive::StreamReceive;
 use super::window::Windows;
+use crate::fetch::Fetch;
 use crate::limits::ORDERED_STREAMS;
 use crate::time::Timestamp;
 
@@ -24,6 +26,9 @@ pub(crate) struct Incoming {
 }
 
 impl Incoming {
+    /// Bytes up to the end of what most datagrams touch.
+    pub(super) const FRONT: usize = offset_of!(Self, control);
+
     pub(crate) fn new(windows: Windows) -> Self {
         Self {
             control: StreamReceive::new(windows.control),
@@ -34,8 +39,8 @@ impl Incoming {
     }
 
     /// See [`super::fetch`].
-    pub(super) fn fetch_ahead(&self) -> u64 {
-        self.latest.fetch_ahead() ^ u64::from(self.copies.is_some())
+    pub(super) fn fetch_parts(&self, fetch: Fetch) {
+        self.latest.fetch_parts(fetch);
     }
 
     /// Bytes held for the peer, with what holding them costs.

@@ -135,7 +135,7 @@ impl OpenKeys {
         &mut self,
         packet: &Sealed<'_>,
         body: &'a mut [u8],
-        hold: Duration,
+        hold: impl FnOnce() -> Duration,
         now: Timestamp,
     ) -> Result<&'a mut [u8], OpenFailure> {
         self.forget_old(now);
@@ -160,7 +160,7 @@ impl OpenKeys {
         let secret = &self.secret;
         let next = self.next.0.get_or_insert_with(|| secret.next().key());
         let text = try_key(next, number, header, body)?;
-        self.change(number, now + hold.min(OLD_KEY_HELD_MAX));
+        self.change(number, now + hold().min(OLD_KEY_HELD_MAX));
         Ok(text)
     }
 
@@ -242,7 +242,7 @@ mod tests {
                 expected: self.expected,
                 header: &[],
             };
-            let text = self.open.open(&sealed, &mut body, HOLD, self.now)?;
+            let text = self.open.open(&sealed, &mut body, || HOLD, self.now)?;
             assert_eq!(text, b"frames");
             self.expected = self.expected.max(number + 1);
             Ok(())

@@ -63,13 +63,6 @@ impl Ladder {
         }
     }
 
-    /// See [`super::fetch`].
-    pub(super) fn fetch_ahead(&self) -> u64 {
-        let moments = self.last_heard.as_nanos() ^ self.borne_since.as_nanos();
-        let loading = self.loading.map_or(0, |loading| loading.until.as_nanos());
-        moments ^ self.announced.as_secs() ^ loading
-    }
-
     pub(crate) fn liveness(&self) -> Liveness {
         self.liveness
     }

@@ -7,6 +7,7 @@ use super::error::Violation;
 use super::frame::LatestFrame;
 use super::reassembly::Reassembly;
 use super::window::Window;
+use crate::fetch::Fetch;
 use crate::limits::{
     FRAGMENT_COST, LATEST_KEYS_MAX, LATEST_PARTIAL_LIFE, LATEST_PARTIALS_MAX, MESSAGE_COST,
 };
@@ -57,9 +58,8 @@ impl LatestReceive {
     }
 
     /// See [`super::fetch`].
-    pub(super) fn fetch_ahead(&self) -> u64 {
-        let first = self.keys.first();
-        first.map_or(0, |newest| newest.touched) ^ u64::from(self.partials.is_empty())
+    pub(super) fn fetch_parts(&self, fetch: Fetch) {
+        fetch.ends(&self.keys);
     }
 
     /// Takes a fragment from packet `number`; gives its message if it is complete and newer

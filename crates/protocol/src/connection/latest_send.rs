@@ -8,6 +8,7 @@ use super::carried::Carried;
 use super::error::SendError;
 use super::event::Tag;
 use super::frame::{Fragment, FrameWriter, LatestFrame};
+use crate::fetch::Fetch;
 use crate::limits::{FRAGMENT_MAX, LATEST_KEYS_MAX};
 
 /// Messages that have not left, and fragmented ones whose fate is open.
@@ -96,6 +97,11 @@ impl LatestSend {
             queue: VecDeque::new(),
             flights: Flights::default(),
         }
+    }
+
+    /// See [`super::fetch`].
+    pub(super) fn fetch_parts(&self, fetch: Fetch) {
+        fetch.ends(self.queue.as_slices().0);
     }
 
     /// Queues a message. Gives the tag of the one it replaces.

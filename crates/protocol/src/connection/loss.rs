@@ -21,11 +21,6 @@ impl LossHistory {
         self.known = (self.known + 1).min(Self::SPAN);
     }
 
-    /// See [`super::fetch`].
-    pub(super) fn fetch_ahead(&self) -> u64 {
-        u64::from(self.known) ^ self.lost.iter().fold(0, |all, word| all ^ word)
-    }
-
     /// From 0.0 to 1.0; 0.0 before any fate is known.
     pub(crate) fn share(&self) -> f32 {
         let lost: u32 = self.lost.iter().map(|word| word.count_ones()).sum();

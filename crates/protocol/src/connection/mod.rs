@@ -99,13 +99,13 @@ pub struct Connection {
     /// Bounded by what one datagram can complete, if the owner drains after each.
     events: VecDeque<ConnectionEvent>,
     counters: Counters,
+    budget: Option<Budget>,
     acks: Acks,
     recovery: Recovery,
     ladder: Ladder,
+    protection: Protection,
     outgoing: Outgoing,
     incoming: Incoming,
-    budget: Option<Budget>,
-    protection: Protection,
 }
 
 /// How far a connection has come.
@@ -167,7 +167,7 @@ impl Connection {
         let len = datagram.len();
         let arrival = Arrival {
             origin,
-            probe_wait: self.recovery.rtt.probe_wait(0),
+            rtt: self.recovery.rtt,
             now,
         };
         let (number, frames) = match self.protection.open(datagram, &arrival) {
@@ -350,10 +350,7 @@ impl Connection {
             State::Unconfirmed | State::Open => {
                 let ladder = self.ladder.deadline(self.recovery.rtt.patience());
                 let (recovery, incoming) = (self.recovery.deadline(), self.incoming.deadline());
-                [self.send_deadline(), recovery, ladder, incoming]
-                    .into_iter()
-                    .flatten()
-                    .min()
+                Timestamp::first_of([self.send_deadline(), recovery, ladder, incoming])
             }
         }
     }

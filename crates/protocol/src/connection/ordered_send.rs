@@ -1,5 +1,7 @@
 //! The sending halves of the ordered streams: each in its own order, all in turn, one queue bound.
 
+use std::mem::offset_of;
+
 use bytes::Bytes;
 
 use super::carried::Carried;
@@ -26,6 +28,9 @@ pub(crate) struct OrderedSend {
 }
 
 impl OrderedSend {
+    /// Bytes up to the end of what each datagram touches.
+    pub(super) const FRONT: usize = offset_of!(Self, streams);
+
     /// `window` is the peer's, of each stream.
     pub(crate) fn new(window: Window) -> Self {
         let stream = |stream| StreamSend::new(StreamName::Ordered(stream), window);

@@ -1,6 +1,7 @@
 //! What leaves: heartbeat, notices and lanes, in their strict order.
 
 use std::collections::VecDeque;
+use std::mem::offset_of;
 
 use super::carried::{Carried, Fate};
 use super::congestion::Congestion;
@@ -13,6 +14,7 @@ use super::ordered_send::OrderedSend;
 use super::path_answers::PathAnswers;
 use super::stream_send::StreamSend;
 use super::window::Windows;
+use crate::fetch::Fetch;
 use crate::time::Timestamp;
 
 /// The sending halves of the lanes, and our own heartbeat; first what each datagram touches.
@@ -43,6 +45,9 @@ pub(crate) struct Occasion<'a> {
 }
 
 impl Outgoing {
+    /// Bytes up to the end of what each datagram touches.
+    pub(super) const FRONT: usize = offset_of!(Self, ordered) + OrderedSend::FRONT;
+
     /// `windows` are the peer's.
     pub(crate) fn new(windows: Windows) -> Self {
         Self {
@@ -57,11 +62,9 @@ impl Outgoing {
     }
 
     /// See [`super::fetch`].
-    pub(super) fn fetch_ahead(&self) -> u64 {
-        let waits = self.path_answers.is_pending() ^ self.heartbeat.is_pending();
-        let lanes = self.loading.is_pending() ^ self.latest.has_pending();
-        let streams = self.control.has_pending() ^ self.ordered.has_pending();
-        u64::from(waits ^ lanes ^ streams ^ (self.carried.capacity() > 0))
+    pub(super) fn fetch_parts(&self, fetch: Fetch) {
+        self.latest.fetch_parts(fetch);
+        fetch.ends(&self.carried);
     }
 
     /// True if something waits that nothing holds back.

@@ -1,10 +1,9 @@
 //! Packet numbers and keys: sealing what leaves, admitting what comes.
 
-use std::time::Duration;
-
 use super::error::PacketError;
 use super::keys::{OpenFailure, OpenKeys, SealKeys, Sealed};
 use super::origin::Origin;
+use super::rtt::Rtt;
 use super::setup::Setup;
 use crate::limits::AEAD_FAILURES_MAX;
 use crate::packet::{Header, NUMBER_MAX, ReplayWindow, TruncatedNumber};
@@ -34,8 +33,8 @@ pub(crate) struct Protection {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Arrival {
     pub(crate) origin: Origin,
-    /// The probe timeout.
-    pub(crate) probe_wait: Duration,
+    /// Tells the probe timeout, if the key changes.
+    pub(crate) rtt: Rtt,
     pub(crate) now: Timestamp,
 }
 
@@ -71,12 +70,6 @@ impl Protection {
             replay,
             failures: 0,
         }
-    }
-
-    /// See [`super::fetch`].
-    pub(super) fn fetch_ahead(&self) -> u64 {
-        let flags = self.seal.phase() ^ self.open.phase() ^ self.labelled;
-        self.next ^ self.failures ^ self.replay.fetch_ahead() ^ u64::from(flags)
     }
 
     /// Number of the next packet.
@@ -166,7 +159,7 @@ impl Protection {
             expected,
             header,
         };
-        let hold = arrival.probe_wait.saturating_mul(OLD_KEY_PROBES);
+        let hold = || arrival.rtt.probe_wait(0).saturating_mul(OLD_KEY_PROBES);
         let before = self.open.phase();
         match self.open.open(&sealed, body, hold, arrival.now) {
             Ok(frames) => {
@@ -187,6 +180,8 @@ impl Protection {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::setup::Role;
     use super::*;
     use crate::crypto::{Suite, TrafficSecret};
@@ -210,7 +205,7 @@ mod tests {
     ) -> Result<u64, PacketError> {
         let arrival = Arrival {
             origin,
-            probe_wait: Duration::from_millis(100),
+            rtt: Rtt::new(Some(Duration::from_millis(100))),
             now: NOW,
         };
         let (number, frames) = protection.open(datagram, &arrival)?;

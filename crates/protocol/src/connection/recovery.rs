@@ -12,6 +12,7 @@ use super::frame::AckFrame;
 use super::loss::LossHistory;
 use super::rtt::Rtt;
 use super::sent::{SentLog, SentPacket};
+use crate::fetch::Fetch;
 use crate::limits::SENT_PACKETS_MAX;
 use crate::time::Timestamp;
 
@@ -56,11 +57,8 @@ impl Recovery {
     }
 
     /// See [`super::fetch`].
-    pub(super) fn fetch_ahead(&self) -> u64 {
-        let estimates = self.rtt.patience().as_secs() ^ self.lost ^ u64::from(self.probes);
-        let marks = self.last_eliciting.as_nanos() ^ self.largest_acked.unwrap_or(0);
-        let open = self.congestion.is_open(0) ^ self.probe_wanted ^ self.loss_time.is_some();
-        estimates ^ marks ^ u64::from(open) ^ self.history.fetch_ahead() ^ self.log.fetch_ahead()
+    pub(super) fn fetch_parts(&self, fetch: Fetch) {
+        self.log.fetch_parts(fetch);
     }
 
     /// A packet leaves; its number is the next. If the log is full the oldest counts as lost.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 
 use super::carried::Carried;
+use crate::fetch::Fetch;
 use crate::time::Timestamp;
 
 /// What is remembered of a sent packet.
@@ -60,10 +61,8 @@ impl SentLog {
     }
 
     /// See [`super::fetch`].
-    pub(super) fn fetch_ahead(&self) -> u64 {
-        let front = self.packets.front();
-        let sent = front.map_or(0, |entry| entry.packet.sent_at.as_nanos());
-        self.first ^ u64::from(self.more_first) ^ sent
+    pub(super) fn fetch_parts(&self, fetch: Fetch) {
+        fetch.ends(self.packets.as_slices().0);
     }
 
     pub(crate) fn len(&self) -> usize {

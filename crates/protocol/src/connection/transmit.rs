@@ -19,10 +19,7 @@ impl Connection {
         let last = self.recovery.last_eliciting();
         let heartbeat = self.outgoing.heartbeat.deadline(last);
         let probe = self.ladder.probe_deadline(last);
-        [self.acks.deadline(), Some(heartbeat), probe]
-            .into_iter()
-            .flatten()
-            .min()
+        Timestamp::first_of([self.acks.deadline(), Some(heartbeat), probe])
     }
 
     pub(super) fn transmit(&mut self, out: &mut Vec<u8>, now: Timestamp) {

@@ -26,12 +26,6 @@ impl ReplayWindow {
         self.newest.map_or(0, |newest| newest.saturating_add(1))
     }
 
-    /// See `connection::fetch`.
-    pub(crate) fn fetch_ahead(&self) -> u64 {
-        let newest = self.newest.unwrap_or(0);
-        newest ^ u64::from(self.has(newest))
-    }
-
     /// True if a packet of this number may be new.
     #[must_use]
     pub fn admits(&self, number: u64) -> bool {
