@@ -5,6 +5,7 @@
 
 pub mod conformance;
 mod contract;
+pub mod disk;
 mod memory;
 
 pub use contract::{Record, Store, StoreError, Stored};
