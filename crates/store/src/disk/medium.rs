@@ -36,7 +36,8 @@ pub(super) struct Medium {
 #[derive(Clone, Debug)]
 pub(super) enum Change {
     Made(String, usize),
-    Renamed(String, String),
+    /// From a name to another, and which file.
+    Renamed(String, String, usize),
     Removed(String),
 }
 
@@ -227,10 +228,11 @@ impl Change {
             Self::Made(name, id) => {
                 names.insert(name.clone(), *id);
             }
-            Self::Renamed(from, to) => {
-                if let Some(id) = names.remove(from) {
-                    names.insert(to.clone(), id);
+            Self::Renamed(from, to, id) => {
+                if names.get(from) == Some(id) {
+                    names.remove(from);
                 }
+                names.insert(to.clone(), *id);
             }
             Self::Removed(name) => {
                 names.remove(name);

@@ -78,10 +78,9 @@ impl Disk for Process {
     }
 
     fn rename(&self, from: &str, to: &str) -> Result<(), DiskError> {
-        if !locked(&self.medium).names.contains_key(from) {
-            return Err(refused("rename", from, DiskFault::Missing));
-        }
-        let change = Change::Renamed(from.to_owned(), to.to_owned());
+        let id = locked(&self.medium).names.get(from).copied();
+        let id = id.ok_or_else(|| refused("rename", from, DiskFault::Missing))?;
+        let change = Change::Renamed(from.to_owned(), to.to_owned(), id);
         self.change("rename", from, change)
     }
 

@@ -104,6 +104,10 @@ pub fn open(
         store.begin_epoch().map_err(into_open)?;
         stores.push(store);
     }
+    // What a killed process wrote may be nowhere but in memory, and is about to be believed.
+    for segment in &old {
+        segment.file.sync()?;
+    }
     drop(shared);
     drop(presence);
     commit(&*disk, &survey, epoch, shards, salt)?;

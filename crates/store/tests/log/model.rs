@@ -119,12 +119,14 @@ impl Model {
         self.acknowledged = self.lengths();
     }
 
-    pub(crate) fn on_sync_begun(&mut self) {
+    /// A log syncs its own rooms.
+    fn on_sync_begun(&mut self) {
         self.syncing = self.lengths();
     }
 
-    pub(crate) fn on_synced(&mut self) {
-        self.synced = self.syncing.clone();
+    fn on_synced(&mut self, ours: impl Fn(RoomId) -> bool) {
+        let synced = self.syncing.iter().filter(|(id, _)| ours(**id));
+        self.synced.extend(synced.map(|(id, len)| (*id, *len)));
     }
 
     fn lengths(&self) -> BTreeMap<RoomId, usize> {
@@ -153,7 +155,7 @@ impl Model {
         }
         self.on_acknowledged();
         self.on_sync_begun();
-        self.on_synced();
+        self.on_synced(|_| true);
     }
 }
 
@@ -162,6 +164,7 @@ pub(crate) fn perform(
     store: &mut LogStore,
     model: &mut Model,
     step: &Step,
+    ours: impl Fn(RoomId) -> bool,
 ) -> Result<(), StoreError> {
     let done = match step {
         Step::Append(turn) => {
@@ -190,7 +193,7 @@ pub(crate) fn perform(
             let goal = store.journalled();
             let done = store.on_chore(chore.run());
             if store.synced() == goal {
-                model.on_synced();
+                model.on_synced(ours);
             }
             done
         }
