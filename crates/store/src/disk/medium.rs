@@ -107,6 +107,14 @@ impl Content {
         }
     }
 
+    pub(super) fn flip(&mut self, offset: usize, mask: u8) {
+        for bytes in [&mut self.now, &mut self.synced] {
+            if let Some(byte) = bytes.get_mut(offset) {
+                *byte ^= mask;
+            }
+        }
+    }
+
     /// Keeps all, nothing, the first few and a part of the next, or any sectors.
     fn lose_power(&mut self, rng: &mut Rng) {
         let mut kept = std::mem::take(&mut self.synced);

@@ -123,13 +123,13 @@ impl SimulatedDisk {
         medium.synced_names.remove(name);
     }
 
-    /// Flips the bits of `mask` in one byte. Beyond the end nothing happens.
+    /// Flips the bits of `mask` in one byte, for open handles too. Beyond the end nothing happens.
     pub fn flip(&self, name: &str, offset: usize, mask: u8) {
-        if let Some(mut bytes) = self.contents(name)
-            && let Some(byte) = bytes.get_mut(offset)
-        {
-            *byte ^= mask;
-            self.replace(name, &bytes);
+        let mut medium = self.medium();
+        let id = medium.names.get(name).copied();
+        let content = id.and_then(|id| medium.files.get_mut(&id));
+        if let Some(content) = content {
+            content.flip(offset, mask);
         }
     }
 

@@ -4,23 +4,28 @@
 //! is all after the last.
 //!
 //! ```text
-//! head of a segment, 64 bytes            head of an entry, 56 bytes, then the body
+//! head of a segment, 64 bytes            head of an entry, 60 bytes, then the body
 //!  0  8  "RJSEGMNT"                       0  1  kind, see below
 //!  8  2  format, 1                        1  1  1: moved here from an older segment
-//! 10  2  shard                            2  1  revision: how often the record was amended
-//! 12  4  number within its log            3  1  that of the record before; 255: none is
-//! 16  8  epoch                            4  4  length of the body
-//! 24  8  stamp of its first new entry     8  8  epoch      } who wrote it first, and as which
-//! 32  8  length of the segment before    16  8  stamp      } of all: what is later prevails
-//! 40 20  zero                            24 16  room, zero if of none
-//! 60  4  check of the 60 before          40  8  sequence
-//!                                        48  4  CRC-32 of the body
-//!                                        52  4  check of the 52 before
+//! 10  2  shard                                  2: a room begins with it
+//! 12  4  number within its log                  4: its sequence is the newest of the room
+//! 16  8  epoch                            2  2  zero
+//! 24  8  stamp of its first new entry     4  4  length of the body
+//! 32  8  length of the segment before     8  8  epoch      } who wrote it first, and as which
+//! 40 20  zero                            16  8  stamp      } of all: what is later prevails
+//! 60  4  check of the 60 before          24 16  room, zero if of none
+//!                                        40  8  sequence
+//!                                        48  4  link: which entry the record before is
+//!                                        52  4  CRC-32 of the body
+//!                                        56  4  check of the 56 before
 //!
 //! kind  1 record  2 checkpoint  3 forgotten  4 standing: attempts 1, quarantined 1
 //!       5 loss: kind 1, from 8, to 8   6 synced: number 4, offset 8
 //!       7 floor: epoch 8, shard 2, number 4: nothing up to there is needed any more
 //! ```
+//!
+//! The link of anything else is that of the record of its sequence. Links tell a record that joins those
+//! before from one that followed an amendment, or another life of the room, which is gone.
 //!
 //! A check is a CRC-32 that begins with the seed of its segment. Seeds come of a salt in the
 //! manifest, so that no bytes which a player sends can pass for an entry.
@@ -35,10 +40,10 @@ pub(crate) const FORMAT: u16 = 1;
 /// Length of the head of a segment.
 pub(crate) const SEGMENT_HEAD_LEN: u64 = 64;
 /// Length of the head of an entry.
-pub(crate) const HEAD_LEN: usize = 56;
+pub(crate) const HEAD_LEN: usize = 60;
 
-/// Stands for the revision of the record before one, or a checkpoint, that begins a room.
-pub(crate) const BEGINS: u8 = u8::MAX;
+/// The link of the first record of a room.
+pub(crate) const ORIGIN: u32 = 0;
 
 const MAGIC: &[u8; 8] = b"RJSEGMNT";
 const RECORD: u8 = 1;
@@ -48,6 +53,9 @@ const STANDING: u8 = 4;
 const LOSS: u8 = 5;
 const SYNCED: u8 = 6;
 const FLOOR: u8 = 7;
+const MOVED: u8 = 1;
+const BEGINS: u8 = 2;
+const NEWEST: u8 = 4;
 
 /// Which segment: of whose log, and its number there. Older ones are less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,6 +71,20 @@ pub(crate) struct EntryId {
     pub(crate) epoch: u64,
     pub(crate) stamp: u64,
 }
+
+impl EntryId {
+    /// How the record after this entry names it.
+    pub(crate) const fn link(self) -> u32 {
+        let mixed = self.epoch.wrapping_mul(SPREAD) ^ self.stamp.wrapping_mul(SPREAD);
+        let link = (mixed >> 32) ^ (self.stamp & 0xffff_ffff);
+        #[expect(clippy::cast_possible_truncation, reason = "it is a digest")]
+        let link = link as u32;
+        if link == ORIGIN { 1 } else { link }
+    }
+}
+
+/// Spreads small numbers over all bits.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// What an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,12 +103,14 @@ pub(crate) enum Kind {
 pub(crate) struct Head {
     pub(crate) kind: Kind,
     pub(crate) moved: bool,
-    pub(crate) revision: u8,
-    pub(crate) revision_before: u8,
+    pub(crate) begins: bool,
+    /// Nothing newer was there when it was written: a record that is, is lost if it cannot be found.
+    pub(crate) newest: bool,
     pub(crate) len: u32,
     pub(crate) id: EntryId,
     pub(crate) room: RoomId,
     pub(crate) sequence: u64,
+    pub(crate) link: u32,
     pub(crate) body_check: u32,
 }
 
@@ -103,10 +127,8 @@ pub(crate) struct SegmentHead {
 pub(crate) enum HeadFault {
     /// Nothing was ever written.
     Empty,
-    /// Its bytes are not what was written.
+    /// Its bytes are not what was written. That of a later format is told by the manifest.
     Damaged,
-    /// It is of a format that is not known here.
-    Newer(u16),
 }
 
 impl SegmentId {
@@ -172,8 +194,6 @@ impl SegmentHead {
         let sound = sum == check(seed, front).to_be_bytes();
         match Self::read(front) {
             Ok((FORMAT, head)) if sound && head.id == id => Ok(head),
-            // Its check need not be ours.
-            Ok((format, _)) if format > FORMAT && !sound => Err(HeadFault::Newer(format)),
             Ok(_) | Err(Malformed) => Err(HeadFault::Damaged),
         }
     }
@@ -204,17 +224,17 @@ impl Head {
     /// Appends the head and the body, and fills up to where the next entry begins.
     pub(crate) fn encode(&self, body: &[u8], seed: u32, out: &mut Vec<u8>) {
         let start = out.len();
-        out.extend_from_slice(&[
-            self.kind.number(),
-            u8::from(self.moved),
-            self.revision,
-            self.revision_before,
-        ]);
+        let moved = if self.moved { MOVED } else { 0 };
+        let begins = if self.begins { BEGINS } else { 0 };
+        let newest = if self.newest { NEWEST } else { 0 };
+        let flags = moved | begins | newest;
+        out.extend_from_slice(&[self.kind.number(), flags, 0, 0]);
         out.extend_from_slice(&self.len.to_be_bytes());
         out.extend_from_slice(&self.id.epoch.to_be_bytes());
         out.extend_from_slice(&self.id.stamp.to_be_bytes());
         out.extend_from_slice(&self.room.0);
         out.extend_from_slice(&self.sequence.to_be_bytes());
+        out.extend_from_slice(&self.link.to_be_bytes());
         out.extend_from_slice(&self.body_check.to_be_bytes());
         let sum = check(seed, out.get(start..).unwrap_or_default());
         out.extend_from_slice(&sum.to_be_bytes());
@@ -228,16 +248,17 @@ impl Head {
         let sum = bytes.get(HEAD_LEN - 4..HEAD_LEN)?;
         // Cheap, and enough for nearly all that is no head.
         let kind = Kind::of(*front.first()?)?;
-        if *front.get(1)? > 1 || sum != check(seed, front).to_be_bytes() {
+        let flags = *front.get(1)?;
+        if flags > MOVED | BEGINS | NEWEST || sum != check(seed, front).to_be_bytes() {
             return None;
         }
-        let mut reader = Reader::new(front.get(2..)?);
+        let mut reader = Reader::new(front.get(4..)?);
         let mut read = || {
             Ok::<_, Malformed>(Self {
                 kind,
-                moved: front.get(1) == Some(&1),
-                revision: reader.byte()?,
-                revision_before: reader.byte()?,
+                moved: flags & MOVED != 0,
+                begins: flags & BEGINS != 0,
+                newest: flags & NEWEST != 0,
                 len: u32::from_be_bytes(reader.array()?),
                 id: EntryId {
                     epoch: u64::from_be_bytes(reader.array()?),
@@ -245,6 +266,7 @@ impl Head {
                 },
                 room: RoomId(reader.array()?),
                 sequence: u64::from_be_bytes(reader.array()?),
+                link: u32::from_be_bytes(reader.array()?),
                 body_check: u32::from_be_bytes(reader.array()?),
             })
         };
@@ -388,12 +410,13 @@ mod tests {
         Head {
             kind: Kind::Record,
             moved: false,
-            revision: 1,
-            revision_before: 2,
+            begins: true,
+            newest: false,
             len: u32::try_from(body.len()).unwrap(),
             id: EntryId { epoch: 7, stamp: 9 },
             room: RoomId([5; 16]),
             sequence: 11,
+            link: 12,
             body_check: body_check(body),
         }
     }
@@ -442,7 +465,7 @@ mod tests {
         );
         assert_eq!(SegmentHead::decode(&[0; 70], ID, 5), Err(HeadFault::Empty));
         bytes[9] = 2;
-        assert_eq!(SegmentHead::decode(&bytes, ID, 5), Err(HeadFault::Newer(2)));
+        assert_eq!(SegmentHead::decode(&bytes, ID, 5), Err(HeadFault::Damaged));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use rejoin_protocol::RoomId;
 
-use super::format::{BEGINS, entry_len};
+use super::format::{ORIGIN, entry_len};
 use super::scan::narrow;
 use crate::contract::{Loss, Standing, StoreError};
 
@@ -36,6 +36,15 @@ impl Place {
 pub(crate) struct Point {
     pub(crate) sequence: u64,
     pub(crate) place: Place,
+    /// Of the record that it stands for.
+    pub(crate) link: u32,
+}
+
+/// A record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) place: Place,
+    pub(crate) link: u32,
 }
 
 /// One room.
@@ -43,13 +52,12 @@ pub(crate) struct Point {
 pub(crate) struct Room {
     /// Sequence of the newest record, held or covered by a checkpoint.
     pub(crate) newest: u64,
-    /// How often that was amended, and the one before it.
-    pub(crate) revision: u8,
-    pub(crate) revision_before: u8,
+    /// The link of that.
+    pub(crate) tip: u32,
     pub(crate) newer: Option<Point>,
     pub(crate) older: Option<Point>,
     /// Records up to the newest one.
-    pub(crate) journal: VecDeque<Place>,
+    pub(crate) journal: VecDeque<Held>,
     /// Bytes of bodies after the newer checkpoint.
     pub(crate) bytes: usize,
     pub(crate) standing: Standing,
@@ -67,11 +75,11 @@ pub(crate) struct Index {
     total: u64,
 }
 
-/// What to take back if a turn fails: the room, and its two revisions; none if it was not there.
+/// What to take back if a turn fails: the room, and its tip before; none if it was not there.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Undo {
     room: RoomId,
-    before: Option<(u8, u8)>,
+    before: Option<u32>,
 }
 
 impl Room {
@@ -85,17 +93,27 @@ impl Room {
         let held = u64::try_from(self.journal.len()).expect("a length in memory fits 64 bits");
         let first = self.newest - held + 1;
         let numbered = self.journal.iter().enumerate();
-        numbered.map(move |(index, place)| {
+        numbered.map(move |(index, held)| {
             let index = u64::try_from(index).expect("an index in memory fits 64 bits");
-            (first + index, *place)
+            (first + index, held.place)
         })
+    }
+
+    /// The link of a record that is held or has a checkpoint.
+    pub(crate) fn link_of(&self, sequence: u64) -> u32 {
+        let back = usize::try_from(self.newest.wrapping_sub(sequence)).ok();
+        let held = back.and_then(|back| self.journal.iter().rev().nth(back));
+        let points = [self.newer, self.older].into_iter().flatten();
+        let mut points = points.filter(|point| point.sequence == sequence);
+        let point = points.next().map(|point| point.link);
+        held.map(|held| held.link).or(point).unwrap_or(ORIGIN)
     }
 
     fn places(&self) -> impl Iterator<Item = Place> + '_ {
         let points = [self.newer, self.older].into_iter().flatten();
         let small = [self.standing_at, self.loss_at].into_iter().flatten();
         let points = points.map(|point| point.place).chain(small);
-        points.chain(self.journal.iter().copied())
+        points.chain(self.journal.iter().map(|held| held.place))
     }
 
     /// Records after the newer checkpoint, oldest last.
@@ -139,13 +157,14 @@ impl Index {
         self.live.get(&segment).copied().unwrap_or(0)
     }
 
-    /// Takes in a record of a turn. Tells the revision of the one before it, and how to undo this.
+    /// Takes in a record of a turn. Tells the link to the one before it, none if it begins the room,
+    /// and how to undo this.
     pub(crate) fn push(
         &mut self,
         id: RoomId,
         found: u64,
-        place: Place,
-    ) -> Result<(u8, Undo), StoreError> {
+        held: Held,
+    ) -> Result<(Option<u32>, Undo), StoreError> {
         let known = self.rooms.get_mut(&id);
         let expected = known.as_ref().map_or(0, |room| room.newest) + 1;
         if found != expected {
@@ -155,20 +174,17 @@ impl Index {
                 found,
             });
         }
-        let before = known
-            .as_ref()
-            .map(|room| (room.revision, room.revision_before));
-        let revision_before = before.map_or(BEGINS, |(revision, _)| revision);
+        let before = known.as_ref().map(|room| room.tip);
         let room = match known {
             Some(room) => room,
             None => self.rooms.entry(id).or_default(),
         };
         room.newest = found;
-        (room.revision, room.revision_before) = (0, revision_before);
-        room.journal.push_back(place);
-        room.bytes += narrow(place.len);
-        self.gain(place);
-        Ok((revision_before, Undo { room: id, before }))
+        room.tip = held.link;
+        room.journal.push_back(held);
+        room.bytes += narrow(held.place.len);
+        self.gain(held.place);
+        Ok((before, Undo { room: id, before }))
     }
 
     /// Takes back the newest record of a room.
@@ -177,36 +193,36 @@ impl Index {
         let Some(room) = self.rooms.get_mut(&id) else {
             return;
         };
-        let place = room.journal.pop_back();
+        let place = room.journal.pop_back().map(|held| held.place);
         room.newest -= 1;
         if let Some(place) = place {
             room.bytes -= narrow(place.len);
         }
         match before {
-            Some(revisions) => (room.revision, room.revision_before) = revisions,
+            Some(tip) => room.tip = tip,
             None => drop(self.rooms.remove(&id)),
         }
         self.lose(place);
     }
 
-    /// The revision that an amendment of the newest record has, if it can be amended.
-    pub(crate) fn amendable(&self, id: RoomId, found: u64) -> Option<u8> {
+    /// The link of an amendment of the newest record, if that can be amended.
+    pub(crate) fn amendable(&self, id: RoomId, found: u64) -> Option<u32> {
         let room = self.rooms.get(&id)?;
         let stands = room.newest == found && room.covered() < found;
-        (stands && !room.journal.is_empty()).then(|| (room.revision + 1) % BEGINS)
+        (stands && !room.journal.is_empty()).then(|| room.link_of(found - 1))
     }
 
     /// Replaces the newest record.
-    pub(crate) fn amend(&mut self, id: RoomId, revision: u8, place: Place) {
+    pub(crate) fn amend(&mut self, id: RoomId, held: Held) {
         let Some(room) = self.rooms.get_mut(&id) else {
             return;
         };
-        let old = room.journal.pop_back();
-        room.journal.push_back(place);
-        room.revision = revision;
-        room.bytes += narrow(place.len);
+        let old = room.journal.pop_back().map(|old| old.place);
+        room.journal.push_back(held);
+        room.tip = held.link;
+        room.bytes += narrow(held.place.len);
         room.bytes -= old.map_or(0, |old| narrow(old.len));
-        self.gain(place);
+        self.gain(held.place);
         self.lose(old);
     }
 
@@ -227,7 +243,10 @@ impl Index {
 
     /// Takes in a checkpoint. What no checkpoint needs any more is let go.
     pub(crate) fn set_point(&mut self, id: RoomId, point: Point) {
-        let room = self.rooms.entry(id).or_default();
+        let room = self.rooms.entry(id).or_insert_with(|| Room {
+            tip: point.link,
+            ..Room::default()
+        });
         let mut gone: Vec<Place> = Vec::new();
         gone.extend(room.older.take().map(|older| older.place));
         room.older = room.newer.replace(point);
@@ -237,7 +256,7 @@ impl Index {
         if let Some(older) = room.older {
             let needed = room.newest - older.sequence;
             while u64::try_from(room.journal.len()).is_ok_and(|held| held > needed) {
-                gone.extend(room.journal.pop_front());
+                gone.extend(room.journal.pop_front().map(|held| held.place));
             }
         }
         room.journal.shrink_to(SPARE_MAX);
@@ -296,6 +315,7 @@ impl Index {
         let index = (sequence + held).checked_sub(room.newest + 1);
         let record = index.and_then(|index| usize::try_from(index).ok());
         let record = record.and_then(|index| room.journal.get_mut(index));
+        let record = record.map(|held| &mut held.place);
         let points = [room.newer.as_mut(), room.older.as_mut()];
         let points = points.into_iter().flatten().map(|point| &mut point.place);
         let small = [room.standing_at.as_mut(), room.loss_at.as_mut()];
@@ -323,9 +343,9 @@ impl Index {
             for small in [&mut room.standing_at, &mut room.loss_at] {
                 gone.extend(small.take_if(|place| within(*place)));
             }
-            for place in &mut room.journal {
-                if within(*place) {
-                    gone.push(std::mem::replace(place, Place::LOST));
+            for held in &mut room.journal {
+                if within(held.place) {
+                    gone.push(std::mem::replace(&mut held.place, Place::LOST));
                 }
             }
             room.count();

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use rejoin_protocol::RoomId;
 
-use super::format::{BEGINS, Kind, loss, standing};
-use super::index::{Place, Point, Room};
+use super::format::{Kind, ORIGIN, loss, standing};
+use super::index::{Held, Place, Point, Room};
 use super::scan::{Entry, Stretch};
 use super::survey::{Hole, Survey};
 use crate::contract::{Loss, Standing};
@@ -64,7 +64,9 @@ fn merge_room(entries: &[(Entry, Place, u16)], holes: &[Hole]) -> Option<History
     if !merging.begun {
         return None;
     }
-    let (last, _, shard) = entries.last()?;
+    // Only such an entry tells that nothing newer was there.
+    let mut proofs = entries.iter().filter(|(entry, ..)| entry.head.newest);
+    let (last, _, shard) = proofs.next_back().or_else(|| entries.last())?;
     let suspect = holes.iter().any(|hole| {
         let elsewhere =
             !last.head.moved && last.head.id.epoch == hole.until.epoch && *shard != hole.shard;
@@ -84,23 +86,31 @@ struct Merging {
     newest: u64,
     standing: Option<(Standing, Place)>,
     loss: Option<(Loss, Place)>,
+    /// Sequence and link of the newest record when something was last written of the room.
+    proof: Option<(u64, u32)>,
 }
 
 /// A record.
 #[derive(Clone, Copy)]
 struct Slot {
-    place: Place,
-    revision: u8,
-    before: u8,
+    held: Held,
+    /// The link to the record before it.
+    before: u32,
     sound: bool,
 }
 
 impl Merging {
     fn take(&mut self, entry: &Entry, place: Place) {
         let head = entry.head;
-        if head.revision_before == BEGINS && head.revision == 0 {
+        if head.begins {
             // That it was forgotten before may be what cannot be read.
             *self = Self::default();
+        }
+        if head.newest {
+            let itself = head.kind == Kind::Record || head.begins;
+            let link = if itself { head.id.link() } else { head.link };
+            self.newest = self.newest.max(head.sequence);
+            self.proof = Some((head.sequence, link));
         }
         self.begun |= matches!(head.kind, Kind::Record | Kind::Checkpoint | Kind::Loss);
         match head.kind {
@@ -110,16 +120,27 @@ impl Merging {
                     .retain(|(point, _)| point.sequence <= head.sequence);
                 self.newest = head.sequence;
                 let slot = Slot {
-                    place,
-                    revision: head.revision,
-                    before: head.revision_before,
+                    held: Held {
+                        place,
+                        link: head.id.link(),
+                    },
+                    before: head.link,
                     sound: entry.sound,
                 };
                 self.records.insert(head.sequence, slot);
             }
             Kind::Checkpoint => {
                 let sequence = head.sequence;
-                let point = Point { sequence, place };
+                let link = if head.begins {
+                    head.id.link()
+                } else {
+                    head.link
+                };
+                let point = Point {
+                    sequence,
+                    place,
+                    link,
+                };
                 self.points.push((point, entry.sound));
                 self.newest = self.newest.max(sequence);
                 self.loss = None;
@@ -152,56 +173,61 @@ impl Merging {
         self.loss = Some((read.unwrap_or(unknown), place));
     }
 
-    /// How far the records lead on from a checkpoint at `base`.
-    fn reach(&self, base: u64) -> u64 {
-        let mut reach = base;
-        let mut before: Option<Slot> = None;
+    /// How far the records lead on from one that is linked to so.
+    fn reach(&self, base: u64, link: u32) -> u64 {
+        let (mut reach, mut link) = (base, link);
         for (sequence, slot) in self.records.range(base + 1..) {
             if *sequence != reach + 1 || !slot.sound {
                 break;
             }
-            if before.is_some_and(|before| before.revision != slot.before) {
-                // The record before was amended, and only what it replaced is there.
-                reach -= 1;
-                break;
+            if slot.before != link {
+                // What is there of the record before is not what this one followed.
+                return reach.saturating_sub(1).max(base);
             }
-            (reach, before) = (*sequence, Some(*slot));
+            (reach, link) = (*sequence, slot.held.link);
         }
-        reach
+        // As above, of the last record.
+        let stale = self
+            .proof
+            .is_some_and(|(newest, of)| newest == reach && of != link);
+        if stale && reach > base {
+            reach - 1
+        } else {
+            reach
+        }
+    }
+
+    fn reach_of(&self, point: &Point) -> u64 {
+        self.reach(point.sequence, point.link)
     }
 
     fn finish(self, suspect: bool) -> History {
         let sound = self.points.iter().filter(|(_, sound)| *sound);
         let points: Vec<Point> = sound.map(|(point, _)| *point).rev().collect();
-        let reaches = points.iter().map(|point| self.reach(point.sequence));
+        let reaches = points.iter().map(|point| self.reach_of(point));
         // The newest of those that lead furthest; without any, the records alone.
-        let best = reaches.clone().max().unwrap_or_else(|| self.reach(0));
+        let best = reaches
+            .clone()
+            .max()
+            .unwrap_or_else(|| self.reach(0, ORIGIN));
         let mut serving = points.iter().zip(reaches);
         let newer = serving.find(|(_, reach)| *reach == best);
         let newer = newer.map(|(point, _)| *point);
         let older = serving.find_map(|(point, _)| {
             let newer = newer?;
-            (self.reach(point.sequence) >= newer.sequence).then_some(*point)
+            (self.reach_of(point) >= newer.sequence).then_some(*point)
         });
         let base = older.or(newer).map_or(0, |point| point.sequence);
-        let held = self
-            .records
-            .range(base + 1..)
-            .map(|(sequence, slot)| (*sequence, *slot));
-        let held: Vec<(u64, Slot)> = held.take_while(|(it, _)| *it <= best).collect();
-        let revision = |sequence| {
-            let slot = self.records.get(&sequence).filter(|_| sequence <= best);
-            slot.map_or(0, |slot| slot.revision)
-        };
+        let held = self.records.range(base + 1..);
+        let held = held.take_while(|(sequence, _)| **sequence <= best);
         let mut room = Room {
             newest: best,
-            revision: revision(best),
-            revision_before: best.checked_sub(1).map_or(0, revision),
             newer,
             older,
-            journal: held.iter().map(|(_, slot)| slot.place).collect(),
+            journal: held.map(|(_, slot)| slot.held).collect(),
             ..Room::default()
         };
+        room.tip = room.link_of(best);
         room.count();
         if let Some((standing, place)) = self.standing {
             room.standing = standing;

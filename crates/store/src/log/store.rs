@@ -10,9 +10,9 @@ use bytes::Bytes;
 use rejoin_protocol::RoomId;
 
 use super::format::{
-    BEGINS, EntryId, HEAD_LEN, Head, Kind, body_check, entry_len, standing_body, synced_body,
+    EntryId, HEAD_LEN, Head, Kind, ORIGIN, body_check, entry_len, standing_body, synced_body,
 };
-use super::index::{Index, Place, Point, Undo};
+use super::index::{Held, Index, Place, Point, Undo};
 use super::reclaim::Reclaim;
 use super::scan::{narrow, wide};
 use super::segments::{Claim, Segments, broken};
@@ -49,8 +49,9 @@ struct Entry<'a> {
     kind: Kind,
     room: RoomId,
     sequence: u64,
-    revision: u8,
-    revision_before: u8,
+    begins: bool,
+    newest: bool,
+    link: u32,
     body: &'a [u8],
 }
 
@@ -137,19 +138,22 @@ impl LogStore {
         let head = Head {
             kind: entry.kind,
             moved: false,
-            revision: entry.revision,
-            revision_before: entry.revision_before,
+            begins: entry.begins,
+            newest: entry.newest,
             len: place.len,
-            id: EntryId {
-                epoch: self.fence.epoch,
-                stamp: self.stamp,
-            },
+            id: self.id(self.stamp),
             room: entry.room,
             sequence: entry.sequence,
+            link: entry.link,
             body_check: body_check(entry.body),
         };
         head.encode(entry.body, self.segments.seed(), &mut self.buffer);
         place
+    }
+
+    const fn id(&self, stamp: u64) -> EntryId {
+        let epoch = self.fence.epoch;
+        EntryId { epoch, stamp }
     }
 
     fn next_place(&self, len: usize) -> Place {
@@ -209,9 +213,14 @@ impl LogStore {
     }
 
     pub(crate) fn set_loss(&mut self, room: RoomId, loss: Loss) -> Result<(), StoreError> {
-        let newest = self.index.room(room).map_or(0, |room| room.newest);
+        let known = self.index.room(room).map(|it| (it.newest, it.tip));
+        let (sequence, link) = known.unwrap_or_default();
         let body = super::format::loss_body(loss);
-        let entry = Entry::of_room(Kind::Loss, room, newest, &body);
+        let entry = Entry {
+            newest: true,
+            link,
+            ..Entry::of_room(Kind::Loss, room, sequence, &body)
+        };
         let place = self.write_one(&entry, Claim::Upkeep)?;
         self.index.set_loss(room, loss, place);
         Ok(())
@@ -246,15 +255,19 @@ impl LogStore {
                 sequence,
                 body,
             } = *record;
-            let place = self.next_place(body.len());
-            let (revision_before, undo) = self.index.push(room, sequence, place)?;
+            let held = Held {
+                place: self.next_place(body.len()),
+                link: self.id(self.stamp + 1).link(),
+            };
+            let (before, undo) = self.index.push(room, sequence, held)?;
             self.undo.push(undo);
             self.put(&Entry {
                 kind: Kind::Record,
                 room,
                 sequence,
-                revision: 0,
-                revision_before,
+                begins: before.is_none(),
+                newest: true,
+                link: before.unwrap_or(ORIGIN),
                 body,
             });
         }
@@ -302,33 +315,39 @@ impl Store for LogStore {
             sequence: found,
             body,
         } = record;
-        let revision = self.index.amendable(room, found);
-        let revision = revision.ok_or(StoreError::NotNewest { room, found })?;
+        let link = self.index.amendable(room, found);
+        let link = link.ok_or(StoreError::NotNewest { room, found })?;
         check_len(room, body.len())?;
-        let before = self
-            .index
-            .room(room)
-            .map_or(BEGINS, |it| it.revision_before);
         let entry = Entry {
-            revision,
-            revision_before: before,
+            link,
+            newest: true,
             ..Entry::of_room(Kind::Record, room, found, body)
         };
         let place = self.write_one(&entry, Claim::Records)?;
-        self.index.amend(room, revision, place);
+        let link = self.id(self.written).link();
+        self.index.amend(room, Held { place, link });
         Ok(())
     }
 
     fn checkpoint(&mut self, room: RoomId, sequence: u64, body: Bytes) -> Result<(), StoreError> {
         self.index.check_point(room, sequence)?;
         check_len(room, body.len())?;
-        let known = self.index.room(room).is_some();
+        let found = self.index.room(room);
+        let newest = found.is_none_or(|it| it.newest == sequence);
+        let known = found.map(|it| it.link_of(sequence));
         let entry = Entry {
-            revision_before: if known { 0 } else { BEGINS },
+            begins: known.is_none(),
+            newest,
+            link: known.unwrap_or(ORIGIN),
             ..Entry::of_room(Kind::Checkpoint, room, sequence, &body)
         };
         let place = self.write_one(&entry, Claim::Upkeep)?;
-        self.index.set_point(room, Point { sequence, place });
+        let point = Point {
+            sequence,
+            place,
+            link: known.unwrap_or_else(|| self.id(self.written).link()),
+        };
+        self.index.set_point(room, point);
         Ok(())
     }
 
@@ -406,12 +425,16 @@ impl Store for LogStore {
     }
 
     fn set_standing(&mut self, room: RoomId, standing: Standing) -> Result<(), StoreError> {
-        let known = self.index.room(room).map(|room| room.standing);
-        if known.is_none_or(|known| known == standing) {
+        let known = self.index.room(room).filter(|it| it.standing != standing);
+        let Some((sequence, link)) = known.map(|it| (it.newest, it.tip)) else {
             return Ok(());
-        }
+        };
         let body = standing_body(standing);
-        let entry = Entry::of_room(Kind::Standing, room, 0, &body);
+        let entry = Entry {
+            newest: true,
+            link,
+            ..Entry::of_room(Kind::Standing, room, sequence, &body)
+        };
         let place = self.write_one(&entry, Claim::Upkeep)?;
         self.index.set_standing(room, standing, place);
         Ok(())
@@ -424,8 +447,9 @@ impl<'a> Entry<'a> {
             kind,
             room,
             sequence,
-            revision: 0,
-            revision_before: 0,
+            begins: false,
+            newest: false,
+            link: ORIGIN,
             body,
         }
     }

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::format::{EntryId, FORMAT, HeadFault, Kind, SegmentId, floor};
+use super::format::{EntryId, FORMAT, Kind, SegmentId, floor};
 use super::manifest::{Accepted, Found, MANIFEST, MANIFEST_DRAFT, Manifest};
 use super::report::{Cut, Damage, Late, OpenError};
 use super::scan::{Stretch, narrow_len, used, wide};
@@ -116,7 +116,7 @@ impl Survey {
         }
         let mut floors = BTreeMap::new();
         for (shard, mut log) in logs {
-            self.settle_log(&mut log)?;
+            self.settle_log(&mut log);
             floors.insert(shard, log.iter().filter_map(newest_floor).max());
             let front = front_of(manifest.epoch, shard, &log, floors.get(&shard));
             missing.extend(front.chain(gaps(&log)).collect::<Vec<_>>());
@@ -133,10 +133,6 @@ impl Survey {
         let bytes = file.read(0, narrow_len(size))?;
         let (believed, late) = bytes.split_at(narrow_len(accepted.len).min(bytes.len()));
         let mut segment = Segment::of(accepted.id, accepted.seed, believed, size);
-        if let Err(HeadFault::Newer(found)) = segment.head {
-            let (file, known) = (accepted.id.name(), FORMAT);
-            return Err(OpenError::Newer { file, found, known });
-        }
         if segment.believed < accepted.len {
             let hole = segment.believed..accepted.len;
             segment.stretches.push(Stretch::Hole(hole));
@@ -162,13 +158,12 @@ impl Survey {
         }
     }
 
-    fn settle_log(&mut self, log: &mut Vec<Segment>) -> Result<(), OpenError> {
+    fn settle_log(&mut self, log: &mut Vec<Segment>) {
         let before: Vec<SegmentId> = log.iter().map(|segment| segment.id).collect();
-        self.cuts.extend(settle(log)?);
+        self.cuts.extend(settle(log));
         let kept = |id: &SegmentId| log.iter().any(|segment| segment.id == *id);
         let dropped = before.iter().filter(|id| !kept(id));
         self.useless.extend(dropped.map(|id| id.name()));
-        Ok(())
     }
 
     /// What all logs of the last epoch have done with is not read, and may be missing.

@@ -4,8 +4,8 @@
 //! what follows it was not synced either. But if an entry says that the log was synced beyond,
 //! the byte was on the medium once, and is damage like any other.
 
-use super::format::{FORMAT, HeadFault, Kind, SEGMENT_HEAD_LEN, SegmentHead, SegmentId, synced};
-use super::report::{Cut, OpenError};
+use super::format::{HeadFault, Kind, SEGMENT_HEAD_LEN, SegmentHead, SegmentId, synced};
+use super::report::Cut;
 use super::scan::{Stretch, wide};
 
 /// A segment as it was found.
@@ -28,16 +28,7 @@ type Place = (u32, u64);
 
 /// Decides where the log ends of which `segments` are all that are there, in order. What is not
 /// believed is taken out of them. Holes that remain are damage.
-///
-/// # Errors
-/// A segment was written by a later version.
-pub(crate) fn settle(segments: &mut Vec<Segment>) -> Result<Option<Cut>, OpenError> {
-    for segment in &*segments {
-        if let Err(HeadFault::Newer(found)) = segment.head {
-            let (file, known) = (segment.id.name(), FORMAT);
-            return Err(OpenError::Newer { file, found, known });
-        }
-    }
+pub(crate) fn settle(segments: &mut Vec<Segment>) -> Option<Cut> {
     bound_by_successors(segments);
     let synced = segments.iter().filter_map(newest_mark).max();
     let synced = synced.unwrap_or_default();
@@ -46,7 +37,7 @@ pub(crate) fn settle(segments: &mut Vec<Segment>) -> Result<Option<Cut>, OpenErr
     // What was cut off or never written to; one whose head alone is gone stays, to be told.
     let empty = |segment: &Segment| segment.believed == 0 || segment.head.is_ok();
     segments.retain(|segment| !segment.stretches.is_empty() || !empty(segment));
-    Ok(cut)
+    cut
 }
 
 /// The head of a segment says how long the one before it was. What stands beyond was refused

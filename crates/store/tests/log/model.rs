@@ -22,6 +22,15 @@ pub(crate) struct Model {
     syncing: BTreeMap<RoomId, usize>,
     /// How many of them were acknowledged; what is beyond was being written.
     acknowledged: BTreeMap<RoomId, usize>,
+    /// All of each room's life at each of its states.
+    lives: BTreeMap<RoomId, Vec<Life>>,
+}
+
+/// All that a room was given since it began.
+#[derive(Clone, Debug, Default)]
+struct Life {
+    records: BTreeMap<u64, Bytes>,
+    points: Vec<(u64, Bytes)>,
 }
 
 /// What is done to a store in one step.
@@ -109,6 +118,20 @@ impl Model {
     }
 
     fn push(&mut self, id: RoomId, state: State) {
+        let lives = self
+            .lives
+            .entry(id)
+            .or_insert_with(|| vec![Life::default()]);
+        let mut life = lives.last().cloned().unwrap_or_default();
+        match &state {
+            None => life = Life::default(),
+            Some((stored, _)) => {
+                life.records.extend(stored.records.iter().cloned());
+                let point = (stored.checkpoint_sequence, stored.checkpoint.clone());
+                life.points.push(point);
+            }
+        }
+        lives.push(life);
         self.states
             .entry(id)
             .or_insert_with(|| vec![None])
@@ -145,6 +168,28 @@ impl Model {
         };
         let promised = promised.get(&id).copied().unwrap_or(1);
         &states[promised - 1..]
+    }
+
+    /// Whether a room ever could be rebuilt to this: a checkpoint that it had, and the records that
+    /// followed it then.
+    pub(crate) fn ever(&self, id: RoomId, stored: &Stored) -> bool {
+        let point = (stored.checkpoint_sequence, stored.checkpoint.clone());
+        let holds = |life: &Life| {
+            let had = point == (0, Bytes::new()) || life.points.contains(&point);
+            let follow = stored.records.iter().zip(point.0 + 1..);
+            let mut follow = follow.map(|((sequence, body), expected)| {
+                *sequence == expected && life.records.get(sequence) == Some(body)
+            });
+            had && follow.all(|holds| holds)
+        };
+        self.lives
+            .get(&id)
+            .is_some_and(|lives| lives.iter().any(holds))
+    }
+
+    /// The newest sequence of a room.
+    pub(crate) fn newest(state: &State) -> Option<u64> {
+        state.as_ref().map(|(stored, _)| span(stored).1)
     }
 
     /// From here on, what was found is what is there.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rejoin_protocol::{Epoch, Rng, RoomId};
-use rejoin_store::disk::{Disk, SimulatedDisk};
+use rejoin_store::disk::{Disk, DiskLock, SimulatedDisk};
 use rejoin_store::log::{Limits, LogStore, OpenError, Opening, Recovery, open};
 use rejoin_store::{Record, Store};
 
@@ -24,13 +24,47 @@ pub(crate) fn try_open(
     epoch: u64,
     shards: u16,
 ) -> Result<(Vec<LogStore>, Recovery), OpenError> {
-    let opening = Opening {
+    open_as(Opening {
         disk,
         lock: None,
         epoch: Epoch(epoch),
         shards,
         limits: LIMITS,
+    })
+}
+
+/// Opens the only log of a folder, with other limits.
+pub(crate) fn open_with(disk: &SimulatedDisk, epoch: u64, limits: Limits) -> (LogStore, Recovery) {
+    let (mut stores, recovery) = open_as(Opening {
+        disk: disk.process(),
+        lock: None,
+        epoch: Epoch(epoch),
+        shards: 1,
+        limits,
+    })
+    .expect("it opens");
+    (stores.remove(0), recovery)
+}
+
+/// Opens all logs of a folder that is locked.
+pub(crate) fn open_locked(
+    disk: &SimulatedDisk,
+    epoch: u64,
+    shards: u16,
+    lock: Arc<dyn DiskLock>,
+) -> Vec<LogStore> {
+    let opening = Opening {
+        disk: disk.process(),
+        lock: Some(lock),
+        epoch: Epoch(epoch),
+        shards,
+        limits: LIMITS,
     };
+    open_as(opening).expect("it opens").0
+}
+
+fn open_as(opening: Opening) -> Result<(Vec<LogStore>, Recovery), OpenError> {
+    let (shards, epoch) = (opening.shards, opening.epoch.0);
     let shard_of = |room: RoomId| u16::from(room.0[0]) % shards;
     open(opening, shard_of, &mut Rng::from_number(epoch))
 }
