@@ -125,6 +125,19 @@ impl Room {
             .map(|(_, place)| place)
     }
 
+    /// The first record that neither a checkpoint nor its own place gives any more.
+    pub(crate) fn first_lost(&self) -> Option<u64> {
+        let base = self.newer.or(self.older).map_or(0, |point| point.sequence);
+        let mut expected = base + 1;
+        for (sequence, place) in self.records().filter(|(it, _)| *it > base) {
+            if sequence != expected || place == Place::LOST {
+                break;
+            }
+            expected += 1;
+        }
+        (expected <= self.newest).then_some(expected)
+    }
+
     /// Counts again what stands after the newer checkpoint.
     pub(crate) fn count(&mut self) {
         self.bytes = self.uncovered().map(|place| narrow(place.len)).sum();
@@ -323,13 +336,14 @@ impl Index {
         all.find(|place| **place == from)
     }
 
-    /// Gives up all of a segment that no head leads to: within `from..to`. Tells how many there were.
-    pub(crate) fn give_up(&mut self, segment: u32, from: u64, to: u64) -> usize {
+    /// Gives up all that stands within `from..to` of a segment. Tells whose it was.
+    pub(crate) fn give_up(&mut self, segment: u32, from: u64, to: u64) -> Vec<RoomId> {
         let within = |place: Place| {
             place.segment == segment && (from..to).contains(&u64::from(place.offset))
         };
-        let mut gone = Vec::new();
-        for room in self.rooms.values_mut() {
+        let (mut gone, mut touched) = (Vec::new(), Vec::new());
+        for (id, room) in &mut self.rooms {
+            let before = gone.len();
             for point in [&mut room.older, &mut room.newer] {
                 gone.extend(
                     point
@@ -348,11 +362,13 @@ impl Index {
                     gone.push(std::mem::replace(&mut held.place, Place::LOST));
                 }
             }
-            room.count();
+            if gone.len() > before {
+                touched.push(*id);
+                room.count();
+            }
         }
-        let count = gone.len();
         self.lose(gone);
-        count
+        touched
     }
 
     /// Checks that the books are right.

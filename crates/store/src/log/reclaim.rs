@@ -4,6 +4,11 @@
 //! emptied a part at a time, read by a chore and written by its shard. That it is empty is
 //! written down and synced before the file goes.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use rejoin_protocol::RoomId;
+
 use super::format::{HEAD_LEN, Head, Kind, SEGMENT_HEAD_LEN, entry_len, floor_body};
 use super::index::Place;
 use super::scan::{narrow, narrow_len, next_head, wide};
@@ -21,9 +26,11 @@ pub(crate) struct Reclaim {
     releasing: Option<(u32, u64)>,
     /// Files to remove: this log was the last to need them.
     removals: Vec<Removal>,
+    /// Rooms that lack something and of which that is not written down yet.
+    unmended: BTreeSet<RoomId>,
     /// Chores to come before a spare segment is tried again.
     spare_pause: u32,
-    /// Entries that could not be read when they were to be moved.
+    /// Rooms of which something could not be read when it was to be moved.
     pub(crate) unreadable: usize,
 }
 
@@ -44,13 +51,15 @@ struct Part<'a> {
     from: Vec<Place>,
     /// Bytes without a readable head.
     holes: Vec<(u64, u64)>,
+    /// What else to give up, at the end of the segment.
+    rest: Option<(u64, u64)>,
     len: usize,
     /// How much the next part needs to be of any use.
     wanted: usize,
 }
 
 impl LogStore {
-    /// Entries that were needed and could not be read when they were to be moved. The rooms tell what
+    /// How often something of a room could not be read when it was to be moved. The rooms tell what
     /// they lack when they are loaded.
     #[must_use]
     pub const fn unreadable(&self) -> usize {
@@ -61,8 +70,10 @@ impl LogStore {
         if self.chore_is_out || self.failure.is_some() {
             return None;
         }
-        self.release_empty();
-        self.choose_victim();
+        if self.mend_all() {
+            self.release_empty();
+            self.choose_victim();
+        }
         let remove = std::mem::take(&mut self.reclaim.removals);
         let read = self.next_reading();
         self.reclaim.spare_pause = self.reclaim.spare_pause.saturating_sub(1);
@@ -76,7 +87,7 @@ impl LogStore {
         let (segment, offset) = self.segments.position();
         self.chore_is_out = true;
         Some(Chore {
-            disk: std::sync::Arc::clone(&self.disk),
+            disk: Arc::clone(&self.disk),
             fence: self.fence,
             sync,
             sync_names,
@@ -120,6 +131,17 @@ impl LogStore {
         Ok(())
     }
 
+    /// Writes down what rooms lack. Before that is done no segment goes.
+    fn mend_all(&mut self) -> bool {
+        while let Some(room) = self.reclaim.unmended.first().copied() {
+            if self.mend(room).is_err() {
+                return false;
+            }
+            self.reclaim.unmended.remove(&room);
+        }
+        true
+    }
+
     /// Writes down that the oldest segments are not needed any more, if so.
     fn release_empty(&mut self) {
         if self.reclaim.releasing.is_some() {
@@ -158,7 +180,7 @@ impl LogStore {
         let segment = self.segments.get(victim.segment)?;
         let rest = narrow_len(segment.end.saturating_sub(victim.offset));
         Some(Reading {
-            file: std::sync::Arc::clone(&segment.file),
+            file: Arc::clone(&segment.file),
             offset: victim.offset,
             len: rest.min(victim.len),
         })
@@ -174,40 +196,47 @@ impl LogStore {
             return Ok(());
         };
         let (seed, end) = (segment.seed, segment.end);
-        // What the medium cannot give is a hole as long as what was asked for.
-        let (bytes, unread) = match read {
-            Ok(bytes) => (bytes, 0),
-            Err(_) => (Vec::new(), victim.len),
-        };
-        let last = victim.offset + wide(bytes.len()) >= end;
-        let part = self.pick(&bytes, victim, seed, last);
-        if !part.entries.is_empty() {
-            match self.write_moved(&part.entries) {
-                // The same part is read again when there is place.
-                Err(StoreError::Full { .. }) => return Ok(()),
-                written => {
-                    let moved = part.entries.iter().zip(&part.from).zip(written?);
-                    for (((head, _), from), to) in moved {
-                        self.index.moved(head.room, head.sequence, *from, to);
-                    }
-                }
+        let bytes = read.unwrap_or_default();
+        let mut part = if bytes.is_empty() {
+            // What the medium cannot give is a hole as long as what was asked for.
+            let to = victim.offset + wide(victim.len);
+            Part {
+                holes: vec![(victim.offset, to)],
+                len: victim.len,
+                ..Part::default()
             }
+        } else {
+            let last = victim.offset + wide(bytes.len()) >= end;
+            self.pick(&bytes, victim, seed, last)
+        };
+        let next = (victim.offset + wide(part.len)).min(end);
+        if next >= end {
+            // What nobody could find must not keep the segment for ever.
+            part.rest = Some((0, u64::MAX));
         }
-        for (from, to) in part.holes {
-            self.reclaim.unreadable += self.index.give_up(victim.segment, from, to);
+        match self.write_part(&part.entries, &part.from) {
+            // The same part is read again when there is place.
+            Err(StoreError::Full { .. }) => return Ok(()),
+            written => written?,
         }
-        let next = (victim.offset + wide(part.len.max(unread))).min(end);
-        if unread > 0 {
-            let lost = self.index.give_up(victim.segment, victim.offset, next);
-            self.reclaim.unreadable += lost;
+        for (from, to) in part.holes.into_iter().chain(part.rest) {
+            let touched = self.index.give_up(victim.segment, from, to);
+            self.reclaim.unreadable += touched.len();
+            self.reclaim.unmended.extend(touched);
         }
         victim.len = part.wanted.max(PART_LEN);
         victim.offset = next;
-        self.reclaim.victim = Some(victim);
-        if next >= end {
-            // Nothing is left but what nobody could find; it must not keep the segment for ever.
-            self.reclaim.unreadable += self.index.give_up(victim.segment, 0, u64::MAX);
-            self.reclaim.victim = None;
+        self.reclaim.victim = (next < end).then_some(victim);
+        Ok(())
+    }
+
+    fn write_part(&mut self, entries: &[(Head, &[u8])], from: &[Place]) -> Result<(), StoreError> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let places = self.write_moved(entries)?;
+        for (((head, _), from), to) in entries.iter().zip(from).zip(places) {
+            self.index.moved(head.room, head.sequence, *from, to);
         }
         Ok(())
     }
@@ -215,6 +244,7 @@ impl LogStore {
     /// Goes through a part of a segment for what is needed.
     fn pick<'a>(&mut self, bytes: &'a [u8], victim: Victim, seed: u32, last: bool) -> Part<'a> {
         let mut part = Part::default();
+        let (space, mut moved) = (self.segments.space(), 0);
         while part.len < bytes.len() {
             let rest = bytes.get(part.len..).unwrap_or_default();
             let offset = victim.offset + wide(part.len);
@@ -250,8 +280,17 @@ impl LogStore {
             };
             if self.index.needs(head.room, head.sequence, place) {
                 let body = entry.get(HEAD_LEN..HEAD_LEN + narrow(head.len));
-                part.entries.push((head, body.unwrap_or_default()));
-                part.from.push(place);
+                let body = body.unwrap_or_default();
+                if moved + len > space && !part.entries.is_empty() {
+                    break;
+                }
+                if head.fits(body) {
+                    part.entries.push((head, body));
+                    part.from.push(place);
+                    moved += len;
+                } else {
+                    part.holes.push((offset, offset + 1));
+                }
             }
             part.len += len;
         }

@@ -47,6 +47,8 @@ pub(crate) struct Segments {
     /// Those with bytes that are not on the medium.
     dirty: BTreeSet<u32>,
     names_changed: bool,
+    /// The last try to begin a segment found no place.
+    pressed: bool,
     /// Says whether any segment of an earlier epoch is there.
     old: Weak<()>,
     limits: Limits,
@@ -111,6 +113,7 @@ impl Segments {
             spare: None,
             dirty: BTreeSet::new(),
             names_changed: false,
+            pressed: false,
             old,
             limits,
         }
@@ -156,9 +159,20 @@ impl Segments {
     /// Whether the head has `needed` bytes.
     pub(crate) fn has_place(&self, needed: u64, claim: Claim) -> bool {
         let head = self.head_segment();
-        let reserve = if claim == Claim::Records { RESERVE } else { 0 };
+        let reserve = if claim == Claim::Records {
+            head.size / RESERVED
+        } else {
+            0
+        };
         // One without entries takes what comes, however long.
         head.end == 0 || head.end + needed + reserve <= head.size
+    }
+
+    /// Bytes that are left in the head.
+    pub(crate) fn space(&self) -> usize {
+        let head = self.head_segment();
+        let space = head.size.saturating_sub(head.end + MARK_LEN);
+        usize::try_from(space).unwrap_or(usize::MAX)
     }
 
     /// Begins the next segment: the spare one, or a new one that is made while the shard waits.
@@ -169,6 +183,7 @@ impl Segments {
             Some(spare) => needed.saturating_sub(spare.size),
             None => size.max(needed),
         };
+        self.pressed = true;
         if self.bytes() + grown > self.limits.log_bytes + slack {
             return Err(self.full());
         }
@@ -192,6 +207,7 @@ impl Segments {
             size,
             shared: None,
         };
+        self.pressed = false;
         self.head += 1;
         self.next.number += 1;
         self.names_changed = true;
@@ -271,9 +287,16 @@ impl Segments {
             .map(|(number, segment)| (*number, segment))
     }
 
-    /// Whether there is more than the rooms need: twice that, and four segments.
+    /// Whether there is more than the rooms need: twice that, and four segments; less if no further
+    /// segment can be had.
     pub(crate) fn is_wasteful(&self, live: u64) -> bool {
-        self.bytes() > 2 * live + 4 * self.limits.segment_bytes
+        let size = self.limits.segment_bytes;
+        let most = if self.pressed {
+            live + size
+        } else {
+            2 * live + 4 * size
+        };
+        self.bytes() > most
     }
 
     /// Lets go of all segments up to one. Tells which files are to be removed.
@@ -312,6 +335,9 @@ pub(crate) fn broken(error: DiskError) -> StoreError {
     }
 }
 
+/// Bytes of an entry that says how far the log is synced.
+pub(crate) const MARK_LEN: u64 = 72;
+
 const SPARE: &str = "spare-";
-/// Bytes of each segment that records leave for what makes place: some twenty small entries.
-const RESERVE: u64 = 2 * 1024;
+/// A part of each segment that records leave for what makes place: one in so many.
+const RESERVED: u64 = 4;

@@ -15,7 +15,7 @@ use super::format::{
 use super::index::{Held, Index, Place, Point, Undo};
 use super::reclaim::Reclaim;
 use super::scan::{narrow, wide};
-use super::segments::{Claim, Segments, broken};
+use super::segments::{Claim, MARK_LEN, Segments, broken};
 use crate::chore::{Chore, Failure, Fence, Finished, Goal};
 use crate::contract::{Loss, Record, Standing, Store, StoreError, Stored, check_len};
 use crate::disk::{Disk, DiskLock};
@@ -213,8 +213,12 @@ impl LogStore {
     }
 
     pub(crate) fn set_loss(&mut self, room: RoomId, loss: Loss) -> Result<(), StoreError> {
-        let known = self.index.room(room).map(|it| (it.newest, it.tip));
-        let (sequence, link) = known.unwrap_or_default();
+        let sequence = match loss {
+            Loss::Records { from, .. } => from - 1,
+            Loss::Possible { after } => after,
+        };
+        let known = self.index.room(room).map(|it| it.link_of(sequence));
+        let link = known.unwrap_or(ORIGIN);
         let body = super::format::loss_body(loss);
         let entry = Entry {
             newest: true,
@@ -223,6 +227,38 @@ impl LogStore {
         };
         let place = self.write_one(&entry, Claim::Upkeep)?;
         self.index.set_loss(room, loss, place);
+        Ok(())
+    }
+
+    /// Writes down what a room lacks once something of it was given up, so that the next process knows.
+    pub(crate) fn mend(&mut self, id: RoomId) -> Result<(), StoreError> {
+        let Some(room) = self.index.room(id) else {
+            return Ok(());
+        };
+        let (to, standing) = (room.newest, room.standing);
+        let unwritten = room.standing_at.is_none() && standing != Standing::default();
+        let known = room.loss.filter(|_| room.loss_at.is_none());
+        let lost = room.first_lost().map(|from| Loss::Records { from, to });
+        if unwritten {
+            self.write_standing(id, standing)?;
+        }
+        match lost.or(known) {
+            Some(loss) => self.set_loss(id, loss),
+            None => Ok(()),
+        }
+    }
+
+    fn write_standing(&mut self, room: RoomId, standing: Standing) -> Result<(), StoreError> {
+        let known = self.index.room(room).map(|it| (it.newest, it.tip));
+        let (sequence, link) = known.unwrap_or_default();
+        let body = standing_body(standing);
+        let entry = Entry {
+            newest: true,
+            link,
+            ..Entry::of_room(Kind::Standing, room, sequence, &body)
+        };
+        let place = self.write_one(&entry, Claim::Upkeep)?;
+        self.index.set_standing(room, standing, place);
         Ok(())
     }
 
@@ -425,19 +461,11 @@ impl Store for LogStore {
     }
 
     fn set_standing(&mut self, room: RoomId, standing: Standing) -> Result<(), StoreError> {
-        let known = self.index.room(room).filter(|it| it.standing != standing);
-        let Some((sequence, link)) = known.map(|it| (it.newest, it.tip)) else {
+        let known = self.index.room(room).map(|room| room.standing);
+        if known.is_none_or(|known| known == standing) {
             return Ok(());
-        };
-        let body = standing_body(standing);
-        let entry = Entry {
-            newest: true,
-            link,
-            ..Entry::of_room(Kind::Standing, room, sequence, &body)
-        };
-        let place = self.write_one(&entry, Claim::Upkeep)?;
-        self.index.set_standing(room, standing, place);
-        Ok(())
+        }
+        self.write_standing(room, standing)
     }
 }
 
@@ -471,6 +499,4 @@ const fn check_turn(room: RoomId, bytes: usize) -> Result<(), StoreError> {
 const TURN_LEN_MAX: usize = 1024 * 1024 * 1024;
 /// Memory that is kept for the next write, in bytes. That of a rare long one is given back.
 const BUFFER_MAX: usize = 1024 * 1024;
-/// Bytes of an entry that says how far the log is synced.
-const MARK_LEN: u64 = 72;
 const _: () = assert!(entry_len(12) == 72);

@@ -165,8 +165,13 @@ fn sweep(seeds: std::ops::Range<u64>) -> u64 {
 
 #[test]
 fn no_crash_loses_what_was_promised() {
-    let halves = [0..45, 45..90].map(|seeds| std::thread::spawn(|| sweep(seeds)));
-    let points = halves.map(|half| half.join().unwrap());
-    let points: u64 = points.iter().sum();
-    assert!(points >= 10_000, "{points} points");
+    let points = sweep(0..40);
+    assert!(points >= 5_000, "{points} points");
+}
+
+/// As above: two tests run at once.
+#[test]
+fn nor_does_any_other() {
+    let points = sweep(40..80);
+    assert!(points >= 5_000, "{points} points");
 }
