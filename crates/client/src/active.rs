@@ -18,7 +18,7 @@ use rejoin_protocol::message::{Answer, CallId, ClientMessage, ServerMessage};
 use rejoin_protocol::reset::ResetToken;
 use rejoin_protocol::room_message::RoomMessage;
 use rejoin_protocol::{
-    CloseReason, Connection, ConnectionEvent, ConnectionId, Epoch, LinkStats, Liveness, Refusal,
+    CloseReason, Connection, ConnectionEvent, ConnectionId, LinkStats, Liveness, Refusal,
     RefusalCode, SeatId, Timestamp, messagepack,
 };
 
@@ -42,8 +42,6 @@ pub(crate) struct Active {
     early: Early,
     /// What only this connection's server can show when it has forgotten it.
     reset: (ConnectionId, ResetToken),
-    /// The server process that it is with.
-    pub(crate) epoch: Epoch,
     /// What the tickets of this connection need.
     psk: [u8; 32],
     /// Came on this connection, and has not been told.
@@ -67,7 +65,6 @@ impl Active {
             calls: Calls::default(),
             early: Early::default(),
             reset: (ConnectionId(welcome.connection), welcome.reset_token),
-            epoch: welcome.epoch,
             psk: resume_psk,
             ticket: None,
             returns: returns::Returns::default(),

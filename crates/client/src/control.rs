@@ -57,7 +57,7 @@ fn is_of_newer_server(message: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use rejoin_protocol::message::{Member, RoomCloseReason, SeatChange, Seated};
-    use rejoin_protocol::{PlayerId, Refusal, RefusalCode, RoomId, SeatId};
+    use rejoin_protocol::{PlayerId, Refusal, RefusalCode, RoomId, SeatId, Stay};
 
     use super::*;
 
@@ -131,6 +131,7 @@ mod tests {
             let seated = Seated {
                 seat,
                 room: RoomId([1; 16]),
+                stay: Stay(1),
                 kind: "arena".into(),
                 version: 1,
                 tick_hz: 30,

@@ -216,7 +216,7 @@ impl Inbox {
 #[cfg(test)]
 mod tests {
     use rejoin_protocol::limits::EVENT_MAX;
-    use rejoin_protocol::{RefusalCode, Rng};
+    use rejoin_protocol::{RefusalCode, Rng, Stay};
 
     use super::*;
 
@@ -224,6 +224,7 @@ mod tests {
         Inbox::new(&Seated {
             seat: rejoin_protocol::SeatId(0),
             room: RoomId([0; 16]),
+            stay: Stay(1),
             kind: "arena".into(),
             version: 1,
             tick_hz: 30,

@@ -2,7 +2,7 @@
 
 use rejoin_protocol::message::{Held, Seated};
 use rejoin_protocol::planted::{self, Bug};
-use rejoin_protocol::{Epoch, RoomId};
+use rejoin_protocol::{RoomId, Stay};
 
 use crate::inputs::Inputs;
 use crate::views::Views;
@@ -11,12 +11,11 @@ use crate::views::Views;
 #[derive(Debug)]
 pub(crate) struct Seat {
     pub(crate) room: RoomId,
+    stay: Stay,
     pub(crate) inputs: Inputs,
     pub(crate) views: Views,
     pub(crate) events: EventNumbers,
     waits: bool,
-    /// The server process that it was last known to.
-    epoch: Epoch,
 }
 
 impl Seat {
@@ -24,20 +23,17 @@ impl Seat {
     pub(crate) fn new(seated: &Seated) -> Self {
         Self {
             room: seated.room,
+            stay: seated.stay,
             inputs: Inputs::new(seated.cursor),
             views: Views::default(),
             events: EventNumbers(seated.event),
             waits: false,
-            epoch: Epoch::default(),
         }
     }
 
     /// The connection is lost on which the seat was had. What it holds serves on the next one, once the room has
     /// answered there; until then inputs wait, and the name means nothing.
-    pub(crate) fn on_connection_lost(&mut self, epoch: Epoch) {
-        if !self.waits {
-            self.epoch = epoch;
-        }
+    pub(crate) fn on_connection_lost(&mut self) {
         self.waits = true;
         self.inputs.hand_again();
         self.views.on_connection_lost();
@@ -48,16 +44,23 @@ impl Seat {
         self.waits
     }
 
-    /// True if the seat waits and the answer is of the same stay: a room that has applied less than it once said
-    /// has begun anew with us, and no room outlives its server's process.
-    pub(crate) fn goes_on(&self, seated: &Seated, epoch: Epoch) -> bool {
-        let same = self.room == seated.room && self.epoch == epoch && seated.found;
-        self.waits && same && self.inputs.cursor() <= seated.cursor
+    /// True if the answer is of the stay that is known.
+    pub(crate) fn is_of(&self, seated: &Seated) -> bool {
+        let same_stay = self.stay == seated.stay || planted::is(Bug::StayIgnored);
+        self.room == seated.room && same_stay
+    }
+
+    /// True if the seat waits and the answer says that it is there still. A room that has applied less than it once
+    /// said has forgotten some of the stay.
+    pub(crate) fn goes_on(&self, seated: &Seated) -> bool {
+        let forgets = self.inputs.cursor() > seated.cursor && !planted::is(Bug::StayIgnored);
+        self.waits && self.is_of(seated) && !forgets
     }
 
     /// What the room is told as the seat is asked for again.
     pub(crate) fn held(&self) -> Held {
         Held {
+            stay: self.stay,
             event: self.events.0,
             snapshot: self.views.newest_shared(),
         }

@@ -8,7 +8,7 @@
 
 use std::net::SocketAddr;
 
-use rejoin_protocol::handshake::{HelloError, OpenHello, ReceivedHello, Welcome};
+use rejoin_protocol::handshake::{HelloError, OpenHello, Purpose, Welcome};
 use rejoin_protocol::limits::{JOIN_TIMEOUT, PENDING_JOIN_LIFE};
 use rejoin_protocol::planted::{self, Bug};
 use rejoin_protocol::text::Quoted;
@@ -18,12 +18,12 @@ use tracing::debug;
 use crate::answers::Answer;
 use crate::auth::Visitor;
 use crate::connections::Stage;
-use crate::credentials::{Presented, present, refused};
+use crate::credentials::{Presented, ask_cookie, present, refused};
 use crate::directory::Directory;
 use crate::hellos::{Claimant, Judgement};
 use crate::house::House;
 use crate::keys::Slot;
-use crate::limits::{STOPPING_RETRY, UNPROVEN_JOINS_MAX};
+use crate::limits::{STOPPING_RETRY, UNEARNED_JOINS_MAX};
 use crate::mail::Content;
 use crate::pending_joins::PendingJoin;
 use crate::schedule::Due;
@@ -72,14 +72,16 @@ fn take(
         Err(problem) => return refused(house, &problem.to_string()),
     };
     let proven = house.gate.is_proven(from, &hello, now);
-    let unproven = house.connections.pending().unproven;
-    if !proven && (unproven >= UNPROVEN_JOINS_MAX || !house.gate.spend(now)) {
+    // A ticket has to open before it is worth a handshake.
+    let is_join = hello.purpose() == Purpose::Join;
+    let unearned = house.connections.pending().unearned;
+    if is_join && !proven && (unearned >= UNEARNED_JOINS_MAX || !house.gate.spend(now)) {
         return ask_cookie(house, (from, &hello), now);
     }
     if proven && !house.spend_join(from, now) {
         return refused(house, "too many joins of one address");
     }
-    let presented = match present(house, hello, proven, rng, now) {
+    let presented = match present(house, (from, hello), proven, rng, now) {
         Ok(presented) => presented,
         Err(answer) => return answer,
     };
@@ -125,19 +127,6 @@ fn is_home(
         house.mail.post(home, content);
     }
     false
-}
-
-/// Asks for a cookie, if there is time.
-fn ask_cookie(
-    house: &mut House,
-    (from, hello): (SocketAddr, &ReceivedHello<'_>),
-    now: Timestamp,
-) -> Option<Answer> {
-    if house.stopping || house.answers.has_demands_enough() {
-        return refused(house, "no time for a cookie");
-    }
-    house.stats.cookies_asked += 1;
-    Some(Answer::Demand(house.gate.ask(from, hello, now)))
 }
 
 /// Who asks to open a session.

@@ -15,6 +15,7 @@ use crate::keys::{RoomKey, SessionKey};
 use crate::limits::{INPUTS_ABROAD_MAX, ROOM_CALLS_MAX};
 use crate::lobby::{RETRY_SOON, limit_reached, unknown_room, unknown_seat};
 use crate::mail::{Abroad, Ask, At, Content, Guest, Home, ToRoom};
+use crate::rooms::durable::stay_over;
 use crate::rooms::entry::Entry;
 use crate::rooms::fate::Sent;
 use crate::rooms::queue::Origin;
@@ -190,14 +191,22 @@ impl House {
         created: bool,
     ) -> Result<(), Refusal> {
         self.check_ask(key)?;
+        let room = self.rooms.get_mut(key).ok_or_else(unknown_room)?;
+        let seat = room.seat(from.player);
+        // Nothing is told to the others, and no hold ends, for a client that is refused.
+        if seat.is_some_and(|seat| !seat.is_of(ask.applicant.returns)) {
+            return Err(stay_over());
+        }
+        let stay = room.next_stay();
         self.claim(key, from, &ask);
         let origin = Origin::Admit {
             home: from.home,
             call: ask.call,
             created,
         };
+        let applicant = Box::new(ask.applicant);
         self.rooms
-            .push(key, Entry::Admit(Box::new(ask.applicant)), origin);
+            .push(key, Entry::Admit { applicant, stay }, origin);
         Ok(())
     }
 

@@ -240,8 +240,9 @@ impl Connections {
             && let Stage::Pending(join) = &mut peer.stage
         {
             peer.path = path;
-            let unproven = !std::mem::replace(&mut join.proven, true);
-            self.pending.unproven -= usize::from(unproven);
+            let unearned = join.is_unearned();
+            join.proven = true;
+            self.pending.unearned -= usize::from(unearned);
         }
     }
 

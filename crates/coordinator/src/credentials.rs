@@ -1,4 +1,7 @@
-//! What a hello presents: a permit that opens a session, or a ticket that takes one up again.
+//! What a hello presents: a permit that opens a session, or a ticket that takes one up again; or it is asked for a cookie
+//! first.
+
+use std::net::SocketAddr;
 
 use rejoin_protocol::Timestamp;
 use rejoin_protocol::handshake::{Bearer, OpenHello, Purpose, ReceivedHello};
@@ -21,14 +24,14 @@ pub(crate) struct Presented {
 /// Takes a hello through the gates that need keys; else gives what to send back, if anything.
 pub(crate) fn present(
     house: &mut House,
-    hello: ReceivedHello<'_>,
+    (from, hello): (SocketAddr, ReceivedHello<'_>),
     proven: bool,
     rng: &mut Rng,
     now: Timestamp,
 ) -> Result<Presented, Option<Answer>> {
     match hello.purpose() {
         Purpose::Join => present_permit(house, hello, proven, rng, now),
-        Purpose::Resume => present_ticket(house, hello, rng, now),
+        Purpose::Resume => present_ticket(house, (from, hello), proven, rng, now),
     }
 }
 
@@ -67,10 +70,12 @@ fn present_permit(
 }
 
 /// All tickets that open nothing are refused alike, before Diffie-Hellman; who has a good one and not its
-/// secret hears nothing.
+/// secret hears nothing. One that opens is worth a handshake without a cookie, while there is time for that:
+/// clients whose server was away come back all at once.
 fn present_ticket(
     house: &mut House,
-    hello: ReceivedHello<'_>,
+    (from, hello): (SocketAddr, ReceivedHello<'_>),
+    proven: bool,
     rng: &mut Rng,
     now: Timestamp,
 ) -> Result<Presented, Option<Answer>> {
@@ -85,6 +90,9 @@ fn present_ticket(
         Ok(bearer) => bearer,
         Err(problem) => return Err(refuse_ticket(house, &hello, &problem.to_string())),
     };
+    if !proven && !house.gate.spend_ticket(now) {
+        return Err(ask_cookie(house, (from, &hello), now));
+    }
     let hello = hello.open_resume(&bearer.psk, rng);
     let hello = hello.map_err(|problem| refused(house, &problem.to_string()))?;
     let visitor = Visitor {
@@ -118,6 +126,19 @@ fn refuse_ticket(house: &mut House, hello: &ReceivedHello<'_>, why: &str) -> Opt
     debug!(why = %Quoted(why), "ticket is refused");
     house.stats.hellos_refused += 1;
     Some(Answer::Demand(hello.refuse_ticket()))
+}
+
+/// Asks for a cookie, if there is time.
+pub(crate) fn ask_cookie(
+    house: &mut House,
+    (from, hello): (SocketAddr, &ReceivedHello<'_>),
+    now: Timestamp,
+) -> Option<Answer> {
+    if house.stopping || house.answers.has_demands_enough() {
+        return refused(house, "no time for a cookie");
+    }
+    house.stats.cookies_asked += 1;
+    Some(Answer::Demand(house.gate.ask(from, hello, now)))
 }
 
 /// Notes a hello that gets no answer.

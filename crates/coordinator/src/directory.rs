@@ -8,6 +8,7 @@ use std::rc::Rc;
 use rejoin_protocol::message::{Filter, RoomCard};
 use rejoin_protocol::{RoomCode, RoomId, SessionId, Timestamp};
 
+use crate::cards::Cards;
 use crate::requests::Requests;
 
 /// Knows the open rooms and the sessions of all shards, which share one.
@@ -128,19 +129,11 @@ impl<D: Directory> Directory for Rc<RefCell<D>> {
     }
 }
 
-/// True if somebody who looks for any room of `kind` may be sent there.
-#[must_use]
-pub fn is_vacant(card: &RoomCard, kind: &str, filters: &[Filter]) -> bool {
-    card.kind == kind
-        && card.members < card.members_max
-        && filters.iter().all(|filter| filter.matches(&card.metadata))
-}
-
 /// A directory in one thread.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryDirectory {
     owners: BTreeMap<RoomId, u8>,
-    cards: BTreeMap<RoomId, RoomCard>,
+    cards: Cards,
     private: BTreeMap<RoomCode, RoomId>,
     homes: BTreeMap<SessionId, u8>,
     requests: Requests,
@@ -175,7 +168,7 @@ impl Directory for MemoryDirectory {
 
     fn publish(&mut self, shard: u8, card: RoomCard) {
         self.owners.insert(card.room, shard);
-        self.cards.insert(card.room, card);
+        self.cards.put(card);
     }
 
     fn publish_private(&mut self, shard: u8, room: RoomId, code: RoomCode) {
@@ -189,7 +182,7 @@ impl Directory for MemoryDirectory {
 
     fn withdraw(&mut self, room: RoomId) {
         self.owners.remove(&room);
-        self.cards.remove(&room);
+        self.cards.remove(room);
         self.private.retain(|_, private| *private != room);
     }
 
@@ -198,26 +191,17 @@ impl Directory for MemoryDirectory {
     }
 
     fn card(&self, room: RoomId) -> Option<RoomCard> {
-        self.cards.get(&room).cloned()
+        self.cards.get(room).cloned()
     }
 
     fn find(&self, kind: Option<&str>, filters: &[Filter], max: usize) -> Vec<RoomCard> {
-        let cards = self.cards.values();
-        cards
-            .filter(|card| kind.is_none_or(|kind| kind == card.kind))
-            .filter(|card| filters.iter().all(|filter| filter.matches(&card.metadata)))
-            .take(max)
-            .cloned()
-            .collect()
+        self.cards.find(kind, filters, max)
     }
 
     fn vacant(&self, kind: &str, filters: &[Filter], but: u8) -> Option<(u8, RoomId)> {
-        let vacant = self.cards.values();
-        let mut vacant = vacant.filter(|card| is_vacant(card, kind, filters));
-        vacant.find_map(|card| {
-            let shard = self.owner(card.room)?;
-            (shard != but).then_some((shard, card.room))
-        })
+        let elsewhere = |room| self.owner(room).is_some_and(|shard| shard != but);
+        let room = self.cards.vacant(kind, filters, elsewhere)?;
+        Some((self.owner(room)?, room))
     }
 
     fn settle(&mut self, session: SessionId, shard: u8) -> u8 {

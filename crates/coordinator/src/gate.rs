@@ -1,8 +1,8 @@
 //! The gate: which hellos deserve Diffie-Hellman and memory before their sender has shown that it
 //! receives at its address.
 //!
-//! A few a second do, so that a quiet server answers in one round trip. Beyond that a hello is
-//! answered with a cookie, which costs no memory; the same hello with its cookie passes.
+//! A few a second do, so that a quiet server answers in one round trip, and many more that bring a good ticket. Beyond
+//! that a hello is answered with a cookie, which costs no memory; the same hello with its cookie passes.
 
 use std::net::SocketAddr;
 
@@ -11,15 +11,17 @@ use rejoin_protocol::bucket::Bucket;
 use rejoin_protocol::crypto::PublicKey;
 use rejoin_protocol::handshake::{Cookies, HelloError, Mac1Key, ReceivedHello};
 
-use crate::limits::UNEARNED_RATE;
+use crate::limits::{TICKETED_RATE, UNEARNED_RATE};
 
 /// The gate of one shard.
 #[derive(Debug)]
 pub(crate) struct Gate {
     mac1: Mac1Key,
     cookies: Cookies,
-    /// Handshakes of unproven senders.
+    /// Handshakes of strangers.
     unearned: Bucket,
+    /// Handshakes of senders with a ticket that have not shown that they receive at their address.
+    ticketed: Bucket,
 }
 
 impl Gate {
@@ -28,6 +30,7 @@ impl Gate {
             mac1: Mac1Key::of(server),
             cookies: Cookies::new(cookie_secret),
             unearned: Bucket::default(),
+            ticketed: Bucket::default(),
         }
     }
 
@@ -70,6 +73,11 @@ impl Gate {
     pub(crate) fn spend(&mut self, now: Timestamp) -> bool {
         self.unearned.take(UNEARNED_RATE, now).is_ok()
     }
+
+    /// The same for one whose ticket is good.
+    pub(crate) fn spend_ticket(&mut self, now: Timestamp) -> bool {
+        self.ticketed.take(TICKETED_RATE, now).is_ok()
+    }
 }
 
 #[cfg(test)]
@@ -80,12 +88,17 @@ mod tests {
 
     #[test]
     fn unearned_handshakes_are_bounded_at_once_and_over_time() {
-        let mut gate = Gate::new(&PublicKey([1; 32]), [2; 32]);
-        let mut passed = |now| (0..10_000).filter(|_| gate.spend(now)).count();
-        let start = Timestamp::from_millis(5);
-        assert_eq!(passed(start), 50);
-        assert_eq!(passed(start), 0);
-        assert_eq!(passed(start + Duration::from_millis(20)), 10);
-        assert_eq!(passed(start + Duration::from_secs(9)), 50);
+        type Spend = fn(&mut Gate, Timestamp) -> bool;
+        let rates: [(Spend, usize, usize); 2] =
+            [(Gate::spend, 50, 10), (Gate::spend_ticket, 4_096, 40)];
+        for (spend, at_once, in_20_ms) in rates {
+            let mut gate = Gate::new(&PublicKey([1; 32]), [2; 32]);
+            let mut passed = |now| (0..10_000).filter(|_| spend(&mut gate, now)).count();
+            let start = Timestamp::from_millis(5);
+            assert_eq!(passed(start), at_once);
+            assert_eq!(passed(start), 0);
+            assert_eq!(passed(start + Duration::from_millis(20)), in_20_ms);
+            assert_eq!(passed(start + Duration::from_secs(9)), at_once);
+        }
     }
 }

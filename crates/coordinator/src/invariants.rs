@@ -7,7 +7,7 @@ use crate::directory::Directory;
 use crate::holdings::Holding;
 use crate::house::House;
 use crate::keys::{RoomKey, SessionKey};
-use crate::limits::{REQUESTS_MAX, ROOM_ENTRIES_MAX, UNPROVEN_JOINS_MAX};
+use crate::limits::{REQUESTS_MAX, ROOM_ENTRIES_MAX, UNEARNED_JOINS_MAX};
 use crate::mail::{At, Home};
 use crate::rooms::durable::Seat;
 use crate::rooms::room::{HostedRoom, Line, Member};
@@ -60,8 +60,8 @@ fn check_bounds(house: &House) {
     );
     let pending = house.connections.pending();
     assert!(
-        pending.unproven <= UNPROVEN_JOINS_MAX,
-        "the gate bounds what unproven senders hold"
+        pending.unearned <= UNEARNED_JOINS_MAX,
+        "the gate bounds what strangers hold"
     );
     assert!(
         pending.all <= config.pending_joins_max,

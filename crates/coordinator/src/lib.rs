@@ -17,6 +17,7 @@ mod auth;
 mod awaited;
 pub mod budgets;
 mod calls;
+pub mod cards;
 pub mod config;
 mod connection_ids;
 mod connections;
@@ -65,6 +66,7 @@ mod turn;
 
 pub use auth::Auth;
 pub use budgets::Budgets;
+pub use cards::Cards;
 pub use config::Config;
 pub use directory::{Directory, MemoryDirectory};
 pub use limits::TICKET_LIFE;

@@ -100,12 +100,16 @@ pub(crate) const CHALLENGE_RATE: Rate = Rate::per_second(10, 4);
 /// How long an address that was challenged is waited for before another one is: a stranger whose copy
 /// of a packet came first must not take that time from the client for longer.
 pub(crate) const CANDIDATE_LIFE: Duration = Duration::from_millis(100);
-/// Joins whose keys no packet has confirmed and whose sender has shown no cookie; with as many, more
-/// hellos are asked for one. About 2 KiB each: all the memory that unproven addresses can hold.
-pub(crate) const UNPROVEN_JOINS_MAX: usize = 64;
-/// Handshakes of unproven senders: 500 a second are about 6 % of a core at 124 us each, and 50 at once.
+/// Joins whose keys no packet has confirmed and whose sender has shown neither cookie nor ticket; with as many,
+/// more hellos are asked for a cookie. About 2 KiB each: all the memory that strangers can hold.
+pub(crate) const UNEARNED_JOINS_MAX: usize = 64;
+/// Handshakes of strangers: 500 a second are about 6 % of a core at 124 us each, and 50 at once.
 /// Beyond them hellos are asked for a cookie.
 pub(crate) const UNEARNED_RATE: Rate = Rate::per_second(500, 50);
+/// Handshakes of unproven senders with a good ticket: all the clients of a shard at once after an outage, and then 2,000 a
+/// second, a sixth of a core at 80 us each. Beyond them they are asked for a cookie: who has recorded hellos on their way,
+/// or plays and sends its own from false addresses, gets that much.
+pub(crate) const TICKETED_RATE: Rate = Rate::per_second(2_000, 4_096);
 /// How far a hello's moment may be ahead of the server's own clock; it is refused with a moment to use
 /// instead. Were it remembered, a client whose clock was wrong once could find none that is larger.
 pub(crate) const MOMENT_AHEAD_MAX: Duration = Duration::from_secs(24 * 3_600);

@@ -10,7 +10,9 @@ use rejoin_protocol::limits::LIST_MAX;
 use rejoin_protocol::message::{Answer, CallId, ClientMessage, Filter, Held, RoomSettings};
 use rejoin_protocol::planted::{self, Bug};
 use rejoin_protocol::text::Quoted;
-use rejoin_protocol::{Refusal, RefusalCode, RequestId, Rng, RoomCode, RoomId, SeatId, Timestamp};
+use rejoin_protocol::{
+    Refusal, RefusalCode, RequestId, Rng, RoomCode, RoomId, SeatId, Stay, Timestamp,
+};
 use rejoin_room::{Kind, Kinds, RoomSpec};
 use tracing::debug;
 
@@ -41,8 +43,8 @@ pub(crate) struct Caller {
     pub(crate) call: CallId,
     /// What its client still has of the seat that it asks for.
     pub(crate) held: Option<Held>,
-    /// It asks for the seat that the session holds, and for no other.
-    pub(crate) returns: bool,
+    /// It asks for the seat of that stay, and for no other.
+    pub(crate) returns: Option<Stay>,
 }
 
 impl Caller {
@@ -52,7 +54,7 @@ impl Caller {
             session,
             call,
             held: None,
-            returns: false,
+            returns: None,
         }
     }
 }
@@ -176,8 +178,8 @@ impl<D: Directory> Lobby<'_, D> {
         now: Timestamp,
     ) -> Result<(), Refusal> {
         let caller = Caller {
+            returns: Some(held.stay),
             held: Some(held),
-            returns: true,
             ..caller
         };
         self.join(caller, room, now)
@@ -341,7 +343,7 @@ impl<D: Directory> Lobby<'_, D> {
             settings,
             code,
         };
-        let mut room = HostedRoom::new(kind, &spec, now);
+        let mut room = HostedRoom::new(kind, &spec, Stay(self.rng.next_u64()), now);
         room.address = session.address;
         self.house.addresses.on_room_opened(room.address);
         let key = self.house.rooms.insert(room);

@@ -17,12 +17,12 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use rejoin_protocol::message::{Answer, CallId, Held, RoomCloseReason, SeatChange, Seated};
 use rejoin_protocol::room_message::SnapshotHead;
-use rejoin_protocol::{CloseReason, Incarnation, PlayerId, Refusal, RoomId, SessionId};
+use rejoin_protocol::{CloseReason, Incarnation, PlayerId, Refusal, RoomId, SessionId, Stay};
 
 use crate::keys::{RoomKey, SessionKey};
 use crate::limits::LETTERS_MAX;
 use crate::rooms::entry::Applicant;
-use crate::rooms::fate::{Sent, Stay};
+use crate::rooms::fate::Sent;
 
 /// Something that one shard tells another. Carried as it is: nothing in it is for those between.
 #[derive(Debug)]

@@ -26,7 +26,7 @@ impl Calling {
     pub(crate) const fn of(entry: &Entry) -> Self {
         match entry {
             Entry::Open(_) => Self::Other("open"),
-            Entry::Admit(_) => Self::Other("admit"),
+            Entry::Admit { .. } => Self::Other("admit"),
             Entry::Seat { .. } => Self::Other("seat"),
             Entry::Input { .. } | Entry::Void { .. } => Self::Other("input"),
             Entry::Tick => Self::Tick,

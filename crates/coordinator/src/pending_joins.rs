@@ -21,12 +21,19 @@ pub(crate) struct PendingJoin {
     pub(crate) since: Timestamp,
 }
 
+impl PendingJoin {
+    /// True if its sender has shown neither a ticket nor that it receives at its address.
+    pub(crate) const fn is_unearned(&self) -> bool {
+        !self.proven && matches!(self.claimant, Claimant::Identity(_))
+    }
+}
+
 /// How many joins are pending.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PendingJoins {
     pub(crate) all: usize,
-    /// Those whose sender has not shown that it receives at its address.
-    pub(crate) unproven: usize,
+    /// Those that are unearned.
+    pub(crate) unearned: usize,
 }
 
 impl fmt::Debug for PendingJoin {
@@ -45,11 +52,11 @@ impl fmt::Debug for PendingJoin {
 impl PendingJoins {
     pub(crate) fn add(&mut self, join: &PendingJoin) {
         self.all += 1;
-        self.unproven += usize::from(!join.proven);
+        self.unearned += usize::from(join.is_unearned());
     }
 
     pub(crate) fn remove(&mut self, join: &PendingJoin) {
         self.all -= 1;
-        self.unproven -= usize::from(!join.proven);
+        self.unearned -= usize::from(join.is_unearned());
     }
 }

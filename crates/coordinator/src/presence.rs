@@ -56,7 +56,7 @@ impl House {
         let seatless = known.seats.is_empty();
         debug!(session = %join.visitor.session, name = join.visitor.name, ?slot, "join is confirmed");
         if let Some(older) = older {
-            self.end_connection(older, CloseReason::Replaced, now);
+            self.end_older(older, slot, now);
         }
         self.connections.bind(slot, session);
         self.stats.joins += 1;
@@ -261,6 +261,16 @@ impl House {
             holding.at
         });
         unclaimed.collect()
+    }
+
+    /// A session has another connection. The client of the one before is told, unless it is the same: nobody else
+    /// receives there.
+    fn end_older(&mut self, older: Slot, newer: Slot, now: Timestamp) {
+        if self.connections.path(older) == self.connections.path(newer) {
+            self.forget_connection(older);
+        } else {
+            self.end_connection(older, CloseReason::Replaced, now);
+        }
     }
 
     /// Says goodbye on a connection; it is forgotten soon after, heard or not.

@@ -34,6 +34,7 @@ impl HostedRoom {
             return Resumed::default();
         };
         let held = member.take_held(incarnation);
+        let held = held.filter(|held| held.stay == seat.stay || planted::is(Bug::StayIgnored));
         if !is_other && !planted::is(Bug::EventsSentAgain) {
             // What was sent on this line is on its way.
             return Resumed {

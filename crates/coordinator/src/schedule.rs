@@ -174,7 +174,12 @@ impl<K: Scheduled> Schedule<K> {
             heap.pop();
         }
         if heap.len() > 2 * holding.count + STALE_MORE {
-            heap.retain(|entry| holding.holds(entry));
+            // One that moved away and back stands there twice, and both hold.
+            let mut entries = std::mem::take(heap).into_vec();
+            entries.retain(|entry| holding.holds(entry));
+            entries.sort_unstable();
+            entries.dedup();
+            *heap = BinaryHeap::from(entries);
         }
     }
 
@@ -324,6 +329,18 @@ mod tests {
         schedule.clear('a');
         assert_eq!((schedule.next(), schedule.get('a')), (None, None));
         schedule.check();
+    }
+
+    #[test]
+    fn one_that_moves_away_and_back_stands_once() {
+        let mut schedule = Schedule::new();
+        for round in 0..1_000 {
+            schedule.set('a', at(5 + round % 2));
+            schedule.check();
+        }
+        let mut due = Vec::new();
+        schedule.take_due(at(9), &mut due);
+        assert_eq!((due.as_slice(), schedule.next()), (&['a'][..], None));
     }
 
     #[test]

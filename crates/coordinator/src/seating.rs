@@ -3,7 +3,7 @@
 
 use rejoin_protocol::message::{Answer, CallId, Member as MemberCard, SeatChange, Seated};
 use rejoin_protocol::message::{RoomCloseReason, ServerMessage};
-use rejoin_protocol::{PlayerId, Refusal, RefusalCode, SeatId, Timestamp};
+use rejoin_protocol::{PlayerId, Refusal, RefusalCode, SeatId, Stay, Timestamp};
 
 use crate::house::House;
 use crate::keys::{RoomKey, SessionKey};
@@ -53,7 +53,7 @@ impl House {
                 self.stats.inputs += 1;
             }
             Entry::Open(_)
-            | Entry::Admit(_)
+            | Entry::Admit { .. }
             | Entry::Seat { .. }
             | Entry::Input { .. }
             | Entry::Void { .. }
@@ -340,6 +340,7 @@ fn seated(
     Seated {
         seat,
         room: room.id,
+        stay: held.map_or_else(Stay::default, |seat| seat.stay),
         kind: room.kind.name.to_owned(),
         version: room.kind.version,
         tick_hz: room.kind.tick_hz,

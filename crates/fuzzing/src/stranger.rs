@@ -15,7 +15,7 @@ use rejoin_protocol::messagepack;
 use rejoin_protocol::packet::{Header, TruncatedNumber};
 use rejoin_protocol::room_message::RoomMessage;
 use rejoin_protocol::wire::put_varint;
-use rejoin_protocol::{RequestId, Rng, RoomId, SeatId};
+use rejoin_protocol::{RequestId, Rng, RoomId, SeatId, Stay};
 
 use crate::script::Script;
 
@@ -181,6 +181,7 @@ fn held(script: &mut Script<'_>) -> Option<Held> {
         check: u32::from(said),
     });
     (!said.is_multiple_of(3)).then_some(Held {
+        stay: Stay(number(script.byte())),
         event: number(said),
         snapshot,
     })

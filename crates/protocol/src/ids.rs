@@ -32,6 +32,15 @@ pub struct PlayerId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SeatId(pub u16);
 
+/// Names one stay: the time from the taking of a seat until it is given up, over all connections.
+///
+/// A room counts its stays from a number drawn when it opens, so no two stays of a player anywhere have one name, but by a
+/// chance of 2^-64. It is no secret and opens nothing.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct Stay(pub u64);
+
 /// Counter of a session, raised by each confirmed join or resume; the higher one wins.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,

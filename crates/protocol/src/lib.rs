@@ -48,7 +48,9 @@ pub mod wire;
 pub use bucket::{Bucket, Rate, Spending};
 pub use close::CloseReason;
 pub use connection::{Connection, ConnectionEvent};
-pub use ids::{ConnectionId, Epoch, Incarnation, PlayerId, RequestId, RoomId, SeatId, SessionId};
+pub use ids::{
+    ConnectionId, Epoch, Incarnation, PlayerId, RequestId, RoomId, SeatId, SessionId, Stay,
+};
 pub use limit::Limit;
 pub use link::LinkStats;
 pub use liveness::Liveness;

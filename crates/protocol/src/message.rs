@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::bounded;
-use crate::ids::{PlayerId, RequestId, RoomId, SeatId};
+use crate::ids::{PlayerId, RequestId, RoomId, SeatId, Stay};
 use crate::limits::{LIST_MAX, METADATA_ENTRIES_MAX, ROOM_MEMBERS_MAX};
 use crate::refusal::Refusal;
 use crate::room_code::RoomCode;
@@ -114,6 +114,8 @@ pub enum ClientMessage {
 /// can know it: what is senseless is as good as nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {
+    /// Which stay it was. What is held of one serves in no other.
+    pub stay: Stay,
     /// Number of the newest event of the seat that the client was told, or told that it will never
     /// get: it needs those after it. 0: none.
     pub event: u64,
@@ -201,6 +203,8 @@ pub struct Seated {
     pub seat: SeatId,
     /// The room.
     pub room: RoomId,
+    /// The stay, which began when the seat was taken: numbers of inputs and events go on throughout it.
+    pub stay: Stay,
     /// Its kind.
     pub kind: String,
     /// Version of its logic.

@@ -36,6 +36,8 @@ pub enum Bug {
     EventsSentAgain,
     /// Whoever takes a seat again misses the first event that it lacks.
     EventPassedOver,
+    /// A client that comes back for one stay is given the next.
+    StayIgnored,
     /// The hello of a resume changes its session before any packet under the new keys.
     SwitchedByHello,
     /// A join that is confirmed takes its session over, however old it is.
@@ -58,7 +60,7 @@ pub enum Bug {
 
 impl Bug {
     /// All defects, for the test that catches each.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::ReplayAccepted,
         Self::LostNotResent,
         Self::LatestGoesBack,
@@ -74,6 +76,7 @@ impl Bug {
         Self::HomeIgnored,
         Self::EventsSentAgain,
         Self::EventPassedOver,
+        Self::StayIgnored,
         Self::SwitchedByHello,
         Self::OlderClientWins,
         Self::LivingReset,

@@ -1,11 +1,9 @@
 //! The directory of a server: one map that all shards share, touched on the control path only.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use dashmap::DashMap;
-use rejoin_coordinator::directory::is_vacant;
-use rejoin_coordinator::{Directory, Requests};
+use rejoin_coordinator::{Cards, Directory, Requests};
 use rejoin_protocol::message::{Filter, RoomCard};
 use rejoin_protocol::{RoomCode, RoomId, SessionId, Timestamp};
 
@@ -13,7 +11,8 @@ use rejoin_protocol::{RoomCode, RoomId, SessionId, Timestamp};
 #[derive(Clone, Debug, Default)]
 pub struct SharedDirectory {
     owners: Arc<DashMap<RoomId, u8>>,
-    cards: Arc<DashMap<RoomId, RoomCard>>,
+    /// In order, which a map of its own locks has not.
+    cards: Arc<RwLock<Cards>>,
     private: Arc<DashMap<RoomCode, RoomId>>,
     /// The codes of private rooms.
     codes: Arc<DashMap<RoomId, RoomCode>>,
@@ -25,16 +24,22 @@ impl SharedDirectory {
     /// All listed rooms with their shards, by id.
     #[must_use]
     pub fn all(&self) -> Vec<(u8, RoomCard)> {
-        let cards = self.cards.iter().map(|entry| entry.value().clone());
-        let mut cards: Vec<_> = cards.collect();
-        cards.sort_by_key(|card| card.room);
+        let cards = self.cards().find(None, &[], usize::MAX);
         let all = cards
             .into_iter()
             .filter_map(|card| Some((self.owner(card.room)?, card)));
         all.collect()
     }
 
-    /// A shard that panicked with them in its hands left them whole.
+    /// A shard that panicked with these in its hands left them whole.
+    fn cards(&self) -> RwLockReadGuard<'_, Cards> {
+        self.cards.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn cards_mut(&self) -> RwLockWriteGuard<'_, Cards> {
+        self.cards.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn requests(&self) -> MutexGuard<'_, Requests> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -74,7 +79,7 @@ impl Directory for SharedDirectory {
 
     fn publish(&mut self, shard: u8, card: RoomCard) {
         self.owners.insert(card.room, shard);
-        self.cards.insert(card.room, card);
+        self.cards_mut().put(card);
     }
 
     fn publish_private(&mut self, shard: u8, room: RoomId, code: RoomCode) {
@@ -89,7 +94,7 @@ impl Directory for SharedDirectory {
 
     fn withdraw(&mut self, room: RoomId) {
         // What is listed leads to its owner, so the owner goes last.
-        self.cards.remove(&room);
+        self.cards_mut().remove(room);
         if let Some((_, code)) = self.codes.remove(&room) {
             self.private.remove_if(&code, |_, of| *of == room);
         }
@@ -101,34 +106,17 @@ impl Directory for SharedDirectory {
     }
 
     fn card(&self, room: RoomId) -> Option<RoomCard> {
-        self.cards.get(&room).map(|entry| entry.clone())
+        self.cards().get(room).cloned()
     }
 
     fn find(&self, kind: Option<&str>, filters: &[Filter], max: usize) -> Vec<RoomCard> {
-        // The map has no order of its own, so the first `max` by id are kept while it is walked.
-        let mut found = BTreeMap::new();
-        for card in self.cards.iter() {
-            let wanted = kind.is_none_or(|kind| kind == card.kind)
-                && filters.iter().all(|filter| filter.matches(&card.metadata));
-            if wanted {
-                found.insert(card.room, card.clone());
-            }
-            if found.len() > max {
-                found.pop_last();
-            }
-        }
-        found.into_values().collect()
+        self.cards().find(kind, filters, max)
     }
 
     fn vacant(&self, kind: &str, filters: &[Filter], but: u8) -> Option<(u8, RoomId)> {
-        let vacant = self.cards.iter();
-        let vacant = vacant.filter(|card| is_vacant(card, kind, filters));
-        // The first by id, as one shard would choose: everyone who looks goes to the same room.
-        let rooms = vacant.map(|card| card.room).filter_map(|room| {
-            let shard = self.owner(room)?;
-            (shard != but).then_some((room, shard))
-        });
-        rooms.min().map(|(room, shard)| (shard, room))
+        let elsewhere = |room| self.owner(room).is_some_and(|shard| shard != but);
+        let room = self.cards().vacant(kind, filters, elsewhere)?;
+        Some((self.owner(room)?, room))
     }
 
     fn settle(&mut self, session: SessionId, shard: u8) -> u8 {

@@ -45,11 +45,13 @@ pub(crate) fn storm(wiring: &mut Wiring, word: Option<CloseReason>) {
     }
 }
 
-/// The server loses a player's connection, and another client comes before the first may be back.
-pub(crate) fn rival(wiring: &mut Wiring, player: usize, wait: Duration, ticket: bool) {
-    if wiring.cast.playing(player).is_none() {
-        return;
-    }
+/// The server loses the connection of a player who plays, and another client comes before the first may be back.
+pub(crate) fn rival(
+    wiring: &mut Wiring,
+    player: usize,
+    (wait, silent): (Duration, Option<Duration>),
+    ticket: bool,
+) {
     lose(wiring, player, Fault::Rival, None);
     let act = match ticket {
         true => Act::Relaunch {
@@ -60,6 +62,13 @@ pub(crate) fn rival(wiring: &mut Wiring, player: usize, wait: Duration, ticket: 
     };
     let at = wiring.scene.now + wait;
     wiring.queue.push(at, Happening::Act(act));
+    if let Some(lasts) = silent {
+        let back_after = Duration::ZERO;
+        let leave = Act::Leave { player, back_after };
+        // Late enough for the second client to have the seat.
+        let at = at + (lasts - wait) / 2;
+        wiring.queue.push(at, Happening::Act(leave));
+    }
 }
 
 /// A player's client dies; its ticket may be left.

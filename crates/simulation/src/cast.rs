@@ -8,13 +8,15 @@ use rejoin_client::{Core, Ended, Loss, State};
 use rejoin_protocol::connection::SendError;
 use rejoin_protocol::crypto::StaticKeys;
 use rejoin_protocol::handshake::Ticket;
-use rejoin_protocol::message::{CallId, SeatChange};
-use rejoin_protocol::{CloseReason, Liveness, PlayerId, RequestId, RoomId, SeatId, Timestamp};
+use rejoin_protocol::message::{CallId, SeatChange, Seated};
+use rejoin_protocol::{
+    CloseReason, Liveness, PlayerId, RequestId, RoomId, SeatId, Stay, Timestamp,
+};
 
 use crate::contact::Contact;
 use crate::content::Input;
 use crate::coverage::Stage;
-use crate::model::Site;
+use crate::model::{Site, StayOf};
 use crate::network::Datagram;
 use crate::options::RoomKind;
 
@@ -152,6 +154,7 @@ pub(crate) struct Seat {
     pub(crate) room: RoomId,
     /// The server process that it is of.
     pub(crate) era: u64,
+    pub(crate) stay: Stay,
     pub(crate) sequence: u64,
     pub(crate) tick: u64,
     pub(crate) cursor: u64,
@@ -279,21 +282,22 @@ impl Seat {
     /// A seat of which nothing was seen yet.
     pub(crate) fn new(
         (group, kind): (usize, RoomKind),
-        Site { era, room }: Site,
-        (cursor, event): (u64, u64),
+        era: u64,
+        told: &Seated,
         now: Timestamp,
     ) -> Self {
         Self {
             group,
             kind,
-            room,
+            room: told.room,
             era,
+            stay: told.stay,
             sequence: 0,
             tick: 0,
-            cursor,
-            known_cursor: cursor,
-            first_event: event + 1,
-            event_missed: 0,
+            cursor: told.cursor,
+            known_cursor: told.cursor,
+            first_event: told.event + 1,
+            event_missed: told.events_dropped,
             event: None,
             line: None,
             whispered: BTreeSet::new(),
@@ -312,6 +316,11 @@ impl Seat {
     pub(crate) fn on_return(&mut self, returns: u32, now: Timestamp) {
         (self.taken_at, self.latest, self.returns) = (now, 0, returns);
         self.shown.clear();
+    }
+
+    /// The stay, if it is of that player.
+    pub(crate) fn stay_of(&self, player: PlayerId) -> StayOf {
+        (self.site(), player, self.stay)
     }
 
     /// The room, as the model knows it.

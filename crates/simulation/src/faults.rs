@@ -48,6 +48,8 @@ pub(crate) enum Act {
         player: usize,
         wait: Duration,
         ticket: bool,
+        /// If so the first is silent for that long, and the second gives a seat up and takes it again meanwhile.
+        silent: Option<Duration>,
     },
     /// A player starts another client with a ticket that an earlier one was given.
     Relaunch { player: usize, alone: bool },
@@ -327,6 +329,7 @@ fn plan_breaks(
         player: rng.index(players),
         wait: millis(rng, 0, 400),
         ticket: rng.chance(0.6),
+        silent: rng.chance(0.3).then(|| millis(rng, 1_500, 4_000)),
     });
     if let Some(restarts) = breaks.restarts {
         repeat(Some(restarts.every), "restarts", &|rng| {

@@ -97,7 +97,7 @@ impl RoomRecords {
 
 #[cfg(test)]
 mod tests {
-    use rejoin_protocol::{RoomId, messagepack};
+    use rejoin_protocol::{RoomId, Stay, messagepack};
 
     use super::*;
     use crate::content::Mark;
@@ -109,6 +109,7 @@ mod tests {
         room: RoomId([1; 16]),
     };
     const PLAYER: PlayerId = PlayerId(4);
+    const STAY: Stay = Stay(9);
 
     fn book(count: u64, chain: u64, luck: u64) -> Vec<u8> {
         let rows = BTreeMap::from([(
@@ -149,8 +150,8 @@ mod tests {
             },
             true,
         );
-        lives.seated((ROOM, PLAYER), 0, Arrival::New).unwrap();
-        lives.sent((ROOM, PLAYER), 1, &input).unwrap();
+        lives.seated((ROOM, PLAYER, STAY), 0, Arrival::New).unwrap();
+        lives.sent((ROOM, PLAYER, STAY), 1, &input).unwrap();
         (lives, input.chain(0))
     }
 

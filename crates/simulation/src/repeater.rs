@@ -13,7 +13,7 @@ use rejoin_protocol::limits::{HEARTBEAT_SEATED, HELLO_RETRY};
 use rejoin_protocol::message::{Answer, ClientMessage, RoomSettings, ServerMessage};
 use rejoin_protocol::messagepack::{self, Bounds};
 use rejoin_protocol::room_message::RoomMessage;
-use rejoin_protocol::{Connection, PlayerId, RequestId, Rng, RoomId, SeatId, Timestamp};
+use rejoin_protocol::{Connection, PlayerId, RequestId, Rng, RoomId, SeatId, Stay, Timestamp};
 
 use crate::content::Mark;
 use crate::coverage::Stage;
@@ -28,7 +28,7 @@ pub(crate) struct Repeater {
     rng: Rng,
     id: Option<PlayerId>,
     kind: RoomKind,
-    seat: Option<(SeatId, RoomId)>,
+    seat: Option<(SeatId, RoomId, Stay)>,
     asked: bool,
     /// Number of the newest input in the room, and of the newest in all rooms.
     newest: u64,
@@ -100,7 +100,7 @@ impl Repeater {
 
     /// The room it sits in.
     pub(crate) fn room(&self) -> Option<RoomId> {
-        self.seat.map(|(_, room)| room)
+        self.seat.map(|(_, room, _)| room)
     }
 
     /// Takes a datagram. True if it was taken.
@@ -173,7 +173,7 @@ impl Repeater {
         let Link::Open(connection) = &mut self.link else {
             return Ok(());
         };
-        let (Some((seat, room)), Some(id)) = (self.seat, self.id) else {
+        let (Some((seat, room, stay)), Some(id)) = (self.seat, self.id) else {
             if !self.asked {
                 scene.rooms.asked(goal.room);
                 let message = ClientMessage::Create {
@@ -203,7 +203,7 @@ impl Repeater {
         }
         .encode();
         match connection.send_ordered(bytes.clone(), None) {
-            Ok(()) => scene.lives.sent((site(room), id), number, &input)?,
+            Ok(()) => scene.lives.sent((site(room), id, stay), number, &input)?,
             Err(SendError::QueueFull) => return Ok(()),
             Err(error) => {
                 return Err(Violation::new(
@@ -278,18 +278,17 @@ impl Repeater {
                     scene.counters.rooms += 1;
                     scene.rooms.created(seated.room, id);
                 }
-                scene
-                    .lives
-                    .seated((site(seated.room), id), seated.cursor, Arrival::New)?;
+                let of = (site(seated.room), id, seated.stay);
+                scene.lives.seated(of, seated.cursor, Arrival::New)?;
                 self.newest = seated.cursor;
                 self.sent.clear();
                 self.asked = false;
-                self.seat = Some((seated.seat, seated.room));
+                self.seat = Some((seated.seat, seated.room, seated.stay));
             }
             ServerMessage::Reply { .. } => self.asked = false,
             ServerMessage::RoomClosed { .. } => {
-                if let (Some((_, room)), Some(id)) = (self.seat.take(), self.id) {
-                    scene.lives.ended(site(room), id);
+                if let (Some((_, room, stay)), Some(id)) = (self.seat.take(), self.id) {
+                    scene.lives.ended((site(room), id, stay));
                 }
             }
             ServerMessage::Seat { .. } | ServerMessage::InputRefused { .. } | _ => {}

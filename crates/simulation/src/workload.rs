@@ -143,11 +143,11 @@ pub(crate) fn send(
     let Some(held) = client.seats.get(&seat).filter(|held| !held.leaving) else {
         return Ok(());
     };
-    let (site, kind) = (held.site(), held.kind);
     let id = id.ok_or_else(|| Violation::new("a seat has a player", format!("{of}")))?;
+    let (site, kind, stay) = (held.site(), held.kind, held.stay_of(id));
     let reliable = reliable || !kind.takes_latest();
     // Another client of the player has the seat, and this one does not know it yet.
-    if !scene.lives.is_of((site, id), number) {
+    if !scene.lives.is_of(stay, number) {
         return Ok(());
     }
     let place = scene.lives.total(site, id).0 + 1;
@@ -161,7 +161,7 @@ pub(crate) fn send(
     match taken {
         Ok(Some(number)) => {
             scene.counters.inputs += 1;
-            scene.lives.sent((site, id), number, &input)?;
+            scene.lives.sent(stay, number, &input)?;
             if let Some(held) = client.seats.get_mut(&seat) {
                 held.kept.push_back((number, input));
             }

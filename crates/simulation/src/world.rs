@@ -254,7 +254,16 @@ impl World {
                 player,
                 wait,
                 ticket,
-            } => breaking::rival(wiring, player, wait, ticket),
+                silent,
+            } => {
+                if wiring.cast.playing(player).is_none() {
+                    return Ok(());
+                }
+                if let Some(lasts) = silent {
+                    self.silence(player, lasts)?;
+                }
+                breaking::rival(&mut self.wiring, player, (wait, silent), ticket);
+            }
             Act::Restart(restart) => breaking::restart(wiring, restart),
             Act::Up(restart) => breaking::up(wiring, restart),
             Act::Start { .. }

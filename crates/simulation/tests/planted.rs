@@ -54,6 +54,15 @@ fn broken_by(bug: Bug) -> &'static [&'static str] {
         Bug::EventsSentAgain => &["events are told once and in order"],
         Bug::EventPassedOver => &["no event is passed over in silence"],
         Bug::LatenessShownAsLoading => &["a player is shown as loading only if it said so"],
+        Bug::StayIgnored => &[
+            // The client goes on with its old numbers.
+            "a room applies each input once and in order",
+            "an event keeps its number",
+            "events are told once and in order",
+            // It takes one of the next process for the one it had.
+            "each seat has its own name",
+            "no seat outlives its room",
+        ],
         Bug::SwitchedByHello => &["a hello alone changes no session"],
         Bug::OlderClientWins => &[
             "the incarnation of a session only grows",

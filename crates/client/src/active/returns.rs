@@ -76,11 +76,10 @@ impl Active {
         let Self {
             mut seats,
             mut calls,
-            epoch,
             ..
         } = self;
         for seat in seats.values_mut() {
-            seat.on_connection_lost(epoch);
+            seat.on_connection_lost();
         }
         calls.on_connection_lost();
         Kept {
@@ -125,7 +124,7 @@ impl Active {
         match result {
             Ok(Answer::Seated(seated)) => {
                 let seat = self.seats.get(&id).filter(|_| seated.seat == id);
-                if !seat.is_some_and(|seat| seat.goes_on(&seated, self.epoch)) {
+                if !seat.is_some_and(|seat| seat.goes_on(&seated)) {
                     return self.on_other_seat(id, seated.seat, unread);
                 }
                 let events_missed = self.on_seated(&seated)?;
@@ -219,7 +218,7 @@ impl Active {
         let lost = |id: &SeatId, seat: &Seat| {
             let same_room = seat.room == seated.room;
             let same_name = *id == seated.seat;
-            let goes_on = same_room && same_name && seat.goes_on(seated, self.epoch);
+            let goes_on = same_name && seat.goes_on(seated);
             seat.waits() && (same_room || same_name) && !goes_on
         };
         let lost = self.seats.iter().filter(|(id, seat)| lost(id, seat));

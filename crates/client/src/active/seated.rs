@@ -22,12 +22,12 @@ impl Active {
         let known = seats.find(|(_, seat)| seat.room == seated.room);
         if let Some((id, seat)) = known {
             let id = *id;
-            if seated.found && id == seated.seat && !seat.waits() {
+            if seat.is_of(seated) && id == seated.seat && !seat.waits() {
                 // Asked twice on one connection: what was sent is still on its way.
                 seat.inputs.cover(seated.cursor);
                 return Ok(0);
             }
-            if let Some(mut seat) = self.seats.remove(&id).filter(|_| seated.found) {
+            if let Some(mut seat) = self.seats.remove(&id).filter(|seat| seat.is_of(seated)) {
                 let missed = seat.resume(seated);
                 self.insert(seated.seat, seat)?;
                 return Ok(missed);

@@ -11,7 +11,7 @@ use rejoin_protocol::reset::ResetKey;
 use rejoin_protocol::room_message::{RoomMessage, SnapshotHead};
 use rejoin_protocol::{
     Connection, ConnectionEvent, ConnectionId, Epoch, Incarnation, PlayerId, Refusal, Rng, RoomId,
-    SeatId, SessionId, Timestamp, snapshot,
+    SeatId, SessionId, Stay, Timestamp, snapshot,
 };
 
 use crate::{Core, Event, Options};
@@ -80,6 +80,7 @@ pub(super) fn seated(seat: SeatId, room: u8) -> Seated {
     Seated {
         seat,
         room: RoomId([room; 16]),
+        stay: Stay(1),
         kind: "arena".into(),
         version: 1,
         tick_hz: 30,

@@ -7,7 +7,7 @@ use rejoin_protocol::message::{
     Answer, ClientMessage, Held, HeldSnapshot, RoomCloseReason, Seated,
 };
 use rejoin_protocol::room_message::{RoomMessage, SnapshotHead};
-use rejoin_protocol::{ConnectionEvent, Epoch, RoomId, SeatId, snapshot};
+use rejoin_protocol::{ConnectionEvent, RoomId, SeatId, Stay, snapshot};
 
 use super::duet::{Duet, head, room_event, seated};
 use crate::Event;
@@ -39,11 +39,19 @@ fn found(seat: SeatId, room: u8) -> Seated {
     }
 }
 
+/// A seat taken after that one was given up.
+fn anew(seat: SeatId, room: u8) -> Seated {
+    Seated {
+        stay: Stay(2),
+        ..seated(seat, room)
+    }
+}
+
 /// The client has a new connection, with the seats of the one before.
 fn reconnect(duet: &mut Duet) {
     let mut seats = std::mem::take(&mut duet.core.active().unwrap().seats);
     for seat in seats.values_mut() {
-        seat.on_connection_lost(Epoch(1));
+        seat.on_connection_lost();
     }
     *duet = Duet::connected();
     duet.core.active().unwrap().seats = seats;
@@ -73,7 +81,14 @@ fn missed(count: u64) -> Event {
 #[test]
 fn who_asks_for_a_seat_it_has_says_what_it_holds_of_it() {
     let mut duet = Duet::seated();
-    let held = |event, snapshot| Some(Held { event, snapshot });
+    let held = |event, snapshot| {
+        let stay = Stay(1);
+        Some(Held {
+            stay,
+            event,
+            snapshot,
+        })
+    };
     assert_eq!(come_back(&mut duet, found(SEAT, 7)).0, held(0, None));
     duet.emit(SEAT, 1);
     duet.emit(SEAT, 2);
@@ -297,7 +312,7 @@ fn a_seat_that_was_lost_meanwhile_begins_anew() {
     duet.core.send(SEAT, input(2)).unwrap();
     let (seat, reason) = (SEAT, RoomCloseReason::Gone);
     let gone = Event::RoomClosed { seat, reason };
-    assert_eq!(come_back(&mut duet, seated(SEAT, 7)).1, [gone]);
+    assert_eq!(come_back(&mut duet, anew(SEAT, 7)).1, [gone]);
     assert_eq!(duet.take_inputs(), [], "they were for another stay");
     assert_eq!(duet.core.send(SEAT, input(3)), Ok(1));
     duet.emit(SEAT, 1);

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! format 1 | kind text | payloads varint | bytes* | seats varint | seat* | instance, to the end
-//! seat      session 16 | incarnation varint | name text | claims bytes | cursor varint | events
+//! seat      session 16 | stay 8 | incarnation varint | name text | claims bytes | cursor varint | events
 //!           | presence 1
 //! events    newest varint | acknowledged varint | kept varint | place of the payload varint*
 //! ```
@@ -19,7 +19,7 @@ use rejoin_room::{Kinds, RoomFault};
 use super::backlog::Backlog;
 use super::by_player::ByPlayer;
 use super::durable::{Durable, Seat};
-use super::journal::{bytes, put_bytes, small, text};
+use super::journal::{bytes, put_bytes, put_stay, small, stay, text};
 use crate::limits::EVENTS_KEPT_MAX;
 
 /// The only format so far. A reader accepts its own and the one before.
@@ -62,6 +62,7 @@ pub(crate) fn encode(room: &Durable, kind: &str, out: &mut Vec<u8>) -> Result<()
     put_len(out, room.seats.len());
     for seat in room.seats.values() {
         out.extend_from_slice(&seat.session.0);
+        put_stay(out, seat.stay);
         put_varint(out, u64::from(seat.incarnation.0));
         put_bytes(out, seat.name.as_bytes());
         put_bytes(out, &seat.claims);
@@ -118,6 +119,7 @@ fn decode_seat(reader: &mut Reader<'_>, payloads: &[Bytes]) -> Result<(PlayerId,
     let session = SessionId(reader.array()?);
     let seat = Seat {
         session,
+        stay: stay(reader)?,
         incarnation: Incarnation(small(reader)?),
         name: text(reader)?,
         claims: bytes(reader)?.to_vec(),
@@ -191,8 +193,8 @@ mod tests {
     use std::ptr;
     use std::time::Duration;
 
-    use rejoin_protocol::RoomId;
     use rejoin_protocol::messagepack;
+    use rejoin_protocol::{RoomId, Stay};
     use rejoin_room::builtin::chat::{Chat, Say};
     use rejoin_room::{RoomSettings, RoomSpec};
 
@@ -221,9 +223,12 @@ mod tests {
                 incarnation: Incarnation(1),
                 name: format!("p{number}"),
                 claims: Vec::new(),
-                returns: false,
+                returns: None,
             };
-            let admit = Entry::Admit(Box::new(applicant));
+            let admit = Entry::Admit {
+                applicant: Box::new(applicant),
+                stay: Stay(u64::from(number)),
+            };
             room.apply(Duration::ZERO, &admit).unwrap();
         }
         for line in 0..lines {

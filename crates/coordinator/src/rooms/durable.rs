@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use rejoin_protocol::message::SeatChange;
 use rejoin_protocol::planted::{self, Bug};
-use rejoin_protocol::{Incarnation, Liveness, PlayerId, Refusal, RefusalCode, SessionId};
+use rejoin_protocol::{Incarnation, Liveness, PlayerId, Refusal, RefusalCode, SessionId, Stay};
 use rejoin_room::{Audience, Call, Effect, Kind, Outcome, RoomFault, RoomInstance};
 
 use super::backlog::Backlog;
@@ -35,6 +35,8 @@ pub(crate) struct Durable {
 pub(crate) struct Seat {
     /// Whose.
     pub(crate) session: SessionId,
+    /// Since when: a seat that is given up and taken anew is another.
+    pub(crate) stay: Stay,
     /// The newest incarnation of the session that the room heard of.
     pub(crate) incarnation: Incarnation,
     /// The player's name.
@@ -126,7 +128,7 @@ impl Durable {
         match entry {
             // Only the first call of a history opens the room.
             Entry::Open(_) => Ok(Applied::of(Verdict::Ignored)),
-            Entry::Admit(applicant) => self.admit(at, applicant),
+            Entry::Admit { applicant, stay } => self.admit(at, applicant, *stay),
             Entry::Seat {
                 player,
                 change,
@@ -153,13 +155,18 @@ impl Durable {
     pub(crate) fn take_acks(&mut self, live: &Self) {
         for (player, seat) in &mut self.seats {
             let of = live.seats.get(player);
-            if let Some(of) = of.filter(|of| of.session == seat.session) {
+            if let Some(of) = of.filter(|of| of.stay == seat.stay) {
                 seat.events.on_acked(of.events.acked());
             }
         }
     }
 
-    fn admit(&mut self, at: Duration, applicant: &Applicant) -> Result<Applied, RoomFault> {
+    fn admit(
+        &mut self,
+        at: Duration,
+        applicant: &Applicant,
+        stay: Stay,
+    ) -> Result<Applied, RoomFault> {
         let player = applicant.session.player();
         if let Some(seat) = self.seats.get_mut(&player) {
             if seat.session != applicant.session {
@@ -167,10 +174,13 @@ impl Durable {
                 let refusal = Refusal::new(RefusalCode::BadRequest, text);
                 return Ok(Applied::of(Verdict::Refused(refusal)));
             }
+            if !seat.is_of(applicant.returns) {
+                return Ok(Applied::of(Verdict::Refused(stay_over())));
+            }
             seat.incarnation = seat.incarnation.max(applicant.incarnation);
             return Ok(Applied::of(Verdict::Found));
         }
-        if applicant.returns {
+        if applicant.returns.is_some() {
             let text = "the session holds no seat in this room";
             let refusal = Refusal::new(RefusalCode::UnknownSeat, text);
             return Ok(Applied::of(Verdict::Refused(refusal)));
@@ -185,7 +195,7 @@ impl Durable {
         let mut applied = Applied::of(Verdict::Seated);
         match outcome {
             Outcome::Done => {
-                self.seats.insert(player, Seat::new(applicant));
+                self.seats.insert(player, Seat::new(applicant, stay));
                 applied.happenings.push(Happening::Seat {
                     player,
                     change: SeatChange::Joined,
@@ -358,9 +368,10 @@ impl Durable {
 }
 
 impl Seat {
-    fn new(applicant: &Applicant) -> Self {
+    fn new(applicant: &Applicant, stay: Stay) -> Self {
         Self {
             session: applicant.session,
+            stay,
             incarnation: applicant.incarnation,
             name: applicant.name.clone(),
             claims: applicant.claims.clone(),
@@ -368,6 +379,11 @@ impl Seat {
             events: Backlog::default(),
             presence: Liveness::Live,
         }
+    }
+
+    /// False if a client means an earlier stay of its session, of which it knows the numbers.
+    pub(crate) fn is_of(&self, wanted: Option<Stay>) -> bool {
+        wanted.is_none_or(|stay| stay == self.stay) || planted::is(Bug::StayIgnored)
     }
 
     /// False if the seat is only held.
@@ -383,6 +399,12 @@ impl Applied {
             happenings: Vec::new(),
         }
     }
+}
+
+/// Tells a client that what it knows of its seat is of the past.
+pub(crate) fn stay_over() -> Refusal {
+    let text = "the session has left that seat, and taken another there since";
+    Refusal::new(RefusalCode::UnknownSeat, text)
 }
 
 /// The presence after a change; `None` if the change says nothing new.

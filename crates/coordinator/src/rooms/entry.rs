@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use rejoin_protocol::message::SeatChange;
-use rejoin_protocol::{Incarnation, PlayerId, SessionId};
+use rejoin_protocol::{Incarnation, PlayerId, SessionId, Stay};
 use rejoin_room::RoomSpec;
 
 /// One call, as the journal records it.
@@ -11,7 +11,12 @@ pub(crate) enum Entry {
     /// The room opens. First in its history.
     Open(Box<Opening>),
     /// A session asks for a seat, or for the one it holds.
-    Admit(Box<Applicant>),
+    Admit {
+        /// Who.
+        applicant: Box<Applicant>,
+        /// The name of the stay, if one begins with this.
+        stay: Stay,
+    },
     /// Something happened to a seat.
     Seat {
         /// Whose.
@@ -67,6 +72,6 @@ pub(crate) struct Applicant {
     pub(crate) name: String,
     /// What the game's backend says about the player.
     pub(crate) claims: Vec<u8>,
-    /// It asks for the seat it holds, and for no other.
-    pub(crate) returns: bool,
+    /// It asks for the seat of that stay, and for no other.
+    pub(crate) returns: Option<Stay>,
 }

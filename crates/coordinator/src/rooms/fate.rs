@@ -1,10 +1,7 @@
 //! What a connection is asked to tell the fate of, packed into its tag.
 
-use rejoin_protocol::SeatId;
 use rejoin_protocol::connection::Tag;
-
-/// A number that each taking of a seat has for itself, in its room.
-pub(crate) type Stay = u32;
+use rejoin_protocol::{SeatId, Stay};
 
 /// Something that was sent to a seat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +36,7 @@ const EVENT: u64 = 1 << NUMBER_BITS;
 impl Sent {
     /// An event of a stay.
     pub(crate) const fn event(stay: Stay, number: u64) -> Self {
-        let [.., stay] = stay.to_be_bytes();
+        let [.., stay] = stay.0.to_be_bytes();
         Self::Event { stay, number }
     }
 }
@@ -105,7 +102,7 @@ mod tests {
 
     #[test]
     fn an_event_is_told_from_those_of_the_stays_around_it() {
-        let stays = [Stay::MAX, 0, 1];
+        let stays = [u64::MAX, 0, 1].map(Stay);
         let sent = stays.map(|stay| Sent::event(stay, 9));
         assert!(sent[0] != sent[1] && sent[1] != sent[2] && sent[0] != sent[2]);
     }

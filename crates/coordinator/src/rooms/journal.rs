@@ -4,7 +4,8 @@
 //! record    room time in microseconds, varint | entries, to the end
 //! entry     kind 1 | fields
 //!   1 open    kind text | version varint | seed 32 | spec, MessagePack in a bytes field
-//!   2 admit   session 16 | incarnation varint | name text | claims bytes
+//!   2 admit   session 16 | incarnation varint | name text | claims bytes | stay 8
+//!             | wanted: 0, or 1 and a stay 8
 //!   3 seat    player 8 | change 1 | incarnation varint
 //!   4 input   player 8 | number varint, 0: a latest input | payload bytes
 //!   5 void    player 8 | number varint
@@ -21,7 +22,7 @@ use bytes::Bytes;
 use rejoin_protocol::message::SeatChange;
 use rejoin_protocol::messagepack::{self, Bounds};
 use rejoin_protocol::wire::{Malformed, Reader, VARINT_MAX, put_varint};
-use rejoin_protocol::{Incarnation, PlayerId, SessionId};
+use rejoin_protocol::{Incarnation, PlayerId, SessionId, Stay};
 
 use super::entry::{Applicant, Entry, Opening};
 use crate::limits::ROOM_ENTRIES_MAX;
@@ -83,13 +84,17 @@ fn encode_entry(entry: &Entry, out: &mut Vec<u8>) {
             let spec = messagepack::encode(&opening.spec).expect("our own types can be written");
             put_bytes(out, &spec);
         }
-        Entry::Admit(applicant) => {
+        Entry::Admit { applicant, stay } => {
             out.push(ADMIT);
             out.extend_from_slice(&applicant.session.0);
             put_varint(out, u64::from(applicant.incarnation.0));
             put_bytes(out, applicant.name.as_bytes());
             put_bytes(out, &applicant.claims);
-            out.push(u8::from(applicant.returns));
+            put_stay(out, *stay);
+            out.push(u8::from(applicant.returns.is_some()));
+            if let Some(wanted) = applicant.returns {
+                put_stay(out, wanted);
+            }
         }
         Entry::Seat {
             player,
@@ -129,13 +134,7 @@ fn decode_entry(reader: &mut Reader<'_>, body: &Bytes) -> Result<Entry, Malforme
             seed: reader.array()?,
             spec: messagepack::decode(bytes(reader)?, Bounds::PEER).map_err(|_| Malformed)?,
         }))),
-        ADMIT => Ok(Entry::Admit(Box::new(Applicant {
-            session: SessionId(reader.array()?),
-            incarnation: Incarnation(small(reader)?),
-            name: text(reader)?,
-            claims: bytes(reader)?.to_vec(),
-            returns: truth(reader)?,
-        }))),
+        ADMIT => decode_admit(reader),
         SEAT => Ok(Entry::Seat {
             player: player(reader)?,
             change: change(reader.byte()?)?,
@@ -156,8 +155,31 @@ fn decode_entry(reader: &mut Reader<'_>, body: &Bytes) -> Result<Entry, Malforme
     }
 }
 
+fn decode_admit(reader: &mut Reader<'_>) -> Result<Entry, Malformed> {
+    let mut applicant = Box::new(Applicant {
+        session: SessionId(reader.array()?),
+        incarnation: Incarnation(small(reader)?),
+        name: text(reader)?,
+        claims: bytes(reader)?.to_vec(),
+        returns: None,
+    });
+    let begins = stay(reader)?;
+    if truth(reader)? {
+        applicant.returns = Some(stay(reader)?);
+    }
+    Ok(Entry::Admit {
+        applicant,
+        stay: begins,
+    })
+}
+
 fn put_player(out: &mut Vec<u8>, player: PlayerId) {
     out.extend_from_slice(&player.0.to_be_bytes());
+}
+
+/// Appends a stay.
+pub(crate) fn put_stay(out: &mut Vec<u8>, stay: Stay) {
+    out.extend_from_slice(&stay.0.to_be_bytes());
 }
 
 /// Appends a length and the bytes.
@@ -171,6 +193,11 @@ pub(crate) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
 
 fn player(reader: &mut Reader<'_>) -> Result<PlayerId, Malformed> {
     Ok(PlayerId(u64::from_be_bytes(reader.array()?)))
+}
+
+/// Reads a stay.
+pub(crate) fn stay(reader: &mut Reader<'_>) -> Result<Stay, Malformed> {
+    Ok(Stay(u64::from_be_bytes(reader.array()?)))
 }
 
 /// Reads a length and as many bytes.
@@ -265,16 +292,19 @@ mod tests {
                 any::<u32>(),
                 ".{0,8}",
                 vec(any::<u8>(), 0..9),
-                any::<bool>()
+                proptest::option::of(any::<u64>()),
+                any::<u64>()
             )
-                .prop_map(|(session, incarnation, name, claims, returns)| {
-                    Entry::Admit(Box::new(Applicant {
+                .prop_map(|(session, incarnation, name, claims, returns, stay)| {
+                    let applicant = Box::new(Applicant {
                         session: SessionId(session),
                         incarnation: Incarnation(incarnation),
                         name,
                         claims,
-                        returns,
-                    }))
+                        returns: returns.map(Stay),
+                    });
+                    let stay = Stay(stay);
+                    Entry::Admit { applicant, stay }
                 }),
             (player.clone(), change, any::<u32>()).prop_map(|(player, change, incarnation)| {
                 Entry::Seat {

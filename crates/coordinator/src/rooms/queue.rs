@@ -83,7 +83,7 @@ impl Queue {
                 Err(place) => self.latest.insert(place, (player, self.calls.len())),
             }
         }
-        if matches!(entry, Entry::Admit(_)) {
+        if matches!(entry, Entry::Admit { .. }) {
             self.admits += 1;
         }
         self.calls.push(Queued { entry, origin });
@@ -139,7 +139,7 @@ const RECYCLED_MAX: usize = 256;
 mod tests {
     use bytes::Bytes;
     use rejoin_protocol::limits::INPUT_MAX;
-    use rejoin_protocol::{Incarnation, Rng, SessionId};
+    use rejoin_protocol::{Incarnation, Rng, SessionId, Stay};
 
     use super::super::entry::Applicant;
     use super::*;
@@ -220,12 +220,14 @@ mod tests {
     }
 
     fn admit() -> Entry {
-        Entry::Admit(Box::new(Applicant {
+        let applicant = Box::new(Applicant {
             session: SessionId([0; 16]),
             incarnation: Incarnation(1),
             name: "ana".into(),
             claims: Vec::new(),
-            returns: false,
-        }))
+            returns: None,
+        });
+        let stay = Stay(1);
+        Entry::Admit { applicant, stay }
     }
 }

@@ -89,9 +89,10 @@ mod tests {
     use std::borrow::Cow;
 
     use proptest::collection::vec;
+    use proptest::option;
     use proptest::prelude::*;
     use rejoin_protocol::message::SeatChange;
-    use rejoin_protocol::{Incarnation, PlayerId, RoomId, SessionId};
+    use rejoin_protocol::{Incarnation, PlayerId, RoomId, SessionId, Stay};
     use rejoin_room::{Cx, Room, RoomSettings, RoomSpec};
     use rejoin_store::{MemoryStore, Record, Store};
 
@@ -180,16 +181,18 @@ mod tests {
             Just(SeatChange::Left),
         ];
         prop_oneof![
-            2 => (0_u8..4, 1_u32..3, any::<bool>()).prop_map(|(number, incarnation, returns)| {
+            2 => (0_u8..4, 1_u32..3, option::of(0_u64..3), 0_u64..3).prop_map(|(number, incarnation, returns, stay)| {
                 let (session, name) = (session(number), format!("p{number}"));
                 let incarnation = Incarnation(incarnation);
                 let claims = vec![number];
-                Entry::Admit(Box::new(Applicant { session, incarnation, name, claims, returns }))
+                let returns = returns.map(Stay);
+                let applicant = Applicant { session, incarnation, name, claims, returns };
+                Entry::Admit { applicant: Box::new(applicant), stay: Stay(stay) }
             }),
             1 => (player.clone(), change, 1_u32..3).prop_map(|(player, change, incarnation)| {
                 Entry::Seat { player, change, incarnation: Incarnation(incarnation) }
             }),
-            4 => (player.clone(), proptest::option::of(1_u64..40), any::<u8>()).prop_map(
+            4 => (player.clone(), option::of(1_u64..40), any::<u8>()).prop_map(
                 |(player, number, input)| {
                     let payload = rejoin_protocol::messagepack::encode(&input).unwrap().into();
                     Entry::Input { player, number, payload }
@@ -233,7 +236,7 @@ mod tests {
                     advance(&mut live, &kinds, at, call).unwrap();
                     let after = cursors(&live);
                     for (player, seat) in &before {
-                        let now = after.get(player).filter(|now| now.session == seat.session);
+                        let now = after.get(player).filter(|now| now.stay == seat.stay);
                         prop_assert!(now.is_none_or(|now| now.cursor >= seat.cursor));
                         prop_assert!(now.is_none_or(|now| now.events.newest() >= seat.events.newest()));
                     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rejoin_protocol::limits::{RESYNC_INTERVAL, SNAPSHOT_RING};
 use rejoin_protocol::message::{Held, Metadata, RoomCard, RoomCloseReason};
-use rejoin_protocol::{Bucket, Incarnation, PlayerId, RoomCode, RoomId, SeatId, Timestamp};
+use rejoin_protocol::{Bucket, Incarnation, PlayerId, RoomCode, RoomId, SeatId, Stay, Timestamp};
 use rejoin_room::{Kind, RoomSpec};
 
 use super::by_player::ByPlayer;
@@ -16,7 +16,6 @@ use super::clock::Clock;
 use super::delivery::Delivery;
 use super::durable::{Durable, Seat};
 use super::entry::Entry;
-use super::fate::Stay;
 use super::queue::Queue;
 use super::ring::Ring;
 use crate::addresses::AddressKey;
@@ -42,8 +41,8 @@ pub(crate) struct HostedRoom {
     pub(crate) durable: Option<Durable>,
     /// The live side of each seat.
     pub(crate) members: ByPlayer<Member>,
-    /// Stays so far: each taking of a seat is one.
-    pub(crate) stays: Stay,
+    /// The name that a stay was given last.
+    stays: Stay,
     /// Calls of the next turn.
     pub(crate) queue: Queue,
     /// Number of the newest journal record.
@@ -76,7 +75,6 @@ pub(crate) struct Member {
     /// Own views, if the room shows this member something else than the others.
     pub(crate) private: Option<Box<Ring>>,
     pub(crate) home: Home,
-    /// Which of the room's seats ever taken it is.
     pub(crate) stay: Stay,
     /// Its player was last seen to be gone.
     pub(crate) away: bool,
@@ -133,8 +131,8 @@ pub(crate) struct Upkeep {
 }
 
 impl HostedRoom {
-    /// A room whose opening call waits.
-    pub(crate) fn new(kind: Kind, spec: &RoomSpec, now: Timestamp) -> Self {
+    /// A room whose opening call waits. It counts its stays from the number given.
+    pub(crate) fn new(kind: Kind, spec: &RoomSpec, stays: Stay, now: Timestamp) -> Self {
         Self {
             id: spec.room,
             kind,
@@ -144,7 +142,7 @@ impl HostedRoom {
             code: spec.code,
             durable: None,
             members: ByPlayer::default(),
-            stays: 0,
+            stays,
             queue: Queue::default(),
             sequence: 0,
             clock: Clock::new(spec.room, kind.tick_hz, now),
@@ -178,13 +176,18 @@ impl HostedRoom {
         self.durable.as_mut()?.seats.get_mut(&player)
     }
 
+    /// A name for a stay that may begin.
+    pub(crate) fn next_stay(&mut self) -> Stay {
+        self.stays = Stay(self.stays.0.wrapping_add(1));
+        self.stays
+    }
+
     /// A session has a seat here, and its client may be on the line.
     pub(crate) fn seat_member(&mut self, player: PlayerId, home: Home, line: Option<Line>) -> bool {
-        let stays = &mut self.stays;
-        let member = self.members.get_or_insert_with(player, || {
-            *stays = stays.wrapping_add(1);
-            Member::new(home, *stays)
-        });
+        let stay = self.seat(player).map_or(self.stays, |seat| seat.stay);
+        let member = self
+            .members
+            .get_or_insert_with(player, || Member::new(home, stay));
         member.home = home;
         self.showing.resend = true;
         member.attach(line)
@@ -415,7 +418,7 @@ mod tests {
     #[test]
     fn a_view_starts_anew_only_so_often() {
         let at = Timestamp::from_millis;
-        let mut member = Member::new(Home::Here(SessionKey::from_index(0)), 0);
+        let mut member = Member::new(Home::Here(SessionKey::from_index(0)), Stay(1));
         let interval = u64::try_from(RESYNC_INTERVAL.as_millis()).unwrap();
         assert!(member.resync(at(5)));
         assert!(!member.resync(at(5)) && !member.resync(at(4 + interval)));

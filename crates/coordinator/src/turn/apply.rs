@@ -92,7 +92,7 @@ fn void<S: Store>(
     let text = problem.to_string();
     let room = house.rooms.get_mut(work.key).ok_or_else(|| text.clone())?;
     let can_be_refused = match work.calls.get(index).map(|call| &call.entry) {
-        Some(Entry::Admit(_) | Entry::Input { .. }) => true,
+        Some(Entry::Admit { .. } | Entry::Input { .. }) => true,
         // Nobody can be refused a tick, a timer or a change of a seat.
         Some(
             Entry::Open(_) | Entry::Seat { .. } | Entry::Void { .. } | Entry::Tick | Entry::Timers,

@@ -205,7 +205,7 @@ pub(crate) fn close_all<S: Store, D: Directory>(
 
 #[cfg(test)]
 mod tests {
-    use rejoin_protocol::{PlayerId, RoomId};
+    use rejoin_protocol::{PlayerId, RoomId, Stay};
     use rejoin_room::builtin::chat::Chat;
     use rejoin_room::{Kinds, RoomSettings, RoomSpec};
     use rejoin_store::MemoryStore;
@@ -225,7 +225,7 @@ mod tests {
             settings: RoomSettings::default(),
             code: None,
         };
-        let mut room = HostedRoom::new(kind, &spec, now);
+        let mut room = HostedRoom::new(kind, &spec, Stay(1), now);
         let opening = Opening {
             kind: kind.name.to_owned(),
             version: kind.version,

@@ -30,6 +30,8 @@ mod resume;
 mod returning;
 mod rooms;
 mod sizes;
+mod stage;
+mod stays;
 mod strangers;
 mod streams;
 mod tickets;

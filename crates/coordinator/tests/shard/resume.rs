@@ -132,6 +132,20 @@ fn a_player_who_was_cut_off_comes_back_to_the_seat_with_every_input_applied_once
 }
 
 #[test]
+fn a_client_is_back_after_two_datagrams_each_way() {
+    let mut world = world();
+    let ana = world.player("ana");
+    let seat = world.create(ana, "yard", 1).seat;
+    world.act(ana, seat, Act::Add(1));
+    world.run(Duration::from_secs(1));
+    cut_off(&mut world, ana);
+    let before = world.packets;
+    come_back(&mut world, ana);
+    // Hello and reply; a packet that asks for the seat, and one with ticket and answer.
+    assert_eq!(world.packets - before, 4);
+}
+
+#[test]
 fn a_client_of_a_restarted_server_knows_it_at_once_and_its_session_goes_on() {
     let mut world = world();
     let ana = world.player("ana");

@@ -1,182 +1,16 @@
 //! A client that lost its connection comes back: each event once and in order, and a delta if it still has the base.
-//!
-//! Played by peers that hold their connections in their own hands, in rooms of their own shard and of another.
 
 use bytes::Bytes;
 use rejoin_protocol::limits::VIEW_MAX;
-use rejoin_protocol::message::{Answer, ClientMessage, Held, HeldSnapshot, Seated, ServerMessage};
-use rejoin_protocol::messagepack::{self, Bounds};
-use rejoin_protocol::room_message::{RoomMessage, SnapshotHead};
-use rejoin_protocol::wire::Reader;
-use rejoin_protocol::{ConnectionEvent, RoomId, SeatId, snapshot};
-use rejoin_store::MemoryStore;
+use rejoin_protocol::message::{ClientMessage, Held, HeldSnapshot};
+use rejoin_protocol::room_message::RoomMessage;
+use rejoin_protocol::snapshot;
 
-use crate::intruder::Intruder;
 use crate::rooms::{Act, Bomb};
-use crate::world::World;
+use crate::stage::{Client, Stage, held, numbers, shown, stages};
 
 /// Events that the room keeps for a seat.
 const KEPT: u64 = 256;
-
-/// A server with a room that ana opened, and where ben comes to: the room's own shard or the other.
-struct Stage {
-    world: World,
-    ana: usize,
-    seat: SeatId,
-    room: RoomId,
-    /// Clients of ben so far.
-    clients: u16,
-    port: u16,
-}
-
-/// Each of the two ways to a room.
-fn stages(kind: &str) -> [Stage; 2] {
-    [(1, 40_000), (2, 40_001)].map(|(shards, port)| {
-        let mut world = World::with_shards(shards, MemoryStore::default(), |_| {});
-        let ana = world.player("ana");
-        let Seated { seat, room, .. } = world.create(ana, kind, 1);
-        Stage {
-            world,
-            ana,
-            seat,
-            room,
-            clients: 0,
-            port,
-        }
-    })
-}
-
-/// A client of ben.
-struct Client {
-    peer: Intruder,
-    calls: u32,
-}
-
-impl Stage {
-    /// One more client of ben: it takes the session over.
-    fn client(&mut self) -> Client {
-        let port = self.port + 2 * self.clients;
-        self.clients += 1;
-        let address = ([127, 0, 0, 9], port).into();
-        let peer = Intruder::join(&mut self.world, "ben", address);
-        Client { peer, calls: 0 }
-    }
-
-    /// One that asks for the seat, and what it is told.
-    fn back(&mut self, held: Option<Held>) -> (Client, Seated) {
-        let mut client = self.client();
-        let seated = client.ask(self, held);
-        (client, seated)
-    }
-
-    fn act(&mut self, act: Act) {
-        self.world.act(self.ana, self.seat, act);
-    }
-
-    /// Ana says numbers, one a millisecond.
-    fn say(&mut self, numbers: std::ops::RangeInclusive<u32>, client: Option<&mut Client>) {
-        let mut client = client;
-        for number in numbers {
-            self.act(Act::Say(number));
-            match &mut client {
-                Some(client) => client.peer.step(&mut self.world),
-                None => self.world.step(),
-            }
-        }
-        match client {
-            Some(client) => client.run(self, 400),
-            None => self.run(400),
-        }
-    }
-
-    fn run(&mut self, millis: u64) {
-        self.world.run(std::time::Duration::from_millis(millis));
-    }
-
-    /// The room's newest view, as ana sees it.
-    fn view(&self) -> Bytes {
-        self.world.view_bytes(self.ana, self.seat).unwrap()
-    }
-}
-
-impl Client {
-    fn run(&mut self, stage: &mut Stage, millis: u64) {
-        for _ in 0..millis {
-            self.peer.step(&mut stage.world);
-        }
-    }
-
-    fn ask(&mut self, stage: &mut Stage, held: Option<Held>) -> Seated {
-        self.calls += 1;
-        let (call, room) = (self.calls, stage.room);
-        self.peer.ask(&ClientMessage::Join { call, room, held });
-        self.run(stage, 100);
-        let answer = |message| match message {
-            ServerMessage::Reply { call: of, result } if of == call => Some(result),
-            _ => None,
-        };
-        let result = self.peer.told().into_iter().find_map(answer);
-        let Some(Ok(Answer::Seated(seated))) = result else {
-            panic!("{result:?}");
-        };
-        seated
-    }
-
-    fn ordered(&self) -> impl Iterator<Item = RoomMessage> {
-        let events = self.peer.events.iter();
-        events.filter_map(|event| match event {
-            ConnectionEvent::Ordered(message) => Some(RoomMessage::decode(message).unwrap()),
-            _ => None,
-        })
-    }
-
-    /// Events as they came: their numbers, and what they say.
-    fn heard(&self) -> Vec<(u64, u32)> {
-        let events = self.ordered().filter_map(|message| match message {
-            RoomMessage::Event {
-                number, payload, ..
-            } => Some((number, messagepack::decode(&payload, Bounds::PEER).unwrap())),
-            _ => None,
-        });
-        events.collect()
-    }
-
-    fn missed(&self) -> Vec<u64> {
-        let missed = self.ordered().filter_map(|message| match message {
-            RoomMessage::Missed { number, .. } => Some(number),
-            _ => None,
-        });
-        missed.collect()
-    }
-
-    /// Snapshots as they came.
-    fn shown(&self) -> Vec<(SnapshotHead, Bytes)> {
-        let events = self.peer.events.iter();
-        let messages = events.filter_map(|event| match event {
-            ConnectionEvent::Latest { message, .. } => Some(message.clone()),
-            ConnectionEvent::Ordered(message) => match RoomMessage::decode(message) {
-                Ok(RoomMessage::Snapshot { payload, .. }) => Some(payload),
-                _ => None,
-            },
-            _ => None,
-        });
-        let read = messages.map(|message| {
-            let mut reader = Reader::new(&message);
-            let head = SnapshotHead::decode(&mut reader).unwrap();
-            (head, message.slice_ref(reader.rest()))
-        });
-        read.collect()
-    }
-}
-
-fn held(event: u64) -> Option<Held> {
-    let snapshot = None;
-    Some(Held { event, snapshot })
-}
-
-fn numbers(of: std::ops::RangeInclusive<u32>) -> Vec<(u64, u32)> {
-    of.map(|number| (number.into(), number)).collect()
-}
 
 #[test]
 fn what_nobody_acknowledged_comes_again_once_and_in_order() {
@@ -314,7 +148,8 @@ fn who_asks_twice_on_one_connection_is_sent_nothing_twice() {
         stage.say(1..=3, Some(&mut first));
         let mut client = stage.client();
         for call in [7, 8, 9] {
-            let (room, held) = (stage.room, held(1));
+            let stay = stage.stay;
+            let (room, held) = (stage.room, held(1).map(|held| Held { stay, ..held }));
             client.peer.ask(&ClientMessage::Join { call, room, held });
         }
         client.run(&mut stage, 100);
@@ -381,8 +216,7 @@ fn the_first_view_back_is_a_delta_from_the_one_that_the_client_has() {
                 stage.act(Act::Add(adds));
                 stage.run(50);
             }
-            let snapshot = Some(view);
-            let (mut client, _) = stage.back(Some(Held { event: 0, snapshot }));
+            let (mut client, _) = stage.back(shown(view));
             client.run(&mut stage, 200);
             let (head, delta) = client.shown().remove(0);
             assert_eq!(head.base, Some(view.sequence), "{kind}");
@@ -424,8 +258,8 @@ fn the_first_view_back_is_whole_if_the_client_has_none_of_the_room() {
     for (number, wrong) in wrong.into_iter().enumerate() {
         for stage in stages("mill") {
             let (mut stage, first, before) = watched(stage);
-            let snapshot = Some(wrong(newest(&first, &before)));
-            let (mut client, _) = stage.back(Some(Held { event: 0, snapshot }));
+            let view = wrong(newest(&first, &before));
+            let (mut client, _) = stage.back(shown(view));
             client.run(&mut stage, 200);
             let (head, body) = client.shown().remove(0);
             assert_eq!((head.base, body), (None, stage.view()), "{number}");
@@ -452,8 +286,8 @@ fn a_private_view_starts_whole_whatever_the_client_has() {
         first.run(&mut stage, 300);
         assert!(first.shown().last().unwrap().0.private);
         // What the others see under that name: the room keeps it, and the own view of that name too.
-        let snapshot = Some(newest(&first, &stage.view()));
-        let (mut client, _) = stage.back(Some(Held { event: 0, snapshot }));
+        let view = newest(&first, &stage.view());
+        let (mut client, _) = stage.back(shown(view));
         client.run(&mut stage, 300);
         let shown = client.shown();
         assert!(shown.iter().all(|(head, _)| head.private));

@@ -46,7 +46,7 @@ pub(crate) fn hello_of(identity: StaticKeys, permit: Permit, moment: u64) -> Cli
     ClientHandshake::new(&options, &mut Rng::from_number(moment)).unwrap()
 }
 
-fn stranger(number: u32) -> (SocketAddr, ClientHandshake) {
+pub(crate) fn stranger(number: u32) -> (SocketAddr, ClientHandshake) {
     let name = format!("stranger {number}");
     let [_, a, b, c] = number.to_be_bytes();
     let from = SocketAddr::from(([127, a, b, c], 9));

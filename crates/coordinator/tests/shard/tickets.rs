@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use rejoin_client::{Event, State};
+use rejoin_coordinator::{Auth, Config};
 use rejoin_protocol::crypto::{StaticKeys, Suite};
 use rejoin_protocol::handshake::{
     Bearer, ClientHandshake, HandshakeError, HandshakeOptions, Permit, Ticket, TicketKeys,
@@ -11,9 +12,10 @@ use rejoin_protocol::handshake::{
 use rejoin_protocol::limits::SEAT_HOLD;
 use rejoin_protocol::packet::{Header, TruncatedNumber};
 use rejoin_protocol::reset::{self, RESET_LEN};
-use rejoin_protocol::{Epoch, Incarnation, Liveness, Rng};
+use rejoin_protocol::{Epoch, Incarnation, Liveness, Rng, SessionId, Timestamp};
 
 use crate::rooms::Act;
+use crate::strangers::{answer, server_with, stranger};
 use crate::world::{World, identity};
 
 const STRANGER: ([u8; 4], u16) = ([127, 0, 9, 9], 999);
@@ -245,6 +247,64 @@ fn a_flood_that_asks_for_resets_is_answered_in_part() {
     assert_eq!(world.shard.stats().resets, 4_096);
     world.run(Duration::from_millis(100));
     assert_eq!(world.shard.stats().resets, 4_096);
+}
+
+/// Of a session that some earlier process had, sealed with a server's keys.
+fn held_by(number: u32, keys: u8) -> Ticket {
+    let [a, b, c, d] = number.to_be_bytes();
+    let mut session = [1; 16];
+    session[..4].copy_from_slice(&[a, b, c, d]);
+    let psk = [5; 32];
+    let bearer = Bearer {
+        session: SessionId(session),
+        incarnation: Incarnation(1),
+        epoch: Epoch(1),
+        psk,
+        expires_unix_s: 1_000_000,
+        name: format!("player {number}"),
+        claims: Vec::new(),
+    };
+    let sealed = TicketKeys::of(&[keys; 32]).seal(&bearer);
+    Ticket { sealed, psk }
+}
+
+#[test]
+fn thousands_come_back_at_once_without_a_cookie_while_strangers_are_asked_for_one() {
+    let many = |config: &mut Config| {
+        (config.pending_joins_max, config.sessions_max) = (8_192, 8_192);
+    };
+    let mut server = server_with(Auth::Dev, many);
+    let now = Timestamp::from_millis(5);
+    let cookies = |of: Option<Vec<u8>>| usize::from(of.unwrap().len() == 33);
+    let mut asked = 0;
+    for number in 0..100 {
+        let (from, handshake) = stranger(number);
+        asked += cookies(answer(&mut server, from, handshake.hello(), now));
+    }
+    assert_eq!(asked, 50);
+    for number in 0..4_096 {
+        let (from, _) = stranger(1_000 + number);
+        let hello = resume(&held_by(number, 7), 1);
+        assert_eq!(cookies(answer(&mut server, from, hello.hello(), now)), 0);
+    }
+    // The next one shows first that it is where it says.
+    let (from, _) = stranger(9_000);
+    let mut hello = resume(&held_by(9_000, 7), 1);
+    let demand = answer(&mut server, from, hello.hello(), now).unwrap();
+    assert_eq!(
+        hello.handle_reply(&demand).unwrap_err(),
+        HandshakeError::Cookie
+    );
+    let reply = answer(&mut server, from, hello.hello(), now).unwrap();
+    assert!(hello.handle_reply(&reply).is_ok());
+    // A recorded one is worth no handshake elsewhere, and a ticket that opens nothing none at all.
+    let hello = resume(&held_by(7, 7), 1);
+    let later = now + Duration::from_secs(1);
+    assert_eq!(cookies(answer(&mut server, from, hello.hello(), later)), 1);
+    let hello = resume(&held_by(9_001, 8), 1);
+    let refused = answer(&mut server, from, hello.hello(), later).unwrap();
+    assert_eq!(refused.len(), 17);
+    assert_eq!(server.stats().joins_pending, 50 + 4_096 + 1);
 }
 
 #[test]

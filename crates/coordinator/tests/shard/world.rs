@@ -41,7 +41,8 @@ pub(crate) struct World {
     config: Config,
     kinds: Kinds,
     wire: BTreeMap<(Timestamp, u64), Packet>,
-    packets: u64,
+    /// Datagrams that were put on the wire, both ways.
+    pub(crate) packets: u64,
     rng: Rng,
 }
 

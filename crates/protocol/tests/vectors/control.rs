@@ -9,7 +9,10 @@ use rejoin_protocol::message::{
     RoomCloseReason, RoomSettings, SeatChange, Seated, ServerMessage,
 };
 use rejoin_protocol::messagepack::{self, Bounds};
-use rejoin_protocol::{Limit, PlayerId, Refusal, RefusalCode, RequestId, RoomId, SeatId};
+use rejoin_protocol::{Limit, PlayerId, Refusal, RefusalCode, RequestId, RoomId, SeatId, Stay};
+
+/// The stay that all of them speak of.
+const STAY: Stay = Stay(0x1122_3344_5566_7788);
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -78,12 +81,16 @@ fn join(call: u32, room: RoomId, held: Option<Held>) -> ClientMessage {
 }
 
 fn held(snapshot: Option<HeldSnapshot>) -> Option<Held> {
-    let event = 70;
-    Some(Held { event, snapshot })
+    Some(Held {
+        stay: STAY,
+        event: 70,
+        snapshot,
+    })
 }
 
 fn return_to(room: RoomId, view: HeldSnapshot) -> ClientMessage {
     let held = Held {
+        stay: STAY,
         event: 70,
         snapshot: Some(view),
     };
@@ -164,6 +171,7 @@ fn seated() -> Answer {
     Answer::Seated(Seated {
         seat: SeatId(3),
         room: RoomId::of("duel", REQUEST),
+        stay: STAY,
         kind: "duel".into(),
         version: 1,
         tick_hz: 30,

@@ -163,7 +163,7 @@ pub(super) fn resumed(
     })?;
     (seat.cursor, seat.known_cursor) = (receipt.cursor, receipt.cursor);
     seat.on_return(returns, now);
-    let (site, group) = (seat.site(), seat.group);
+    let (of, group) = (seat.stay_of(player), seat.group);
     let kept: Vec<_> = seat.kept.iter().copied().collect();
     for member in members {
         invited(cast, group, &member.name)?;
@@ -174,8 +174,8 @@ pub(super) fn resumed(
     if stale {
         return Ok(());
     }
-    scene.lives.resumed((site, player), receipt.cursor, &kept)?;
-    scene.lives.claimed((site, player), number);
+    scene.lives.resumed(of, receipt.cursor, &kept)?;
+    scene.lives.claimed(of, number);
     Ok(())
 }
 

@@ -46,14 +46,17 @@ pub(super) fn seats_in(cast: &Cast, room: RoomId) -> impl Iterator<Item = (usize
     })
 }
 
-/// True if another client of the player asked for a seat in `room` and was not answered: events that overtook the
-/// answer are not told before it.
+/// True if another client of the player asked for a seat in `room`, or for the one it had, and was not answered: events
+/// that overtook the answer are not told before it.
 pub(super) fn was_deaf(cast: &Cast, number: usize, room: RoomId) -> bool {
     let player = cast.client(number).player;
     let mut others = cast.clients.iter().enumerate();
     others.any(|(other, client)| {
         let mut asked = client.calls.values();
         let waits = |asked: &Asked| matches!(asked, Asked::Seat { room: of, .. } if *of == room);
-        other != number && client.player == player && asked.any(waits)
+        let mut held = client.seats.values();
+        let is_back = |seat: &Seat| seat.room == room && seat.returns != client.returns;
+        let is_deaf = asked.any(waits) || held.any(is_back);
+        other != number && client.player == player && is_deaf
     })
 }

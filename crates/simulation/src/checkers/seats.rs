@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use rejoin_protocol::message::{Member, RoomCloseReason, Seated};
-use rejoin_protocol::{PlayerId, RoomId, SeatId};
+use rejoin_protocol::{RoomId, SeatId};
 
 use super::lookup::{player_of, seat_mut, was_deaf};
 use super::private::invited;
 use crate::cast::{Cast, Client, Player, Seat};
-use crate::model::{Arrival, Site};
+use crate::model::{Arrival, Site, StayOf};
 use crate::report::{Violation, ensure};
 use crate::scene::{Phase, Scene};
 
@@ -23,9 +23,9 @@ pub(super) fn seated(
     let Seated {
         seat,
         room,
+        stay,
         player,
         cursor,
-        event,
         created,
         ..
     } = *told;
@@ -76,16 +76,15 @@ pub(super) fn seated(
     }
     let before = held_in(cast.client(client), site);
     let returns = cast.client(client).returns;
-    if !cast.is_stale(client) {
-        arrive(scene, (site, player), cursor, (&before, returns))?;
-        scene.lives.claimed((site, player), client);
+    let of = (site, player, stay);
+    if cast.is_stale(client) {
+        scene.lives.noted(of);
+    } else {
+        arrive(scene, of, cursor, (&before, returns))?;
+        scene.lives.claimed(of, client);
     }
-    if before.is_none() && is_news && !cast.is_stale(client) {
-        let unsure = was_deaf(cast, client, room);
-        scene.hearings.seated(site, told, unsure)?;
-    }
-    let mut fresh = Seat::new((group, kind), site, (cursor, event), scene.now);
-    fresh.event_missed = told.events_dropped;
+    go_on(cast, scene, client, (&before, told))?;
+    let mut fresh = Seat::new((group, kind), site.era, told, scene.now);
     fresh.returns = returns;
     take_seat(cast.client_mut(client), seat, before, fresh)
 }
@@ -94,21 +93,37 @@ pub(super) fn seated(
 /// goes on.
 fn arrive(
     scene: &mut Scene,
-    seat: (Site, PlayerId),
+    of: StayOf,
     cursor: u64,
     (before, returns): (&Option<(SeatId, Seat)>, u32),
 ) -> Result<(), Violation> {
     match before {
-        None => scene.lives.seated(seat, cursor, Arrival::New),
+        None => scene.lives.seated(of, cursor, Arrival::New),
         Some((_, known)) if known.returns == returns => {
-            scene.lives.seated(seat, cursor, Arrival::Repeated)
+            scene.lives.seated(of, cursor, Arrival::Repeated)
         }
         Some((_, known)) => {
             let kept = known.kept.iter().filter(|(number, _)| *number > cursor);
             let kept: Vec<_> = kept.copied().collect();
-            scene.lives.resumed(seat, cursor, &kept)
+            scene.lives.resumed(of, cursor, &kept)
         }
     }
+}
+
+/// The seat is of the stay that the client knows, or events go on where other clients of the player stand.
+fn go_on(
+    cast: &Cast,
+    scene: &mut Scene,
+    client: usize,
+    (before, told): (&Option<(SeatId, Seat)>, &Seated),
+) -> Result<(), Violation> {
+    let Some((_, known)) = before else {
+        let unsure = was_deaf(cast, client, told.room);
+        return scene.hearings.seated(told, unsure);
+    };
+    ensure(known.stay == told.stay, "a stay keeps its name", || {
+        format!("client {client}: {:?}, then {told:?}", known.stay)
+    })
 }
 
 /// The seat that a client was told of before.
@@ -202,7 +217,7 @@ pub(super) fn room_closed(
 pub(super) fn end_seat(cast: &mut Cast, scene: &mut Scene, (client, seat): (usize, SeatId)) {
     let player = player_of(cast, client).ok();
     if let (Some(seat), Some(player)) = (cast.client_mut(client).seats.remove(&seat), player) {
-        scene.lives.ended(seat.site(), player);
+        scene.lives.ended(seat.stay_of(player));
     }
 }
 

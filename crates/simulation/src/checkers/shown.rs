@@ -65,8 +65,8 @@ pub(super) fn viewed(
     )?;
     (seat.sequence, seat.tick, seat.cursor) = (sequence, tick, cursor);
     // Who does not know that another client of the player has the seat says nothing of where it stands.
-    if scene.lives.is_of((seat.site(), player), client) {
-        scene.lives.covered((seat.site(), player), cursor)?;
+    if scene.lives.is_of(seat.stay_of(player), client) {
+        scene.lives.covered(seat.stay_of(player), cursor)?;
     }
     let (kind, room) = (seat.kind, seat.site());
     let shown = Shown {
@@ -101,14 +101,11 @@ pub(super) fn said(
         .trace
         .fold(Mark::RoomEvent, client, payload, scene.now);
     scene.trace.fold_number(number);
-    let player = player_of(cast, client)?;
-    // What another client has taken since counts no longer as a stay of this one's.
-    let stale = cast.is_stale(client);
     let seat = seat_mut(cast, client, id)?;
     let follows = seat
         .event
         .map_or(number == seat.first_event, |before| number == before + 1);
-    let (site, silent) = (seat.site(), seat.event_missed > 0);
+    let silent = seat.event_missed > 0;
     ensure(
         !silent,
         "what is missed is told before what follows",
@@ -119,10 +116,8 @@ pub(super) fn said(
     })?;
     seat.event = Some(number);
     let said = xxh3_64(payload);
-    if !stale {
-        let again = scene.hearings.told((site, player), number, said)?;
-        scene.counters.events_again += u64::from(again);
-    }
+    let again = scene.hearings.told(seat.stay, number, said)?;
+    scene.counters.events_again += u64::from(again);
     match seat.kind.heard(payload)? {
         None => Err(Violation::new(
             "quiet rooms say nothing",
@@ -159,7 +154,6 @@ pub(super) fn missed(
     count: u64,
 ) -> Result<(), Violation> {
     scene.counters.events_missed += count;
-    let player = player_of(cast, client)?;
     let seat = seat_mut(cast, client, id)?;
     let told = format!("client {client}, {id:?}: {count} of {}", seat.event_missed);
     let owed = std::mem::take(&mut seat.event_missed);
@@ -179,7 +173,7 @@ pub(super) fn missed(
         }
     }
     let newest = seat.event.unwrap_or(seat.first_event - 1);
-    scene.hearings.missed((seat.site(), player), newest);
+    scene.hearings.missed(seat.stay, newest);
     Ok(())
 }
 

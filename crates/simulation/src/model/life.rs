@@ -1,20 +1,23 @@
 //! What one player sent to one room, and how much of it the room may show.
 //!
-//! A life lasts from a seat taken afresh to its loss. Within it the room counts from zero and
-//! its chain grows by each input; a client started anew goes on at the room's cursor.
+//! A life is what one stay saw. Within it the room counts from zero and its chain grows by each input; a client
+//! started anew goes on at the room's cursor.
 
 use std::collections::BTreeMap;
 
-use rejoin_protocol::PlayerId;
+use rejoin_protocol::{PlayerId, Stay};
 
 use crate::content::Input;
 use crate::model::Site;
 use crate::report::{Violation, ensure};
 
-/// All lives, by room and player.
+/// A stay of a player in a room.
+pub(crate) type StayOf = (Site, PlayerId, Stay);
+
+/// All lives, by room and player. A room counts its stays, so the newest is the last.
 #[derive(Debug, Default)]
 pub(crate) struct Lives {
-    by_seat: BTreeMap<(Site, PlayerId), Vec<Life>>,
+    by_seat: BTreeMap<(Site, PlayerId), BTreeMap<Stay, Life>>,
 }
 
 /// One life.
@@ -45,16 +48,18 @@ impl Lives {
     /// A player was told of a seat at `cursor`.
     pub(crate) fn seated(
         &mut self,
-        (room, player): (Site, PlayerId),
+        (room, player, stay): StayOf,
         cursor: u64,
         arrival: Arrival,
     ) -> Result<(), Violation> {
         let lives = self.by_seat.entry((room, player)).or_default();
-        let Some(life) = lives.last_mut().filter(|life| !life.over) else {
-            ensure(cursor == 0, "a fresh seat starts at cursor 0", || {
-                format!("{player} in {room} starts at {cursor}")
-            })?;
-            lives.push(Life::new());
+        let Some(life) = lives.get_mut(&stay) else {
+            let told = || format!("{player} in {room}: {stay:?} starts at {cursor}");
+            ensure(cursor == 0, "a fresh seat starts at cursor 0", told)?;
+            let before = lives.last_key_value();
+            let may_start = before.is_none_or(|(_, life)| life.over || life.may_be_over);
+            ensure(may_start, "no seat is lost without a cause", told)?;
+            lives.insert(stay, Life::new());
             return Ok(());
         };
         let told = || {
@@ -64,10 +69,6 @@ impl Lives {
                 life.sent()
             )
         };
-        if arrival == Arrival::New && life.may_be_over && cursor == 0 {
-            lives.push(Life::new());
-            return Ok(());
-        }
         ensure(
             cursor <= life.sent(),
             "a cursor covers only what was sent",
@@ -83,15 +84,22 @@ impl Lives {
         Ok(())
     }
 
+    /// A client that another one has replaced is told of a seat.
+    pub(crate) fn noted(&mut self, (room, player, stay): StayOf) {
+        let lives = self.by_seat.entry((room, player)).or_default();
+        lives.entry(stay).or_insert_with(Life::new);
+    }
+
     /// A client is back on its seat, which stands at `cursor`, and sends again what it `kept` beyond. What another
     /// client of the player has sent meanwhile and the room has not applied died with that one.
     pub(crate) fn resumed(
         &mut self,
-        (room, player): (Site, PlayerId),
+        of: StayOf,
         cursor: u64,
         kept: &[(u64, Input)],
     ) -> Result<(), Violation> {
-        let life = self.current(room, player)?;
+        let (room, player, _) = of;
+        let life = self.life(of)?;
         let told = || {
             format!(
                 "{player} in {room}: back at {cursor}, told {}, sent {}",
@@ -108,33 +116,29 @@ impl Lives {
         life.acked = cursor;
         life.cut(cursor);
         for (number, input) in kept.iter().filter(|(number, _)| *number > cursor) {
-            self.sent((room, player), *number, input)?;
+            self.sent(of, *number, input)?;
         }
         Ok(())
     }
 
     /// That client of the player was told last how far the seat stands, and goes on from there.
-    pub(crate) fn claimed(&mut self, (room, player): (Site, PlayerId), client: usize) {
-        if let Ok(life) = self.current(room, player) {
+    pub(crate) fn claimed(&mut self, of: StayOf, client: usize) {
+        if let Ok(life) = self.life(of) {
             life.client = Some(client);
         }
     }
 
     /// True if that client goes on with the seat.
-    pub(crate) fn is_of(&self, (room, player): (Site, PlayerId), client: usize) -> bool {
+    pub(crate) fn is_of(&self, (room, player, stay): StayOf, client: usize) -> bool {
         let lives = self.by_seat.get(&(room, player));
-        let life = lives.and_then(|lives| lives.last());
-        life.is_some_and(|life| life.client == Some(client))
+        let life = lives.and_then(|lives| lives.last_key_value());
+        life.is_some_and(|(of, life)| *of == stay && life.client == Some(client))
     }
 
     /// The player's client took a reliable input and named it `number`.
-    pub(crate) fn sent(
-        &mut self,
-        (room, player): (Site, PlayerId),
-        number: u64,
-        input: &Input,
-    ) -> Result<(), Violation> {
-        let life = self.current(room, player)?;
+    pub(crate) fn sent(&mut self, of: StayOf, number: u64, input: &Input) -> Result<(), Violation> {
+        let (room, player, _) = of;
+        let life = self.life(of)?;
         let expected = life.sent() + 1;
         ensure(
             number == expected,
@@ -148,12 +152,9 @@ impl Lives {
 
     /// The player was told that the room has applied all up to `cursor`. An older client of the
     /// same player may be told less than a newer one.
-    pub(crate) fn covered(
-        &mut self,
-        (room, player): (Site, PlayerId),
-        cursor: u64,
-    ) -> Result<(), Violation> {
-        let life = self.current(room, player)?;
+    pub(crate) fn covered(&mut self, of: StayOf, cursor: u64) -> Result<(), Violation> {
+        let (room, player, _) = of;
+        let life = self.life(of)?;
         let sent = life.sent();
         ensure(cursor <= sent, "a cursor covers only what was sent", || {
             format!("{player} in {room}: {cursor} of {sent} sent")
@@ -164,33 +165,23 @@ impl Lives {
 
     /// The seat may be lost: it was given back, the room was closed, the hold ran out.
     pub(crate) fn may_end(&mut self, room: Site, player: PlayerId) {
-        if let Some(life) = self
-            .by_seat
-            .get_mut(&(room, player))
-            .and_then(|lives| lives.last_mut())
-        {
-            life.may_be_over = true;
+        let lives = self.by_seat.get_mut(&(room, player));
+        if let Some(mut life) = lives.and_then(|lives| lives.last_entry()) {
+            life.get_mut().may_be_over = true;
         }
     }
 
     /// The player was told that the seat is lost.
-    pub(crate) fn ended(&mut self, room: Site, player: PlayerId) {
-        if let Some(life) = self
-            .by_seat
-            .get_mut(&(room, player))
-            .and_then(|lives| lives.last_mut())
-        {
+    pub(crate) fn ended(&mut self, of: StayOf) {
+        if let Ok(life) = self.life(of) {
             life.over = true;
         }
     }
 
     /// True if the player may ever have lost a seat in `room`.
     pub(crate) fn may_have_ended(&self, room: Site, player: PlayerId) -> bool {
-        let lives = self
-            .by_seat
-            .get(&(room, player))
-            .map_or(&[][..], Vec::as_slice);
-        lives.is_empty() || lives.iter().any(|life| life.may_be_over || life.over)
+        let lives = self.by_seat.get(&(room, player));
+        lives.is_none_or(|lives| lives.values().any(|life| life.may_be_over || life.over))
     }
 
     /// Which life a row of a view belongs to. `None` for the first moment of any life.
@@ -198,20 +189,18 @@ impl Lives {
         &self,
         (room, player): (Site, PlayerId),
         (count, chain): (u64, u64),
-    ) -> Result<Option<usize>, Violation> {
-        let lives = self
-            .by_seat
-            .get(&(room, player))
-            .map_or(&[][..], Vec::as_slice);
+    ) -> Result<Option<Stay>, Violation> {
         if count == 0 && chain == 0 {
             return Ok(None);
         }
-        let place = lives.iter().rposition(|life| life.shows(count, chain));
+        let mut lives = self.by_seat.get(&(room, player)).into_iter().flatten();
+        let place = lives.rfind(|(_, life)| life.shows(count, chain));
+        let place = place.map(|(stay, _)| *stay);
         ensure(
             place.is_some(),
             "a room applies each input once and in order",
             || {
-                let sent = lives.last().map_or(0, Life::sent);
+                let (sent, _) = self.total(room, player);
                 format!(
                     "{player} in {room}: no {count} inputs of {sent} sent give chain {chain:016x}"
                 )
@@ -224,22 +213,19 @@ impl Lives {
     pub(crate) fn total(&self, room: Site, player: PlayerId) -> (u64, u64) {
         self.by_seat
             .get(&(room, player))
-            .and_then(|lives| lives.last())
-            .map_or((0, 0), |life| {
+            .and_then(|lives| lives.last_key_value())
+            .map_or((0, 0), |(_, life)| {
                 (life.sent(), life.chains.last().copied().unwrap_or(0))
             })
     }
 
-    fn current(&mut self, room: Site, player: PlayerId) -> Result<&mut Life, Violation> {
-        self.by_seat
-            .get_mut(&(room, player))
-            .and_then(|lives| lives.last_mut())
-            .ok_or_else(|| {
-                Violation::new(
-                    "only seated players are told of a room",
-                    format!("{player} in {room}"),
-                )
-            })
+    fn life(&mut self, (room, player, stay): StayOf) -> Result<&mut Life, Violation> {
+        let lives = self.by_seat.get_mut(&(room, player));
+        let life = lives.and_then(|lives| lives.get_mut(&stay));
+        life.ok_or_else(|| {
+            let told = format!("{player} in {room}: {stay:?}");
+            Violation::new("only seated players are told of a room", told)
+        })
     }
 }
 
@@ -275,13 +261,13 @@ mod tests {
     use crate::options::RoomKind;
     use rejoin_protocol::RoomId;
 
-    const SEAT: (Site, PlayerId) = (
-        Site {
-            era: 1,
-            room: RoomId([1; 16]),
-        },
-        PlayerId(5),
-    );
+    const SITE: Site = Site {
+        era: 1,
+        room: RoomId([1; 16]),
+    };
+    const SEAT: (Site, PlayerId) = (SITE, PlayerId(5));
+    const FIRST: StayOf = (SITE, PlayerId(5), Stay(1));
+    const SECOND: StayOf = (SITE, PlayerId(5), Stay(2));
 
     fn input(number: u64) -> Input {
         RoomKind::Witness.input(
@@ -295,9 +281,9 @@ mod tests {
 
     fn seated_with(inputs: u64) -> Lives {
         let mut lives = Lives::default();
-        lives.seated(SEAT, 0, Arrival::New).unwrap();
+        lives.seated(FIRST, 0, Arrival::New).unwrap();
         for number in 1..=inputs {
-            lives.sent(SEAT, number, &input(number)).unwrap();
+            lives.sent(FIRST, number, &input(number)).unwrap();
         }
         lives
     }
@@ -312,7 +298,7 @@ mod tests {
     fn any_prefix_may_be_shown_and_nothing_else() {
         let lives = seated_with(3);
         assert_eq!(lives.place(SEAT, (0, 0)), Ok(None));
-        assert_eq!(lives.place(SEAT, (2, chain(&[1, 2]))), Ok(Some(0)));
+        assert_eq!(lives.place(SEAT, (2, chain(&[1, 2]))), Ok(Some(FIRST.2)));
         assert!(lives.place(SEAT, (2, chain(&[2, 1]))).is_err());
         assert!(lives.place(SEAT, (3, chain(&[1, 2, 2]))).is_err());
         assert!(lives.place(SEAT, (4, chain(&[1, 2, 3, 4]))).is_err());
@@ -321,22 +307,22 @@ mod tests {
     #[test]
     fn a_cursor_neither_falls_nor_runs_ahead() {
         let mut lives = seated_with(3);
-        lives.covered(SEAT, 2).unwrap();
-        assert!(lives.covered(SEAT, 4).is_err());
-        assert!(lives.seated(SEAT, 4, Arrival::Repeated).is_err());
+        lives.covered(FIRST, 2).unwrap();
+        assert!(lives.covered(FIRST, 4).is_err());
+        assert!(lives.seated(FIRST, 4, Arrival::Repeated).is_err());
         assert!(
-            lives.seated(SEAT, 1, Arrival::Repeated).is_ok(),
+            lives.seated(FIRST, 1, Arrival::Repeated).is_ok(),
             "a late answer"
         );
-        assert!(lives.seated(SEAT, 1, Arrival::New).is_err());
+        assert!(lives.seated(FIRST, 1, Arrival::New).is_err());
     }
 
     #[test]
     fn a_client_started_anew_goes_on_at_the_cursor() {
         let mut lives = seated_with(3);
-        lives.covered(SEAT, 1).unwrap();
-        lives.seated(SEAT, 2, Arrival::New).unwrap();
-        lives.sent(SEAT, 3, &input(9)).unwrap();
+        lives.covered(FIRST, 1).unwrap();
+        lives.seated(FIRST, 2, Arrival::New).unwrap();
+        lives.sent(FIRST, 3, &input(9)).unwrap();
         assert_eq!(lives.total(SEAT.0, SEAT.1), (3, chain(&[1, 2, 9])));
         assert!(lives.place(SEAT, (3, chain(&[1, 2, 3]))).is_err());
     }
@@ -344,17 +330,19 @@ mod tests {
     #[test]
     fn a_seat_starts_afresh_only_if_it_may_be_lost() {
         let mut lives = seated_with(2);
-        lives.covered(SEAT, 2).unwrap();
-        assert!(lives.seated(SEAT, 0, Arrival::New).is_err());
+        lives.covered(FIRST, 2).unwrap();
+        assert!(lives.seated(SECOND, 0, Arrival::New).is_err());
         lives.may_end(SEAT.0, SEAT.1);
-        lives.seated(SEAT, 0, Arrival::New).unwrap();
-        lives.sent(SEAT, 1, &input(7)).unwrap();
-        assert_eq!(lives.place(SEAT, (1, chain(&[7]))), Ok(Some(1)));
-        assert_eq!(lives.place(SEAT, (2, chain(&[1, 2]))), Ok(Some(0)));
+        lives.seated(SECOND, 0, Arrival::New).unwrap();
+        lives.sent(SECOND, 1, &input(7)).unwrap();
+        assert_eq!(lives.place(SEAT, (1, chain(&[7]))), Ok(Some(SECOND.2)));
+        assert_eq!(lives.place(SEAT, (2, chain(&[1, 2]))), Ok(Some(FIRST.2)));
+        lives.ended(FIRST);
+        assert!(lives.seated(SECOND, 1, Arrival::New).is_ok(), "it goes on");
     }
 
     #[test]
     fn inputs_are_numbered_without_gaps() {
-        assert!(seated_with(2).sent(SEAT, 4, &input(4)).is_err());
+        assert!(seated_with(2).sent(FIRST, 4, &input(4)).is_err());
     }
 }

@@ -12,7 +12,7 @@ mod tickets;
 mod views;
 
 pub(crate) use hearing::Hearings;
-pub(crate) use life::{Arrival, Lives};
+pub(crate) use life::{Arrival, Lives, StayOf};
 pub(crate) use loads::{Loads, Watched};
 pub(crate) use order::Order;
 pub(crate) use rooms::{Rooms, Site, Witnessed};

@@ -20,11 +20,13 @@ struct Known {
     incarnation: Incarnation,
     /// The newest connection that carried it.
     connection: Option<ConnectionId>,
+    /// True if its client has shown that it receives there.
+    path_shown: bool,
     /// True if it was there in the last look.
     there: bool,
 }
 
-/// A client has a session that it did not have before.
+/// A client has a session that it did not have before, or is known only now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Taken {
     pub(crate) session: SessionId,
@@ -38,7 +40,7 @@ impl Sessions {
         self.known.clear();
     }
 
-    /// Looks at all sessions. Gives those that another client has than before.
+    /// Looks at all sessions. Gives those that another client has than before, and once more when it is known which.
     pub(crate) fn look(
         &mut self,
         cards: impl Iterator<Item = SessionCard>,
@@ -65,7 +67,8 @@ impl Sessions {
                     told,
                 )?;
             }
-            if card.incarnation > known.incarnation {
+            let is_shown = card.path_shown && !known.path_shown;
+            if card.incarnation > known.incarnation || is_shown {
                 taken.push(Taken::of(&card));
             }
             *known = Known {
@@ -89,6 +92,7 @@ impl Known {
         Self {
             incarnation: card.incarnation,
             connection: card.connection.map(|(id, _)| id),
+            path_shown: card.path_shown,
             there: true,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rejoin_protocol::PlayerId;
+use rejoin_protocol::{PlayerId, Stay};
 
 use crate::content::Row;
 use crate::report::{Violation, ensure};
@@ -22,7 +22,7 @@ const SEEN_MAX: usize = 4_096;
 #[derive(Debug)]
 struct Seen {
     hash: u64,
-    rows: Vec<(Row, Option<usize>)>,
+    rows: Vec<(Row, Option<Stay>)>,
 }
 
 /// Whether a view was seen before.
@@ -61,7 +61,7 @@ impl Views {
         &mut self,
         (of, sequence): Name,
         hash: u64,
-        rows: Vec<(Row, Option<usize>)>,
+        rows: Vec<(Row, Option<Stay>)>,
     ) -> Result<(), Violation> {
         let before = self.seen.range((of, 0)..(of, sequence)).next_back();
         let after = self.seen.range((of, sequence + 1)..=(of, u64::MAX)).next();
@@ -81,8 +81,8 @@ impl Views {
 }
 
 fn compare_rows(
-    older: &[(Row, Option<usize>)],
-    newer: &[(Row, Option<usize>)],
+    older: &[(Row, Option<Stay>)],
+    newer: &[(Row, Option<Stay>)],
     sequence: u64,
 ) -> Result<(), Violation> {
     for (old, old_life) in older {
@@ -109,7 +109,7 @@ fn compare_rows(
 mod tests {
     use super::*;
 
-    fn row(count: u64, latest: u64) -> Vec<(Row, Option<usize>)> {
+    fn row(count: u64, latest: u64) -> Vec<(Row, Option<Stay>)> {
         vec![(
             Row {
                 player: PlayerId(1),
@@ -117,7 +117,7 @@ mod tests {
                 chain: 0,
                 latest,
             },
-            Some(0),
+            Some(Stay(1)),
         )]
     }
 
