@@ -10,10 +10,10 @@
 //! 10  2  shard                                  2: a room begins with it
 //! 12  4  number within its log                  4: its sequence is the newest of the room
 //! 16  8  epoch                            2  2  zero
-//! 24  8  stamp of its first new entry     4  4  length of the body
-//! 32  8  length of the segment before     8  8  epoch      } who wrote it first, and as which
-//! 40 20  zero                            16  8  stamp      } of all: what is later prevails
-//! 60  4  check of the 60 before          24 16  room, zero if of none
+//! 24  8  length of the segment before     4  4  length of the body
+//! 32 28  zero                             8  8  epoch      } who wrote it first, and as which
+//! 60  4  check of the 60 before          16  8  stamp      } of all: what is later prevails
+//!                                        24 16  room, zero if of none
 //!                                        40  8  sequence
 //!                                        48  4  link: which entry the record before is
 //!                                        52  4  CRC-32 of the body
@@ -118,7 +118,6 @@ pub(crate) struct Head {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SegmentHead {
     pub(crate) id: SegmentId,
-    pub(crate) first_stamp: u64,
     pub(crate) length_before: u64,
 }
 
@@ -171,9 +170,8 @@ impl SegmentHead {
         out.extend_from_slice(&self.id.shard.to_be_bytes());
         out.extend_from_slice(&self.id.number.to_be_bytes());
         out.extend_from_slice(&self.id.epoch.to_be_bytes());
-        out.extend_from_slice(&self.first_stamp.to_be_bytes());
         out.extend_from_slice(&self.length_before.to_be_bytes());
-        out.extend_from_slice(&[0; 20]);
+        out.extend_from_slice(&[0; 28]);
         let sum = check(seed, out.get(start..).unwrap_or_default());
         out.extend_from_slice(&sum.to_be_bytes());
     }
@@ -213,7 +211,6 @@ impl SegmentHead {
                 shard,
                 number,
             },
-            first_stamp: u64::from_be_bytes(reader.array()?),
             length_before: u64::from_be_bytes(reader.array()?),
         };
         Ok((format, head))
@@ -452,7 +449,6 @@ mod tests {
         }
         let head = SegmentHead {
             id: ID,
-            first_stamp: 1,
             length_before: 2,
         };
         let mut bytes = Vec::new();

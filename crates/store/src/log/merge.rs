@@ -24,11 +24,12 @@ pub(crate) struct History {
     pub(crate) fallback: Option<u64>,
 }
 
-/// Merges all that is believed. Segments are named by their place in the survey.
-pub(crate) fn merge(survey: &Survey) -> BTreeMap<RoomId, History> {
+/// Merges all that is believed, and takes it out of the survey. Segments are named by their place
+/// there.
+pub(crate) fn merge(survey: &mut Survey) -> BTreeMap<RoomId, History> {
     let mut found: BTreeMap<RoomId, Vec<(Entry, Place, u16)>> = BTreeMap::new();
-    for (segment, number) in survey.segments.iter().zip(0_u32..) {
-        for stretch in &segment.stretches {
+    for (segment, number) in survey.segments.iter_mut().zip(0_u32..) {
+        for stretch in std::mem::take(&mut segment.stretches) {
             let Stretch::Entry(entry) = stretch else {
                 continue;
             };
@@ -41,7 +42,7 @@ pub(crate) fn merge(survey: &Survey) -> BTreeMap<RoomId, History> {
                 len: entry.head.len,
             };
             let of_room = found.entry(entry.head.room).or_default();
-            of_room.push((entry.clone(), place, segment.id.shard));
+            of_room.push((entry, place, segment.id.shard));
         }
     }
     let merged = found.into_iter().filter_map(|(id, mut entries)| {

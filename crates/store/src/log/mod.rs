@@ -22,6 +22,7 @@
 //! - **Owners.** The manifest names the epoch that may write. An engine that finds a newer one there,
 //!   before it begins a segment or says that anything is synced, is fenced for good.
 
+mod chores;
 mod format;
 mod index;
 mod manifest;

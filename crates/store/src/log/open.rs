@@ -53,11 +53,11 @@ pub fn open(
         limits,
     } = opening;
     let shards = shards.max(1);
-    let survey = survey(&*disk, epoch)?;
+    let mut survey = survey(&*disk, epoch)?;
     let mut recovery = report_of(epoch, &survey);
     let mut indexes: Vec<Index> = (0..shards).map(|_| Index::default()).collect();
     let mut losses = vec![Vec::new(); usize::from(shards)];
-    for (id, history) in merge(&survey) {
+    for (id, history) in merge(&mut survey) {
         let shard = usize::from(shard_of(id).min(shards - 1));
         tell(&mut recovery, id, &history);
         if let (Some(loss), Some(losses)) = (history.loss, losses.get_mut(shard)) {
@@ -67,7 +67,7 @@ pub fn open(
             index.insert(id, history.room);
         }
     }
-    let old = open_old(&*disk, &survey)?;
+    let old = open_old(&*disk, &survey, shards)?;
     let presence = Arc::new(());
     let shared: Vec<Arc<Shared>> = old.iter().map(|_| share(&presence)).collect();
     let salt = rng.next_u64();
@@ -189,14 +189,14 @@ fn commit(
     Ok(disk.sync_folder()?)
 }
 
-fn open_old(disk: &dyn Disk, survey: &Survey) -> Result<Vec<OpenSegment>, DiskError> {
+fn open_old(disk: &dyn Disk, survey: &Survey, shards: u16) -> Result<Vec<OpenSegment>, DiskError> {
     let open = |segment: &super::tail::Segment| {
         Ok(OpenSegment {
             id: segment.id,
             file: disk.open(&segment.id.name())?,
             seed: segment.seed,
             end: segment.believed,
-            size: segment.believed,
+            size: segment.believed / u64::from(shards),
             shared: None,
         })
     };

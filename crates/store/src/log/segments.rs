@@ -20,7 +20,7 @@ pub(crate) struct OpenSegment {
     pub(crate) seed: u32,
     /// Where its entries end.
     pub(crate) end: u64,
-    /// How long the file is.
+    /// How long the file is, or this log's share of it.
     pub(crate) size: u64,
     /// Held by each log that needs a segment of an earlier epoch.
     pub(crate) shared: Option<Arc<Shared>>,
@@ -216,7 +216,7 @@ impl Segments {
     }
 
     /// Begins a write: with the head of the segment, if it has none yet.
-    pub(crate) fn begin(&self, first_stamp: u64, buffer: &mut Vec<u8>) {
+    pub(crate) fn begin(&self, buffer: &mut Vec<u8>) {
         buffer.clear();
         let head = self.head_segment();
         if head.end > 0 {
@@ -229,7 +229,6 @@ impl Segments {
         let before = before.filter(|before| before.id.number + 1 == head.id.number);
         let segment_head = SegmentHead {
             id: head.id,
-            first_stamp,
             length_before: before.map_or(SEGMENT_HEAD_LEN, |before| before.end),
         };
         segment_head.encode(head.seed, buffer);

@@ -123,7 +123,7 @@ impl LogStore {
             rolled.map_err(|error| self.note(error))?;
         }
         self.stamp = self.written;
-        self.segments.begin(self.stamp + 1, &mut self.buffer);
+        self.segments.begin(&mut self.buffer);
         if self.mark_due {
             let body = synced_body(self.synced.segment, self.synced.offset);
             self.put(&Entry::of_none(Kind::Synced, &body));
