@@ -68,10 +68,7 @@ impl LogStore {
             Err(failure) => return Err(self.fail(failure)),
         };
         self.on_synced(finished.goal);
-        if let Some((until, stamp)) = self.reclaim.releasing
-            && stamp <= finished.goal.stamp
-        {
-            self.reclaim.releasing = None;
+        if let Some(until) = self.reclaim.releasing.take() {
             let removals = self.segments.release(until);
             self.reclaim.removals.extend(removals);
         }
@@ -100,9 +97,6 @@ impl LogStore {
 
     /// Writes down that the oldest segments are not needed any more, if so.
     fn release_empty(&mut self) {
-        if self.reclaim.releasing.is_some() {
-            return;
-        }
         let oldest = self.segments.oldest().take(RELEASED_MAX);
         let empty = oldest.take_while(|(number, _)| self.index.live_in(*number) == 0);
         let Some((until, id)) = empty.map(|(number, it)| (number, it.id)).last() else {
@@ -110,7 +104,7 @@ impl LogStore {
         };
         // A full store tries again with the next chore; what is broken tells the next caller.
         if self.write_own(Kind::Floor, &floor_body(id)).is_ok() {
-            self.reclaim.releasing = Some((until, self.written));
+            self.reclaim.releasing = Some(until);
             self.reclaim.victim = None;
         }
     }
@@ -162,7 +156,9 @@ impl LogStore {
                 ..Part::default()
             }
         } else {
-            let last = victim.offset + wide(bytes.len()) >= end;
+            // A file that is shorter than it was has no more to give either.
+            let asked = narrow_len(end - victim.offset).min(victim.len);
+            let last = victim.offset + wide(bytes.len()) >= end || bytes.len() < asked;
             self.pick(&bytes, victim, seed, last)
         };
         let next = (victim.offset + wide(part.len)).min(end);

@@ -113,7 +113,7 @@ impl Merging {
             self.newest = self.newest.max(head.sequence);
             self.proof = Some((head.sequence, link));
         }
-        self.begun |= matches!(head.kind, Kind::Record | Kind::Checkpoint | Kind::Loss);
+        self.begun = true;
         match head.kind {
             Kind::Record => {
                 drop(self.records.split_off(&head.sequence));

@@ -16,8 +16,8 @@ use crate::chore::Removal;
 pub(crate) struct Reclaim {
     /// The segment that is being emptied.
     pub(crate) victim: Option<Victim>,
-    /// Segments up to this one are empty, and that is written as the entry of this stamp.
-    pub(crate) releasing: Option<(u32, u64)>,
+    /// Segments up to this one are empty, and the chore that is out syncs that this is written.
+    pub(crate) releasing: Option<u32>,
     /// Files to remove: this log was the last to need them.
     pub(crate) removals: Vec<Removal>,
     /// Rooms that lack something and of which that is not written down yet.

@@ -3,7 +3,7 @@
 use rejoin_protocol::Rng;
 use rejoin_store::disk::{Crash, DiskFault, FileDisk, LockError};
 use rejoin_store::log::{OpenError, open};
-use rejoin_store::{Store, StoreError};
+use rejoin_store::{Loss, Store, StoreError};
 
 use crate::support::{LIMITS, disk, open_one, record, room, settle, try_open};
 
@@ -271,6 +271,33 @@ fn what_cannot_be_read_when_it_is_moved_is_lost_to_its_room_alone() {
         };
         assert_eq!([1, 2].map(again).to_vec(), found, "seed {seed}");
     }
+}
+
+#[test]
+fn a_segment_that_is_cut_while_it_is_emptied_is_let_go_all_the_same() {
+    let disk = disk(1);
+    let (mut store, _) = open_one(&disk, 1);
+    for sequence in 1..=4 {
+        store.append(&[record(1, sequence, &[1; 100])]).unwrap();
+    }
+    store.sync_now().unwrap();
+    drop(store);
+    let (mut store, _) = open_one(&disk, 2);
+    let old = disk.names().into_iter();
+    let old = old.clone().find(|it| it.starts_with("0000000000000001-"));
+    let old = old.unwrap();
+    // Within the second of four records of 160 bytes each.
+    let len = 64 + 2 * 72 + 160 + 20;
+    disk.process().open(&old).unwrap().cut(len).unwrap();
+    settle(&mut store);
+    assert!(!disk.names().contains(&old));
+    let stored = store.load(room(1)).unwrap().unwrap();
+    let lost = Loss::Records { from: 2, to: 4 };
+    assert_eq!((stored.records.len(), stored.loss), (1, Some(lost)));
+    drop(store);
+    let (store, _) = open_one(&disk, 3);
+    let stored = store.load(room(1)).unwrap().unwrap();
+    assert_eq!((stored.records.len(), stored.loss), (1, Some(lost)));
 }
 
 #[test]

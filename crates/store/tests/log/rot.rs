@@ -193,6 +193,62 @@ fn a_bad_record_costs_its_room_what_follows_and_no_other_room_anything() {
 }
 
 #[test]
+fn a_record_whose_head_is_bad_costs_no_more() {
+    let disk = disk(1);
+    let (mut store, _) = open_one(&disk, 1);
+    for sequence in 1..=5_u8 {
+        let body = [sequence; 40];
+        let turn = [1, 2].map(|it| crate::support::record(it, sequence.into(), &body));
+        store.append(&turn).unwrap();
+        store.sync_now().unwrap();
+    }
+    drop(store);
+    let (segment, at) = place_of(&disk, &[3; 40]);
+    disk.flip(&segment, at - 30, 0x10);
+    let (store, recovery) = open_one(&disk, 2);
+    let lost = Loss::Records { from: 3, to: 5 };
+    // Whose it was nobody can tell, but that the other room has all that was written since.
+    assert_eq!(recovery.losses, [(room(1), lost)]);
+    assert!(matches!(
+        recovery.damages.as_slice(),
+        [Damage::Hole { bytes: 104, .. }]
+    ));
+    let lengths = [1, 2].map(|it| store.load(room(it)).unwrap().unwrap().records.len());
+    assert_eq!(lengths, [2, 5]);
+}
+
+#[test]
+fn what_rots_while_the_store_is_open_is_told_when_its_room_is_loaded() {
+    let disk = disk(1);
+    let (mut store, _) = open_one(&disk, 1);
+    for sequence in 1..=6_u8 {
+        let body = [sequence; 40];
+        let record = crate::support::record(1, sequence.into(), &body);
+        store.append(&[record]).unwrap();
+        if sequence % 2 == 0 {
+            let point = vec![100 + sequence; 64];
+            let stored = store.checkpoint(room(1), sequence.into(), point.into());
+            stored.unwrap();
+        }
+    }
+    let record = crate::support::record(1, 7, &[7; 40]);
+    store.append(&[record]).unwrap();
+    let load = |store: &LogStore| {
+        let stored = store.load(room(1)).unwrap().unwrap();
+        let sequences: Vec<u64> = stored.records.iter().map(|(it, _)| *it).collect();
+        (stored.checkpoint_sequence, sequences, stored.loss)
+    };
+    assert_eq!(load(&store), (6, vec![7], None));
+    let (segment, at) = place_of(&disk, &[106; 64]);
+    disk.flip(&segment, at, 1);
+    assert_eq!(load(&store), (4, vec![5, 6, 7], None));
+    let (segment, at) = place_of(&disk, &[6; 40]);
+    disk.flip(&segment, at, 1);
+    let lost = Loss::Records { from: 6, to: 7 };
+    assert_eq!(load(&store), (4, vec![5], Some(lost)));
+}
+
+#[test]
 fn a_missing_segment_is_told_and_costs_only_what_was_in_it() {
     for seed in 0..10 {
         let (disk, model) = written(seed);
