@@ -283,8 +283,8 @@ fn a_segment_that_is_cut_while_it_is_emptied_is_let_go_all_the_same() {
     store.sync_now().unwrap();
     drop(store);
     let (mut store, _) = open_one(&disk, 2);
-    let old = disk.names().into_iter();
-    let old = old.clone().find(|it| it.starts_with("0000000000000001-"));
+    let mut names = disk.names().into_iter();
+    let old = names.find(|it| it.starts_with("0000000000000001-"));
     let old = old.unwrap();
     // Within the second of four records of 160 bytes each.
     let len = 64 + 2 * 72 + 160 + 20;

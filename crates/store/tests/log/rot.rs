@@ -185,11 +185,20 @@ fn a_bad_record_costs_its_room_what_follows_and_no_other_room_anything() {
     let on = crate::support::record(1, 3, b"another three");
     store.append(&[on]).unwrap();
     store.sync_now().unwrap();
+    store.append(&[crate::support::record(2, 6, b"")]).unwrap();
+    store.sync_now().unwrap();
+    let other = disk.fork(Rng::from_number(9));
     let (store, recovery) = open_one(&disk, 3);
     assert_eq!(recovery.losses, []);
     let stored = store.load(room(1)).unwrap().unwrap();
     assert_eq!(stored.records.last().unwrap().1, "another three");
     assert_eq!((stored.records.len(), stored.loss), (3, Some(lost)));
+
+    // Not even if the note of it cannot be read: it is the first entry of its epoch.
+    other.flip("0000000000000002-0000-00000000.log", 64 + 30, 1);
+    let (store, _) = open_one(&other, 3);
+    let again = store.load(room(1)).unwrap().unwrap();
+    assert_eq!(again.records, stored.records);
 }
 
 #[test]
