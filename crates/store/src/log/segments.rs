@@ -59,7 +59,8 @@ pub(crate) struct Segments {
 pub struct Limits {
     /// Bytes of a segment. A turn or a checkpoint that is longer has a longer one to itself.
     pub segment_bytes: u64,
-    /// Bytes of the first segment of an epoch: made while everyone waits.
+    /// Bytes of a segment that is made while its shard waits: the first of an epoch, and one that no
+    /// spare was ready for.
     pub first_segment_bytes: u64,
     /// Bytes of all segments of one log. Beyond them records are refused, and beyond two more
     /// segments everything.
@@ -175,10 +176,14 @@ impl Segments {
         usize::try_from(space).unwrap_or(usize::MAX)
     }
 
-    /// Begins the next segment: the spare one, or a new one that is made while the shard waits.
+    /// Begins the next segment: the spare one, or a short new one that is made while the shard waits.
     pub(crate) fn roll(&mut self, needed: u64, claim: Claim) -> Result<(), StoreError> {
-        let size = self.limits.segment_bytes;
-        let slack = if claim == Claim::Records { 0 } else { 2 * size };
+        let slack = if claim == Claim::Records {
+            0
+        } else {
+            2 * self.limits.segment_bytes
+        };
+        let size = self.limits.first_segment_bytes;
         let grown = match &self.spare {
             Some(spare) => needed.saturating_sub(spare.size),
             None => size.max(needed),
