@@ -137,12 +137,12 @@ impl House {
         let Some(member) = room.and_then(|room| room.members.get_mut(&sender.player)) else {
             return false;
         };
-        if let Home::There(known) = member.home
+        if let Some(Home::There(known)) = member.home
             && from.incarnation < known.incarnation
         {
             return false;
         }
-        member.home = sender.home;
+        member.home = Some(sender.home);
         true
     }
 
@@ -261,7 +261,7 @@ impl House {
                 Sent::Event { .. } if !arrived => {}
                 Sent::Event { stay, number } => self.on_event_acked(key, player, (stay, number)),
             },
-            ToRoom::Change(change) => self.change_seat(key, from, change),
+            ToRoom::Change(change) => self.change_seat(key, (player, incarnation), change),
             ToRoom::Detach => self.detach(key, from, now),
         }
     }
@@ -368,22 +368,28 @@ impl House {
         if !first {
             return;
         }
-        self.change_seat(key, from, SeatChange::Returned);
+        let of = (from.player, from.incarnation);
+        self.change_seat(key, of, SeatChange::Returned);
         if ask.loading {
-            self.change_seat(key, from, SeatChange::Loading);
+            self.change_seat(key, of, SeatChange::Loading);
         }
     }
 
     /// Queues a change of a session's seat in a room.
-    pub(crate) fn change_seat(&mut self, key: RoomKey, from: Sender, change: SeatChange) {
+    pub(crate) fn change_seat(
+        &mut self,
+        key: RoomKey,
+        (player, incarnation): (PlayerId, Incarnation),
+        change: SeatChange,
+    ) {
         let room = self.rooms.get_mut(key);
-        if let Some(member) = room.and_then(|room| room.members.get_mut(&from.player)) {
+        if let Some(member) = room.and_then(|room| room.members.get_mut(&player)) {
             member.away = change == SeatChange::Detached;
         }
         let entry = Entry::Seat {
-            player: from.player,
+            player,
             change,
-            incarnation: from.incarnation,
+            incarnation,
         };
         self.rooms.push(key, entry, Origin::None);
     }
@@ -411,12 +417,15 @@ impl House {
         if member.is_claimed() && !member.away {
             return;
         }
-        let from = match member.home {
-            Home::Here(session) => self.sender(session),
-            Home::There(guest) => Some(guest.into()),
+        let incarnation = match member.home {
+            Some(Home::Here(session)) => self.sender(session).map(|from| from.incarnation),
+            Some(Home::There(guest)) => Some(guest.incarnation),
+            None => room
+                .and_then(|room| room.seat(player))
+                .map(|seat| seat.incarnation),
         };
-        if let Some(from) = from {
-            self.change_seat(key, from, SeatChange::Left);
+        if let Some(incarnation) = incarnation {
+            self.change_seat(key, (player, incarnation), SeatChange::Left);
         }
     }
 }

@@ -73,7 +73,8 @@ impl<D: Directory> Lobby<'_, D> {
     pub(crate) fn is_insider(&self, session: SessionKey, key: RoomKey) -> bool {
         let (session, room) = (self.house.sessions.get(session), self.house.rooms.get(key));
         session.zip(room).is_some_and(|(session, room)| {
-            room.owner == session.player() || session.seat_in(key).is_some()
+            let player = session.player();
+            room.owner == player || room.members.contains_key(&player)
         })
     }
 

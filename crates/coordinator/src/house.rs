@@ -4,11 +4,13 @@
 //! the files that extend it: `inbound` (what connections tell), `presence` (who is there), `tickets` (how they come back), `calls` (what
 //! sessions ask of rooms), `seating` (what a room's calls lead to) and `news` (what rooms tell sessions).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use rejoin_protocol::message::{Answer, CallId, ClientMessage, ServerMessage};
 use rejoin_protocol::reset::ResetKey;
-use rejoin_protocol::{Bucket, CloseReason, Refusal, RefusalCode, Rng, SessionId, Timestamp};
+use rejoin_protocol::{
+    Bucket, CloseReason, Refusal, RefusalCode, Rng, RoomId, SessionId, Timestamp,
+};
 
 use crate::addresses::Addresses;
 use crate::answers::Answers;
@@ -43,6 +45,8 @@ pub(crate) struct House {
     pub(crate) goodbyes: Goodbyes,
     pub(crate) sessions: Sessions,
     pub(crate) rooms: Rooms,
+    /// Rooms of the store that could not be restored. Bounded by the store.
+    pub(crate) unreadable: BTreeSet<RoomId>,
     pub(crate) schedule: Schedule<Due>,
     /// What other shards are told with the end of the turn.
     pub(crate) mail: Mail,
@@ -96,6 +100,7 @@ impl House {
             goodbyes: Goodbyes::default(),
             sessions: Sessions::new(),
             rooms: Rooms::new(),
+            unreadable: BTreeSet::new(),
             schedule: Schedule::new(),
             mail: Mail::new(config.shard, config.shards),
             parted: Vec::new(),

@@ -136,7 +136,7 @@ fn check_seat(house: &House, (key, session): (SessionKey, &Session), holding: &H
     let room = house.rooms.get(room).expect("a seat is in a room there is");
     let member = room.members.get(&session.player());
     let member = member.expect("a seat has a member");
-    assert_eq!(member.home, Home::Here(key), "seat and member agree");
+    assert_eq!(member.home, Some(Home::Here(key)), "seat and member agree");
     let cursor = room.seat(session.player()).map_or(0, |seat| seat.cursor);
     assert!(
         cursor <= holding.queued_to,
@@ -175,8 +175,12 @@ fn check_room(house: &House, key: RoomKey, room: &HostedRoom) {
 
 fn check_home(house: &House, key: RoomKey, member: &Member, seat: &Seat) {
     let session = match member.home {
-        Home::Here(session) => session,
-        Home::There(guest) => {
+        None => {
+            assert!(member.line.is_none(), "nobody is sent anything yet");
+            return;
+        }
+        Some(Home::Here(session)) => session,
+        Some(Home::There(guest)) => {
             assert!(house.mail.is_other(guest.shard), "a guest is not from here");
             assert_eq!(seat.session, guest.session, "the seat is the guest's");
             let line = member.line;

@@ -49,6 +49,7 @@ mod paths;
 mod pending_joins;
 mod presence;
 mod purse;
+mod recovery;
 pub mod requests;
 mod returning;
 mod rooms;

@@ -279,6 +279,10 @@ impl<D: Directory> Lobby<'_, D> {
         if self.directory.is_buried(room, now) {
             return Err(closed_room());
         }
+        if self.house.unreadable.contains(&room) {
+            let text = "the room could not be restored";
+            return Err(Refusal::new(RefusalCode::RoomFailed, text));
+        }
         // First of all: from here on the name is short enough to be repeated.
         settings.check(&kind)?;
         let kind = self.kinds.get(&kind).copied().ok_or_else(|| {

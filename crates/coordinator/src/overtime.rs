@@ -31,6 +31,7 @@ impl Calling {
             Entry::Input { .. } | Entry::Void { .. } => Self::Other("input"),
             Entry::Tick => Self::Tick,
             Entry::Timers => Self::Other("timers"),
+            Entry::Restored => Self::Other("restored"),
         }
     }
 

@@ -57,6 +57,7 @@ impl House {
             | Entry::Seat { .. }
             | Entry::Input { .. }
             | Entry::Void { .. }
+            | Entry::Restored
             | Entry::Timers => {}
         }
     }
@@ -164,9 +165,15 @@ impl House {
             self.tell(session, &message);
         }
         self.catch_up(key, player);
-        if slot.is_none() && asked.fresh {
-            // The client went away within the turn that gave it a seat; nobody waits for it.
-            self.call_room(session, at, ToRoom::Change(SeatChange::Left), now);
+        if slot.is_none() {
+            // The client went away within the turn that gave it the seat. Nobody waits for one that is new.
+            let change = if asked.fresh {
+                SeatChange::Left
+            } else {
+                self.call_room(session, at, ToRoom::Detach, now);
+                SeatChange::Detached
+            };
+            self.call_room(session, at, ToRoom::Change(change), now);
         }
         tracing::debug!(%player, ?seat, ?now, "seat is taken");
     }
@@ -276,7 +283,8 @@ impl House {
             reason: reason.filter(|_| member.line.is_some()),
         };
         match member.home {
-            Home::Here(session) => {
+            None => {}
+            Some(Home::Here(session)) => {
                 if let Some(line) = member.line {
                     self.lines().tell(line, room, what);
                 }
@@ -285,7 +293,7 @@ impl House {
                     self.give_up(session, seat, now);
                 }
             }
-            Home::There(guest) => self.mail.tell(guest, room, what),
+            Some(Home::There(guest)) => self.mail.tell(guest, room, what),
         }
     }
 

@@ -21,6 +21,7 @@ use crate::lobby::Lobby;
 use crate::mail::{Content, Letter};
 use crate::oversight::SessionCard;
 use crate::paths::is_answerable;
+use crate::recovery;
 use crate::rooms::entry::Entry;
 use crate::rooms::queue::Origin;
 use crate::schedule::Due;
@@ -70,7 +71,8 @@ enum Life {
 }
 
 impl<S: Store, D: Directory> Shard<S, D> {
-    /// A shard without sessions.
+    /// A shard without sessions. It takes up the rooms that the store holds: their seats are held until their clients
+    /// come back, and those that cannot be rebuilt are named in the log and stay in the store.
     #[must_use]
     pub fn new(
         config: Config,
@@ -80,7 +82,7 @@ impl<S: Store, D: Directory> Shard<S, D> {
         rng: Rng,
         now: Timestamp,
     ) -> Self {
-        Self {
+        let mut shard = Self {
             house: House::new(config, &mut rng.fork("connection ids")),
             kinds,
             store,
@@ -92,7 +94,20 @@ impl<S: Store, D: Directory> Shard<S, D> {
             life: Life::Running,
             clock: now,
             scratch: Scratch::default(),
-        }
+        };
+        let mut hosts = turn::Hosts {
+            store: &mut shard.store,
+            directory: &mut shard.directory,
+        };
+        let stays = &mut rng.fork("stays");
+        recovery::recover(&mut hosts, &mut shard.house, &shard.kinds, stays, now);
+        shard
+    }
+
+    /// Gives up what it keeps rooms in, for the next process to take them up.
+    #[must_use]
+    pub fn into_store(self) -> S {
+        self.store
     }
 
     /// Tells of datagrams that will be handled in a moment: the memory that they need is fetched for all of

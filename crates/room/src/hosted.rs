@@ -50,6 +50,9 @@ pub trait RoomInstance: fmt::Debug + Send {
     /// As [`RoomInstance::view`].
     fn private_view(&self, player: PlayerId, out: &mut Vec<u8>) -> Result<bool, RoomFault>;
 
+    /// Name of its kind.
+    fn kind(&self) -> &'static str;
+
     /// Steps of the clock so far.
     fn tick(&self) -> u64;
 
@@ -274,6 +277,10 @@ impl<R: Room> RoomInstance for Hosted<R> {
 
     fn private_view(&self, player: PlayerId, out: &mut Vec<u8>) -> Result<bool, RoomFault> {
         encode_view::<R, _>("private", out, || R::private(&self.state, player))
+    }
+
+    fn kind(&self) -> &'static str {
+        R::KIND
     }
 
     fn tick(&self) -> u64 {

@@ -12,7 +12,9 @@ const SECOND_NANOS: u64 = 1_000_000_000;
 /// does, so that a replay sees the same numbers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
-    /// When the room's time was zero.
+    /// Room time at the origin.
+    start: Duration,
+    /// When this process began to count it.
     origin: Timestamp,
     ticks: Option<Ticks>,
     brake: Brake,
@@ -36,9 +38,9 @@ pub(crate) struct DueTick {
 }
 
 impl Clock {
-    /// A clock that starts now. Rooms of one kind are spread over the phases of the tick by
-    /// their ids, so that not all of them fall into one turn.
-    pub(crate) fn new(room: RoomId, tick_hz: u32, now: Timestamp) -> Self {
+    /// A clock that stands at `start` and goes on now: no outage counts. Rooms of one kind are spread over the phases
+    /// of the tick by their ids, so that not all of them fall into one turn.
+    pub(crate) fn new(room: RoomId, tick_hz: u32, start: Duration, now: Timestamp) -> Self {
         let ticks = (tick_hz > 0).then(|| {
             let [a, b, ..] = room.0;
             let period = SECOND_NANOS / u64::from(tick_hz);
@@ -51,6 +53,7 @@ impl Clock {
             }
         });
         Self {
+            start,
             origin: now,
             ticks,
             brake: Brake::default(),
@@ -60,12 +63,14 @@ impl Clock {
     /// Room time at `now`.
     pub(crate) fn at(&self, now: Timestamp) -> Duration {
         let micros = now.since(self.origin).as_nanos() / 1_000;
-        Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
+        let passed = Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX));
+        self.start.saturating_add(passed)
     }
 
     /// The first moment at which room time is at least `at`.
     pub(crate) fn moment(&self, at: Duration) -> Timestamp {
-        let micros = u64::try_from(at.as_nanos().div_ceil(1_000)).unwrap_or(u64::MAX);
+        let wait = at.saturating_sub(self.start);
+        let micros = u64::try_from(wait.as_nanos().div_ceil(1_000)).unwrap_or(u64::MAX);
         self.origin + Duration::from_micros(micros)
     }
 
@@ -121,7 +126,7 @@ mod tests {
 
     #[test]
     fn ticks_fall_on_their_grid_without_drift() {
-        let mut clock = Clock::new(ROOM, 30, at(1_000));
+        let mut clock = Clock::new(ROOM, 30, Duration::ZERO, at(1_000));
         let mut ticks = 0;
         let mut now = at(1_000);
         while now < at(11_000) {
@@ -136,7 +141,7 @@ mod tests {
 
     #[test]
     fn missed_ticks_are_skipped_and_counted() {
-        let mut clock = Clock::new(ROOM, 10, at(0));
+        let mut clock = Clock::new(ROOM, 10, Duration::ZERO, at(0));
         assert_eq!(clock.take_tick(at(0)), Some(DueTick { skipped: 0 }));
         assert_eq!(clock.take_tick(at(50)), None);
         assert_eq!(clock.take_tick(at(450)), Some(DueTick { skipped: 3 }));
@@ -145,14 +150,14 @@ mod tests {
 
     #[test]
     fn rooms_are_spread_over_the_phases() {
-        let clock = Clock::new(RoomId([0x80; 16]), 10, at(0));
+        let clock = Clock::new(RoomId([0x80; 16]), 10, Duration::ZERO, at(0));
         let next = clock.next_tick().unwrap();
         assert!(next > at(49) && next < at(51), "{next:?}");
     }
 
     #[test]
     fn a_moment_is_never_before_its_room_time() {
-        let clock = Clock::new(ROOM, 0, Timestamp::from_nanos(333));
+        let clock = Clock::new(ROOM, 0, Duration::ZERO, Timestamp::from_nanos(333));
         for at in [
             Duration::ZERO,
             Duration::from_nanos(1),
@@ -161,5 +166,15 @@ mod tests {
             assert!(clock.at(clock.moment(at)) >= at);
         }
         assert_eq!(clock.next_tick(), None);
+    }
+
+    #[test]
+    fn a_restored_clock_goes_on_where_it_stood() {
+        let start = Duration::from_secs(7_200);
+        let clock = Clock::new(ROOM, 10, start, at(50));
+        assert_eq!(clock.at(at(50)), start);
+        assert_eq!(clock.at(at(80)), start + Duration::from_millis(30));
+        assert_eq!(clock.moment(start + Duration::from_millis(30)), at(80));
+        assert_eq!(clock.moment(Duration::from_secs(1)), at(50), "long due");
     }
 }

@@ -145,6 +145,7 @@ impl Durable {
                 }
                 Ok(Applied::of(Verdict::Done))
             }
+            Entry::Restored => self.restored(at),
             Entry::Tick => self.call(at, &Call::Tick),
             Entry::Timers => self.call(at, &Call::Timers),
         }
@@ -230,6 +231,23 @@ impl Durable {
         let mut applied = Applied::of(Verdict::Done);
         applied.happenings.push(Happening::Seat { player, change });
         self.run(at, &Call::Seat { player, change }, &mut applied)?;
+        Ok(applied)
+    }
+
+    /// No connection outlives its process, so all seats are only held. An incarnation says which of two clients
+    /// of a process is the newer one, and a client that joins anew begins at the first.
+    fn restored(&mut self, at: Duration) -> Result<Applied, RoomFault> {
+        let mut applied = Applied::of(Verdict::Done);
+        let players: Vec<_> = self.seats.keys().copied().collect();
+        for player in players {
+            let none = Incarnation::default();
+            // Room logic may have removed it meanwhile.
+            if let Some(seat) = self.seats.get_mut(&player) {
+                seat.incarnation = none;
+            }
+            let more = self.change_seat(at, (player, none), SeatChange::Detached)?;
+            applied.happenings.extend(more.happenings);
+        }
         Ok(applied)
     }
 

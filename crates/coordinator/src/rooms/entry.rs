@@ -42,6 +42,9 @@ pub(crate) enum Entry {
         /// Its number.
         number: u64,
     },
+    /// The room was restored by another process than the one before: nobody is there, and whoever comes back counts
+    /// incarnations anew.
+    Restored,
     /// One step of the room's clock.
     Tick,
     /// All timers due by the time of the record.

@@ -11,6 +11,7 @@
 //!   5 void    player 8 | number varint
 //!   6 tick
 //!   7 timers
+//!   8 restored
 //! text, bytes   length varint | bytes
 //! ```
 //!
@@ -34,6 +35,7 @@ const INPUT: u8 = 4;
 const VOID: u8 = 5;
 const TICK: u8 = 6;
 const TIMERS: u8 = 7;
+const RESTORED: u8 = 8;
 
 /// A record that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,6 +125,7 @@ fn encode_entry(entry: &Entry, out: &mut Vec<u8>) {
         }
         Entry::Tick => out.push(TICK),
         Entry::Timers => out.push(TIMERS),
+        Entry::Restored => out.push(RESTORED),
     }
 }
 
@@ -151,6 +154,7 @@ fn decode_entry(reader: &mut Reader<'_>, body: &Bytes) -> Result<Entry, Malforme
         }),
         TICK => Ok(Entry::Tick),
         TIMERS => Ok(Entry::Timers),
+        RESTORED => Ok(Entry::Restored),
         _ => Err(Malformed),
     }
 }
@@ -328,6 +332,7 @@ mod tests {
             (player, number).prop_map(|(player, number)| Entry::Void { player, number }),
             Just(Entry::Tick),
             Just(Entry::Timers),
+            Just(Entry::Restored),
         ]
     }
 

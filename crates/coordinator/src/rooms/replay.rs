@@ -201,6 +201,7 @@ mod tests {
             1 => (player, 1_u64..40).prop_map(|(player, number)| Entry::Void { player, number }),
             2 => Just(Entry::Tick),
             2 => Just(Entry::Timers),
+            1 => Just(Entry::Restored),
         ]
     }
 

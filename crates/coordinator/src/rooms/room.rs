@@ -74,7 +74,8 @@ pub(crate) struct Member {
     pub(crate) delivery: Delivery,
     /// Own views, if the room shows this member something else than the others.
     pub(crate) private: Option<Box<Ring>>,
-    pub(crate) home: Home,
+    /// How its session is reached; `None` if the room was restored and nobody has come back to the seat.
+    pub(crate) home: Option<Home>,
     pub(crate) stay: Stay,
     /// Its player was last seen to be gone.
     pub(crate) away: bool,
@@ -145,7 +146,7 @@ impl HostedRoom {
             stays,
             queue: Queue::default(),
             sequence: 0,
-            clock: Clock::new(spec.room, kind.tick_hz, now),
+            clock: Clock::new(spec.room, kind.tick_hz, Duration::ZERO, now),
             ring: Ring::new(SNAPSHOT_RING),
             showing: Showing {
                 stale: true,
@@ -159,6 +160,25 @@ impl HostedRoom {
             active: false,
             asked: spec.settings.metadata.clone(),
         }
+    }
+
+    /// A room that was rebuilt as it was after record `sequence` of an earlier process. Its time goes on from there, and
+    /// nobody is there.
+    pub(crate) fn restored(
+        kind: Kind,
+        durable: Durable,
+        (sequence, stays): (u64, Stay),
+        now: Timestamp,
+    ) -> Self {
+        let instance = &durable.instance;
+        let mut room = Self::new(kind, instance.spec(), stays, now);
+        room.clock = Clock::new(room.id, kind.tick_hz, instance.now(), now);
+        room.sequence = sequence;
+        for (player, seat) in &durable.seats {
+            room.members.insert(*player, Member::new(None, seat.stay));
+        }
+        room.durable = Some(durable);
+        room
     }
 
     /// The seat of a player.
@@ -187,8 +207,8 @@ impl HostedRoom {
         let stay = self.seat(player).map_or(self.stays, |seat| seat.stay);
         let member = self
             .members
-            .get_or_insert_with(player, || Member::new(home, stay));
-        member.home = home;
+            .get_or_insert_with(player, || Member::new(Some(home), stay));
+        member.home = Some(home);
         self.showing.resend = true;
         member.attach(line)
     }
@@ -321,7 +341,7 @@ impl Upkeep {
 
 impl Member {
     /// A seat that was just taken.
-    pub(crate) fn new(home: Home, stay: Stay) -> Self {
+    pub(crate) fn new(home: Option<Home>, stay: Stay) -> Self {
         Self {
             home,
             stay,
@@ -413,12 +433,11 @@ impl Member {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keys::{Key, SessionKey};
 
     #[test]
     fn a_view_starts_anew_only_so_often() {
         let at = Timestamp::from_millis;
-        let mut member = Member::new(Home::Here(SessionKey::from_index(0)), Stay(1));
+        let mut member = Member::new(None, Stay(1));
         let interval = u64::try_from(RESYNC_INTERVAL.as_millis()).unwrap();
         assert!(member.resync(at(5)));
         assert!(!member.resync(at(5)) && !member.resync(at(4 + interval)));

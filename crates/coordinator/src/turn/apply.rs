@@ -95,7 +95,12 @@ fn void<S: Store>(
         Some(Entry::Admit { .. } | Entry::Input { .. }) => true,
         // Nobody can be refused a tick, a timer or a change of a seat.
         Some(
-            Entry::Open(_) | Entry::Seat { .. } | Entry::Void { .. } | Entry::Tick | Entry::Timers,
+            Entry::Open(_)
+            | Entry::Seat { .. }
+            | Entry::Void { .. }
+            | Entry::Restored
+            | Entry::Tick
+            | Entry::Timers,
         )
         | None => false,
     };

@@ -1,6 +1,7 @@
 //! The shards of one server, with the letters between them.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
@@ -30,11 +31,10 @@ impl Cluster {
         count: u8,
         config: &Config,
         kinds: &Kinds,
-        store: MemoryStore,
+        mut stores: VecDeque<MemoryStore>,
         now: Timestamp,
     ) -> Self {
         let directory = Rc::default();
-        let mut stores = vec![store];
         let shard = |number| {
             let config = Config {
                 shard: number,
@@ -46,7 +46,7 @@ impl Cluster {
                 0 => Rng::from_number(1),
                 _ => Rng::from_number(1).fork(&format!("shard {number}")),
             };
-            let store = stores.pop().unwrap_or_default();
+            let store = stores.pop_front().unwrap_or_default();
             Shard::new(
                 config,
                 kinds.clone(),
@@ -62,6 +62,11 @@ impl Cluster {
             unsteered: None,
             asleep: None,
         }
+    }
+
+    /// What each shard keeps its rooms in, for the next process.
+    pub(crate) fn into_stores(self) -> VecDeque<MemoryStore> {
+        self.shards.into_iter().map(Shard::into_store).collect()
     }
 
     pub(crate) fn expect<'a>(&self, datagrams: impl Iterator<Item = &'a [u8]> + Clone) {

@@ -26,6 +26,7 @@ mod paths;
 mod presence;
 mod private;
 mod queues;
+mod restored;
 mod resume;
 mod returning;
 mod rooms;

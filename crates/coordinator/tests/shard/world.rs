@@ -1,6 +1,6 @@
 //! One shard and real clients, wired by hand, in virtual time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -97,7 +97,7 @@ impl World {
         let kinds = Kinds::new().with::<Yard>().with::<Mill>();
         let now = Timestamp::from_millis(1_000);
         Self {
-            shard: Cluster::new(count, &config, &kinds, store, now),
+            shard: Cluster::new(count, &config, &kinds, [store].into(), now),
             config,
             kinds,
             players: Vec::new(),
@@ -186,9 +186,22 @@ impl World {
     pub(crate) fn restart(&mut self, change: impl FnOnce(&mut Config)) {
         self.config.epoch.0 += 1;
         change(&mut self.config);
-        let count = u8::try_from(self.shard.shards.len()).unwrap();
-        let store = MemoryStore::default();
-        self.shard = Cluster::new(count, &self.config, &self.kinds, store, self.now);
+        self.start_shards(self.shard.shards.len(), VecDeque::new());
+    }
+
+    /// The same, but the next process takes up the rooms.
+    pub(crate) fn restart_with_rooms(&mut self, change: impl FnOnce(&mut Config)) {
+        self.config.epoch.0 += 1;
+        change(&mut self.config);
+        let nothing = Cluster::new(0, &self.config, &self.kinds, VecDeque::new(), self.now);
+        let before = std::mem::replace(&mut self.shard, nothing);
+        let count = before.shards.len();
+        self.start_shards(count, before.into_stores());
+    }
+
+    fn start_shards(&mut self, count: usize, stores: VecDeque<MemoryStore>) {
+        let count = u8::try_from(count).unwrap();
+        self.shard = Cluster::new(count, &self.config, &self.kinds, stores, self.now);
     }
 
     /// A player's connection is lost for good; its client knows.
