@@ -27,6 +27,7 @@ mod format;
 mod index;
 mod manifest;
 mod merge;
+mod notes;
 mod open;
 mod reclaim;
 mod report;

@@ -9,9 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rejoin_protocol::RoomId;
 
-use super::format::{
-    EntryId, HEAD_LEN, Head, Kind, ORIGIN, body_check, entry_len, standing_body, synced_body,
-};
+use super::format::{EntryId, HEAD_LEN, Head, Kind, ORIGIN, body_check, entry_len, synced_body};
 use super::index::{Held, Index, Place, Point, Undo};
 use super::reclaim::Reclaim;
 use super::scan::{narrow, wide};
@@ -45,14 +43,14 @@ pub struct LogStore {
 }
 
 /// What an entry says, besides what every entry of a write shares.
-struct Entry<'a> {
-    kind: Kind,
-    room: RoomId,
-    sequence: u64,
-    begins: bool,
-    newest: bool,
-    link: u32,
-    body: &'a [u8],
+pub(crate) struct Entry<'a> {
+    pub(crate) kind: Kind,
+    pub(crate) room: RoomId,
+    pub(crate) sequence: u64,
+    pub(crate) begins: bool,
+    pub(crate) newest: bool,
+    pub(crate) link: u32,
+    pub(crate) body: &'a [u8],
 }
 
 impl LogStore {
@@ -179,7 +177,11 @@ impl LogStore {
     }
 
     /// Writes one entry.
-    fn write_one(&mut self, entry: &Entry<'_>, claim: Claim) -> Result<Place, StoreError> {
+    pub(crate) fn write_one(
+        &mut self,
+        entry: &Entry<'_>,
+        claim: Claim,
+    ) -> Result<Place, StoreError> {
         self.begin(entry_len(entry.body.len()), claim)?;
         let place = self.put(entry);
         self.commit()?;
@@ -210,56 +212,6 @@ impl LogStore {
         }
         self.commit()?;
         Ok(places)
-    }
-
-    pub(crate) fn set_loss(&mut self, room: RoomId, loss: Loss) -> Result<(), StoreError> {
-        let sequence = match loss {
-            Loss::Records { from, .. } => from - 1,
-            Loss::Possible { after } => after,
-        };
-        let known = self.index.room(room).map(|it| it.link_of(sequence));
-        let link = known.unwrap_or(ORIGIN);
-        let body = super::format::loss_body(loss);
-        let entry = Entry {
-            newest: true,
-            link,
-            ..Entry::of_room(Kind::Loss, room, sequence, &body)
-        };
-        let place = self.write_one(&entry, Claim::Upkeep)?;
-        self.index.set_loss(room, loss, place);
-        Ok(())
-    }
-
-    /// Writes down what a room lacks once something of it was given up, so that the next process knows.
-    pub(crate) fn mend(&mut self, id: RoomId) -> Result<(), StoreError> {
-        let Some(room) = self.index.room(id) else {
-            return Ok(());
-        };
-        let (to, standing) = (room.newest, room.standing);
-        let unwritten = room.standing_at.is_none() && standing != Standing::default();
-        let known = room.loss.filter(|_| room.loss_at.is_none());
-        let lost = room.first_lost().map(|from| Loss::Records { from, to });
-        if unwritten {
-            self.write_standing(id, standing)?;
-        }
-        match lost.or(known) {
-            Some(loss) => self.set_loss(id, loss),
-            None => Ok(()),
-        }
-    }
-
-    fn write_standing(&mut self, room: RoomId, standing: Standing) -> Result<(), StoreError> {
-        let known = self.index.room(room).map(|it| (it.newest, it.tip));
-        let (sequence, link) = known.unwrap_or_default();
-        let body = standing_body(standing);
-        let entry = Entry {
-            newest: true,
-            link,
-            ..Entry::of_room(Kind::Standing, room, sequence, &body)
-        };
-        let place = self.write_one(&entry, Claim::Upkeep)?;
-        self.index.set_standing(room, standing, place);
-        Ok(())
     }
 
     /// Keeps a failure that nothing comes after.
@@ -470,7 +422,7 @@ impl Store for LogStore {
 }
 
 impl<'a> Entry<'a> {
-    const fn of_room(kind: Kind, room: RoomId, sequence: u64, body: &'a [u8]) -> Self {
+    pub(crate) const fn of_room(kind: Kind, room: RoomId, sequence: u64, body: &'a [u8]) -> Self {
         Self {
             kind,
             room,
@@ -482,7 +434,7 @@ impl<'a> Entry<'a> {
         }
     }
 
-    const fn of_none(kind: Kind, body: &'a [u8]) -> Self {
+    pub(crate) const fn of_none(kind: Kind, body: &'a [u8]) -> Self {
         Self::of_room(kind, RoomId([0; 16]), 0, body)
     }
 }
