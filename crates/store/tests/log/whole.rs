@@ -130,3 +130,33 @@ fn the_number_of_shards_may_change_with_each_epoch() {
     }
     assert!(disk.used() < 400_000, "{}", disk.used());
 }
+
+#[test]
+fn what_is_forgotten_stays_so_while_another_log_still_needs_the_segment_it_was_in() {
+    let disk = disk(5);
+    let (mut store, _) = open_one(&disk, 1);
+    let turn = [record(0, 1, b"to be forgotten"), record(1, 1, b"kept")];
+    store.append(&turn).unwrap();
+    store.sync_now().unwrap();
+    drop(store);
+    let (mut stores, _) = try_open(disk.process(), 2, 2).unwrap();
+    stores[0].forget(room(0)).unwrap();
+    // The other log does no chores meanwhile.
+    for sequence in 1..=2_000 {
+        stores[0].append(&[record(2, sequence, &[1; 60])]).unwrap();
+        if sequence % 10 == 0 {
+            let point = Bytes::from_static(b"point");
+            stores[0].checkpoint(room(2), sequence, point).unwrap();
+            settle(&mut stores[0]);
+        }
+    }
+    drop(stores);
+    let (mut stores, recovery) = try_open(disk.process(), 3, 2).unwrap();
+    assert!(recovery.is_sound(), "{recovery}");
+    assert_eq!(stores[0].rooms(), [room(2)]);
+    assert_eq!(stores[1].rooms(), [room(1)]);
+    stores.iter_mut().for_each(settle);
+    let left = disk.names().into_iter();
+    let left = left.filter(|it| it.ends_with(".log") && !it.starts_with("0000000000000003"));
+    assert_eq!(left.count(), 0, "what is not needed is gone");
+}
