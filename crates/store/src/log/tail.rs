@@ -149,3 +149,71 @@ impl Segment {
         segment
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rejoin_protocol::RoomId;
+
+    use super::*;
+    use crate::log::format::{EntryId, Head, ORIGIN, body_check, synced_body};
+
+    fn segment(number: u32, length_before: u64, entries: &[(Kind, &[u8])]) -> Segment {
+        let id = SegmentId {
+            epoch: 1,
+            shard: 0,
+            number,
+        };
+        let seed = id.seed(7);
+        let mut bytes = Vec::new();
+        SegmentHead { id, length_before }.encode(seed, &mut bytes);
+        for (kind, body) in entries {
+            let head = Head {
+                kind: *kind,
+                moved: false,
+                begins: false,
+                newest: true,
+                len: u32::try_from(body.len()).unwrap(),
+                id: EntryId { epoch: 1, stamp: 1 },
+                room: RoomId([1; 16]),
+                sequence: 1,
+                link: ORIGIN,
+                body_check: body_check(body),
+            };
+            head.encode(body, seed, &mut bytes);
+        }
+        Segment::of(id, seed, &bytes, 4_096)
+    }
+
+    const RECORD: (Kind, &[u8]) = (Kind::Record, &[1; 20]);
+
+    #[test]
+    fn what_was_refused_before_the_next_segment_began_is_not_believed() {
+        let mut log = vec![
+            segment(0, 64, &[RECORD, RECORD]),
+            segment(1, 64 + 80, &[RECORD]),
+        ];
+        assert_eq!(settle(&mut log), None);
+        assert_eq!(
+            log.iter().map(|it| it.believed).collect::<Vec<_>>(),
+            [144; 2]
+        );
+        assert_eq!(log[0].stretches.len(), 1);
+    }
+
+    #[test]
+    fn zeros_where_entries_were_synced_are_a_hole_and_else_an_end() {
+        let mark = synced_body(1, 64);
+        for (synced, expected) in [(true, [2, 2]), (false, [1, 0])] {
+            let kind = if synced { Kind::Synced } else { Kind::Record };
+            let mut log = vec![
+                segment(0, 64, &[RECORD]),
+                segment(1, 64 + 160, &[(kind, &mark), RECORD]),
+            ];
+            let cut = settle(&mut log);
+            assert_eq!(cut.is_none(), synced);
+            log.resize(2, segment(1, 64, &[]));
+            let lengths = [0, 1].map(|it| log[it].stretches.len());
+            assert_eq!(lengths, expected);
+        }
+    }
+}
