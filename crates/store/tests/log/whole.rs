@@ -160,3 +160,27 @@ fn what_is_forgotten_stays_so_while_another_log_still_needs_the_segment_it_was_i
     let left = left.filter(|it| it.ends_with(".log") && !it.starts_with("0000000000000003"));
     assert_eq!(left.count(), 0, "what is not needed is gone");
 }
+
+#[test]
+fn a_refused_turn_leaves_no_trace_in_what_is_opened_later() {
+    let disk = disk(6);
+    let (mut store, _) = open_one(&disk, 1);
+    store.append(&[record(1, 1, b"one")]).unwrap();
+    for _ in 0..3 {
+        let turn = [
+            record(1, 2, b"no"),
+            record(2, 1, b"no"),
+            record(1, 4, b"no"),
+        ];
+        store.append(&turn).unwrap_err();
+    }
+    store.append(&[record(1, 2, b"two")]).unwrap();
+    store.amend(record(1, 2, b"another two")).unwrap();
+    store.append(&[record(1, 3, b"three")]).unwrap();
+    let before = store.load(room(1));
+    drop(store);
+    let (store, recovery) = open_one(&disk, 2);
+    assert!(recovery.is_sound(), "{recovery}");
+    assert_eq!(store.load(room(1)), before);
+    assert_eq!(store.rooms(), [room(1)]);
+}
