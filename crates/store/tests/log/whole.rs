@@ -175,7 +175,6 @@ fn a_refused_turn_leaves_no_trace_in_what_is_opened_later() {
         store.append(&turn).unwrap_err();
     }
     store.append(&[record(1, 2, b"two")]).unwrap();
-    store.amend(record(1, 2, b"another two")).unwrap();
     store.append(&[record(1, 3, b"three")]).unwrap();
     let before = store.load(room(1));
     drop(store);
