@@ -6,6 +6,8 @@
 use bytes::Bytes;
 use rejoin_protocol::RoomId;
 
+use crate::chore::{Chore, Finished};
+
 /// One room's share of a turn.
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'a> {
@@ -26,6 +28,34 @@ pub struct Stored {
     pub checkpoint: Bytes,
     /// The records after it: sequence and body.
     pub records: Vec<(u64, Bytes)>,
+    /// What the store knows to be missing after them. The room's next checkpoint settles it.
+    pub loss: Option<Loss>,
+}
+
+/// What a room's history lacks at its end. The next record takes the number of the first one lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// These records were there and cannot be read, or do not join those before.
+    Records {
+        /// The first one lost.
+        from: u64,
+        /// The newest that is known to have been there.
+        to: u64,
+    },
+    /// Bytes whose room is not known cannot be read; records after this one may have been there.
+    Possible {
+        /// The newest record that is there.
+        after: u64,
+    },
+}
+
+/// How a room fares in being loaded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Loads that were begun and have not ended since one did.
+    pub attempts: u8,
+    /// It is not loaded any more, until an operator says so.
+    pub quarantined: bool,
 }
 
 /// What a store can fail with.
@@ -64,13 +94,41 @@ pub enum StoreError {
         /// The sequence of the newest record.
         newest: u64,
     },
-    /// The bound on stored bytes is reached. Forgetting rooms and storing checkpoints makes place.
+    /// The bound on stored bytes is reached, or the disk is full. Forgetting rooms and storing
+    /// checkpoints makes place.
     #[error("store is full: {bytes} bytes")]
     Full {
         /// Bytes held.
         bytes: usize,
     },
+    /// A body is longer than any engine keeps: the caller is at fault.
+    #[error("room {room}: a body of {bytes} bytes is longer than {BODY_LEN_MAX}")]
+    TooLong {
+        /// Which room.
+        room: RoomId,
+        /// How long it is.
+        bytes: usize,
+    },
+    /// A later process owns the store: this one must stop, and believe nothing it wrote since.
+    #[error("the store belongs to epoch {epoch} now: this process is fenced")]
+    Fenced {
+        /// The epoch of the later process.
+        epoch: u64,
+    },
+    /// The medium failed, and what it holds of the last writes is not known: nothing may be
+    /// acknowledged any more, and the process must end.
+    #[error("the store is broken: {reason}")]
+    Broken {
+        /// What the medium said.
+        reason: String,
+    },
 }
+
+/// Longest body of a record or checkpoint, in bytes: sixteen times what a room's state may take.
+pub const BODY_LEN_MAX: usize = 16 * 1024 * 1024;
+
+/// Loads of a room that fail in a row before it is quarantined.
+pub const LOAD_ATTEMPTS_MAX: u8 = 3;
 
 /// Where a shard keeps its rooms.
 ///
@@ -115,4 +173,82 @@ pub trait Store {
     /// # Errors
     /// The engine cannot write.
     fn forget(&mut self, room: RoomId) -> Result<(), StoreError>;
+
+    /// How far this store is written: a number that grows with all that changes it. A killed
+    /// process loses nothing up to here.
+    fn journalled(&self) -> u64;
+
+    /// How far it is on the medium: what [`Store::journalled`] told at some time before. An engine
+    /// in memory says the same as there.
+    fn synced(&self) -> u64;
+
+    /// Takes the work that may block, if there is any and none is under way: syncs among it. The
+    /// shell runs it on another thread and brings back what came of it.
+    fn chore(&mut self) -> Option<Chore>;
+
+    /// Takes in what came of a chore.
+    ///
+    /// # Errors
+    /// The store is fenced or broken, and says so from now on.
+    fn on_chore(&mut self, finished: Finished) -> Result<(), StoreError>;
+
+    /// Does all chores until what is written now is synced, and blocks meanwhile: for an orderly
+    /// stop.
+    ///
+    /// # Errors
+    /// The store is fenced or broken, or a chore is under way elsewhere.
+    fn sync_now(&mut self) -> Result<(), StoreError> {
+        let goal = self.journalled();
+        while self.synced() < goal {
+            let chore = self.chore().ok_or_else(|| StoreError::Broken {
+                reason: "a chore is under way".to_owned(),
+            })?;
+            self.on_chore(chore.run())?;
+        }
+        Ok(())
+    }
+
+    /// How `room` stands; as if never loaded if it is not held.
+    fn standing(&self, room: RoomId) -> Standing;
+
+    /// Keeps how `room` stands, until it is forgotten. Of a room that is not held nothing is kept.
+    ///
+    /// # Errors
+    /// The engine cannot write.
+    fn set_standing(&mut self, room: RoomId, standing: Standing) -> Result<(), StoreError>;
+
+    /// Counts a load of `room` before it is replayed, so that one which takes the process with it
+    /// is known. After [`LOAD_ATTEMPTS_MAX`] that did not end, the room is quarantined instead.
+    ///
+    /// # Errors
+    /// The engine cannot write.
+    fn begin_load(&mut self, room: RoomId) -> Result<Standing, StoreError> {
+        let mut standing = self.standing(room);
+        if standing.quarantined {
+            return Ok(standing);
+        }
+        if standing.attempts >= LOAD_ATTEMPTS_MAX {
+            standing.quarantined = true;
+        } else {
+            standing.attempts += 1;
+        }
+        self.set_standing(room, standing)?;
+        Ok(standing)
+    }
+
+    /// A load ended well: the room stands as if never loaded.
+    ///
+    /// # Errors
+    /// The engine cannot write.
+    fn end_load(&mut self, room: RoomId) -> Result<(), StoreError> {
+        self.set_standing(room, Standing::default())
+    }
+}
+
+/// Both engines refuse the same bodies.
+pub(crate) const fn check_len(room: RoomId, bytes: usize) -> Result<(), StoreError> {
+    if bytes > BODY_LEN_MAX {
+        return Err(StoreError::TooLong { room, bytes });
+    }
+    Ok(())
 }

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use rejoin_protocol::RoomId;
 
-use crate::contract::{Record, Store, StoreError, Stored};
+use crate::chore::{Chore, Finished};
+use crate::contract::{Record, Standing, Store, StoreError, Stored, check_len};
 
 /// Keeps everything in memory, up to a bound. When it is reached, appends and checkpoints are
 /// refused as [`StoreError::Full`] and nothing is dropped.
@@ -18,6 +19,8 @@ pub struct MemoryStore {
     /// What all histories cost, kept as they change.
     held: usize,
     capacity: usize,
+    /// Changes so far.
+    journalled: u64,
 }
 
 /// Bytes held if no other bound is given: 256 MiB, a busy shard's rooms a hundred times over.
@@ -39,6 +42,7 @@ struct History {
     journal: Vec<u8>,
     /// Length of each record in the journal, oldest first.
     lengths: VecDeque<usize>,
+    standing: Standing,
 }
 
 impl MemoryStore {
@@ -49,6 +53,7 @@ impl MemoryStore {
             rooms: BTreeMap::new(),
             held: 0,
             capacity: bytes,
+            journalled: 0,
         }
     }
 
@@ -87,6 +92,7 @@ impl MemoryStore {
                 found,
             });
         }
+        check_len(room, body.len())?;
         let opening = if known.is_none() { ROOM_COST } else { 0 };
         self.make_place(0, opening + RECORD_COST + body.len())?;
         self.rooms.entry(room).or_default().push(body);
@@ -142,6 +148,7 @@ impl Store for MemoryStore {
                 });
             }
         }
+        self.journalled += 1;
         Ok(())
     }
 
@@ -156,11 +163,13 @@ impl Store for MemoryStore {
             (history.newest() == found).then_some(*length)
         });
         let length = newest.ok_or(StoreError::NotNewest { room, found })?;
+        check_len(room, body.len())?;
         self.make_place(length, body.len())?;
         if let Some(history) = self.rooms.get_mut(&room) {
             history.pop();
             history.push(body);
         }
+        self.journalled += 1;
         Ok(())
     }
 
@@ -177,6 +186,7 @@ impl Store for MemoryStore {
                 newest,
             });
         };
+        check_len(room, body.len())?;
         let before = known.map_or(0, History::cost);
         let reclaimed = known.map_or(0, |history| {
             history.checkpoint_len() + history.prefix(covered) + covered * RECORD_COST
@@ -186,6 +196,7 @@ impl Store for MemoryStore {
         history.reclaim(covered);
         history.checkpoint_sequence = sequence;
         history.checkpoint = Some(body);
+        self.journalled += 1;
         Ok(())
     }
 
@@ -206,6 +217,36 @@ impl Store for MemoryStore {
     fn forget(&mut self, room: RoomId) -> Result<(), StoreError> {
         if let Some(history) = self.rooms.remove(&room) {
             self.held -= history.cost();
+            self.journalled += 1;
+        }
+        Ok(())
+    }
+
+    fn journalled(&self) -> u64 {
+        self.journalled
+    }
+
+    fn synced(&self) -> u64 {
+        self.journalled
+    }
+
+    fn chore(&mut self) -> Option<Chore> {
+        None
+    }
+
+    fn on_chore(&mut self, _finished: Finished) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn standing(&self, room: RoomId) -> Standing {
+        let known = self.rooms.get(&room);
+        known.map_or_else(Standing::default, |history| history.standing)
+    }
+
+    fn set_standing(&mut self, room: RoomId, standing: Standing) -> Result<(), StoreError> {
+        if let Some(history) = self.rooms.get_mut(&room) {
+            history.standing = standing;
+            self.journalled += 1;
         }
         Ok(())
     }
@@ -259,6 +300,7 @@ impl History {
             checkpoint_sequence: self.checkpoint_sequence,
             checkpoint: self.checkpoint.clone().unwrap_or_default(),
             records: sequences.zip(bodies).collect(),
+            loss: None,
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use rejoin_protocol::RoomId;
-use rejoin_store::{MemoryStore, Record, Store, StoreError, Stored, conformance};
+use rejoin_store::{
+    Chore, Finished, MemoryStore, Record, Standing, Store, StoreError, Stored, conformance,
+};
 
 /// A way to break the contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +22,8 @@ enum Break {
     ForgetNothing,
     RoomsInReverse,
     NewestLost,
+    StandingsLost,
+    PositionsStand,
 }
 
 /// The memory engine, broken in one way.
@@ -125,6 +129,38 @@ impl Store for Broken {
             self.store.forget(room)
         }
     }
+
+    fn journalled(&self) -> u64 {
+        if self.how == Break::PositionsStand {
+            0
+        } else {
+            self.store.journalled()
+        }
+    }
+
+    fn synced(&self) -> u64 {
+        self.store.synced()
+    }
+
+    fn chore(&mut self) -> Option<Chore> {
+        self.store.chore()
+    }
+
+    fn on_chore(&mut self, finished: Finished) -> Result<(), StoreError> {
+        self.store.on_chore(finished)
+    }
+
+    fn standing(&self, room: RoomId) -> Standing {
+        if self.how == Break::StandingsLost {
+            Standing::default()
+        } else {
+            self.store.standing(room)
+        }
+    }
+
+    fn set_standing(&mut self, room: RoomId, standing: Standing) -> Result<(), StoreError> {
+        self.store.set_standing(room, standing)
+    }
 }
 
 fn failed(how: Break) -> Vec<&'static str> {
@@ -177,6 +213,18 @@ fn each_broken_promise_is_named_by_its_case() {
             "records of many rooms are kept apart",
         ),
         (Break::NewestLost, "records load in order"),
+        (
+            Break::StandingsLost,
+            "a room that is not loaded thrice is quarantined",
+        ),
+        (
+            Break::StandingsLost,
+            "how a room stands is kept until it is forgotten",
+        ),
+        (
+            Break::PositionsStand,
+            "positions grow with changes and syncs follow",
+        ),
     ] {
         let failed = failed(how);
         assert!(failed.contains(&case), "{how:?} fails {failed:?}");

@@ -276,6 +276,7 @@ mod tests {
                 .into_iter()
                 .map(|(number, body)| (number, body.into()))
                 .collect(),
+            loss: None,
         };
         let error = |stored, kinds| rebuild(&stored, kinds, u64::MAX).unwrap_err();
         let broken = stored(vec![(1, body.clone()), (2, vec![0, 99])]);

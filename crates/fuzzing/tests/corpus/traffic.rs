@@ -17,7 +17,9 @@ use rejoin_protocol::{Epoch, PlayerId, RequestId, Rng, RoomId, SeatId, Timestamp
 use rejoin_room::builtin::arena::{Arena, Move};
 use rejoin_room::builtin::chat::{Chat, Say};
 use rejoin_room::{Call, Kinds, RoomSpec};
-use rejoin_store::{MemoryStore, Record, Store, StoreError, Stored};
+use rejoin_store::{
+    Chore, Finished, MemoryStore, Record, Standing, Store, StoreError, Stored,
+};
 
 use crate::seeds::Seeds;
 
@@ -274,5 +276,29 @@ impl Store for Recorder {
 
     fn forget(&mut self, room: RoomId) -> Result<(), StoreError> {
         self.store.forget(room)
+    }
+
+    fn journalled(&self) -> u64 {
+        self.store.journalled()
+    }
+
+    fn synced(&self) -> u64 {
+        self.store.synced()
+    }
+
+    fn chore(&mut self) -> Option<Chore> {
+        self.store.chore()
+    }
+
+    fn on_chore(&mut self, finished: Finished) -> Result<(), StoreError> {
+        self.store.on_chore(finished)
+    }
+
+    fn standing(&self, room: RoomId) -> Standing {
+        self.store.standing(room)
+    }
+
+    fn set_standing(&mut self, room: RoomId, standing: Standing) -> Result<(), StoreError> {
+        self.store.set_standing(room, standing)
     }
 }

@@ -1,0 +1,269 @@
+//! Opens a store: reads what is there, begins an epoch, and makes one log for each shard.
+//!
+//! The order matters. First all is read; then the logs' first segments are made and synced; then
+//! the manifest names the new owner and what it believes, in one synced step; only then is
+//! anything removed. Whatever ends this before the manifest, the store is as it was.
+
+use std::sync::Arc;
+
+use rejoin_protocol::{Epoch, Rng, RoomId};
+
+use super::format::{Kind, SEGMENT_HEAD_LEN, SegmentId, synced_body};
+use super::index::Index;
+use super::manifest::{Accepted, Manifest, newest_epoch};
+use super::merge::{History, merge};
+use super::report::{OpenError, Recovery};
+use super::segments::{Limits, OpenSegment, Segments, Shared};
+use super::store::LogStore;
+use super::survey::{Survey, survey};
+use crate::chore::{Fence, Goal};
+use crate::contract::StoreError;
+use crate::disk::{Disk, DiskError, DiskFault, DiskLock};
+
+/// How a store is opened.
+#[derive(Debug)]
+pub struct Opening {
+    /// The folder.
+    pub disk: Arc<dyn Disk>,
+    /// Keeps other processes out for as long as any of the stores lives.
+    pub lock: Option<Arc<dyn DiskLock>>,
+    /// The epoch that begins: above all that were, and on the medium already.
+    pub epoch: Epoch,
+    /// How many logs: one for each shard, at least one. It may differ from before.
+    pub shards: u16,
+    /// How large they may be.
+    pub limits: Limits,
+}
+
+/// Opens the store in a folder for the shards of a new epoch. `shard_of` says whose a room is, by
+/// number below `shards`; what is beyond goes to the last. `rng` draws the salt of the epoch's checks.
+///
+/// # Errors
+/// See [`OpenError`]. The store is as it was, or open to the next epoch.
+pub fn open(
+    opening: Opening,
+    shard_of: impl Fn(RoomId) -> u16,
+    rng: &mut Rng,
+) -> Result<(Vec<LogStore>, Recovery), OpenError> {
+    let Opening {
+        disk,
+        lock,
+        epoch: Epoch(epoch),
+        shards,
+        limits,
+    } = opening;
+    let shards = shards.max(1);
+    let mut survey = survey(&*disk, epoch)?;
+    let mut recovery = report_of(epoch, &survey);
+    let mut indexes: Vec<Index> = (0..shards).map(|_| Index::default()).collect();
+    let mut losses = vec![Vec::new(); usize::from(shards)];
+    for (id, history) in merge(&mut survey) {
+        let shard = usize::from(shard_of(id).min(shards - 1));
+        tell(&mut recovery, id, &history);
+        if let (Some(loss), Some(losses)) = (history.loss, losses.get_mut(shard)) {
+            losses.push((id, loss));
+        }
+        if let Some(index) = indexes.get_mut(shard) {
+            index.insert(id, history.room);
+        }
+    }
+    let old = open_old(&*disk, &survey, shards)?;
+    let presence = Arc::new(());
+    let shared: Vec<Arc<Shared>> = old.iter().map(|_| share(&presence)).collect();
+    let salt = rng.next_u64();
+    let mut stores = Vec::new();
+    for ((shard, index), losses) in (0..shards).zip(indexes).zip(losses) {
+        let beginning = Beginning {
+            id: SegmentId {
+                epoch,
+                shard,
+                number: 0,
+            },
+            salt,
+            limits,
+        };
+        let shared = shared.iter().map(Arc::clone);
+        let old = old
+            .iter()
+            .cloned()
+            .zip(shared)
+            .map(|(mut segment, shared)| {
+                segment.shared = Some(shared);
+                segment
+            });
+        let segments = beginning.segments(&disk, old.collect(), Arc::downgrade(&presence))?;
+        let fence = Fence {
+            epoch,
+            newest: newest_epoch,
+        };
+        let disk = Arc::clone(&disk);
+        let mut store = LogStore::new(disk, fence, segments, index, 0, lock.clone());
+        for (room, loss) in losses {
+            store.set_loss(room, loss).map_err(into_open)?;
+        }
+        store.begin_epoch().map_err(into_open)?;
+        stores.push(store);
+    }
+    // What a killed process wrote may be nowhere but in memory, and is about to be believed.
+    for segment in &old {
+        segment.file.sync()?;
+    }
+    drop(shared);
+    drop(presence);
+    commit(&*disk, &survey, epoch, shards, salt)?;
+    Ok((stores, recovery))
+}
+
+fn report_of(epoch: u64, survey: &Survey) -> Recovery {
+    let bytes = survey.segments.iter().map(|segment| segment.believed);
+    Recovery {
+        epoch,
+        segments: survey.segments.len(),
+        bytes: bytes.sum(),
+        cuts: survey.cuts.clone(),
+        late: survey.late.clone(),
+        damages: survey.damages.clone(),
+        manifest_repaired: survey.manifest_repaired,
+        ..Recovery::default()
+    }
+}
+
+/// Tells of a room that was found.
+fn tell(recovery: &mut Recovery, id: RoomId, history: &History) {
+    recovery.rooms += 1;
+    recovery.losses.extend(history.loss.map(|loss| (id, loss)));
+    let fallback = history.fallback.map(|sequence| (id, sequence));
+    recovery.fallbacks.extend(fallback);
+    let quarantined = history.room.standing.quarantined;
+    recovery.quarantined.extend(quarantined.then_some(id));
+}
+
+fn share(presence: &Arc<()>) -> Arc<Shared> {
+    let presence = Arc::clone(presence);
+    Arc::new(Shared { presence })
+}
+
+/// Makes the manifest, and after it tidies up.
+fn commit(
+    disk: &dyn Disk,
+    survey: &Survey,
+    epoch: u64,
+    shards: u16,
+    salt: u64,
+) -> Result<(), OpenError> {
+    disk.sync_folder()?;
+    let accepted = survey.segments.iter().map(|segment| Accepted {
+        id: segment.id,
+        seed: segment.seed,
+        len: segment.believed,
+    });
+    let manifest = Manifest {
+        epoch,
+        shards,
+        salt,
+        segments: accepted.collect(),
+    };
+    // Somebody who opened it meanwhile is not overrun.
+    let found = newest_epoch(disk)?;
+    if found >= epoch {
+        return Err(OpenError::Fenced { epoch, found });
+    }
+    manifest.replace(disk)?;
+    let names = disk.list()?;
+    for segment in &survey.segments {
+        let name = segment.id.name();
+        if !names.contains(&name) {
+            return Err(OpenError::Changed(name));
+        }
+        // What is cut off takes no place, and a byte that is added later can be told.
+        if segment.size > segment.believed {
+            disk.open(&name)?.cut(segment.believed)?;
+        }
+    }
+    for name in &survey.useless {
+        match disk.remove(name) {
+            Err(error) if error.fault != DiskFault::Missing => return Err(error.into()),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(disk.sync_folder()?)
+}
+
+fn open_old(disk: &dyn Disk, survey: &Survey, shards: u16) -> Result<Vec<OpenSegment>, DiskError> {
+    let open = |segment: &super::tail::Segment| {
+        Ok(OpenSegment {
+            id: segment.id,
+            file: disk.open(&segment.id.name())?,
+            seed: segment.seed,
+            end: segment.believed,
+            size: segment.believed / u64::from(shards),
+            shared: None,
+        })
+    };
+    survey.segments.iter().map(open).collect()
+}
+
+/// A log that is about to begin.
+struct Beginning {
+    id: SegmentId,
+    salt: u64,
+    limits: Limits,
+}
+
+impl Beginning {
+    fn segments(
+        &self,
+        disk: &Arc<dyn Disk>,
+        old_segments: Vec<OpenSegment>,
+        old: std::sync::Weak<()>,
+    ) -> Result<Segments, DiskError> {
+        let size = self.limits.first_segment_bytes;
+        let first = OpenSegment {
+            id: self.id,
+            file: disk.create(&self.id.name(), size)?,
+            seed: self.id.seed(self.salt),
+            end: 0,
+            size,
+            shared: None,
+        };
+        let disk = Arc::clone(disk);
+        let (salt, limits) = (self.salt, self.limits);
+        Ok(Segments::new(disk, old_segments, first, salt, old, limits))
+    }
+}
+
+impl LogStore {
+    /// Puts what is written on the medium, and says in the log that it is: nobody believes the log
+    /// before the manifest is there, and by then it is true.
+    fn begin_epoch(&mut self) -> Result<(), StoreError> {
+        let (number, offset) = self.segments.position();
+        let offset = offset.max(SEGMENT_HEAD_LEN);
+        self.write_own(Kind::Synced, &synced_body(number, offset))?;
+        let (files, _) = self.segments.take_dirty();
+        for file in files {
+            let synced = file.sync();
+            synced.map_err(super::segments::broken)?;
+        }
+        let (segment, offset) = self.segments.position();
+        self.on_synced(Goal {
+            stamp: self.written,
+            segment,
+            offset,
+        });
+        Ok(())
+    }
+}
+
+/// No other than the disk can fail here.
+fn into_open(error: StoreError) -> OpenError {
+    OpenError::Disk(DiskError {
+        what: "begin",
+        name: "the log of an epoch".to_owned(),
+        fault: if matches!(error, StoreError::Full { .. }) {
+            DiskFault::Full
+        } else {
+            DiskFault::Other
+        },
+        reason: error.to_string(),
+    })
+}

@@ -1,0 +1,14 @@
+//! The log engine on a disk that tears, loses and fails, and on the system's files.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that meets the unexpected fails"
+)]
+
+mod crashes;
+mod faults;
+mod model;
+mod rot;
+mod support;
+mod whole;
