@@ -13,7 +13,6 @@ use std::process::ExitCode;
 
 use rejoin::client::{ConnectError, TicketFileError};
 use rejoin::prelude::*;
-use rejoin::protocol::message::RoomCloseReason;
 use rejoin::room::builtin::arena::{Arena, Field, Move};
 use support::Process;
 use within_patience::within_patience;
@@ -47,7 +46,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-const TESTS: [(&str, fn()); 6] = [
+const TESTS: [(&str, fn()); 7] = [
     (
         "a_killed_client_is_back_in_its_seat",
         a_killed_client_is_back_in_its_seat,
@@ -59,6 +58,10 @@ const TESTS: [(&str, fn()); 6] = [
     (
         "clients_of_a_killed_server_are_back",
         clients_of_a_killed_server_are_back,
+    ),
+    (
+        "everybody_plays_on_whenever_the_server_is_killed",
+        everybody_plays_on_whenever_the_server_is_killed,
     ),
     (
         "a_ticket_that_is_not_taken_leaves_the_permit",
@@ -102,9 +105,13 @@ impl Drop for Folder {
 
 /// A server with its secrets in `data`, at that address, and where it says that it is.
 fn serve(bind: &str, data: &str) -> (Process, String) {
+    serve_with(bind, data, &[])
+}
+
+fn serve_with(bind: &str, data: &str, more: &[&str]) -> (Process, String) {
     let program = Path::new(env!("CARGO_BIN_EXE_rejoin"));
     let arguments = ["serve", "--bind", bind, "--data", data, "--print-address"];
-    let mut server = Process::of(program, &[], &arguments);
+    let mut server = Process::of(program, &[], &[&arguments, more].concat());
     let line = server.line();
     let address = line.strip_prefix("listening on ").expect("an address");
     (server, address.to_owned())
@@ -194,20 +201,17 @@ fn clients_of_a_killed_server_are_back() {
         }
         let (_server, again) = serve(place(&address), &data);
         assert_eq!(again, address);
-        let closed = loop {
-            let event = room.next().await.expect("it is told of the room's end");
-            if let RoomEvent::Closed(reason) = event {
-                break reason;
+        let receipt = loop {
+            let event = room.next().await.expect("the room goes on");
+            if let RoomEvent::Resumed(receipt) = event {
+                break receipt;
             }
-            assert!(!matches!(event, RoomEvent::Ended(_)), "{event:?}");
+            let over = matches!(event, RoomEvent::Closed(_) | RoomEvent::Ended(_));
+            assert!(!over, "{event:?}");
         };
-        assert_eq!(
-            closed,
-            RoomCloseReason::Gone,
-            "rooms died with their server"
-        );
+        assert!(receipt.cursor + receipt.inputs_resent >= 19, "{receipt:?}");
         assert_eq!(client.session(), session);
-        next_view(&mut join(&client).await).await;
+        next_view(&mut room).await;
     });
 }
 
@@ -240,6 +244,33 @@ fn bots_that_share_sockets_are_told_that_their_server_was_killed() {
     assert_eq!(again, address);
     let ended = bots.end();
     assert_eq!(ended.code, Some(0), "{ended:?}");
+}
+
+/// The bots' own chains show what was lost or applied twice.
+fn everybody_plays_on_whenever_the_server_is_killed() {
+    for shards in ["1", "2"] {
+        let folder = Folder::new(&format!("kills-{shards}"));
+        let data = folder.path("data");
+        let more = ["--shards", shards];
+        let (mut server, address) = serve_with("127.0.0.1:0", &data, &more);
+        let program = Path::new(env!("CARGO_BIN_EXE_rejoin"));
+        let asked = ["bots", &address, "-n", "24", "--rooms", "3", "--for", "9s"];
+        let checks = ["resumes.failed==0", "inputs.lost==0", "inputs.duplicated==0"];
+        let checks = checks.map(|check| ["--check", check]);
+        let late = ["--lateness-max", "1m"];
+        let arguments = [&asked, checks.as_flattened(), &late].concat();
+        let mut bots = Process::of(program, &[], &arguments);
+        while !bots.line().starts_with("playing") {}
+        for pause in [700, 1_300, 200, 900] {
+            std::thread::sleep(std::time::Duration::from_millis(pause));
+            drop(server);
+            let (next, again) = serve_with(place(&address), &data, &more);
+            assert_eq!(again, address);
+            server = next;
+        }
+        let ended = bots.end();
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+    }
 }
 
 fn a_ticket_that_is_not_taken_leaves_the_permit() {

@@ -11,6 +11,7 @@ use rejoin_protocol::reset::ResetKey;
 use rejoin_protocol::{
     Bucket, CloseReason, Refusal, RefusalCode, Rng, RoomId, SessionId, Timestamp,
 };
+use rejoin_store::StoreError;
 
 use crate::addresses::Addresses;
 use crate::answers::Answers;
@@ -45,6 +46,8 @@ pub(crate) struct House {
     pub(crate) goodbyes: Goodbyes,
     pub(crate) sessions: Sessions,
     pub(crate) rooms: Rooms,
+    /// The store takes nothing any more: what it did not take is not done, and the process must end.
+    pub(crate) store_failure: Option<StoreError>,
     /// Rooms of the store that could not be restored. Bounded by the store.
     pub(crate) unreadable: BTreeSet<RoomId>,
     pub(crate) schedule: Schedule<Due>,
@@ -100,6 +103,7 @@ impl House {
             goodbyes: Goodbyes::default(),
             sessions: Sessions::new(),
             rooms: Rooms::new(),
+            store_failure: None,
             unreadable: BTreeSet::new(),
             schedule: Schedule::new(),
             mail: Mail::new(config.shard, config.shards),

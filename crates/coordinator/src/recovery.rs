@@ -69,6 +69,9 @@ fn rebuild<S: Store>(
     now: Timestamp,
 ) -> Result<HostedRoom, RecoveryError> {
     let stored = store.load(id)?.ok_or(RecoveryError::Nothing)?;
+    if let Some(loss) = stored.loss {
+        warn!(room = %id, ?loss, "a room goes on without the newest that was stored of it");
+    }
     let durable = replay::rebuild(&stored, kinds, u64::MAX)?.ok_or(RecoveryError::Nothing)?;
     let newest = stored.records.last().map(|(sequence, _)| *sequence);
     let sequence = newest.unwrap_or(stored.checkpoint_sequence);

@@ -6,7 +6,7 @@ use rejoin_protocol::handshake::TicketKeys;
 use rejoin_protocol::message::RoomCloseReason;
 use rejoin_protocol::{CloseReason, ConnectionId, Rng, SessionId, Timestamp, handshake, packet};
 use rejoin_room::Kinds;
-use rejoin_store::Store;
+use rejoin_store::{Chore, Finished, Store, StoreError};
 use tracing::{info, trace};
 
 use crate::admission::{self, Heard};
@@ -104,6 +104,39 @@ impl<S: Store, D: Directory> Shard<S, D> {
         shard
     }
 
+    /// Why the store takes nothing any more: nothing that came of this turn may leave, and the process must end.
+    #[must_use]
+    pub const fn store_failure(&self) -> Option<&StoreError> {
+        self.house.store_failure.as_ref()
+    }
+
+    /// True if something is written that a loss of power would take.
+    #[must_use]
+    pub fn is_unsynced(&self) -> bool {
+        self.store.synced() < self.store.journalled()
+    }
+
+    /// Takes what the store has to do that may block, to be run on another thread; see [`Store::chore`].
+    pub fn take_chore(&mut self) -> Option<Chore> {
+        self.store.chore()
+    }
+
+    /// Takes in what came of a chore.
+    ///
+    /// # Errors
+    /// The store takes nothing any more: the process must end.
+    pub fn on_chore(&mut self, finished: Finished) -> Result<(), StoreError> {
+        self.store.on_chore(finished)
+    }
+
+    /// Puts all that is written on the medium, and blocks meanwhile: for the end of the process.
+    ///
+    /// # Errors
+    /// As [`Shard::on_chore`]; or a chore is under way.
+    pub fn sync(&mut self) -> Result<(), StoreError> {
+        self.store.sync_now()
+    }
+
     /// Gives up what it keeps rooms in, for the next process to take them up.
     #[must_use]
     pub fn into_store(self) -> S {
@@ -196,6 +229,9 @@ impl<S: Store, D: Directory> Shard<S, D> {
         self.house.rooms.take_active(active);
         self.house.expect_turn(active, now);
         turn::write(&mut self.store, &mut self.house, active, written, now);
+        if self.house.store_failure.is_some() {
+            return;
+        }
         for work in written.works.drain(..) {
             let (kinds, house) = (&self.kinds, &mut self.house);
             turn::apply(&mut self.store, kinds, house, work, stopwatch, now);

@@ -7,7 +7,7 @@ use std::thread;
 use rejoin_client::ServerAddress;
 use rejoin_protocol::handshake::TicketKeys;
 use rejoin_server::{
-    Auth, EpochError, Identity, KeyFileError, ReloadSignals, Server, ServerConfig, ServerError,
+    Auth, EpochError, Identity, KeyFileError, OwnError, ReloadSignals, Server, ServerConfig, ServerError,
     key_ids,
 };
 use tokio::sync::{oneshot, watch};
@@ -215,6 +215,18 @@ impl From<KeyFileError> for Failure {
     fn from(error: KeyFileError) -> Self {
         let entropy = matches!(error, KeyFileError::Entropy(_));
         Self::new(if entropy { Exit::Internal } else { Exit::Usage }, error)
+    }
+}
+
+impl From<OwnError> for Failure {
+    fn from(error: OwnError) -> Self {
+        match error {
+            OwnError::Epoch(error) => error.into(),
+            OwnError::Lock(_) | OwnError::Folder(_) | OwnError::Rooms(_) => {
+                Self::new(Exit::Usage, error)
+            }
+            other => Self::new(Exit::Internal, other),
+        }
     }
 }
 

@@ -13,10 +13,11 @@ use rejoin_coordinator::{Auth, Shard};
 use rejoin_datagram::{RECEIVE_BATCH_MAX, ReceiveBatch, SendBatch};
 use rejoin_protocol::handshake::TicketKeys;
 use rejoin_protocol::{CloseReason, Timestamp};
-use rejoin_store::MemoryStore;
+use rejoin_store::{Store, StoreError};
 use tokio::io::Interest;
 use tokio::sync::watch;
 
+use crate::chores::Chores;
 use crate::clock::Clock;
 use crate::directory::SharedDirectory;
 use crate::drains::Drains;
@@ -36,10 +37,14 @@ const OFFER_AGAIN: Duration = Duration::from_millis(1);
 /// A stopping shard has little to do; this is how often it is looked at.
 const DRAIN_STEP: Duration = Duration::from_millis(10);
 
+/// A shard as the server runs it: on the store that the process was started with.
+pub(crate) type ServedShard = Shard<Box<dyn Store + Send>, SharedDirectory>;
+
 /// A shard and all that moves it.
 #[derive(Debug)]
 pub(crate) struct Driver {
-    shard: Shard<MemoryStore, SharedDirectory>,
+    shard: ServedShard,
+    chores: Chores,
     socket: Socket,
     clock: Clock,
     receive: ReceiveBatch,
@@ -68,6 +73,7 @@ pub(crate) struct Outside {
     pub(crate) auth: watch::Receiver<Auth>,
     pub(crate) ticket_keys: watch::Receiver<TicketKeys>,
     pub(crate) mailboxes: Mailboxes,
+    pub(crate) chores: Chores,
     pub(crate) watch: Arc<Watch>,
     pub(crate) status: watch::Sender<Status>,
 }
@@ -96,7 +102,7 @@ impl Driver {
     /// # Errors
     /// The runtime does not take it.
     pub(crate) fn new(
-        shard: Shard<MemoryStore, SharedDirectory>,
+        shard: ServedShard,
         outside: Outside,
     ) -> io::Result<Self> {
         let Outside {
@@ -105,12 +111,14 @@ impl Driver {
             auth,
             ticket_keys,
             mailboxes,
+            chores,
             watch,
             status,
         } = outside;
         let readiness = tokio::net::UdpSocket::from_std(socket.try_clone()?)?;
         Ok(Self {
             shard,
+            chores,
             socket: Socket {
                 std: socket,
                 readiness,
@@ -160,6 +168,7 @@ impl Driver {
             }
         }
         self.drain().await?;
+        self.chores.end(&mut self.shard).map_err(failed)?;
         self.report.shard = self.shard.stats();
         Ok(self.report)
     }
@@ -175,7 +184,8 @@ impl Driver {
             (None, Some(offer)) => Some(offer),
             (None, None) => self.shard.poll_timeout(),
         };
-        let due = [due, turn].into_iter().flatten().min();
+        let sync = self.chores.due(&self.shard);
+        let due = [due, turn, sync].into_iter().flatten().min();
         if let Some(look) = look {
             // Not in the runtime: it would be woken by each datagram that it is not to look at yet. Nor for
             // each deadline: rooms and connections have thousands, and what is due is seen to at the look.
@@ -230,7 +240,12 @@ impl Driver {
         self.mailboxes
             .take(|letter| shard.handle_letter(letter, now));
         self.shard.turn_measured(&mut self.calls, now);
+        if let Some(problem) = self.shard.store_failure() {
+            // What was not written has not happened: nobody hears of it.
+            return Err(failed(problem.clone()));
+        }
         self.release(now);
+        self.chores.turn(&mut self.shard, now).map_err(failed)?;
         let shard = &mut self.shard;
         let put = self
             .mailboxes
@@ -318,6 +333,11 @@ impl Driver {
             report.sends_refused += sent.refused;
         }
     }
+}
+
+/// The store's failure ends the driver as one of the socket does.
+fn failed(problem: StoreError) -> io::Error {
+    io::Error::other(problem)
 }
 
 async fn sleep_until(clock: Clock, due: Option<Timestamp>) {

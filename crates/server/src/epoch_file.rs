@@ -1,8 +1,8 @@
 //! The epoch of a data folder: how many processes have served from it, this one among them.
 //!
 //! `DIR/epoch` holds a decimal number and a newline. It is raised before anything is served: tickets and resets
-//! tell by it what came of an earlier process, so no two processes may have the same. Nothing keeps two servers
-//! from one folder yet; they would each believe to be the newest.
+//! tell by it what came of an earlier process, so no two processes may have the same: who raises it holds the lock of
+//! the rooms beside it.
 
 use std::path::{Path, PathBuf};
 

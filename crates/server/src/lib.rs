@@ -10,6 +10,7 @@
 //! differs between two runs. Decisions about peers, rooms and players are the shard's.
 
 mod admin;
+mod chores;
 mod clock;
 mod config;
 mod directory;
@@ -27,6 +28,7 @@ mod nearest;
 mod permit_files;
 mod private_files;
 mod report;
+mod rooms_folder;
 mod server;
 mod shutdown;
 mod steering;
@@ -48,6 +50,7 @@ pub use nearest::nearest;
 pub use permit_files::{load_or_make_permit_keys, load_permit_keys, rotate_permit_keys};
 pub use private_files::KeyFileError;
 pub use report::ServerReport;
+pub use rooms_folder::OwnError;
 pub use server::{Server, ServerError};
 pub use shutdown::{ReloadSignals, StopSignals};
 pub use ticket_files::{load_ticket_keys, rotate_ticket_keys};

@@ -14,18 +14,21 @@ use rejoin_protocol::Epoch;
 use rejoin_protocol::crypto::PublicKey;
 use rejoin_protocol::handshake::TicketKeys;
 use rejoin_room::Kinds;
-use rejoin_store::MemoryStore;
+use rejoin_store::log::LogStore;
+use rejoin_store::{MemoryStore, Store, StoreError};
 use tokio::sync::watch;
 
 use crate::admin::{AdminError, Port};
+use crate::chores::{self, Chores};
 use crate::clock::{self, Clock};
 use crate::config::{ConfigError, ServerConfig};
 use crate::directory::SharedDirectory;
 use crate::driver::{Driver, Outside};
 use crate::entropy;
-use crate::epoch_file::{EpochError, raise_epoch};
+use crate::epoch_file::raise_epoch;
 use crate::mailboxes::Mailboxes;
 use crate::report::{ServerReport, Status};
+use crate::rooms_folder::{OwnError, RoomsFolder};
 use crate::steering::STEERING_RULES;
 use crate::threads::{self, ShardThread};
 use crate::ticket_files::{has_ticket_keys, load_or_make_ticket_keys};
@@ -42,6 +45,8 @@ pub struct Server {
     admin: Option<Port>,
     /// How long a turn may stall; zero: as long as it likes.
     watchdog: Duration,
+    /// Where each shard keeps its rooms; none: in memory.
+    stores: Vec<LogStore>,
 }
 
 /// Why a server cannot start, or cannot go on.
@@ -60,9 +65,23 @@ pub enum ServerError {
     /// The system has no entropy.
     #[error("no entropy from the system: {0}")]
     Entropy(#[from] getrandom::Error),
+    /// What the rooms are kept in takes nothing any more. Whatever was acknowledged is there for the next process.
+    #[error(transparent)]
+    Store(StoreError),
     /// The socket or the runtime failed.
     #[error("the socket failed: {0}")]
     Socket(#[from] io::Error),
+}
+
+impl ServerError {
+    /// What ended a shard.
+    fn of(problem: io::Error) -> Self {
+        let store = problem.get_ref().and_then(|inner| inner.downcast_ref());
+        match store {
+            Some(store) => Self::Store(StoreError::clone(store)),
+            None => Self::Socket(problem),
+        }
+    }
 }
 
 impl Server {
@@ -92,6 +111,7 @@ impl Server {
             group: Arc::new(group),
             address,
             watchdog,
+            stores: Vec::new(),
         })
     }
 
@@ -127,18 +147,22 @@ impl Server {
         self.auth.clone()
     }
 
-    /// Makes this the process that owns a data folder, so that clients of those before it can resume: raises the
-    /// folder's epoch, and takes its ticket keys. Without it the epoch is 1, and the ticket key comes of the
-    /// session secret.
+    /// Makes this the process that owns a data folder, so that clients of those before it can resume, in the rooms
+    /// where they were: takes the folder for itself, raises its epoch, and takes its ticket keys and rooms. Without
+    /// it the epoch is 1, the ticket key comes of the session secret, and rooms end with the process.
     ///
     /// To be called once, after the port is taken, so that a start which finds it busy is none.
     ///
     /// # Errors
-    /// See [`EpochError`].
-    pub fn own(&mut self, folder: &Path) -> Result<(), EpochError> {
+    /// See [`OwnError`].
+    pub fn own(&mut self, folder: &Path) -> Result<(), OwnError> {
+        // Before the epoch: a start that finds another process there is none.
+        let rooms = RoomsFolder::lock(folder)?;
         self.config.epoch = raise_epoch(folder, has_ticket_keys(folder))?;
         let keys = load_or_make_ticket_keys(folder, clock::since_1970())?;
         self.ticket_keys.send_replace(keys);
+        let mut rng = entropy::rng().map_err(OwnError::Entropy)?;
+        self.stores = rooms.open(self.config.epoch, self.config.shards, &mut rng)?;
         Ok(())
     }
 
@@ -167,7 +191,7 @@ impl Server {
     /// # Panics
     /// If a shard did: a defect of ours.
     pub async fn run(
-        self,
+        mut self,
         kinds: Kinds,
         shutdown: impl Future<Output = ()>,
     ) -> Result<ServerReport, ServerError> {
@@ -191,12 +215,12 @@ impl Server {
                 Err(problem) => failure = Some(problem),
             }
         }
-        failure.map_or(Ok(report), |problem| Err(problem.into()))
+        failure.map_or(Ok(report), |problem| Err(ServerError::of(problem)))
     }
 
     /// Starts all shards. Gives where each of them stands, too.
     fn start(
-        &self,
+        &mut self,
         kinds: &Kinds,
         directory: &SharedDirectory,
         stopped: &watch::Receiver<bool>,
@@ -211,6 +235,8 @@ impl Server {
         };
         let processors = threads::processors(self.group.sockets.len());
         let mailboxes = Mailboxes::of(self.group.sockets.len());
+        let errands = chores::start()?;
+        let mut stores = std::mem::take(&mut self.stores).into_iter();
         let (mut threads, mut all_status, mut watches) = (Vec::new(), Vec::new(), Vec::new());
         for (number, (socket, mailboxes)) in (0..).zip(self.group.sockets.iter().zip(mailboxes)) {
             let (kinds, directory) = (kinds.clone(), directory.clone());
@@ -229,11 +255,15 @@ impl Server {
                 auth: self.auth.subscribe(),
                 ticket_keys: self.ticket_keys.subscribe(),
                 mailboxes,
+                chores: Chores::new(errands.clone()),
                 watch,
                 status,
             };
+            let store: Box<dyn Store + Send> = match stores.next() {
+                Some(log) => Box::new(log),
+                None => Box::new(MemoryStore::default()),
+            };
             let make = move || {
-                let store = MemoryStore::default();
                 let shard = Shard::new(config, kinds, store, directory, chance, clock.now());
                 Driver::new(shard, outside)
             };

@@ -4,6 +4,7 @@
 //! A room's history is a row of records numbered from 1, each holding every call of one turn.
 //! A checkpoint at sequence `n` stands for records `1..=n`; what is older may be reclaimed.
 
+mod boxed;
 mod chore;
 pub mod conformance;
 mod contract;

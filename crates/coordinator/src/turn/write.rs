@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use rejoin_protocol::{RoomId, Timestamp};
-use rejoin_store::{Record, Store};
+use rejoin_store::{Record, Store, StoreError};
 use tracing::warn;
 
 use super::finish::checkpoint;
@@ -90,6 +90,11 @@ pub(crate) fn write<S: Store>(
     let Err(problem) = store.append(&records) else {
         return;
     };
+    if matches!(problem, StoreError::Broken { .. } | StoreError::Fenced { .. }) {
+        works.clear();
+        house.store_failure = Some(problem);
+        return;
+    }
     if let Some(left_out) = house.store_lines.line(now) {
         warn!(%problem, left_out, "a turn could not be journalled; trying room by room");
     }
