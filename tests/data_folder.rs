@@ -327,16 +327,3 @@ fn a_rotation_that_cannot_be_written_is_a_warning_and_the_old_keys_go_on() {
     assert_eq!(files, 5, "no draft is left");
     assert_eq!(folder.mode("rooms"), 0o700);
 }
-
-#[test]
-fn a_second_server_on_a_folder_is_refused_and_told_whose_it_is() {
-    let folder = Folder::new("shared");
-    let (server, _) = folder.serve("127.0.0.1:0", &[]);
-    let refused = folder.refuses();
-    assert!(refused.contains(&server.id().to_string()), "{refused}");
-    assert!(refused.contains("lock"), "{refused}");
-    assert_eq!(folder.text("epoch"), "1\n", "it is no start");
-    end(server, "KILL");
-    let (server, _) = folder.serve("127.0.0.1:0", &[]);
-    end(server, "TERM");
-}

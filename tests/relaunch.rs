@@ -255,7 +255,11 @@ fn everybody_plays_on_whenever_the_server_is_killed() {
         let (mut server, address) = serve_with("127.0.0.1:0", &data, &more);
         let program = Path::new(env!("CARGO_BIN_EXE_rejoin"));
         let asked = ["bots", &address, "-n", "24", "--rooms", "3", "--for", "9s"];
-        let checks = ["resumes.failed==0", "inputs.lost==0", "inputs.duplicated==0"];
+        let checks = [
+            "resumes.failed==0",
+            "inputs.lost==0",
+            "inputs.duplicated==0",
+        ];
         let checks = checks.map(|check| ["--check", check]);
         let late = ["--lateness-max", "1m"];
         let arguments = [&asked, checks.as_flattened(), &late].concat();

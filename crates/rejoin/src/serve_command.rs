@@ -7,8 +7,8 @@ use std::thread;
 use rejoin_client::ServerAddress;
 use rejoin_protocol::handshake::TicketKeys;
 use rejoin_server::{
-    Auth, EpochError, Identity, KeyFileError, OwnError, ReloadSignals, Server, ServerConfig, ServerError,
-    key_ids,
+    Auth, EpochError, Identity, KeyFileError, OwnError, ReloadSignals, Server, ServerConfig,
+    ServerError, key_ids,
 };
 use tokio::sync::{oneshot, watch};
 

@@ -3,6 +3,7 @@
 //! Runs on one thread. A turn never waits for anything; between turns the loop sleeps until a
 //! datagram comes, the shard's next deadline is due, or the process is asked to stop.
 
+use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::UdpSocket;
 use std::pin::pin;
@@ -38,7 +39,12 @@ const OFFER_AGAIN: Duration = Duration::from_millis(1);
 const DRAIN_STEP: Duration = Duration::from_millis(10);
 
 /// A shard as the server runs it: on the store that the process was started with.
-pub(crate) type ServedShard = Shard<Box<dyn Store + Send>, SharedDirectory>;
+pub(crate) type ServedShard = Shard<Box<dyn AnyStore>, SharedDirectory>;
+
+/// Whatever engine a shard keeps its rooms in.
+pub(crate) trait AnyStore: Store + fmt::Debug + Send {}
+
+impl<S: Store + fmt::Debug + Send> AnyStore for S {}
 
 /// A shard and all that moves it.
 #[derive(Debug)]
@@ -101,10 +107,7 @@ impl Driver {
     ///
     /// # Errors
     /// The runtime does not take it.
-    pub(crate) fn new(
-        shard: ServedShard,
-        outside: Outside,
-    ) -> io::Result<Self> {
+    pub(crate) fn new(shard: ServedShard, outside: Outside) -> io::Result<Self> {
         let Outside {
             socket,
             clock,

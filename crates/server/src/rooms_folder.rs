@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rejoin_protocol::{Epoch, RoomId, Rng};
+use rejoin_protocol::{Epoch, Rng, RoomId};
 use rejoin_store::disk::{Disk, DiskError, DiskLock, FileDisk, LockError};
 use rejoin_store::log::{self, Limits, LogStore, OpenError, Opening, Recovery};
 

@@ -15,7 +15,7 @@ use rejoin_protocol::crypto::PublicKey;
 use rejoin_protocol::handshake::TicketKeys;
 use rejoin_room::Kinds;
 use rejoin_store::log::LogStore;
-use rejoin_store::{MemoryStore, Store, StoreError};
+use rejoin_store::{MemoryStore, StoreError};
 use tokio::sync::watch;
 
 use crate::admin::{AdminError, Port};
@@ -23,9 +23,9 @@ use crate::chores::{self, Chores};
 use crate::clock::{self, Clock};
 use crate::config::{ConfigError, ServerConfig};
 use crate::directory::SharedDirectory;
-use crate::driver::{Driver, Outside};
+use crate::driver::{AnyStore, Driver, Outside};
 use crate::entropy;
-use crate::epoch_file::raise_epoch;
+use crate::epoch_file::{EpochError, raise_epoch};
 use crate::mailboxes::Mailboxes;
 use crate::report::{ServerReport, Status};
 use crate::rooms_folder::{OwnError, RoomsFolder};
@@ -159,7 +159,8 @@ impl Server {
         // Before the epoch: a start that finds another process there is none.
         let rooms = RoomsFolder::lock(folder)?;
         self.config.epoch = raise_epoch(folder, has_ticket_keys(folder))?;
-        let keys = load_or_make_ticket_keys(folder, clock::since_1970())?;
+        let keys = load_or_make_ticket_keys(folder, clock::since_1970());
+        let keys = keys.map_err(EpochError::from)?;
         self.ticket_keys.send_replace(keys);
         let mut rng = entropy::rng().map_err(OwnError::Entropy)?;
         self.stores = rooms.open(self.config.epoch, self.config.shards, &mut rng)?;
@@ -259,7 +260,7 @@ impl Server {
                 watch,
                 status,
             };
-            let store: Box<dyn Store + Send> = match stores.next() {
+            let store: Box<dyn AnyStore> = match stores.next() {
                 Some(log) => Box::new(log),
                 None => Box::new(MemoryStore::default()),
             };

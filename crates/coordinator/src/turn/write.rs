@@ -90,7 +90,10 @@ pub(crate) fn write<S: Store>(
     let Err(problem) = store.append(&records) else {
         return;
     };
-    if matches!(problem, StoreError::Broken { .. } | StoreError::Fenced { .. }) {
+    if matches!(
+        problem,
+        StoreError::Broken { .. } | StoreError::Fenced { .. }
+    ) {
         works.clear();
         house.store_failure = Some(problem);
         return;

@@ -17,9 +17,7 @@ use rejoin_protocol::{Epoch, PlayerId, RequestId, Rng, RoomId, SeatId, Timestamp
 use rejoin_room::builtin::arena::{Arena, Move};
 use rejoin_room::builtin::chat::{Chat, Say};
 use rejoin_room::{Call, Kinds, RoomSpec};
-use rejoin_store::{
-    Chore, Finished, MemoryStore, Record, Standing, Store, StoreError, Stored,
-};
+use rejoin_store::{Chore, Finished, MemoryStore, Record, Standing, Store, StoreError, Stored};
 
 use crate::seeds::Seeds;
 
