@@ -8,14 +8,14 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use rejoin_coordinator::{Auth, Config, Shard};
+use rejoin_coordinator::{Auth, Config, Directory, Shard};
 use rejoin_datagram::{BindError, Group, Steering};
 use rejoin_protocol::Epoch;
 use rejoin_protocol::crypto::PublicKey;
 use rejoin_protocol::handshake::TicketKeys;
 use rejoin_room::Kinds;
 use rejoin_store::log::LogStore;
-use rejoin_store::{MemoryStore, StoreError};
+use rejoin_store::{MemoryStore, Store, StoreError};
 use tokio::sync::watch;
 
 use crate::admin::{AdminError, Port};
@@ -237,7 +237,15 @@ impl Server {
         let processors = threads::processors(self.group.sockets.len());
         let mailboxes = Mailboxes::of(self.group.sockets.len());
         let errands = chores::start()?;
-        let mut stores = std::mem::take(&mut self.stores).into_iter();
+        let stores = std::mem::take(&mut self.stores);
+        // Before any shard serves: clients ask one shard for the rooms of another.
+        let mut claims = directory.clone();
+        for (number, store) in (0..).zip(&stores) {
+            for room in store.rooms() {
+                claims.claim(room, number);
+            }
+        }
+        let mut stores = stores.into_iter();
         let (mut threads, mut all_status, mut watches) = (Vec::new(), Vec::new(), Vec::new());
         for (number, (socket, mailboxes)) in (0..).zip(self.group.sockets.iter().zip(mailboxes)) {
             let (kinds, directory) = (kinds.clone(), directory.clone());
