@@ -147,6 +147,24 @@ fn a_server_started_again_takes_the_tickets_of_the_one_before_and_resets_its_con
 }
 
 #[test]
+fn rooms_without_their_epoch_are_not_begun_anew() {
+    let folder = Folder::new("rooms");
+    let (server, _) = folder.serve("127.0.0.1:0", &[]);
+    end(server, "TERM");
+    for name in ["epoch", "ticket.keys"] {
+        fs::remove_file(folder.file(name)).expect("it can go");
+    }
+    let refused = folder.refuses();
+    assert!(refused.contains("epoch is missing"), "{refused}");
+    let (_, remedy) = refused.split_once("run `").expect("a command");
+    let remedy = remedy.trim_end_matches('`');
+    let mended = Command::new("sh").args(["-c", remedy]).status();
+    assert!(mended.expect("a shell").success());
+    let (server, _) = folder.serve("127.0.0.1:0", &[]);
+    end(server, "TERM");
+}
+
+#[test]
 fn a_second_server_on_a_folder_is_refused_and_told_whose_it_is() {
     let folder = Folder::new("shared");
     let (server, _) = folder.serve("127.0.0.1:0", &[]);

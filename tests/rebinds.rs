@@ -119,3 +119,18 @@ fn bots_that_were_out_of_reach_come_back_and_their_seats_were_suspect() {
     assert!(silences.counts.suspect > 0, "{silences:?}");
     assert_eq!(silences.counts.detached, 0, "{silences:?}");
 }
+
+/// A client that was started anew asks from the socket that it had: its answer comes there, whatever was due meanwhile.
+#[test]
+fn bots_whose_clients_are_killed_while_their_addresses_change_come_back() {
+    let server = InProcess::serve(Kinds::new().with::<Arena>());
+    let mut options = server.options();
+    options.bots = 8;
+    options.play_for = Duration::from_secs(4);
+    options.rebind_every = Some(Duration::from_millis(300));
+    options.client_crash_every = Some(Duration::from_millis(1_500));
+    options.net = Some("delay=25ms".parse().unwrap());
+    let report = run::<ArenaBot>(&options, &mut Unobserved).unwrap();
+    assert!(report.is_ok(), "{report:#?}");
+    assert!(report.resumes.counts.failed == 0 && report.rebinds.counts.done > 0);
+}

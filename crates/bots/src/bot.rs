@@ -10,7 +10,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 use rejoin_client::{Core, Ended, Event, State};
 use rejoin_protocol::limits::VIEW_MAX;
-use rejoin_protocol::message::{Answer, CallId, Seated};
+use rejoin_protocol::message::{Answer, CallId, RoomCloseReason, Seated};
 use rejoin_protocol::messagepack::{self, Bounds};
 use rejoin_protocol::{Refusal, Rng, Timestamp};
 use rejoin_room::Room;
@@ -296,7 +296,11 @@ impl<B: Behaviour> Bot<B> {
             } => Err(wrong(format!("input {number} was refused: {refusal}"))),
             Event::RoomClosed { reason, .. } => Err(Fault {
                 cause: Cause::Lost,
-                text: format!("the room closed early: {reason:?}"),
+                text: if reason == RoomCloseReason::Gone {
+                    "its seat was gone when it came back".to_owned()
+                } else {
+                    format!("the room closed early: {reason:?}")
+                },
             }),
             Event::Away(_)
             | Event::Back { .. }

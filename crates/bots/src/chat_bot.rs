@@ -25,6 +25,8 @@ pub struct ChatBot {
     said: u64,
     /// Number of the newest line heard.
     heard: u64,
+    /// The same of all its clients: one that was killed may have heard more than it had acknowledged.
+    known: u64,
     /// True once a client of its own was killed: lines may have been missed.
     was_killed: bool,
     /// True until the first line heard after that.
@@ -54,8 +56,7 @@ impl Behaviour for ChatBot {
     fn event(&mut self, line: Line) -> Result<(), String> {
         // The rooms of a run are new, and nobody speaks before all have joined.
         let is_next = line.number == self.heard + 1;
-        let is_after_gap = self.has_gap && line.number > self.heard;
-        if !is_next && !is_after_gap {
+        if !is_next && !self.has_gap {
             return Err(format!(
                 "line {} came after line {}",
                 line.number, self.heard
@@ -63,6 +64,10 @@ impl Behaviour for ChatBot {
         }
         self.has_gap = false;
         self.heard = line.number;
+        if line.number <= self.known {
+            return Ok(());
+        }
+        self.known = line.number;
         let Some(own) = &self.own else { return Ok(()) };
         if !line.text.starts_with(own.as_str()) {
             return Ok(());
@@ -149,6 +154,18 @@ mod tests {
         let mut doubled = bot();
         assert_eq!(doubled.event(line(1, "me says 1")), Ok(()));
         assert!(doubled.event(line(2, "me says 1")).is_err());
+    }
+
+    #[test]
+    fn what_a_killed_client_heard_may_come_again_to_the_next() {
+        let mut bot = bot();
+        assert_eq!(bot.event(line(1, "me says 1")), Ok(()));
+        assert_eq!(bot.event(line(2, "you say 1")), Ok(()));
+        bot.relaunched(1);
+        for (number, text) in [(1, "me says 1"), (2, "you say 1"), (3, "me says 2")] {
+            assert_eq!(bot.event(line(number, text)), Ok(()));
+        }
+        assert!(bot.event(line(3, "me says 2")).is_err(), "doubled");
     }
 
     #[test]

@@ -16,15 +16,16 @@ use crate::crew::Crew;
 use crate::tally::Tally;
 
 impl<B: Behaviour> Bot<B> {
-    /// Goes on from another socket, if it is there, and lets its client know.
-    fn rebind(&mut self, socket: usize, tally: &mut Tally, now: Timestamp) {
+    /// Goes on from another socket, and lets its client know. False if it is not there.
+    fn rebind(&mut self, socket: usize, tally: &mut Tally, now: Timestamp) -> bool {
         if !self.stage.is_present() {
-            return;
+            return false;
         }
         self.place.socket = socket;
         self.core.handle_moved(now);
         tally.rebinds.done += 1;
         tally.pause(self.pauses.begin(now));
+        true
     }
 
     fn fall_silent(&mut self, span: Duration, tally: &mut Tally, now: Timestamp) {
@@ -44,8 +45,9 @@ impl<B: Behaviour> Crew<'_, B> {
             return;
         };
         let next = self.sockets.next_after(bot.place.socket);
-        self.returning.on_moved(index, next);
-        bot.rebind(next, &mut self.tally, now);
+        if bot.rebind(next, &mut self.tally, now) {
+            self.returning.on_moved(index, next);
+        }
         self.touch(index);
     }
 

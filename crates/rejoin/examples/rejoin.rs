@@ -5,9 +5,14 @@
 //! cargo run --example rejoin -- ana    # kill it, and start it again: it goes on where it was
 //! ```
 
-#![expect(clippy::print_stdout, reason = "a game shows something")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a game shows something"
+)]
 
 use std::error::Error;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use rejoin::prelude::*;
@@ -17,10 +22,16 @@ use rejoin::room::builtin::arena::{Arena, Move};
 const STEP_EVERY: Duration = Duration::from_millis(100);
 
 #[tokio::main(flavor = "current_thread")]
-pub(crate) async fn main() -> Result<(), Box<dyn Error>> {
+pub(crate) async fn main() -> ExitCode {
     let name = std::env::args().nth(1).unwrap_or_else(|| "ana".to_owned());
     let file = format!("{name}.ticket");
-    play("rejoin://127.0.0.1:7777", &name, &file).await
+    match play("rejoin://127.0.0.1:7777", &name, &file).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("{problem}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Walks to and fro until the room closes.
@@ -31,6 +42,9 @@ pub(crate) async fn play(address: &str, name: &str, file: &str) -> Result<(), Bo
     // The seat that the player holds, if there is one.
     let mut arena = client.join_or_create::<Arena>(JoinSpec::any()).await?;
     println!("{} in room {}", arena.player(), arena.room());
+    if let Some(problem) = client.ticket_file_problem() {
+        println!("started again, it will be a new player: {problem}");
+    }
     let mut pace = tokio::time::interval(STEP_EVERY);
     loop {
         tokio::select! {

@@ -201,7 +201,9 @@ impl From<ServerError> for Failure {
         let exit = match &error {
             ServerError::Config(_) => Exit::Usage,
             ServerError::Bind(_) | ServerError::Admin(_) => Exit::CannotBind,
-            ServerError::Entropy(_) | ServerError::Socket(_) => Exit::Internal,
+            ServerError::Entropy(_) | ServerError::Socket(_) | ServerError::Store(_) => {
+                Exit::Internal
+            }
             other => {
                 tracing::debug!(%other, "a failure without a code of its own");
                 Exit::Internal
@@ -225,7 +227,7 @@ impl From<OwnError> for Failure {
             OwnError::Lock(_) | OwnError::Folder(_) | OwnError::Rooms(_) => {
                 Self::new(Exit::Usage, error)
             }
-            other => Self::new(Exit::Internal, other),
+            other @ (OwnError::Entropy(_) | _) => Self::new(Exit::Internal, other),
         }
     }
 }

@@ -22,7 +22,7 @@ pub enum EpochError {
     #[error("{} does not hold the number of a start: run `{}`", .0.display(), remedy(.0))]
     Damaged(PathBuf),
     /// It is gone, although the folder has been served from.
-    #[error("{} is missing, but not the keys beside it: run `{}`", .0.display(), remedy(.0))]
+    #[error("{} is missing, but not the keys or rooms beside it: run `{}`", .0.display(), remedy(.0))]
     Missing(PathBuf),
 }
 

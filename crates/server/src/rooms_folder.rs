@@ -51,6 +51,13 @@ impl RoomsFolder {
         Ok(Self { disk, lock })
     }
 
+    /// True if some process has kept rooms there. One that cannot be read will be told when they are opened.
+    pub(crate) fn is_used(&self) -> bool {
+        self.disk
+            .list()
+            .is_ok_and(|files| files.iter().any(|file| file != "lock"))
+    }
+
     /// Opens a store for each shard. The folder stays with them.
     ///
     /// # Errors

@@ -158,7 +158,8 @@ impl Server {
     pub fn own(&mut self, folder: &Path) -> Result<(), OwnError> {
         // Before the epoch: a start that finds another process there is none.
         let rooms = RoomsFolder::lock(folder)?;
-        self.config.epoch = raise_epoch(folder, has_ticket_keys(folder))?;
+        let used = has_ticket_keys(folder) || rooms.is_used();
+        self.config.epoch = raise_epoch(folder, used)?;
         let keys = load_or_make_ticket_keys(folder, clock::since_1970());
         let keys = keys.map_err(EpochError::from)?;
         self.ticket_keys.send_replace(keys);
