@@ -72,6 +72,13 @@ impl<B: Behaviour> Crew<'_, B> {
         }
     }
 
+    /// Ends all silences: the play is over, and everybody is to have seen all of it.
+    pub(crate) fn lift_silences(&mut self, now: Timestamp) {
+        for bot in &mut self.bots {
+            bot.hush.lift(now);
+        }
+    }
+
     /// Lets each member of a room tell of the seat of the one before it.
     pub(crate) fn watch_seats(&mut self) {
         let mut before: Vec<Option<PlayerId>> = vec![None; self.rooms.len()];

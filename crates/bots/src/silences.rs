@@ -61,6 +61,13 @@ impl Hush {
         self.until.is_some_and(|until| now < until)
     }
 
+    /// Ends the silence, if there is one.
+    pub(crate) fn lift(&mut self, now: Timestamp) {
+        if self.is_silent(now) {
+            self.until = Some(now);
+        }
+    }
+
     /// A view came. Gives the time since the end of the silence before it.
     pub(crate) fn on_view(&mut self, now: Timestamp) -> Option<Duration> {
         let until = self.until.take_if(|until| *until <= now)?;

@@ -310,9 +310,12 @@ impl<'a, B: Behaviour> Worker<'a, B> {
                 self.crew.watch_seats();
                 self.enter(Task::Play(play));
             }
-            Order::Settle => self.enter(Task::Settle {
-                repeat_at: now + REPEAT_EVERY,
-            }),
+            Order::Settle => {
+                self.crew.lift_silences(now);
+                self.enter(Task::Settle {
+                    repeat_at: now + REPEAT_EVERY,
+                });
+            }
             Order::Judge => self.crew.check(now),
             Order::Leave => {
                 self.crew.leave();

@@ -13,6 +13,8 @@ pub(crate) struct Entry {
     ticket: Option<Ticket>,
     /// A ticket that was refused by who knows whom.
     doubted: Option<Ticket>,
+    /// How often one was trusted again since it was given.
+    trusted: u32,
     /// A ticket was refused, and that has not been told.
     was_refused: bool,
     rng: Rng,
@@ -21,6 +23,10 @@ pub(crate) struct Entry {
     /// The moment then.
     moment: u64,
 }
+
+/// How often a ticket that somebody called no good is tried again when the permit is none either. Whoever forges that
+/// word so often can keep the client away as well.
+pub(crate) const TRUSTS_MAX: u32 = 3;
 
 impl Entry {
     pub(crate) fn new(options: Options, rng: Rng, now: Timestamp) -> Self {
@@ -35,6 +41,7 @@ impl Entry {
             },
             ticket: options.ticket,
             doubted: None,
+            trusted: 0,
             was_refused: false,
             rng,
             since: now,
@@ -71,7 +78,7 @@ impl Entry {
 
     pub(crate) fn set_ticket(&mut self, ticket: Ticket) {
         self.ticket = Some(ticket);
-        self.doubted = None;
+        (self.doubted, self.trusted) = (None, 0);
     }
 
     /// Somebody says, without keys, that the ticket opens nothing: the permit is tried. False if there was none.
@@ -82,8 +89,12 @@ impl Entry {
     }
 
     /// The permit is no good either, and the server itself says so: perhaps the word about the ticket was forged.
-    /// False if there was none.
+    /// False if there was none, or if it has been trusted often enough.
     pub(crate) fn trust_ticket(&mut self) -> bool {
+        if self.trusted >= TRUSTS_MAX {
+            return false;
+        }
+        self.trusted += 1;
         self.ticket = self.doubted.take();
         self.ticket.is_some()
     }

@@ -245,7 +245,8 @@ impl<D: Directory> Lobby<'_, D> {
         if self.house.mail.is_full(shard, false) {
             return Err(busy());
         }
-        session.abroad.insert(caller.call, asked);
+        let asker = (session.incarnation, caller.call);
+        session.abroad.insert(asker, asked);
         let ask = Box::new(ask);
         self.house
             .mail

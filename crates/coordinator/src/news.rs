@@ -232,7 +232,7 @@ impl House {
         let Some(session) = self.sessions.get_mut(to.key) else {
             return;
         };
-        session.abroad.remove(&call);
+        session.abroad.remove(&(to.incarnation, call));
         let at = At::There(room);
         let seat = session
             .seat_abroad(room.room)
@@ -301,7 +301,7 @@ impl House {
             let asked = self
                 .sessions
                 .get_mut(to.key)
-                .and_then(|session| session.abroad.remove(&call))
+                .and_then(|session| session.abroad.remove(&(to.incarnation, call)))
                 .unwrap_or_default();
             let unknown =
                 matches!(&result, Err(refusal) if refusal.code == RefusalCode::UnknownRoom);

@@ -41,8 +41,8 @@ pub(crate) struct Session {
     pub(crate) seats: Holdings,
     /// Questions for seats that have no answer yet.
     pub(crate) admits: usize,
-    /// Those of them that went to other shards, with what their answers may lead to.
-    pub(crate) abroad: BTreeMap<CallId, AskedAbroad>,
+    /// Those of them that went to other shards, by who asked, with what their answers may lead to.
+    pub(crate) abroad: BTreeMap<(Incarnation, CallId), AskedAbroad>,
     /// Where it was opened from, as far as that counts.
     pub(crate) address: AddressKey,
     /// What it may still do.

@@ -15,6 +15,7 @@ use rejoin_protocol::{
 };
 
 use super::duet::{Duet, options, reset_key, seated, server_keys};
+use crate::entry::TRUSTS_MAX;
 use crate::{Ended, Event, Loss, Options, State};
 
 const SEAT: SeatId = SeatId(1);
@@ -373,7 +374,7 @@ fn a_ticket_that_was_refused_by_who_knows_whom_is_tried_again_if_the_permit_is_n
     duet.exchange();
     reset(&mut duet);
     duet.exchange();
-    for round in 0..2 {
+    for round in 0..=TRUSTS_MAX {
         let resume = duet.hellos.last().unwrap().clone();
         assert_eq!(resume[0], 0x41, "round {round}");
         duet.reach_client([&[0x45], &resume[8..24]].concat());
@@ -385,7 +386,14 @@ fn a_ticket_that_was_refused_by_who_knows_whom_is_tried_again_if_the_permit_is_n
         let refusal = Refusal::new(RefusalCode::PermitRefused, "expired");
         hello.refuse(&refusal, &mut reply);
         duet.reach_client(reply);
-        assert_eq!(*duet.core.state(), State::Away, "round {round}");
+        let is_last = round == TRUSTS_MAX;
+        let state = duet.core.state();
+        assert_eq!(*state == State::Away, !is_last, "round {round}: {state:?}");
         duet.advance(HELLO_RETRY_MAX * 2);
     }
+    let told = duet.take_events();
+    let Some(Event::Ended(Ended::Refused(refusal))) = told.last() else {
+        panic!("{told:?}");
+    };
+    assert_eq!(refusal.code, RefusalCode::PermitRefused);
 }
