@@ -65,7 +65,8 @@ impl Calls {
         seat: Option<SeatId>,
     ) -> impl Iterator<Item = (CallId, &ClientMessage)> {
         let open = self.open.iter();
-        open.map(|(id, (_, message))| (*id, message))
+        let own = open.filter(|(_, (call, _))| !matches!(call, Call::Return(_)));
+        own.map(|(id, (_, message))| (*id, message))
             .filter(move |(_, message)| seat_of(message) == seat)
     }
 

@@ -55,11 +55,7 @@ impl Active {
         // First, so that each has its number again before a request may bring another seat.
         self.ask_for_seats(now);
         let full = |_| End::Close(CloseReason::Overloaded);
-        let before = self
-            .calls
-            .naming(None)
-            .filter(|(_, message)| !matches!(message, ClientMessage::Return { .. }));
-        for (_, message) in before {
+        for (_, message) in self.calls.naming(None) {
             self.connection
                 .send_control(encode(message))
                 .map_err(full)?;

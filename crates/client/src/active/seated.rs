@@ -43,13 +43,10 @@ impl Active {
         if self.seats.len() >= SEATS_MAX {
             return Err(VIOLATION);
         }
-        if let Some(other) = self.seats.insert(id, seat) {
-            // The name of one that waits is of the connection before.
-            let mut names = (0..=u16::MAX).rev().map(SeatId);
-            let free = names.find(|name| !self.seats.contains_key(name));
-            let free = free.filter(|_| other.waits()).ok_or(VIOLATION)?;
-            self.seats.insert(free, other);
+        match self.seats.insert(id, seat) {
+            None => Ok(()),
+            // One of that name that waited was dropped before.
+            Some(_) => Err(VIOLATION),
         }
-        Ok(())
     }
 }

@@ -149,8 +149,8 @@ fn a_bad_checkpoint_gives_way_to_the_one_before_and_its_longer_journal() {
     assert_eq!(recovery.losses, []);
 }
 
-#[test]
-fn a_bad_record_costs_its_room_what_follows_and_no_other_room_anything() {
+/// Each synced. Gives where the body of the first room's third stands, too.
+fn five_records_in_each_of_two_rooms() -> (SimulatedDisk, String, usize) {
     let disk = disk(1);
     let (mut store, _) = open_one(&disk, 1);
     for sequence in 1..=5_u8 {
@@ -161,6 +161,12 @@ fn a_bad_record_costs_its_room_what_follows_and_no_other_room_anything() {
     }
     drop(store);
     let (segment, at) = place_of(&disk, &[3; 40]);
+    (disk, segment, at)
+}
+
+#[test]
+fn a_bad_record_costs_its_room_what_follows_and_no_other_room_anything() {
+    let (disk, segment, at) = five_records_in_each_of_two_rooms();
     disk.flip(&segment, at + 7, 0x10);
     let (mut store, recovery) = open_one(&disk, 2);
     let lost = Loss::Records { from: 3, to: 5 };
@@ -201,16 +207,7 @@ fn a_bad_record_costs_its_room_what_follows_and_no_other_room_anything() {
 
 #[test]
 fn a_record_whose_head_is_bad_costs_no_more() {
-    let disk = disk(1);
-    let (mut store, _) = open_one(&disk, 1);
-    for sequence in 1..=5_u8 {
-        let body = [sequence; 40];
-        let turn = [1, 2].map(|it| crate::support::record(it, sequence.into(), &body));
-        store.append(&turn).unwrap();
-        store.sync_now().unwrap();
-    }
-    drop(store);
-    let (segment, at) = place_of(&disk, &[3; 40]);
+    let (disk, segment, at) = five_records_in_each_of_two_rooms();
     disk.flip(&segment, at - 30, 0x10);
     let (store, recovery) = open_one(&disk, 2);
     let lost = Loss::Records { from: 3, to: 5 };
