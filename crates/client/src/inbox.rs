@@ -232,6 +232,7 @@ mod tests {
             cursor: 0,
             event: 0,
             events_dropped: 0,
+            inputs_lost: 0,
             created: true,
             found: false,
             members: Vec::new(),

@@ -62,6 +62,7 @@ impl Seat {
         Held {
             stay: self.stay,
             event: self.events.0,
+            input: self.inputs.cursor(),
             snapshot: self.views.newest_shared(),
         }
     }

@@ -10,15 +10,16 @@ use rejoin_protocol::{
 };
 use tracing::debug;
 
+use crate::dormant::{Waiting, Wake};
 use crate::house::House;
 use crate::keys::{RoomKey, SessionKey};
 use crate::limits::{INPUTS_ABROAD_MAX, ROOM_CALLS_MAX};
-use crate::lobby::{RETRY_SOON, limit_reached, unknown_room, unknown_seat};
+use crate::lobby::{RETRY_SOON, busy, limit_reached, unknown_room, unknown_seat, unrestored};
 use crate::mail::{Abroad, Ask, At, Content, Guest, Home, ToRoom};
-use crate::rooms::durable::stay_over;
 use crate::rooms::entry::Entry;
 use crate::rooms::fate::Sent;
 use crate::rooms::queue::Origin;
+use crate::rooms::seat::stay_over;
 use crate::schedule::Due;
 
 /// Who turns to a room.
@@ -153,21 +154,14 @@ impl House {
     }
 
     /// A session of another shard wants a seat. Its home knows who asks, and the room who may.
-    pub(crate) fn ask_from_abroad(&mut self, room: RoomId, from: Guest, ask: Ask) {
+    pub(crate) fn ask_from_abroad(&mut self, room: RoomId, from: Guest, ask: Box<Ask>) {
         self.mail.forgive_older(from);
-        let player = from.player();
         let call = ask.call;
-        let opens = |key: &RoomKey| {
-            self.rooms.get(*key).is_some_and(|room| {
-                ask.by_code
-                    || room.code.is_none()
-                    || room.owner == player
-                    || room.members.contains_key(&player)
-            })
-        };
-        let asked = match self.rooms.find(room).filter(opens) {
-            Some(key) => self.ask(key, from.into(), ask, false),
-            None => Err(unknown_room()),
+        let asked = match self.dormant.want(room) {
+            Wake::Up => self.ask_a_room(room, from, *ask),
+            Wake::Soon => return self.dormant.wait(room, Waiting::Ask(from, ask)),
+            Wake::Never => Err(unrestored()),
+            Wake::Busy => Err(busy()),
         };
         if let Err(refusal) = asked {
             let origin = Origin::Admit {
@@ -177,6 +171,20 @@ impl House {
             };
             self.refuse(origin, refusal);
         }
+    }
+
+    fn ask_a_room(&mut self, room: RoomId, from: Guest, ask: Ask) -> Result<(), Refusal> {
+        let player = from.player();
+        let opens = |key: &RoomKey| {
+            self.rooms.get(*key).is_some_and(|room| {
+                ask.by_code
+                    || room.code.is_none()
+                    || room.owner == player
+                    || room.members.contains_key(&player)
+            })
+        };
+        let key = self.rooms.find(room).filter(opens);
+        self.ask(key.ok_or_else(unknown_room)?, from.into(), ask, false)
     }
 
     /// Asks a room that is open for a seat, or for the one the session holds there.
@@ -197,6 +205,22 @@ impl House {
         if seat.is_some_and(|seat| !seat.is_of(ask.applicant.returns)) {
             return Err(stay_over());
         }
+        let behind = seat
+            .zip(ask.held)
+            .filter(|(seat, held)| seat.is_behind(held));
+        if let Some((seat, held)) = behind {
+            let (player, cursor) = (from.player, seat.cursor);
+            let entry = Entry::Ahead {
+                player,
+                input: held.input,
+                event: held.event,
+            };
+            if let Some(member) = room.members.get_mut(&player) {
+                member.inputs_lost = held.input.saturating_sub(cursor);
+            }
+            self.rooms.push(key, entry, Origin::None);
+        }
+        let room = self.rooms.get_mut(key).ok_or_else(unknown_room)?;
         let stay = room.next_stay();
         self.claim(key, from, &ask);
         let origin = Origin::Admit {
@@ -408,7 +432,7 @@ impl House {
     }
 
     /// A detached player did not return in time, or its client did not ask for the seat.
-    pub(crate) fn on_hold_over(&mut self, key: RoomKey, player: PlayerId) {
+    pub(crate) fn on_hold_over(&mut self, key: RoomKey, player: PlayerId, now: Timestamp) {
         let room = self.rooms.get(key);
         let Some(member) = room.and_then(|room| room.members.get(&player)) else {
             return;
@@ -416,6 +440,10 @@ impl House {
         // Back within this very turn: the room hears of it in a moment.
         if member.is_claimed() && !member.away {
             return;
+        }
+        let kind = room.map(|room| room.kind);
+        if kind.is_some_and(|kind| self.sleep_of(&kind).is_some()) {
+            return self.on_drowsy(key, now);
         }
         let incarnation = match member.home {
             Some(Home::Here(session)) => self.sender(session).map(|from| from.incarnation),

@@ -44,6 +44,9 @@ pub struct Config {
     pub pending_joins_max: usize,
     /// How long a detached player's seat is held. Default 120 s.
     pub seat_hold: Duration,
+    /// How long a room in which nobody is present is kept in the store with its seats, if its kind says nothing of it. Zero:
+    /// seats are given up instead. Default 0 s.
+    pub hibernate_for: Duration,
     /// How long a room without members stays open. Default 10 s.
     pub empty_room_hold: Duration,
     /// How long a session without a seat may stay. Default 10 min.
@@ -52,6 +55,8 @@ pub struct Config {
     pub call_budget: Duration,
     /// How much one connection, session, room or address may do.
     pub budgets: Budgets,
+    /// The machine stopped without a word since the store was written last: what was not synced may be lost.
+    pub store_may_lack: bool,
     /// How memory is asked for ahead. Default: it is not.
     pub fetch: Fetch,
 }
@@ -74,10 +79,12 @@ impl Config {
             rooms_max: 1_024,
             pending_joins_max: 1_024,
             seat_hold: rejoin_protocol::limits::SEAT_HOLD,
+            hibernate_for: Duration::ZERO,
             empty_room_hold: Duration::from_secs(10),
             idle_session_hold: Duration::from_secs(600),
             call_budget: Duration::from_millis(10),
             budgets: Budgets::default(),
+            store_may_lack: false,
             fetch: Fetch::default(),
         }
     }
@@ -85,6 +92,12 @@ impl Config {
     /// Seconds since 1970 at `now`.
     pub(crate) fn unix_s(&self, now: Timestamp) -> u64 {
         self.unix(now).as_secs()
+    }
+
+    /// When that second since 1970 begins.
+    pub(crate) fn moment(&self, unix_s: u64) -> Timestamp {
+        let wait = Duration::from_secs(unix_s).saturating_sub(self.unix_start);
+        Timestamp::ZERO + wait
     }
 
     /// The largest moment that a hello may have at `now`: microseconds since 1970.
@@ -111,6 +124,7 @@ impl fmt::Debug for Config {
             .field("rooms_max", &self.rooms_max)
             .field("pending_joins_max", &self.pending_joins_max)
             .field("seat_hold", &self.seat_hold)
+            .field("hibernate_for", &self.hibernate_for)
             .field("empty_room_hold", &self.empty_room_hold)
             .field("idle_session_hold", &self.idle_session_hold)
             .field("call_budget", &self.call_budget)

@@ -40,6 +40,9 @@ pub trait Directory {
     /// The private room of a code.
     fn by_code(&self, code: RoomCode) -> Option<RoomId>;
 
+    /// A room is open no longer, and its shard may take it up again: it is in no list.
+    fn conceal(&mut self, room: RoomId);
+
     /// Takes a closed room away, or one that was claimed and does not open.
     fn withdraw(&mut self, room: RoomId);
 
@@ -98,6 +101,10 @@ impl<D: Directory> Directory for Rc<RefCell<D>> {
 
     fn by_code(&self, code: RoomCode) -> Option<RoomId> {
         self.borrow().by_code(code)
+    }
+
+    fn conceal(&mut self, room: RoomId) {
+        self.borrow_mut().conceal(room);
     }
 
     fn withdraw(&mut self, room: RoomId) {
@@ -178,6 +185,10 @@ impl Directory for MemoryDirectory {
 
     fn by_code(&self, code: RoomCode) -> Option<RoomId> {
         self.private.get(&code).copied()
+    }
+
+    fn conceal(&mut self, room: RoomId) {
+        self.cards.remove(room);
     }
 
     fn withdraw(&mut self, room: RoomId) {

@@ -33,6 +33,8 @@ impl House {
     pub(crate) fn end_sessions(&mut self, reason: CloseReason, now: Timestamp) {
         self.schedule = Schedule::new();
         self.requests.clear();
+        self.dormant.stop();
+        self.unsynced.clear();
         let slots: Vec<_> = self.connections.iter().map(|(slot, _)| slot).collect();
         for slot in slots {
             let pending = self.connections.get(slot).map(|peer| &peer.stage);

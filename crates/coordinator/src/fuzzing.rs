@@ -7,7 +7,6 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use rejoin_protocol::fuzzing::Target;
-use rejoin_protocol::wire::Reader;
 use rejoin_room::Kinds;
 use rejoin_room::builtin::arena::Arena;
 use rejoin_room::builtin::chat::Chat;
@@ -63,10 +62,9 @@ fn room_checkpoint(bytes: &[u8]) {
 
 /// `None` if the state became too long, since names took the place of order.
 fn write(room: &Durable, from: &[u8]) -> Option<Vec<u8>> {
-    let (_, rest) = from.split_first()?;
-    let mut reader = Reader::new(rest);
-    let kind = journal::text(&mut reader).expect("it was read before");
+    let head = checkpoint::Head::of(from).expect("it was read before");
+    let kind = KINDS.get(&head.kind).expect("it was found before");
     let mut out = Vec::new();
-    checkpoint::encode(room, &kind, &mut out).ok()?;
+    checkpoint::encode(room, kind, 0, &mut out).ok()?;
     Some(out)
 }

@@ -4,13 +4,11 @@
 //! the files that extend it: `inbound` (what connections tell), `presence` (who is there), `tickets` (how they come back), `calls` (what
 //! sessions ask of rooms), `seating` (what a room's calls lead to) and `news` (what rooms tell sessions).
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
-use rejoin_protocol::message::{Answer, CallId, ClientMessage, ServerMessage};
+use rejoin_protocol::message::{Answer, CallId, ServerMessage};
 use rejoin_protocol::reset::ResetKey;
-use rejoin_protocol::{
-    Bucket, CloseReason, Refusal, RefusalCode, Rng, RoomId, SessionId, Timestamp,
-};
+use rejoin_protocol::{Bucket, CloseReason, Refusal, RefusalCode, Rng, SessionId, Timestamp};
 use rejoin_store::StoreError;
 
 use crate::addresses::Addresses;
@@ -18,13 +16,15 @@ use crate::answers::Answers;
 use crate::auth::Auth;
 use crate::config::Config;
 use crate::connections::{Connections, Stage};
+use crate::dormant::Dormant;
 use crate::gate::Gate;
 use crate::goodbyes::Goodbyes;
 use crate::hellos::Hellos;
-use crate::keys::{SessionKey, Slot};
+use crate::keys::{RoomKey, SessionKey, Slot};
 use crate::limits::CANDIDATE_LIFE;
 use crate::mail::{Content, Home, Mail};
 use crate::pace::Pace;
+use crate::request::Request;
 use crate::rooms::Rooms;
 use crate::rooms::queue::Origin;
 use crate::schedule::{Due, Schedule};
@@ -48,8 +48,12 @@ pub(crate) struct House {
     pub(crate) rooms: Rooms,
     /// The store takes nothing any more: what it did not take is not done, and the process must end.
     pub(crate) store_failure: Option<StoreError>,
-    /// Rooms of the store that could not be restored. Bounded by the store.
-    pub(crate) unreadable: BTreeSet<RoomId>,
+    /// Rooms that are in the store alone.
+    pub(crate) dormant: Dormant,
+    /// How far the store is written: see `Store::journalled`.
+    pub(crate) journalled: u64,
+    /// Rooms with something that waits for the medium.
+    pub(crate) unsynced: Vec<RoomKey>,
     pub(crate) schedule: Schedule<Due>,
     /// What other shards are told with the end of the turn.
     pub(crate) mail: Mail,
@@ -69,17 +73,6 @@ pub(crate) struct House {
     pub(crate) overtime_lines: Pace,
     /// True once no new session may begin.
     pub(crate) stopping: bool,
-}
-
-/// A request that waits for the turn.
-#[derive(Debug)]
-pub(crate) struct Request {
-    pub(crate) session: SessionKey,
-    /// The connection it came over. Its answer is for that client alone.
-    pub(crate) slot: Slot,
-    pub(crate) message: ClientMessage,
-    /// True if a room of another shard was tried and had no seat: the next one is opened here.
-    pub(crate) tried: bool,
 }
 
 impl House {
@@ -104,7 +97,9 @@ impl House {
             sessions: Sessions::new(),
             rooms: Rooms::new(),
             store_failure: None,
-            unreadable: BTreeSet::new(),
+            dormant: Dormant::default(),
+            journalled: 0,
+            unsynced: Vec::new(),
             schedule: Schedule::new(),
             mail: Mail::new(config.shard, config.shards),
             parted: Vec::new(),

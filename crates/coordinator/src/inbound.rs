@@ -17,10 +17,11 @@ use tracing::{debug, trace};
 
 use crate::answers::Answer;
 use crate::connections::Stage;
-use crate::house::{House, Request, VIOLATION};
+use crate::house::{House, VIOLATION};
 use crate::keys::{SessionKey, Slot};
 use crate::limits::REQUESTS_MAX;
 use crate::mail::{At, ToRoom, ToSession};
+use crate::request::Request;
 use crate::rooms::fate::Tagged;
 use crate::spending::Overspent;
 

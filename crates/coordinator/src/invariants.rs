@@ -9,8 +9,8 @@ use crate::house::House;
 use crate::keys::{RoomKey, SessionKey};
 use crate::limits::{REQUESTS_MAX, ROOM_ENTRIES_MAX, UNEARNED_JOINS_MAX};
 use crate::mail::{At, Home};
-use crate::rooms::durable::Seat;
 use crate::rooms::room::{HostedRoom, Line, Member};
+use crate::rooms::seat::Seat;
 use crate::schedule::Due;
 use crate::sessions::Session;
 
@@ -27,6 +27,7 @@ pub(crate) fn check<D: Directory>(house: &House, directory: &D) {
     house.goodbyes.check();
     house.answers.check();
     house.mail.check();
+    house.dormant.check();
     let counted = house.sessions.iter().filter(|(_, s)| s.address.is_some());
     let rooms = house.rooms.by_id();
     let opened = rooms.filter(|(_, room)| room.address.is_some());

@@ -85,6 +85,21 @@ pub(crate) const CHECKPOINT_GROWTH: usize = 4;
 /// Longest age of a call that no checkpoint covers.
 pub(crate) const CHECKPOINT_AFTER: Duration = Duration::from_secs(5);
 
+/// Views of a room that were shown and lost with some of its history: what is not synced within a minute at 1,000 turns a
+/// second is less than a sixteenth.
+pub(crate) const VIEWS_LOST_MAX: u64 = 1 << 20;
+/// Inputs or events of a seat that were told and lost; a client that claims more is not believed.
+pub(crate) const NUMBERS_LOST_MAX: u64 = 1 << 20;
+/// How soon a room that nobody is in looks again whether it may hibernate, if a connection is yet to be given up.
+pub(crate) const DROWSY_RETRY: Duration = Duration::from_secs(1);
+/// Rooms of the store that a turn takes up, at most.
+pub(crate) const RECOVERED_PER_TURN: usize = 32;
+/// The same in time, as far as it is measured: sessions are answered between two turns meanwhile.
+pub(crate) const RECOVERY_PER_TURN: Duration = Duration::from_millis(2);
+/// Calls that wait for rooms which are not up yet: all that the sessions of a shard ask at once after an outage, twice. One
+/// more is refused for the moment.
+pub(crate) const DORMANT_CALLS_MAX: usize = 8_192;
+
 /// Ticks over the budget in succession after which their room is slowed.
 pub(crate) const TICKS_OVER_BUDGET: u32 = 3;
 

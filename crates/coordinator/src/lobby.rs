@@ -17,11 +17,12 @@ use rejoin_room::{Kind, Kinds, RoomSpec};
 use tracing::debug;
 
 use crate::directory::Directory;
-use crate::house::{House, Request};
+use crate::house::House;
 use crate::keys::{RoomKey, SessionKey};
 use crate::limits::CODE_DRAWS_MAX;
 use crate::listing;
 use crate::mail::ToRoom;
+use crate::request::Request;
 use crate::rooms::entry::{Entry, Opening};
 use crate::rooms::queue::Origin;
 use crate::rooms::room::HostedRoom;
@@ -290,10 +291,6 @@ impl<D: Directory> Lobby<'_, D> {
         if self.directory.is_buried(room, now) {
             return Err(closed_room());
         }
-        if self.house.unreadable.contains(&room) {
-            let text = "the room could not be restored";
-            return Err(Refusal::new(RefusalCode::RoomFailed, text));
-        }
         // First of all: from here on the name is short enough to be repeated.
         settings.check(&kind)?;
         let kind = self.kinds.get(&kind).copied().ok_or_else(|| {
@@ -306,7 +303,7 @@ impl<D: Directory> Lobby<'_, D> {
             settings.members_max = kind.members_max;
         }
         let rooms_max = self.house.config.rooms_max;
-        if self.house.rooms.len() >= rooms_max {
+        if self.house.rooms.len() + self.house.dormant.to_come() >= rooms_max {
             let text = format!("the server has at most {rooms_max} rooms");
             let wait = self.house.config.empty_room_hold;
             return Err(limit_reached(text).retry_after(wait));
@@ -428,6 +425,12 @@ pub(crate) fn limit_reached(text: String) -> Refusal {
 
 pub(crate) fn unknown_room() -> Refusal {
     Refusal::new(RefusalCode::UnknownRoom, "no such room is open")
+}
+
+/// The refusal of a room that the store has, and that cannot be taken up.
+pub(crate) fn unrestored() -> Refusal {
+    let text = "the room could not be restored";
+    Refusal::new(RefusalCode::RoomFailed, text)
 }
 
 fn closed_room() -> Refusal {

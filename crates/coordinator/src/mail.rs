@@ -179,6 +179,8 @@ pub(crate) enum ToSession {
         call: CallId,
         /// The seat's name is for the session's home to give.
         seated: Box<Seated>,
+        /// The newest input that the room has applied.
+        applied: u64,
         /// Members that one answer does not name.
         untold: Vec<(PlayerId, String)>,
     },

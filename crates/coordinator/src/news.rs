@@ -9,9 +9,10 @@ use rejoin_protocol::{
 };
 
 use crate::connections::Connections;
-use crate::house::{House, Request};
+use crate::house::House;
 use crate::keys::{SessionKey, Slot};
 use crate::mail::{Abroad, At, Content, Guest, Mail, ToRoom, ToSession};
+use crate::request::Request;
 use crate::rooms::delivery::Lane;
 use crate::rooms::fate::{Sent, Tagged};
 use crate::rooms::room::Line;
@@ -187,10 +188,13 @@ impl House {
                 ToSession::Seated {
                     call,
                     seated,
+                    applied,
                     untold,
                 },
                 ..,
-            ) => self.on_seated_abroad(to, room, (call, *seated, untold), now),
+            ) => {
+                self.on_seated_abroad(to, room, (call, *seated, untold), applied, now);
+            }
             (ToSession::Vacated { reason }, client, Some(seat)) => {
                 if let Some(slot) = client {
                     let what = ToSession::Vacated { reason };
@@ -226,6 +230,7 @@ impl House {
         to: Guest,
         room: Abroad,
         (call, mut seated, untold): (CallId, Seated, Vec<(PlayerId, String)>),
+        applied: u64,
         now: Timestamp,
     ) {
         self.on_ask_over(to.key);
@@ -245,7 +250,7 @@ impl House {
             if std::mem::take(&mut holding.unanswered) {
                 holding.queued_to = 0;
             }
-            holding.queued_to = holding.queued_to.max(seated.cursor);
+            holding.queued_to = holding.queued_to.max(applied);
             holding.claimed |= client.is_some();
             holding.unanswered = !asker;
         }

@@ -31,7 +31,9 @@ impl Calling {
             Entry::Input { .. } | Entry::Void { .. } => Self::Other("input"),
             Entry::Tick => Self::Tick,
             Entry::Timers => Self::Other("timers"),
-            Entry::Restored => Self::Other("restored"),
+            Entry::Restored(_) => Self::Other("resumed"),
+            Entry::Ahead { .. } => Self::Other("ahead"),
+            Entry::Asleep(_) => Self::Other("asleep"),
         }
     }
 

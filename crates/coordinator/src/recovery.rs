@@ -1,21 +1,31 @@
 //! A shard takes up the rooms that an earlier process left in its store.
 //!
-//! Called once, before the shard serves. Each room is rebuilt from its checkpoint and its journal, so that it stands where
-//! it stood, bit for bit; its clock goes on, and its seats are held until their clients come back. A room that cannot be
-//! rebuilt stays in the store as it is, and its id is given to no other.
+//! Called with each turn, until all are up: first the rooms that somebody waits for, then as many others as a turn may
+//! take. Each is rebuilt from its checkpoint and its journal, so that it stands where it stood, bit for bit; its clock
+//! goes on, and its seats are held until their clients come back. A room that cannot be rebuilt stays in the store as
+//! it is, and its id is given to no other.
+
+use std::time::Duration;
 
 use rejoin_protocol::{PlayerId, Rng, RoomId, Stay, Timestamp};
-use rejoin_room::Kinds;
-use rejoin_store::{Store, StoreError};
+use rejoin_room::{Kinds, Receipt};
+use rejoin_store::{Standing, Store, StoreError};
 use tracing::{error, info, warn};
 
 use crate::directory::Directory;
+use crate::dormant::{Dormant, Waiting};
+use crate::hibernation::leave_asleep;
 use crate::house::House;
-use crate::rooms::entry::Entry;
+use crate::keep::Keep;
+use crate::limits::{RECOVERED_PER_TURN, RECOVERY_PER_TURN};
+use crate::rooms::checkpoint;
+use crate::rooms::entry::{Entry, Sleep};
+use crate::rooms::journal;
 use crate::rooms::queue::Origin;
 use crate::rooms::replay::{self, ReplayError};
 use crate::rooms::room::HostedRoom;
 use crate::schedule::Due;
+use crate::stopwatch::Stopwatch;
 use crate::turn::Hosts;
 
 /// Why a room of the store cannot be taken up.
@@ -27,66 +37,168 @@ enum RecoveryError {
     Replay(#[from] ReplayError),
     #[error("nothing is stored of it")]
     Nothing,
+    #[error("it sleeps")]
+    Asleep(Sleep),
+    #[error("it is quarantined: the process ended while it was loaded, or it failed before")]
+    Quarantined,
 }
 
-/// Takes up all rooms of the store.
+/// The rooms of a store that are this shard's to take up. Where each of them is, other shards know from now on.
+pub(crate) fn survey<S: Store, D: Directory>(hosts: &mut Hosts<'_, S, D>, shard: u8) -> Dormant {
+    let mut rooms = hosts.keep.store.rooms_newest_first();
+    rooms.retain(|room| {
+        let ours = hosts.directory.claim(*room, shard) == shard;
+        if !ours {
+            warn!(%room, shard, "a room is stored at two shards; another one has it");
+        }
+        ours
+    });
+    Dormant::of(rooms)
+}
+
+/// Takes up rooms for as long as a turn may take.
 pub(crate) fn recover<S: Store, D: Directory>(
     hosts: &mut Hosts<'_, S, D>,
     house: &mut House,
-    kinds: &Kinds,
-    rng: &mut Rng,
+    (kinds, rng): (&Kinds, &mut Rng),
+    stopwatch: &mut dyn Stopwatch,
     now: Timestamp,
 ) {
-    let shard = house.config.shard;
-    let (mut rooms, mut seats) = (0_u64, 0);
-    for id in hosts.store.rooms() {
+    let (mut took, may_lack) = (Duration::ZERO, house.config.store_may_lack);
+    for _ in 0..RECOVERED_PER_TURN {
+        let Some(id) = house.dormant.next() else {
+            break;
+        };
         let stays = Stay(rng.next_u64());
-        match rebuild(hosts.store, kinds, (id, stays), now) {
-            Ok(_) if hosts.directory.claim(id, shard) != shard => {
-                warn!(room = %id, shard, "a room is stored at two shards; another one has it");
-            }
-            Ok(room) => {
-                rooms += 1;
-                seats += room.taken();
-                take_up(house, room, now);
-            }
+        let wanted = house.dormant.is_wanted(id);
+        let loaded = load(
+            hosts.keep,
+            kinds,
+            (id, stays),
+            (wanted, may_lack),
+            stopwatch,
+            now,
+        );
+        took += loaded.took;
+        match loaded.room {
+            Ok((room, receipt)) => take_up(house, room, receipt, now),
+            Err(RecoveryError::Asleep(sleep)) => leave_asleep(hosts, house, (id, sleep)),
             Err(problem) => {
                 error!(room = %id, %problem, "a room cannot be restored; what is stored of it stays");
-                house.unreadable.insert(id);
+                house.dormant.fail(id);
             }
         }
+        if took >= RECOVERY_PER_TURN {
+            break;
+        }
     }
-    if rooms > 0 {
-        let unreadable = house.unreadable.len();
-        info!(shard, rooms, seats, unreadable, "rooms are restored");
+    if !house.dormant.has_more() && house.rooms.len() > 0 {
+        let (shard, rooms) = (house.config.shard, house.rooms.len());
+        let (failed, asleep) = (house.dormant.failed(), house.dormant.asleep());
+        info!(shard, rooms, asleep, failed, "rooms are restored");
+    }
+    go_on(house);
+}
+
+/// What waited for rooms that are up goes on.
+fn go_on(house: &mut House) {
+    for (room, call) in house.dormant.take_answerable() {
+        match call {
+            Waiting::Request(request) => {
+                if let Some(asker) = house.sessions.get_mut(request.session) {
+                    asker.requests += 1;
+                    house.requests.push_back(request);
+                }
+            }
+            Waiting::Ask(from, ask) => house.ask_from_abroad(room, from, ask),
+        }
     }
 }
 
-fn rebuild<S: Store>(
-    store: &S,
+/// A room that was loaded, or why it was not, and how long that took.
+struct Loaded {
+    room: Result<(HostedRoom, Receipt), RecoveryError>,
+    took: Duration,
+}
+
+/// Rebuilds a room. The store knows of it meanwhile: a room that takes the process with it, time and again, is left
+/// alone at last.
+fn load<S: Store>(
+    keep: &mut Keep<S>,
     kinds: &Kinds,
     (id, stays): (RoomId, Stay),
+    (wanted, may_lack): (bool, bool),
+    stopwatch: &mut dyn Stopwatch,
     now: Timestamp,
-) -> Result<HostedRoom, RecoveryError> {
-    let stored = store.load(id)?.ok_or(RecoveryError::Nothing)?;
-    if let Some(loss) = stored.loss {
-        warn!(room = %id, ?loss, "a room goes on without the newest that was stored of it");
+) -> Loaded {
+    let mut took = Duration::ZERO;
+    let mut rebuilt = || {
+        let stored = keep.store.load(id)?.ok_or(RecoveryError::Nothing)?;
+        let last = stored.records.last().filter(|_| !wanted);
+        if let Some(sleep) = last.and_then(|(_, body)| journal::sleep_of(body)) {
+            return Err(RecoveryError::Asleep(sleep));
+        }
+        if begin(&mut keep.store, id)?.quarantined {
+            return Err(RecoveryError::Quarantined);
+        }
+        let origin = replay::origin_of(&stored, kinds)?;
+        let kind = origin.kind;
+        stopwatch.begin(id, kind.name);
+        let durable = replay::rebuild(&stored, kinds, u64::MAX);
+        took = stopwatch.end();
+        // Room logic that failed may do so again; for anything else the room is not to blame.
+        if !matches!(durable, Err(ReplayError::Replayed { .. })) {
+            end(&mut keep.store, id)?;
+        }
+        let mut durable = durable?.ok_or(RecoveryError::Nothing)?;
+        if let Some(loss) = stored.loss {
+            warn!(room = %id, ?loss, "a room goes on without the newest that was stored of it");
+        }
+        let newest = stored.records.last().map(|(sequence, _)| *sequence);
+        let sequence = newest.unwrap_or(stored.checkpoint_sequence);
+        let lost = may_lack || stored.loss.is_some() || origin.partial;
+        let rebuilt = origin.version != kind.version && !stored.records.is_empty();
+        let receipt = Receipt::new(lost, rebuilt);
+        let mut body = Vec::new();
+        if !kind.durability.is_journalled() {
+            // Its records are numbered anew.
+            durable.views_from += sequence;
+            checkpoint::encode(&durable, &kind, 0, &mut body).map_err(ReplayError::Call)?;
+        }
+        let mut room = HostedRoom::restored(kind, durable, (sequence, stays), now);
+        keep.adopt(&mut room, body.into())?;
+        Ok((room, receipt))
+    };
+    Loaded {
+        room: rebuilt(),
+        took,
     }
-    let durable = replay::rebuild(&stored, kinds, u64::MAX)?.ok_or(RecoveryError::Nothing)?;
-    let newest = stored.records.last().map(|(sequence, _)| *sequence);
-    let sequence = newest.unwrap_or(stored.checkpoint_sequence);
-    let name = durable.instance.kind();
-    let kind = kinds.get(name);
-    let kind = kind.ok_or_else(|| ReplayError::UnknownKind(name.to_owned()))?;
-    Ok(HostedRoom::restored(*kind, durable, (sequence, stays), now))
 }
 
-fn take_up(house: &mut House, room: HostedRoom, now: Timestamp) {
+/// Counts a load. A full store counts none, and loads all the same.
+fn begin<S: Store>(store: &mut S, id: RoomId) -> Result<Standing, StoreError> {
+    match store.begin_load(id) {
+        Err(StoreError::Full { .. }) => Ok(store.standing(id)),
+        begun => begun,
+    }
+}
+
+fn end<S: Store>(store: &mut S, id: RoomId) -> Result<(), StoreError> {
+    match store.end_load(id) {
+        Err(StoreError::Full { .. }) => Ok(()),
+        ended => ended,
+    }
+}
+
+fn take_up(house: &mut House, room: HostedRoom, receipt: Receipt, now: Timestamp) {
+    house.dormant.remove(room.id);
     let players: Vec<PlayerId> = room.members.keys().copied().collect();
     let key = house.rooms.insert(room);
     for player in players {
         let hold = now + house.config.seat_hold;
         house.schedule.set(Due::Hold(key, player), hold);
     }
-    house.rooms.push(key, Entry::Restored, Origin::None);
+    house
+        .rooms
+        .push(key, Entry::Restored(receipt), Origin::None);
 }

@@ -8,6 +8,7 @@
 use bytes::Bytes;
 use rejoin_protocol::planted::{self, Bug};
 use rejoin_protocol::{Incarnation, PlayerId};
+use rejoin_room::Durability;
 
 use crate::house::House;
 use crate::keys::RoomKey;
@@ -15,9 +16,9 @@ use crate::limits::{EVENTS_AGAIN_BYTES_MAX, EVENTS_AGAIN_MAX};
 use crate::mail::ToSession;
 use crate::news::Lines;
 use crate::rooms::backlog::{Backlog, Resumed};
-use crate::rooms::durable::Seat;
 use crate::rooms::fate::Sent;
 use crate::rooms::room::HostedRoom;
+use crate::rooms::seat::Seat;
 
 impl HostedRoom {
     /// A member's client of that incarnation has the seat, on another line than before if `is_other`. Tells where
@@ -68,6 +69,7 @@ impl House {
             && is_here
             && let Some(line) = member.line
             && number == member.told + 1
+            && !room.gate.holds(to, number)
         {
             member.told = number;
             let what = ToSession::Event {
@@ -76,6 +78,23 @@ impl House {
                 payload,
             };
             lines.tell(line, member.room_abroad((self.config.shard, key), id), what);
+        }
+    }
+
+    /// An event is told once it is on the medium.
+    pub(crate) fn hold_event(&mut self, key: RoomKey, to: PlayerId, number: u64) {
+        let Some(room) = self.rooms.get_mut(key) else {
+            return;
+        };
+        match room.kind.durability {
+            Durability::None => {}
+            Durability::Checkpoint => {
+                room.gate.hold_event(to, number, None);
+                room.upkeep.checkpoint_wanted = true;
+            }
+            Durability::Exact | Durability::Synced => {
+                room.gate.hold_event(to, number, Some(self.journalled));
+            }
         }
     }
 
@@ -125,7 +144,7 @@ impl House {
                 lines.tell(line, abroad, ToSession::Missed { number });
                 continue;
             };
-            if !may_follow(&seat.events, member.told, payload) {
+            if room.gate.holds(player, number) || !may_follow(&seat.events, member.told, payload) {
                 return;
             }
             member.told = number;

@@ -57,7 +57,9 @@ impl House {
             | Entry::Seat { .. }
             | Entry::Input { .. }
             | Entry::Void { .. }
-            | Entry::Restored
+            | Entry::Restored(_)
+            | Entry::Ahead { .. }
+            | Entry::Asleep(_)
             | Entry::Timers => {}
         }
     }
@@ -147,9 +149,10 @@ impl House {
         let is_other = room.seat_member(player, asked.home, line);
         let resumed = room.resume(player, client, is_other);
         let seated = seated(room, (player, seat), asked, resumed);
+        let applied = room.seat(player).map_or(0, |seat| seat.cursor);
         let untold = untold_members(room);
         if let Some(holding) = known.seats.get_mut(seat) {
-            holding.queued_to = holding.queued_to.max(seated.cursor);
+            holding.queued_to = holding.queued_to.max(applied);
             holding.claimed = slot.is_some();
         }
         self.schedule.clear(Due::Idle(session));
@@ -194,6 +197,7 @@ impl House {
         let what = ToSession::Seated {
             call: asked.call,
             seated: Box::new(seated(room, (player, SeatId(0)), asked, resumed)),
+            applied: room.seat(player).map_or(0, |seat| seat.cursor),
             untold: untold_members(room),
         };
         self.mail.tell(guest, abroad, what);
@@ -208,7 +212,13 @@ impl House {
                 to,
                 number,
                 payload,
-            } => self.say(key, to, (number, payload)),
+                when_durable,
+            } => {
+                if when_durable {
+                    self.hold_event(key, to, number);
+                }
+                self.say(key, to, (number, payload));
+            }
             Happening::Metadata => {
                 if let Some(room) = self.rooms.get_mut(key) {
                     room.upkeep.card_stale = true;
@@ -340,11 +350,13 @@ impl House {
 
 /// What a session is told of the seat it has.
 fn seated(
-    room: &HostedRoom,
+    room: &mut HostedRoom,
     (player, seat): (PlayerId, SeatId),
     asked: Asked,
     resumed: Resumed,
 ) -> Seated {
+    let member = room.members.get_mut(&player);
+    let inputs_lost = member.map_or(0, |member| std::mem::take(&mut member.inputs_lost));
     let held = room.seat(player);
     Seated {
         seat,
@@ -354,9 +366,10 @@ fn seated(
         version: room.kind.version,
         tick_hz: room.kind.tick_hz,
         player,
-        cursor: held.map_or(0, |seat| seat.cursor),
+        cursor: room.acknowledged(player),
         event: resumed.event,
         events_dropped: resumed.dropped,
+        inputs_lost,
         created: asked.created && asked.fresh,
         found: !asked.fresh,
         members: members(room).take(SEATED_MEMBERS_MAX).collect(),

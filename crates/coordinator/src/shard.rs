@@ -6,7 +6,7 @@ use rejoin_protocol::handshake::TicketKeys;
 use rejoin_protocol::message::RoomCloseReason;
 use rejoin_protocol::{CloseReason, ConnectionId, Rng, SessionId, Timestamp, handshake, packet};
 use rejoin_room::Kinds;
-use rejoin_store::{Chore, Finished, Store, StoreError};
+use rejoin_store::Store;
 use tracing::{info, trace};
 
 use crate::admission::{self, Heard};
@@ -14,8 +14,10 @@ use crate::auth::Auth;
 use crate::config::Config;
 use crate::connections::Stage;
 use crate::directory::Directory;
+use crate::hibernation;
 use crate::house::House;
 use crate::invariants;
+use crate::keep::Keep;
 use crate::keys::{RoomKey, Slot};
 use crate::lobby::Lobby;
 use crate::mail::{Content, Letter};
@@ -32,9 +34,9 @@ use crate::turn;
 /// A shard. Feed it datagrams, then call [`Shard::turn`], then drain [`Shard::poll_transmit`].
 #[derive(Debug)]
 pub struct Shard<S, D> {
-    house: House,
+    pub(crate) house: House,
     kinds: Kinds,
-    store: S,
+    pub(crate) keep: Keep<S>,
     directory: D,
     chance: Chance,
     life: Life,
@@ -58,6 +60,8 @@ struct Scratch {
 struct Chance {
     handshakes: Rng,
     rooms: Rng,
+    /// Names the stays of rooms that are taken up.
+    stays: Rng,
 }
 
 /// Where the shard stands.
@@ -71,8 +75,9 @@ enum Life {
 }
 
 impl<S: Store, D: Directory> Shard<S, D> {
-    /// A shard without sessions. It takes up the rooms that the store holds: their seats are held until their clients
-    /// come back, and those that cannot be rebuilt are named in the log and stay in the store.
+    /// A shard without sessions. With its first turns it takes up the rooms that the store holds, those first that
+    /// somebody asks for: their seats are held until their clients come back, and those that cannot be rebuilt are named
+    /// in the log and stay in the store.
     #[must_use]
     pub fn new(
         config: Config,
@@ -85,62 +90,23 @@ impl<S: Store, D: Directory> Shard<S, D> {
         let mut shard = Self {
             house: House::new(config, &mut rng.fork("connection ids")),
             kinds,
-            store,
+            keep: Keep::new(store),
             directory,
             chance: Chance {
                 handshakes: rng.fork("handshakes"),
                 rooms: rng.fork("rooms"),
+                stays: rng.fork("stays"),
             },
             life: Life::Running,
             clock: now,
             scratch: Scratch::default(),
         };
         let mut hosts = turn::Hosts {
-            store: &mut shard.store,
+            keep: &mut shard.keep,
             directory: &mut shard.directory,
         };
-        let stays = &mut rng.fork("stays");
-        recovery::recover(&mut hosts, &mut shard.house, &shard.kinds, stays, now);
+        shard.house.dormant = recovery::survey(&mut hosts, shard.house.config.shard);
         shard
-    }
-
-    /// Why the store takes nothing any more: nothing that came of this turn may leave, and the process must end.
-    #[must_use]
-    pub const fn store_failure(&self) -> Option<&StoreError> {
-        self.house.store_failure.as_ref()
-    }
-
-    /// True if something is written that a loss of power would take.
-    #[must_use]
-    pub fn is_unsynced(&self) -> bool {
-        self.store.synced() < self.store.journalled()
-    }
-
-    /// Takes what the store has to do that may block, to be run on another thread; see [`Store::chore`].
-    pub fn take_chore(&mut self) -> Option<Chore> {
-        self.store.chore()
-    }
-
-    /// Takes in what came of a chore.
-    ///
-    /// # Errors
-    /// The store takes nothing any more: the process must end.
-    pub fn on_chore(&mut self, finished: Finished) -> Result<(), StoreError> {
-        self.store.on_chore(finished)
-    }
-
-    /// Puts all that is written on the medium, and blocks meanwhile: for the end of the process.
-    ///
-    /// # Errors
-    /// As [`Shard::on_chore`]; or a chore is under way.
-    pub fn sync(&mut self) -> Result<(), StoreError> {
-        self.store.sync_now()
-    }
-
-    /// Gives up what it keeps rooms in, for the next process to take them up.
-    #[must_use]
-    pub fn into_store(self) -> S {
-        self.store
     }
 
     /// Tells of datagrams that will be handled in a moment: the memory that they need is asked for, see
@@ -185,7 +151,7 @@ impl<S: Store, D: Directory> Shard<S, D> {
                     self.house.stats.dropped += 1;
                 }
             }
-            Content::Ask { room, from, ask } => self.house.ask_from_abroad(room, from, *ask),
+            Content::Ask { room, from, ask } => self.house.ask_from_abroad(room, from, ask),
             Content::ToRoom { room, from, what } => {
                 self.house.take_from_abroad(room, from, what, now);
             }
@@ -219,6 +185,7 @@ impl<S: Store, D: Directory> Shard<S, D> {
         self.house.answers.on_turn();
         self.house.turns += 1;
         self.collect_requests(now);
+        self.recover(stopwatch, now);
         self.collect_due(now);
         let Scratch {
             active,
@@ -228,21 +195,22 @@ impl<S: Store, D: Directory> Shard<S, D> {
         } = &mut self.scratch;
         self.house.rooms.take_active(active);
         self.house.expect_turn(active, now);
-        turn::write(&mut self.store, &mut self.house, active, written, now);
+        turn::write(&mut self.keep, &mut self.house, active, written, now);
         if self.house.store_failure.is_some() {
             return;
         }
         for work in written.works.drain(..) {
             let (kinds, house) = (&self.kinds, &mut self.house);
-            turn::apply(&mut self.store, kinds, house, work, stopwatch, now);
+            turn::apply(&mut self.keep, kinds, house, work, stopwatch, now);
         }
         let mut hosts = turn::Hosts {
-            store: &mut self.store,
+            keep: &mut self.keep,
             directory: &mut self.directory,
         };
         for key in active.drain(..) {
             turn::finish(&mut hosts, &mut self.house, key, view, stopwatch, now);
         }
+        self.house.on_synced(&self.keep);
         if let Life::Stopping(reason) = self.life {
             self.end_all(reason, now);
         }
@@ -293,12 +261,18 @@ impl<S: Store, D: Directory> Shard<S, D> {
             || !self.house.requests.is_empty()
             || !self.house.answers.is_empty()
             || !self.house.mail.is_empty()
+            || self.house.dormant.has_more()
             || self.house.connections.first_ready().is_some()
             || matches!(self.life, Life::Stopping(_));
         if waiting {
             Some(self.clock)
         } else {
-            self.house.schedule.next()
+            let asleep = self.house.dormant.next_end();
+            let forget = asleep.map(|until| self.house.config.moment(until));
+            [self.house.schedule.next(), forget]
+                .into_iter()
+                .flatten()
+                .min()
         }
     }
 
@@ -338,6 +312,8 @@ impl<S: Store, D: Directory> Shard<S, D> {
             sessions: self.house.sessions.len(),
             joins_pending: self.house.connections.pending().all,
             rooms: self.house.rooms.len(),
+            rooms_asleep: self.house.dormant.asleep(),
+            rooms_to_come: self.house.dormant.to_come(),
             letters: self.house.mail.written(),
             ..self.house.stats
         }
@@ -410,8 +386,24 @@ impl<S: Store, D: Directory> Shard<S, D> {
             rng: &mut self.chance.rooms,
         };
         for request in requests.drain(..) {
-            lobby.handle(request, now);
+            if let Some(request) = lobby.unless_dormant(request) {
+                lobby.handle(request, now);
+            }
         }
+    }
+
+    fn recover(&mut self, stopwatch: &mut dyn Stopwatch, now: Timestamp) {
+        let mut hosts = turn::Hosts {
+            keep: &mut self.keep,
+            directory: &mut self.directory,
+        };
+        hibernation::forget_overdue(&mut hosts, &mut self.house, now);
+        if self.house.dormant.is_quiet() {
+            return;
+        }
+        let with = (&self.kinds, &mut self.chance.stays);
+        recovery::recover(&mut hosts, &mut self.house, with, stopwatch, now);
+        self.collect_requests(now);
     }
 
     fn collect_due(&mut self, now: Timestamp) {
@@ -425,7 +417,7 @@ impl<S: Store, D: Directory> Shard<S, D> {
                 Due::Gone(slot) => self.house.on_gone(slot, now),
                 Due::Idle(session) => self.house.on_idle(session, now),
                 Due::Ticket(session) => self.house.issue_ticket(session, now),
-                Due::Hold(room, player) => self.house.on_hold_over(room, player),
+                Due::Hold(room, player) => self.house.on_hold_over(room, player, now),
                 Due::Room(key) => self.on_room_due(key, now),
             }
         }
@@ -465,7 +457,7 @@ impl<S: Store, D: Directory> Shard<S, D> {
     fn end_all(&mut self, reason: CloseReason, now: Timestamp) {
         info!(shard = self.house.config.shard, %reason, sessions = self.house.sessions.len(), "shard stops");
         let mut hosts = turn::Hosts {
-            store: &mut self.store,
+            keep: &mut self.keep,
             directory: &mut self.directory,
         };
         turn::close_all(&mut hosts, &mut self.house, now);

@@ -9,6 +9,10 @@ pub struct ShardStats {
     pub joins_pending: usize,
     /// Rooms now.
     pub rooms: usize,
+    /// Rooms that hibernate now.
+    pub rooms_asleep: usize,
+    /// Rooms of an earlier process that are yet to be taken up.
+    pub rooms_to_come: usize,
     /// Joins confirmed.
     pub joins: u64,
     /// Hellos that were asked for a cookie.
@@ -66,6 +70,8 @@ impl ShardStats {
             sessions,
             joins_pending,
             rooms,
+            rooms_asleep,
+            rooms_to_come,
             joins,
             cookies_asked,
             resumes,
@@ -93,6 +99,8 @@ impl ShardStats {
         self.sessions += sessions;
         self.joins_pending += joins_pending;
         self.rooms += rooms;
+        self.rooms_asleep += rooms_asleep;
+        self.rooms_to_come += rooms_to_come;
         self.joins += joins;
         self.cookies_asked += cookies_asked;
         self.resumes += resumes;

@@ -183,6 +183,7 @@ fn held(script: &mut Script<'_>) -> Option<Held> {
     (!said.is_multiple_of(3)).then_some(Held {
         stay: Stay(number(script.byte())),
         event: number(said),
+        input: number(said.rotate_left(3)),
         snapshot,
     })
 }

@@ -121,6 +121,10 @@ pub struct Held {
     /// Number of the newest event of the seat that the client was told, or told that it will never
     /// get: it needs those after it. 0: none.
     pub event: u64,
+    /// Number of the newest input of the seat that the client can send no more, since the room said that it had it. A
+    /// room that has lost some of its history goes on after it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub input: u64,
     /// The newest view of the room that the client still has, of those that all members share.
     /// Private views are never named: they start whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -224,6 +228,10 @@ pub struct Seated {
     /// are kept for it while nothing acknowledged them, or another client of the session has them.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub events_dropped: u64,
+    /// How many of the client's inputs up to [`Seated::cursor`] the room has lost, although it once said that it had them:
+    /// they will not be applied.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub inputs_lost: u64,
     /// True if this call opened the room.
     pub created: bool,
     /// True if the session held the seat before, and its numbers go on. False: it is a new one, and they

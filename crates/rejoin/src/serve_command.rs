@@ -28,6 +28,7 @@ pub(crate) fn run(app: &App, args: &ServeArgs, settings: &Checked) -> Result<(),
     config.limits = settings.limits();
     config.admin = settings.admin();
     config.shards = settings.shards();
+    config.durability = settings.durability();
     let mut server = Server::bind(config)?;
     folder.as_deref().map_or(Ok(()), |it| server.own(it))?;
     let runtime = tokio::runtime::Builder::new_current_thread()

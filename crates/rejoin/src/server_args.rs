@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use rejoin_room::Durability;
 use rejoin_server::{LimitError, Limits};
 
 /// Flags that are settings, and the file that holds others. None has a default of its own: what is not
@@ -29,6 +30,9 @@ pub(crate) struct SettingsArgs {
     /// Serve with N threads, each on a processor of its own where it can be [default: 1]
     #[arg(long, value_name = "N")]
     pub(crate) shards: Option<u64>,
+    /// Keep rooms of all kinds as LEVEL says: none, checkpoint, exact or synced [default: as each kind says, exact]
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) durability: Option<Durability>,
     /// Change a limit, such as inputs_per_s=2000; repeatable. docs/limits.md names them all
     #[arg(long = "limit", value_name = "NAME=VALUE", value_parser = parse_limit)]
     pub(crate) limits: Vec<String>,

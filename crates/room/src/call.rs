@@ -4,6 +4,8 @@ use bytes::Bytes;
 use rejoin_protocol::message::SeatChange;
 use rejoin_protocol::{PlayerId, Refusal};
 
+use crate::room::Receipt;
+
 /// One call of room logic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Call {
@@ -30,6 +32,8 @@ pub enum Call {
         /// Encoded [`Room::Input`](crate::Room::Input), as the peer sent it.
         payload: Bytes,
     },
+    /// Another process has taken the room up.
+    Resumed(Receipt),
     /// One step of the room's clock.
     Tick,
     /// All timers due by the time of this call.

@@ -21,7 +21,7 @@ use crate::checkpoint::{self, Envelope};
 use crate::context::{Context, Misuse, Seated, members_max};
 use crate::effect::Effect;
 use crate::fault::RoomFault;
-use crate::room::{Applicant, Cx, Room};
+use crate::room::{Applicant, Cx, Receipt, Room};
 use crate::spec::RoomSpec;
 
 /// A running room of any kind.
@@ -210,6 +210,11 @@ impl<R: Room> Hosted<R> {
         Ok(Outcome::Done)
     }
 
+    fn resumed(&mut self, receipt: Receipt) -> Result<Outcome, RoomFault> {
+        self.logic("resumed", |state, cx| R::resumed(state, receipt, cx))?;
+        Ok(Outcome::Done)
+    }
+
     fn step(&mut self) -> Result<Outcome, RoomFault> {
         if R::TICK_HZ > 0 {
             let context = self.cx.context_mut();
@@ -261,6 +266,7 @@ impl<R: Room> RoomInstance for Hosted<R> {
             }),
             Call::Seat { player, change } => self.seat(*player, *change),
             Call::Input { player, payload } => self.input(*player, payload),
+            Call::Resumed(receipt) => self.resumed(*receipt),
             Call::Tick => self.step(),
             Call::Timers => self.fire(),
         }?;

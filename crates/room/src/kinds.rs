@@ -1,9 +1,11 @@
 //! The kinds of rooms a server knows: how a name on the wire becomes a running room.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use rejoin_protocol::limits::{KIND_MAX, ROOM_MEMBERS_MAX};
 
+use crate::durability::Durability;
 use crate::effect::Effect;
 use crate::fault::RoomFault;
 use crate::hosted::{Hosted, RoomInstance};
@@ -26,6 +28,10 @@ pub struct Kind {
     pub tick_hz: u32,
     /// [`Room::MEMBERS_MAX`].
     pub members_max: u16,
+    /// [`Room::DURABILITY`], or what the server says instead.
+    pub durability: Durability,
+    /// [`Room::HIBERNATE_FOR`].
+    pub hibernate_for: Duration,
     open: fn(&RoomSpec, [u8; 32], &mut Vec<Effect>) -> Opened,
     restore: fn(&[u8]) -> Opened,
 }
@@ -55,6 +61,8 @@ impl Kind {
             version: R::VERSION,
             tick_hz: R::TICK_HZ,
             members_max: R::MEMBERS_MAX,
+            durability: R::DURABILITY,
+            hibernate_for: R::HIBERNATE_FOR,
             open: |spec, seed, effects| Ok(Box::new(Hosted::<R>::open(spec, seed, effects)?)),
             restore: |checkpoint| Ok(Box::new(Hosted::<R>::restore(checkpoint)?)),
         }
@@ -104,6 +112,15 @@ impl Kinds {
         let kind = Kind::of::<R>();
         let before = self.by_name.insert(kind.name, kind);
         assert!(before.is_none(), "two rooms are both named {}", kind.name);
+        self
+    }
+
+    /// The same kinds, all of them kept as `durability` says.
+    #[must_use]
+    pub fn kept_as(mut self, durability: Durability) -> Self {
+        for kind in self.by_name.values_mut() {
+            kind.durability = durability;
+        }
         self
     }
 

@@ -9,6 +9,7 @@ pub mod call;
 mod checkpoint;
 mod context;
 mod difference;
+pub mod durability;
 pub mod effect;
 pub mod fault;
 pub mod hosted;
@@ -21,11 +22,12 @@ mod timers;
 
 pub use call::{Call, Outcome};
 pub use context::Seated;
+pub use durability::Durability;
 pub use effect::{Audience, Effect};
 pub use fault::RoomFault;
 pub use hosted::RoomInstance;
 pub use kinds::{Kind, Kinds};
-pub use room::{Applicant, Cx, Room};
+pub use room::{Applicant, Cx, Receipt, Room};
 pub use spec::RoomSpec;
 pub use test_room::TestRoom;
 

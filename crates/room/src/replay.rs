@@ -149,6 +149,7 @@ const fn name(call: &Call) -> &'static str {
         Call::Admit { .. } => "an admission",
         Call::Seat { .. } => "a change of seat",
         Call::Input { .. } => "an input",
+        Call::Resumed(_) => "a resumption",
         Call::Tick => "a step",
         Call::Timers => "a timer",
     }

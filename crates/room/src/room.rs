@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::context::{Context, Seated};
+use crate::durability::Durability;
 use crate::effect::Audience;
 use crate::spec::RoomSpec;
 
@@ -33,6 +34,13 @@ pub trait Room: Sized + Send + 'static {
     const TICK_HZ: u32 = 0;
     /// Most members if the creator does not say; at most 1,024.
     const MEMBERS_MAX: u16 = 16;
+    /// What becomes of a room if its process, or the whole machine, fails. A server without a data folder keeps none.
+    const DURABILITY: Durability = Durability::Exact;
+    /// How long, by the wall clock, a room in which nobody is present is kept on the disk with all of its seats: it leaves
+    /// memory once the server's `seat_hold` is over, and is taken up again when one of its members comes back, or somebody
+    /// asks for it. Zero: as the server says, which by default gives up the seat of who does not come back in time. Nothing
+    /// hibernates that is not durable.
+    const HIBERNATE_FOR: Duration = Duration::ZERO;
 
     /// Everything that is checkpointed. Nothing else survives. At most 1 MiB as MessagePack; a room
     /// whose state is longer fails at its next checkpoint.
@@ -73,6 +81,10 @@ pub trait Room: Sized + Send + 'static {
     /// with `Left` while the player still is a member.
     fn seat(_state: &mut Self::State, _player: PlayerId, _change: SeatChange, _cx: &mut Cx<Self>) {}
 
+    /// Another process than the one before has taken the room up, and tells what that cost. All seats are detached by
+    /// now, and those that the room's members come back to will be told as returned.
+    fn resumed(_state: &mut Self::State, _receipt: Receipt, _cx: &mut Cx<Self>) {}
+
     /// One step of the room's clock.
     fn tick(_state: &mut Self::State, _cx: &mut Cx<Self>) {}
 
@@ -94,6 +106,35 @@ pub trait Room: Sized + Send + 'static {
             "{} cannot read a state of version {version}",
             Self::KIND
         ))
+    }
+}
+
+/// What a room is told that another process has taken up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Receipt {
+    /// Some of what had happened may be lost: the room is as it was a moment before. Never so after the end of a process
+    /// alone, if the room is kept as `exact` or `synced`.
+    pub rolled_back: bool,
+    /// The calls since the newest checkpoint were made again by another version of the logic, which may have made
+    /// something else of them.
+    pub rebuilt: bool,
+}
+
+impl Receipt {
+    /// One that says so.
+    #[must_use]
+    pub const fn new(rolled_back: bool, rebuilt: bool) -> Self {
+        Self {
+            rolled_back,
+            rebuilt,
+        }
+    }
+
+    /// True if the room is what its members saw last, to the bit.
+    #[must_use]
+    pub const fn is_exact(self) -> bool {
+        !self.rolled_back && !self.rebuilt
     }
 }
 

@@ -3,13 +3,14 @@
 //! One for all shards. Each hands over at most one chore at a time, and takes in what came of it with a later turn.
 
 use std::io;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use rejoin_coordinator::{Directory, Shard};
 use rejoin_protocol::Timestamp;
 use rejoin_store::{Chore, Finished, Store, StoreError};
+use tokio::sync::Notify;
 
 /// How long what is written waits for its sync: a loss of power takes no more than that and the sync itself.
 const SYNC_EVERY: Duration = Duration::from_millis(20);
@@ -19,6 +20,7 @@ const SYNC_EVERY: Duration = Duration::from_millis(20);
 pub(crate) struct Errand {
     chore: Chore,
     back: mpsc::SyncSender<Finished>,
+    bell: Arc<Notify>,
 }
 
 /// Starts the thread. It ends when all shards have.
@@ -30,9 +32,10 @@ pub(crate) fn start() -> io::Result<mpsc::Sender<Errand>> {
     thread::Builder::new()
         .name("store".to_owned())
         .spawn(move || {
-            for Errand { chore, back } in errands {
+            for Errand { chore, back, bell } in errands {
                 // A shard that ended waits for nothing.
                 drop(back.send(chore.run()));
+                bell.notify_one();
             }
         })?;
     Ok(sender)
@@ -44,6 +47,8 @@ pub(crate) struct Chores {
     thread: mpsc::Sender<Errand>,
     back: mpsc::SyncSender<Finished>,
     finished: mpsc::Receiver<Finished>,
+    /// Rung when a chore is finished.
+    bell: Arc<Notify>,
     under_way: bool,
     /// When the next one may begin.
     next: Timestamp,
@@ -56,6 +61,7 @@ impl Chores {
             thread,
             back,
             finished,
+            bell: Arc::default(),
             under_way: false,
             next: Timestamp::ZERO,
         }
@@ -74,13 +80,18 @@ impl Chores {
             self.under_way = false;
             shard.on_chore(finished)?;
         }
-        if self.under_way || now < self.next {
+        let waits = now < self.next && !shard.is_sync_awaited();
+        if self.under_way || waits {
             return Ok(());
         }
         self.next = now + SYNC_EVERY;
         if let Some(chore) = shard.take_chore() {
-            let back = self.back.clone();
-            self.under_way = self.thread.send(Errand { chore, back }).is_ok();
+            let errand = Errand {
+                chore,
+                back: self.back.clone(),
+                bell: Arc::clone(&self.bell),
+            };
+            self.under_way = self.thread.send(errand).is_ok();
         }
         Ok(())
     }
@@ -88,6 +99,15 @@ impl Chores {
     /// When a turn is needed for what is not synced.
     pub(crate) fn due<S: Store, D: Directory>(&self, shard: &Shard<S, D>) -> Option<Timestamp> {
         (!self.under_way && shard.is_unsynced()).then_some(self.next)
+    }
+
+    /// Waits until a chore is finished that players wait for.
+    pub(crate) async fn finished<S: Store, D: Directory>(&self, shard: &Shard<S, D>) {
+        if self.under_way && shard.is_sync_awaited() {
+            self.bell.notified().await;
+        } else {
+            std::future::pending().await
+        }
     }
 
     /// Waits for what is under way, and puts all on the medium.

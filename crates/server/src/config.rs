@@ -6,6 +6,7 @@ use std::num::NonZeroU8;
 use rejoin_coordinator::{Auth, Config};
 use rejoin_protocol::Fetch;
 use rejoin_protocol::handshake::PermitKeys;
+use rejoin_room::Durability;
 
 use crate::identity::Identity;
 use crate::limits::{LimitError, Limits};
@@ -23,6 +24,8 @@ pub struct ServerConfig {
     pub admin: Option<SocketAddr>,
     /// How many threads serve, each with a part of the sessions and rooms. At most [`SHARDS_MAX`].
     pub shards: NonZeroU8,
+    /// How rooms of all kinds are kept, if not as these say themselves. Without a data folder none is.
+    pub durability: Option<Durability>,
     /// How much of everything.
     pub limits: Limits,
 }
@@ -75,6 +78,7 @@ impl ServerConfig {
             identity,
             admin: None,
             shards: NonZeroU8::MIN,
+            durability: None,
             limits: Limits::default(),
         }
     }
@@ -124,6 +128,7 @@ impl ServerConfig {
         config.rooms_max = part(self.limits.rooms_max);
         config.pending_joins_max = part(self.limits.pending_joins_max);
         config.seat_hold = self.limits.seat_hold;
+        config.hibernate_for = self.limits.hibernate_for;
         config.empty_room_hold = self.limits.empty_room_hold;
         config.idle_session_hold = self.limits.idle_session_hold;
         config.call_budget = self.limits.call_budget;

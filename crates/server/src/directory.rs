@@ -92,6 +92,10 @@ impl Directory for SharedDirectory {
         self.private.get(&code).map(|entry| *entry)
     }
 
+    fn conceal(&mut self, room: RoomId) {
+        self.cards_mut().remove(room);
+    }
+
     fn withdraw(&mut self, room: RoomId) {
         // What is listed leads to its owner, so the owner goes last.
         self.cards_mut().remove(room);

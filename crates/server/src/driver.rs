@@ -208,6 +208,7 @@ impl Driver {
             () = changed(&mut self.ticket_keys) => Ok(Wake::TicketKeys),
             wake = wake => wake,
             () = self.mailboxes.rung() => Ok(Wake::Due),
+            () = self.chores.finished(&self.shard) => Ok(Wake::Due),
             () = sleep_until(self.clock, due) => Ok(Wake::Due),
         }
     }

@@ -141,6 +141,9 @@ limits! {
     pending_joins_max: Number(1_024) in COUNT, "joins", "about 1 KiB each";
     /// How long a detached player's seat is held.
     seat_hold: Hold(rejoin_protocol::limits::SEAT_HOLD) in HOLD, "time";
+    /// How long, by the wall clock, a room in which nobody is present is kept in the data folder with its seats, once
+    /// `seat_hold` is over; 0s: seats are given up then. For rooms whose kind says nothing of it.
+    hibernate_for: Hold(Duration::ZERO) in HOLD, "time", "about 600 bytes for each such room";
     /// How long a room without members stays open.
     empty_room_hold: Hold(Duration::from_secs(10)) in HOLD, "time";
     /// How long a session without a seat may stay.
@@ -317,7 +320,7 @@ mod tests {
     #[test]
     fn every_limit_can_be_set_by_its_name_and_shows_what_was_set() {
         let mut limits = Limits::default();
-        assert_eq!(limits.all().len(), 34);
+        assert_eq!(limits.all().len(), 35);
         let names: Vec<_> = limits.all().iter().map(|limit| limit.name).collect();
         for (index, name) in names.into_iter().enumerate() {
             let mut limits = Limits::default();

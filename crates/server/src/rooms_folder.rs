@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rejoin_protocol::{Epoch, Rng, RoomId};
+use rejoin_store::StoreError;
 use rejoin_store::disk::{Disk, DiskError, DiskLock, FileDisk, LockError};
 use rejoin_store::log::{self, Limits, LogStore, OpenError, Opening, Recovery};
 
@@ -30,6 +31,9 @@ pub enum OwnError {
     /// The rooms cannot be read.
     #[error(transparent)]
     Rooms(#[from] OpenError),
+    /// They take nothing.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// A folder of rooms that this process has for itself.

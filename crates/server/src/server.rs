@@ -13,7 +13,7 @@ use rejoin_datagram::{BindError, Group, Steering};
 use rejoin_protocol::Epoch;
 use rejoin_protocol::crypto::PublicKey;
 use rejoin_protocol::handshake::TicketKeys;
-use rejoin_room::Kinds;
+use rejoin_room::{Durability, Kinds};
 use rejoin_store::log::LogStore;
 use rejoin_store::{MemoryStore, Store, StoreError};
 use tokio::sync::watch;
@@ -29,7 +29,9 @@ use crate::epoch_file::{EpochError, raise_epoch};
 use crate::mailboxes::Mailboxes;
 use crate::report::{ServerReport, Status};
 use crate::rooms_folder::{OwnError, RoomsFolder};
+use crate::running_file::RunningFile;
 use crate::steering::STEERING_RULES;
+use crate::stuck_file::StuckFile;
 use crate::threads::{self, ShardThread};
 use crate::ticket_files::{has_ticket_keys, load_or_make_ticket_keys};
 use crate::watchdog::{self, Watch};
@@ -47,6 +49,10 @@ pub struct Server {
     watchdog: Duration,
     /// Where each shard keeps its rooms; none: in memory.
     stores: Vec<LogStore>,
+    /// How rooms of all kinds are kept, if not as these say themselves.
+    durability: Option<Durability>,
+    running: Option<RunningFile>,
+    stuck: StuckFile,
 }
 
 /// Why a server cannot start, or cannot go on.
@@ -91,7 +97,7 @@ impl Server {
     /// See [`ServerError`].
     pub fn bind(settings: ServerConfig) -> Result<Self, ServerError> {
         let (bind, admin, shards) = (settings.bind, settings.admin, settings.shards);
-        let watchdog = settings.limits.watchdog;
+        let (watchdog, durability) = (settings.limits.watchdog, settings.durability);
         let config = settings.check()?;
         let group = rejoin_datagram::bind_group(bind, shards, Some(STEERING_RULES))?;
         let Some(first) = group.sockets.first() else {
@@ -112,6 +118,9 @@ impl Server {
             address,
             watchdog,
             stores: Vec::new(),
+            durability,
+            running: None,
+            stuck: StuckFile::default(),
         })
     }
 
@@ -164,8 +173,17 @@ impl Server {
         let keys = keys.map_err(EpochError::from)?;
         self.ticket_keys.send_replace(keys);
         let mut rng = entropy::rng().map_err(OwnError::Entropy)?;
+        let running = RunningFile::mark(folder).map_err(EpochError::from)?;
+        if running.lost_power {
+            tracing::warn!(
+                "the machine stopped under the server before: what was not synced may be lost"
+            );
+        }
+        self.config.store_may_lack = running.lost_power;
+        self.running = Some(running);
         self.stores = rooms.open(self.config.epoch, self.config.shards, &mut rng)?;
-        Ok(())
+        self.stuck = StuckFile::of(folder);
+        Ok(self.stuck.heed(&mut self.stores)?)
     }
 
     /// Which process of its data folder it is.
@@ -217,7 +235,13 @@ impl Server {
                 Err(problem) => failure = Some(problem),
             }
         }
-        failure.map_or(Ok(report), |problem| Err(ServerError::of(problem)))
+        if let Some(problem) = failure {
+            return Err(ServerError::of(problem));
+        }
+        if let Some(running) = self.running {
+            running.clear();
+        }
+        Ok(report)
     }
 
     /// Starts all shards. Gives where each of them stands, too.
@@ -246,6 +270,11 @@ impl Server {
                 claims.claim(room, number);
             }
         }
+        let kinds = match (stores.is_empty(), self.durability) {
+            (true, _) => &kinds.clone().kept_as(Durability::None),
+            (false, Some(durability)) => &kinds.clone().kept_as(durability),
+            (false, None) => kinds,
+        };
         let mut stores = stores.into_iter();
         let (mut threads, mut all_status, mut watches) = (Vec::new(), Vec::new(), Vec::new());
         for (number, (socket, mailboxes)) in (0..).zip(self.group.sockets.iter().zip(mailboxes)) {
@@ -289,7 +318,7 @@ impl Server {
             )?);
         }
         if !self.watchdog.is_zero() {
-            watchdog::start(watches, self.watchdog)?;
+            watchdog::start(watches, self.watchdog, self.stuck.clone())?;
         }
         Ok((threads, all_status))
     }

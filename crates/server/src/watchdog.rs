@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 use rejoin_coordinator::Stopwatch;
 use rejoin_protocol::RoomId;
 
+use crate::stuck_file::StuckFile;
+
 /// Between two looks. Stalled time is counted in them, and not read from a clock: while the whole process was
 /// stopped, or the machine slept, there was none.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -112,7 +114,11 @@ impl Seen {
 ///
 /// # Errors
 /// The system has no thread for it.
-pub(crate) fn start(watches: Vec<Weak<Watch>>, patience: Duration) -> std::io::Result<()> {
+pub(crate) fn start(
+    watches: Vec<Weak<Watch>>,
+    patience: Duration,
+    stuck: StuckFile,
+) -> std::io::Result<()> {
     let mut shards: Vec<_> = watches
         .into_iter()
         .map(|it| (it, Seen::default()))
@@ -126,7 +132,7 @@ pub(crate) fn start(watches: Vec<Weak<Watch>>, patience: Duration) -> std::io::R
                 };
                 let stalled = seen.look(&doing);
                 if stalled >= patience {
-                    end(shard, &doing, stalled);
+                    end(shard, &doing, stalled, &stuck);
                 }
             }
         }
@@ -136,7 +142,7 @@ pub(crate) fn start(watches: Vec<Weak<Watch>>, patience: Duration) -> std::io::R
 }
 
 /// Names the room and ends the process.
-fn end(shard: usize, doing: &Doing, stalled: Duration) -> ! {
+fn end(shard: usize, doing: &Doing, stalled: Duration, stuck: &StuckFile) -> ! {
     let second = thread::Builder::new().spawn(|| {
         thread::sleep(LAST_LINE);
         std::process::abort();
@@ -145,6 +151,7 @@ fn end(shard: usize, doing: &Doing, stalled: Duration) -> ! {
     if second.is_ok() {
         match doing.call {
             Some((room, kind)) => {
+                stuck.write(room);
                 tracing::error!(%room, kind, shard, ?stalled, "room logic does not return; the process aborts");
             }
             None => tracing::error!(

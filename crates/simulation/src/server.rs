@@ -301,7 +301,7 @@ impl Server {
             place.shard.check_invariants();
             let stats = place.shard.stats();
             counted.sessions += stats.sessions;
-            counted.rooms += stats.rooms;
+            counted.rooms += stats.rooms + stats.rooms_to_come;
             counted.resyncs += stats.resyncs;
         }
         counted

@@ -31,6 +31,10 @@ impl<S: Store + ?Sized> Store for Box<S> {
         (**self).rooms()
     }
 
+    fn rooms_newest_first(&self) -> Vec<RoomId> {
+        (**self).rooms_newest_first()
+    }
+
     fn forget(&mut self, room: RoomId) -> Result<(), StoreError> {
         (**self).forget(room)
     }

@@ -124,6 +124,14 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    /// True if the store takes nothing any more: the process must end.
+    #[must_use]
+    pub const fn is_final(&self) -> bool {
+        matches!(self, Self::Broken { .. } | Self::Fenced { .. })
+    }
+}
+
 /// Longest body of a record or checkpoint, in bytes: sixteen times what a room's state may take.
 pub const BODY_LEN_MAX: usize = 16 * 1024 * 1024;
 
@@ -167,6 +175,11 @@ pub trait Store {
 
     /// All rooms held, in order.
     fn rooms(&self) -> Vec<RoomId>;
+
+    /// The same, those first of which something was written last, as far as the engine knows.
+    fn rooms_newest_first(&self) -> Vec<RoomId> {
+        self.rooms()
+    }
 
     /// Forgets a closed room. Forgetting one that is not held is harmless.
     ///

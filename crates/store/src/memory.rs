@@ -13,7 +13,7 @@ use crate::contract::{Record, Standing, Store, StoreError, Stored, check_len};
 
 /// Keeps everything in memory, up to a bound. When it is reached, appends and checkpoints are
 /// refused as [`StoreError::Full`] and nothing is dropped.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct MemoryStore {
     rooms: BTreeMap<RoomId, History>,
     /// What all histories cost, kept as they change.
@@ -35,7 +35,7 @@ const ROOM_COST: usize = 128;
 
 /// One room: a checkpoint, and the records after it end to end in one buffer that is used again
 /// after each checkpoint.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct History {
     checkpoint_sequence: u64,
     checkpoint: Option<Bytes>,

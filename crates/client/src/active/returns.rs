@@ -148,6 +148,7 @@ impl Active {
                             .map_or(Duration::ZERO, |lost| now.since(lost)),
                         cursor: seated.cursor,
                         inputs_resent: seat.inputs.kept(),
+                        inputs_lost: seated.inputs_lost,
                         events_missed,
                     };
                     unread.push(Event::Resumed {

@@ -88,6 +88,7 @@ pub(super) fn seated(seat: SeatId, room: u8) -> Seated {
         cursor: 0,
         event: 0,
         events_dropped: 0,
+        inputs_lost: 0,
         created: true,
         found: false,
         members: Vec::new(),

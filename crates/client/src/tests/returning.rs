@@ -86,6 +86,7 @@ fn who_asks_for_a_seat_it_has_says_what_it_holds_of_it() {
         Some(Held {
             stay,
             event,
+            input: 0,
             snapshot,
         })
     };

@@ -72,6 +72,14 @@ impl Backlog {
         self.newest
     }
 
+    /// The numbers of all events grow by that much, those that are kept included.
+    pub(crate) fn skip(&mut self, numbers: u64) {
+        if numbers > 0 {
+            self.newest += numbers;
+            self.acked = self.gone().min(self.acked + numbers);
+        }
+    }
+
     /// A client has all events up to `number`.
     pub(crate) fn on_acked(&mut self, number: u64) {
         self.acked = self.acked.max(number.min(self.newest));

@@ -1,29 +1,32 @@
 //! The bytes of a room's checkpoint: the table of seats and the instance's own checkpoint.
 //!
 //! ```text
-//! format 1 | kind text | payloads varint | bytes* | seats varint | seat* | instance, to the end
+//! format 2 | kind text | version varint | partial 1 | views varint | payloads varint | bytes* | seats varint | seat* | instance, to the end
 //! seat      session 16 | stay 8 | incarnation varint | name text | claims bytes | cursor varint | events
-//!           | presence 1
+//!           | presence 1 | rolled to varint: 0, or one more than the event
 //! events    newest varint | acknowledged varint | kept varint | place of the payload varint*
 //! ```
 //!
-//! What was said to all members stands once among the payloads, and is shared again by who reads it.
+//! It is partial if no journal follows it, so that more had happened. Format 1 has neither version, partial, views nor rolled
+//! to. What was said to all members stands once among the payloads, and is shared again by who reads it.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use rejoin_protocol::wire::{Malformed, Reader, put_varint};
 use rejoin_protocol::{Incarnation, Liveness, PlayerId, SessionId};
-use rejoin_room::{Kinds, RoomFault};
+use rejoin_room::{Durability, Kind, Kinds, RoomFault};
 
 use super::backlog::Backlog;
 use super::by_player::ByPlayer;
-use super::durable::{Durable, Seat};
-use super::journal::{bytes, put_bytes, put_stay, small, stay, text};
+use super::durable::Durable;
+use super::journal::{bytes, put_bytes, put_stay, small, stay, text, truth};
+use super::seat::Seat;
 use crate::limits::EVENTS_KEPT_MAX;
 
-/// The only format so far. A reader accepts its own and the one before.
-const FORMAT: u8 = 1;
+/// A reader accepts this format and the one before.
+const FORMAT: u8 = 2;
+const FORMAT_BEFORE: u8 = 1;
 
 /// Why a checkpoint does not give a room.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,13 +49,21 @@ impl From<Malformed> for CheckpointError {
     }
 }
 
-/// Appends a checkpoint of `room`.
+/// Appends a checkpoint of `room`, of which `views` more have names.
 ///
 /// # Errors
 /// The room's state cannot be written.
-pub(crate) fn encode(room: &Durable, kind: &str, out: &mut Vec<u8>) -> Result<(), RoomFault> {
+pub(crate) fn encode(
+    room: &Durable,
+    kind: &Kind,
+    views: u64,
+    out: &mut Vec<u8>,
+) -> Result<(), RoomFault> {
     out.push(FORMAT);
-    put_bytes(out, kind.as_bytes());
+    put_bytes(out, kind.name.as_bytes());
+    put_varint(out, u64::from(kind.version));
+    out.push(u8::from(kind.durability == Durability::Checkpoint));
+    put_varint(out, room.views_from + views);
     let payloads = Payloads::of(room);
     put_len(out, payloads.list.len());
     payloads
@@ -79,6 +90,7 @@ pub(crate) fn encode(room: &Durable, kind: &str, out: &mut Vec<u8>) -> Result<()
             Liveness::Detached => 2,
             Liveness::Loading => 3,
         });
+        put_varint(out, seat.rolled_to.map_or(0, |event| event + 1));
     }
     room.instance.checkpoint(out)
 }
@@ -89,10 +101,12 @@ pub(crate) fn encode(room: &Durable, kind: &str, out: &mut Vec<u8>) -> Result<()
 /// See [`CheckpointError`].
 pub(crate) fn decode(body: &[u8], kinds: &Kinds) -> Result<Durable, CheckpointError> {
     let mut reader = Reader::new(body);
-    if reader.byte()? != FORMAT {
-        return Err(CheckpointError::Malformed);
-    }
-    let kind = text(&mut reader)?;
+    let Head { format, kind, .. } = Head::read(&mut reader)?;
+    let views_from = if format > FORMAT_BEFORE {
+        reader.varint()?
+    } else {
+        0
+    };
     let mut payloads = Vec::new();
     for _ in 0..reader.varint()? {
         // Copied, so that none keeps the whole checkpoint in memory.
@@ -100,7 +114,7 @@ pub(crate) fn decode(body: &[u8], kinds: &Kinds) -> Result<Durable, CheckpointEr
     }
     let mut seats = ByPlayer::default();
     for _ in 0..reader.varint()? {
-        let (player, seat) = decode_seat(&mut reader, &payloads)?;
+        let (player, seat) = decode_seat(&mut reader, format, &payloads)?;
         seats.insert(player, seat);
     }
     let kind = kinds.get(&kind).ok_or(CheckpointError::UnknownKind(kind))?;
@@ -111,11 +125,55 @@ pub(crate) fn decode(body: &[u8], kinds: &Kinds) -> Result<Durable, CheckpointEr
     Ok(Durable {
         instance,
         seats,
+        views_from,
         ended: false,
     })
 }
 
-fn decode_seat(reader: &mut Reader<'_>, payloads: &[Bytes]) -> Result<(PlayerId, Seat), Malformed> {
+/// What a checkpoint says first.
+pub(crate) struct Head {
+    format: u8,
+    /// Name of the room's kind.
+    pub(crate) kind: String,
+    /// Version of the logic that wrote it, if it says so.
+    pub(crate) version: Option<u32>,
+    /// More had happened that is not stored.
+    pub(crate) partial: bool,
+}
+
+impl Head {
+    /// The head of a checkpoint, without the rest.
+    ///
+    /// # Errors
+    /// See [`CheckpointError`].
+    pub(crate) fn of(body: &[u8]) -> Result<Self, CheckpointError> {
+        Self::read(&mut Reader::new(body))
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, CheckpointError> {
+        let format = reader.byte()?;
+        if !(FORMAT_BEFORE..=FORMAT).contains(&format) {
+            return Err(CheckpointError::Malformed);
+        }
+        let kind = text(reader)?;
+        let (version, partial) = match format {
+            FORMAT_BEFORE => (None, false),
+            _ => (Some(small(reader)?), truth(reader)?),
+        };
+        Ok(Self {
+            format,
+            kind,
+            version,
+            partial,
+        })
+    }
+}
+
+fn decode_seat(
+    reader: &mut Reader<'_>,
+    format: u8,
+    payloads: &[Bytes],
+) -> Result<(PlayerId, Seat), Malformed> {
     let session = SessionId(reader.array()?);
     let seat = Seat {
         session,
@@ -131,6 +189,10 @@ fn decode_seat(reader: &mut Reader<'_>, payloads: &[Bytes]) -> Result<(PlayerId,
             2 => Liveness::Detached,
             3 => Liveness::Loading,
             _ => return Err(Malformed),
+        },
+        rolled_to: match format {
+            FORMAT_BEFORE => None,
+            _ => reader.varint()?.checked_sub(1),
         },
     };
     Ok((session.player(), seat))
@@ -245,7 +307,8 @@ mod tests {
 
     fn bytes_of(room: &Durable) -> Vec<u8> {
         let mut out = Vec::new();
-        encode(room, "chat", &mut out).unwrap();
+        let kinds = Kinds::new().with::<Chat>();
+        encode(room, kinds.get("chat").unwrap(), 0, &mut out).unwrap();
         out
     }
 

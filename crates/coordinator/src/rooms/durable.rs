@@ -11,12 +11,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use rejoin_protocol::message::SeatChange;
 use rejoin_protocol::planted::{self, Bug};
-use rejoin_protocol::{Incarnation, Liveness, PlayerId, Refusal, RefusalCode, SessionId, Stay};
-use rejoin_room::{Audience, Call, Effect, Kind, Outcome, RoomFault, RoomInstance};
+use rejoin_protocol::{Incarnation, PlayerId, Refusal, RefusalCode, Stay};
+use rejoin_room::{Audience, Call, Effect, Kind, Outcome, Receipt, RoomFault, RoomInstance};
 
-use super::backlog::Backlog;
 use super::by_player::ByPlayer;
 use super::entry::{Applicant, Entry, Opening};
+use super::seat::{Seat, stay_over, step};
+use crate::limits::VIEWS_LOST_MAX;
 
 /// A room as it can be rebuilt.
 #[derive(Debug)]
@@ -25,30 +26,11 @@ pub(crate) struct Durable {
     pub(crate) instance: Box<dyn RoomInstance>,
     /// The seats, by player.
     pub(crate) seats: ByPlayer<Seat>,
+    /// Names of views begin after this: those that were shown before some history was lost are not given again.
+    pub(crate) views_from: u64,
     /// Room logic ended the room: the calls after that are refused, live and in a replay. It ends
     /// with the turn, so that no checkpoint needs to tell.
     pub(crate) ended: bool,
-}
-
-/// A session's place in the room, with all that must survive.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Seat {
-    /// Whose.
-    pub(crate) session: SessionId,
-    /// Since when: a seat that is given up and taken anew is another.
-    pub(crate) stay: Stay,
-    /// The newest incarnation of the session that the room heard of.
-    pub(crate) incarnation: Incarnation,
-    /// The player's name.
-    pub(crate) name: String,
-    /// What the game's backend said about the player when the seat was taken.
-    pub(crate) claims: Vec<u8>,
-    /// The newest reliable input applied.
-    pub(crate) cursor: u64,
-    /// What the room has said to the player.
-    pub(crate) events: Backlog,
-    /// Whether the player is there.
-    pub(crate) presence: Liveness,
 }
 
 /// What a call came to.
@@ -94,6 +76,7 @@ pub(crate) enum Happening {
         to: PlayerId,
         number: u64,
         payload: Bytes,
+        when_durable: bool,
     },
     /// Lists show other facts.
     Metadata,
@@ -109,6 +92,7 @@ impl Durable {
         let mut room = Self {
             instance,
             seats: ByPlayer::default(),
+            views_from: 0,
             ended: false,
         };
         let mut applied = Applied::of(Verdict::Done);
@@ -145,7 +129,19 @@ impl Durable {
                 }
                 Ok(Applied::of(Verdict::Done))
             }
-            Entry::Restored => self.restored(at),
+            // Nobody is there, and room time stands still.
+            Entry::Asleep(_) => Ok(Applied::of(Verdict::Done)),
+            Entry::Restored(receipt) => self.restored(at, *receipt),
+            Entry::Ahead {
+                player,
+                input,
+                event,
+            } => {
+                if let Some(seat) = self.seats.get_mut(player) {
+                    seat.go_on_from(*input, *event);
+                }
+                Ok(Applied::of(Verdict::Done))
+            }
             Entry::Tick => self.call(at, &Call::Tick),
             Entry::Timers => self.call(at, &Call::Timers),
         }
@@ -236,8 +232,14 @@ impl Durable {
 
     /// No connection outlives its process, so all seats are only held. An incarnation says which of two clients
     /// of a process is the newer one, and a client that joins anew begins at the first.
-    fn restored(&mut self, at: Duration) -> Result<Applied, RoomFault> {
+    fn restored(&mut self, at: Duration, receipt: Receipt) -> Result<Applied, RoomFault> {
         let mut applied = Applied::of(Verdict::Done);
+        if receipt.rolled_back {
+            self.views_from += VIEWS_LOST_MAX;
+            for (_, seat) in &mut self.seats {
+                seat.rolled_to = Some(seat.events.newest());
+            }
+        }
         let players: Vec<_> = self.seats.keys().copied().collect();
         for player in players {
             let none = Incarnation::default();
@@ -248,6 +250,7 @@ impl Durable {
             let more = self.change_seat(at, (player, none), SeatChange::Detached)?;
             applied.happenings.extend(more.happenings);
         }
+        self.run(at, &Call::Resumed(receipt), &mut applied)?;
         Ok(applied)
     }
 
@@ -321,14 +324,12 @@ impl Durable {
         let mut waiting = VecDeque::from(effects);
         while let Some(effect) = waiting.pop_front() {
             match effect {
-                // The memory engine keeps nothing beyond the process, so a journalled call is as
-                // durable as it will be: both kinds leave after the turn's write.
                 Effect::Event {
                     to,
                     payload,
-                    when_durable: _,
+                    when_durable,
                 } => {
-                    self.number_event(to, &payload, applied);
+                    self.number_event(to, (&payload, when_durable), applied);
                 }
                 Effect::Remove { player, word } => {
                     if self.vacate(player, Some(word), applied) {
@@ -351,13 +352,19 @@ impl Durable {
         Ok(())
     }
 
-    fn number_event(&mut self, to: Audience, payload: &Bytes, applied: &mut Applied) {
+    fn number_event(
+        &mut self,
+        to: Audience,
+        (payload, when_durable): (&Bytes, bool),
+        applied: &mut Applied,
+    ) {
         let mut number = |player: PlayerId, seat: &mut Seat| {
             let payload = payload.clone();
             applied.happenings.push(Happening::Event {
                 to: player,
                 number: seat.events.push(payload.clone()),
                 payload,
+                when_durable,
             });
         };
         match to {
@@ -388,87 +395,11 @@ impl Durable {
     }
 }
 
-impl Seat {
-    fn new(applicant: &Applicant, stay: Stay) -> Self {
-        Self {
-            session: applicant.session,
-            stay,
-            incarnation: applicant.incarnation,
-            name: applicant.name.clone(),
-            claims: applicant.claims.clone(),
-            cursor: 0,
-            events: Backlog::default(),
-            presence: Liveness::Live,
-        }
-    }
-
-    /// False if a client means an earlier stay of its session, of which it knows the numbers.
-    pub(crate) fn is_of(&self, wanted: Option<Stay>) -> bool {
-        wanted.is_none_or(|stay| stay == self.stay) || planted::is(Bug::StayIgnored)
-    }
-
-    /// False if the seat is only held.
-    pub(crate) fn is_here(&self) -> bool {
-        self.presence != Liveness::Detached
-    }
-}
-
 impl Applied {
     const fn of(verdict: Verdict) -> Self {
         Self {
             verdict,
             happenings: Vec::new(),
-        }
-    }
-}
-
-/// Tells a client that what it knows of its seat is of the past.
-pub(crate) fn stay_over() -> Refusal {
-    let text = "the session has left that seat, and taken another there since";
-    Refusal::new(RefusalCode::UnknownSeat, text)
-}
-
-/// The presence after a change; `None` if the change says nothing new.
-fn step(presence: Liveness, change: SeatChange) -> Option<Liveness> {
-    let next = match change {
-        SeatChange::Suspect => presence.max(Liveness::Suspect),
-        // A detached player has to return first.
-        SeatChange::Loading if presence == Liveness::Detached => presence,
-        SeatChange::Loading => Liveness::Loading,
-        SeatChange::Detached => Liveness::Detached,
-        SeatChange::Returned | SeatChange::Joined => Liveness::Live,
-        SeatChange::Left => presence,
-    };
-    (next != presence).then_some(next)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn presence_moves_only_when_there_is_news() {
-        use Liveness::{Detached, Live, Loading, Suspect};
-        let table = [
-            (Live, SeatChange::Suspect, Some(Suspect)),
-            (Suspect, SeatChange::Suspect, None),
-            (Detached, SeatChange::Suspect, None),
-            (Live, SeatChange::Detached, Some(Detached)),
-            (Suspect, SeatChange::Detached, Some(Detached)),
-            (Detached, SeatChange::Detached, None),
-            (Live, SeatChange::Loading, Some(Loading)),
-            (Loading, SeatChange::Loading, None),
-            (Suspect, SeatChange::Loading, Some(Loading)),
-            (Detached, SeatChange::Loading, None),
-            (Loading, SeatChange::Suspect, Some(Suspect)),
-            (Loading, SeatChange::Detached, Some(Detached)),
-            (Loading, SeatChange::Returned, Some(Live)),
-            (Live, SeatChange::Returned, None),
-            (Suspect, SeatChange::Returned, Some(Live)),
-            (Detached, SeatChange::Returned, Some(Live)),
-        ];
-        for (before, change, after) in table {
-            assert_eq!(step(before, change), after, "{change:?} from {before:?}");
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use rejoin_protocol::message::SeatChange;
-use rejoin_protocol::{Incarnation, PlayerId, SessionId, Stay};
-use rejoin_room::RoomSpec;
+use rejoin_protocol::{Incarnation, PlayerId, RoomCode, SessionId, Stay};
+use rejoin_room::{Receipt, RoomSpec};
 
 /// One call, as the journal records it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,11 +44,32 @@ pub(crate) enum Entry {
     },
     /// The room was restored by another process than the one before: nobody is there, and whoever comes back counts
     /// incarnations anew.
-    Restored,
+    Restored(Receipt),
+    /// The client of a seat is ahead of its room, which has lost something: the seat's numbers go on where the client's
+    /// are.
+    Ahead {
+        /// Whose seat.
+        player: PlayerId,
+        /// The newest input that the client can give no more.
+        input: u64,
+        /// The newest event that it has.
+        event: u64,
+    },
+    /// The room leaves memory, with nobody in it.
+    Asleep(Sleep),
     /// One step of the room's clock.
     Tick,
     /// All timers due by the time of the record.
     Timers,
+}
+
+/// How a room sleeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sleep {
+    /// Nobody can come back to it from then on, in seconds since 1970.
+    pub(crate) until_unix_s: u64,
+    /// What lets others in meanwhile, if it is private.
+    pub(crate) code: Option<RoomCode>,
 }
 
 /// How a room opens.

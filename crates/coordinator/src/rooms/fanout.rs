@@ -26,7 +26,8 @@ pub(crate) fn encode(
     let Some(durable) = &room.durable else {
         return Ok(());
     };
-    let (sequence, tick) = (room.sequence, durable.instance.tick());
+    let sequence = durable.views_from + room.sequence;
+    let tick = durable.instance.tick();
     scratch.clear();
     durable.instance.view(scratch)?;
     room.ring.show(sequence, tick, scratch);
@@ -45,7 +46,7 @@ pub(crate) fn encode(
             member.restart_view();
             member.delivery.show_private(private);
         }
-        member.shown_cursor = Some(seat.cursor);
+        member.shown_cursor = Some(room.gate.cursor(player, seat));
     }
     room.on_shown(now);
     Ok(())

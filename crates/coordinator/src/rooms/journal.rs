@@ -11,7 +11,9 @@
 //!   5 void    player 8 | number varint
 //!   6 tick
 //!   7 timers
-//!   8 restored
+//!   8 restored flags 1: rolled back 1, rebuilt 2
+//!   9 ahead   player 8 | input varint | event varint
+//!  10 asleep  until, seconds since 1970, varint | code text, empty: none
 //! text, bytes   length varint | bytes
 //! ```
 //!
@@ -24,8 +26,9 @@ use rejoin_protocol::message::SeatChange;
 use rejoin_protocol::messagepack::{self, Bounds};
 use rejoin_protocol::wire::{Malformed, Reader, VARINT_MAX, put_varint};
 use rejoin_protocol::{Incarnation, PlayerId, SessionId, Stay};
+use rejoin_room::Receipt;
 
-use super::entry::{Applicant, Entry, Opening};
+use super::entry::{Applicant, Entry, Opening, Sleep};
 use crate::limits::ROOM_ENTRIES_MAX;
 
 const OPEN: u8 = 1;
@@ -36,6 +39,8 @@ const VOID: u8 = 5;
 const TICK: u8 = 6;
 const TIMERS: u8 = 7;
 const RESTORED: u8 = 8;
+const AHEAD: u8 = 9;
+const ASLEEP: u8 = 10;
 
 /// A record that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,7 +130,26 @@ fn encode_entry(entry: &Entry, out: &mut Vec<u8>) {
         }
         Entry::Tick => out.push(TICK),
         Entry::Timers => out.push(TIMERS),
-        Entry::Restored => out.push(RESTORED),
+        Entry::Restored(receipt) => {
+            let rebuilt = u8::from(receipt.rebuilt) << 1;
+            out.extend_from_slice(&[RESTORED, u8::from(receipt.rolled_back) | rebuilt]);
+        }
+        Entry::Asleep(sleep) => {
+            out.push(ASLEEP);
+            put_varint(out, sleep.until_unix_s.min(VARINT_MAX));
+            let code = sleep.code.map(|code| code.to_string()).unwrap_or_default();
+            put_bytes(out, code.as_bytes());
+        }
+        Entry::Ahead {
+            player,
+            input,
+            event,
+        } => {
+            out.push(AHEAD);
+            put_player(out, *player);
+            put_varint(out, *input);
+            put_varint(out, *event);
+        }
     }
 }
 
@@ -154,7 +178,19 @@ fn decode_entry(reader: &mut Reader<'_>, body: &Bytes) -> Result<Entry, Malforme
         }),
         TICK => Ok(Entry::Tick),
         TIMERS => Ok(Entry::Timers),
-        RESTORED => Ok(Entry::Restored),
+        RESTORED => match reader.byte()? {
+            flags @ 0..4 => Ok(Entry::Restored(Receipt::new(
+                flags & 1 != 0,
+                flags & 2 != 0,
+            ))),
+            _ => Err(Malformed),
+        },
+        ASLEEP => decode_sleep(reader).map(Entry::Asleep),
+        AHEAD => Ok(Entry::Ahead {
+            player: player(reader)?,
+            input: reader.varint()?,
+            event: reader.varint()?,
+        }),
         _ => Err(Malformed),
     }
 }
@@ -175,6 +211,24 @@ fn decode_admit(reader: &mut Reader<'_>) -> Result<Entry, Malformed> {
         applicant,
         stay: begins,
     })
+}
+
+fn decode_sleep(reader: &mut Reader<'_>) -> Result<Sleep, Malformed> {
+    let until_unix_s = reader.varint()?;
+    let code = text(reader)?;
+    let code = (!code.is_empty()).then(|| code.parse().map_err(|_| Malformed));
+    Ok(Sleep {
+        until_unix_s,
+        code: code.transpose()?,
+    })
+}
+
+/// How a room sleeps, if that is all that a record says.
+pub(crate) fn sleep_of(body: &Bytes) -> Option<Sleep> {
+    match decode(body).ok()?.entries.as_slice() {
+        [Entry::Asleep(sleep)] => Some(*sleep),
+        _ => None,
+    }
 }
 
 fn put_player(out: &mut Vec<u8>, player: PlayerId) {
@@ -218,7 +272,7 @@ pub(crate) fn text(reader: &mut Reader<'_>) -> Result<String, Malformed> {
 }
 
 /// Reads a byte that is one or zero.
-fn truth(reader: &mut Reader<'_>) -> Result<bool, Malformed> {
+pub(crate) fn truth(reader: &mut Reader<'_>) -> Result<bool, Malformed> {
     match reader.byte()? {
         0 => Ok(false),
         1 => Ok(true),
@@ -329,10 +383,22 @@ mod tests {
                         payload: payload.into(),
                     }
                 }),
-            (player, number).prop_map(|(player, number)| Entry::Void { player, number }),
+            (player.clone(), number.clone())
+                .prop_map(|(player, number)| Entry::Void { player, number }),
+            (number.clone(), any::<bool>()).prop_map(|(until_unix_s, private)| {
+                let code = private.then(|| "K7QZ4M".parse().unwrap());
+                Entry::Asleep(Sleep { until_unix_s, code })
+            }),
             Just(Entry::Tick),
             Just(Entry::Timers),
-            Just(Entry::Restored),
+            (any::<bool>(), any::<bool>()).prop_map(|(rolled_back, rebuilt)| {
+                Entry::Restored(Receipt::new(rolled_back, rebuilt))
+            }),
+            (player, number.clone(), number).prop_map(|(player, input, event)| Entry::Ahead {
+                player,
+                input,
+                event,
+            }),
         ]
     }
 

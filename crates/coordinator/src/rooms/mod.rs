@@ -10,11 +10,14 @@ pub(crate) mod durable;
 pub(crate) mod entry;
 pub(crate) mod fanout;
 pub(crate) mod fate;
+pub(crate) mod gate;
 pub(crate) mod journal;
 pub(crate) mod queue;
 pub(crate) mod registry;
 pub(crate) mod replay;
 pub(crate) mod ring;
 pub(crate) mod room;
+pub(crate) mod seat;
+pub(crate) mod upkeep;
 
 pub(crate) use registry::Rooms;

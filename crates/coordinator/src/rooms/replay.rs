@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rejoin_protocol::wire::Malformed;
-use rejoin_room::{Kinds, RoomFault};
+use rejoin_room::{Kind, Kinds, RoomFault};
 use rejoin_store::Stored;
 
 use super::checkpoint::{self, CheckpointError};
@@ -21,9 +21,19 @@ pub(crate) enum ReplayError {
     /// A record cannot be read.
     #[error("record {0} is malformed")]
     Record(u64),
-    /// Room logic failed in a call that it handled before.
-    #[error("a replayed call failed: {0}")]
+    /// Room logic failed in a call.
+    #[error(transparent)]
     Call(#[from] RoomFault),
+    /// Room logic failed in a call that it handled before.
+    #[error("call {call} of record {sequence} failed in the replay: {problem}")]
+    Replayed {
+        /// The record.
+        sequence: u64,
+        /// Which of its calls, from 1.
+        call: usize,
+        /// What failed.
+        problem: RoomFault,
+    },
     /// The history does not begin with an opening.
     #[error("the history does not open the room")]
     NotOpened,
@@ -77,11 +87,64 @@ pub(crate) fn rebuild(
         .filter(|(sequence, _)| *sequence < before)
     {
         let record = journal::decode(body).map_err(|Malformed| ReplayError::Record(*sequence))?;
-        for entry in &record.entries {
-            advance(&mut room, kinds, record.at, entry)?;
+        for (call, entry) in (1..).zip(&record.entries) {
+            let made = advance(&mut room, kinds, record.at, entry);
+            made.map_err(|problem| problem.at(*sequence, call))?;
         }
     }
     Ok(room)
+}
+
+/// Where a stored room comes from.
+pub(crate) struct Origin {
+    pub(crate) kind: Kind,
+    /// Version of the logic that wrote the first that is stored.
+    pub(crate) version: u32,
+    /// More had happened that was never stored.
+    pub(crate) partial: bool,
+}
+
+/// Where a stored room comes from, by the first bytes that tell it.
+///
+/// # Errors
+/// They cannot be read, or this server has no such kind.
+pub(crate) fn origin_of(stored: &Stored, kinds: &Kinds) -> Result<Origin, ReplayError> {
+    let (name, version, partial) = match stored.records.first() {
+        _ if !stored.checkpoint.is_empty() => {
+            let head = checkpoint::Head::of(&stored.checkpoint)?;
+            (head.kind, head.version, head.partial)
+        }
+        Some((sequence, body)) => {
+            let record = journal::decode(body);
+            let record = record.map_err(|Malformed| ReplayError::Record(*sequence))?;
+            match record.entries.into_iter().next() {
+                Some(Entry::Open(opening)) => (opening.kind, Some(opening.version), false),
+                _ => return Err(ReplayError::NotOpened),
+            }
+        }
+        None => return Err(ReplayError::NotOpened),
+    };
+    let kind = kinds.get(&name).copied();
+    let kind = kind.ok_or(ReplayError::UnknownKind(name))?;
+    Ok(Origin {
+        kind,
+        version: version.unwrap_or(kind.version),
+        partial,
+    })
+}
+
+impl ReplayError {
+    /// Says where in a history it was.
+    fn at(self, sequence: u64, call: usize) -> Self {
+        if let Self::Call(problem) = self {
+            return Self::Replayed {
+                sequence,
+                call,
+                problem,
+            };
+        }
+        self
+    }
 }
 
 #[cfg(test)]
@@ -93,7 +156,7 @@ mod tests {
     use proptest::prelude::*;
     use rejoin_protocol::message::SeatChange;
     use rejoin_protocol::{Incarnation, PlayerId, RoomId, SessionId, Stay};
-    use rejoin_room::{Cx, Room, RoomSettings, RoomSpec};
+    use rejoin_room::{Cx, Receipt, Room, RoomSettings, RoomSpec};
     use rejoin_store::{MemoryStore, Record, Store};
 
     use super::*;
@@ -198,16 +261,21 @@ mod tests {
                     Entry::Input { player, number, payload }
                 }
             ),
-            1 => (player, 1_u64..40).prop_map(|(player, number)| Entry::Void { player, number }),
+            1 => (player.clone(), 1_u64..40).prop_map(|(player, number)| Entry::Void { player, number }),
             2 => Just(Entry::Tick),
             2 => Just(Entry::Timers),
-            1 => Just(Entry::Restored),
+            1 => any::<bool>().prop_map(|rolled_back| {
+                Entry::Restored(Receipt::new(rolled_back, false))
+            }),
+            1 => (player, 0_u64..60, 0_u64..9).prop_map(|(player, input, event)| {
+                Entry::Ahead { player, input, event }
+            }),
         ]
     }
 
     fn bytes(room: &Durable) -> Vec<u8> {
         let mut out = Vec::new();
-        checkpoint::encode(room, Dice::KIND, &mut out).unwrap();
+        checkpoint::encode(room, &Kind::of::<Dice>(), 0, &mut out).unwrap();
         out
     }
 

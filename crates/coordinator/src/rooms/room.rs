@@ -3,30 +3,27 @@
 //! Owned by the registry. The turn feeds it, the fan-out shows it; it knows members by
 //! connection and seat, and nothing of how either comes or goes.
 
-use std::collections::VecDeque;
 use std::mem::offset_of;
 use std::time::Duration;
 
 use rejoin_protocol::limits::{RESYNC_INTERVAL, SNAPSHOT_RING};
 use rejoin_protocol::message::{Held, Metadata, RoomCard, RoomCloseReason};
-use rejoin_protocol::{
-    Bucket, Fetch, Incarnation, PlayerId, RoomCode, RoomId, SeatId, Stay, Timestamp,
-};
-use rejoin_room::{Kind, RoomSpec};
+use rejoin_protocol::{Fetch, Incarnation, PlayerId, RoomCode, RoomId, SeatId, Stay, Timestamp};
+use rejoin_room::{Durability, Kind, RoomSpec};
 
 use super::by_player::ByPlayer;
 use super::clock::Clock;
 use super::delivery::Delivery;
-use super::durable::{Durable, Seat};
+use super::durable::Durable;
 use super::entry::Entry;
+use super::gate::Gate;
 use super::queue::Queue;
 use super::ring::Ring;
+use super::seat::Seat;
+use super::upkeep::Upkeep;
 use crate::addresses::AddressKey;
 use crate::keys::{RoomKey, Slot};
-use crate::limits::{
-    CHECKPOINT_AFTER, CHECKPOINT_BYTES_MIN, CHECKPOINT_GROWTH, OWED_RETRY, VIEW_INTERVAL,
-    VOID_WINDOW, VOIDS_MAX,
-};
+use crate::limits::{CHECKPOINT_AFTER, OWED_RETRY, VIEW_INTERVAL};
 use crate::mail::{Abroad, Guest, Home};
 
 /// A hosted room.
@@ -50,16 +47,32 @@ pub(crate) struct HostedRoom {
     pub(crate) queue: Queue,
     /// Number of the newest journal record.
     pub(crate) sequence: u64,
+    /// What its checkpoints stand for in the store, if that has no journal of it.
+    pub(crate) stored: u64,
     pub(crate) clock: Clock,
     pub(crate) ring: Ring,
     pub(crate) showing: Showing,
+    pub(crate) gate: Gate,
     pub(crate) upkeep: Upkeep,
     /// Set once the room is to end with this turn.
     pub(crate) closing: Option<RoomCloseReason>,
+    /// What becomes of its history then.
+    pub(crate) after: After,
     /// True while the registry lists the room for a turn.
     pub(crate) active: bool,
     /// Facts from before the opening call; after it the instance has them.
     asked: Metadata,
+}
+
+/// What becomes of the history of a room that is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum After {
+    /// The room is over.
+    Forget,
+    /// It stays as it is, and the room is taken up when somebody asks for it.
+    Rest,
+    /// It stays as it is, for an operator to look at.
+    Quarantine,
 }
 
 /// The live side of a seat; first what each view and what becomes of it touches.
@@ -86,6 +99,8 @@ pub(crate) struct Member {
     claimed: bool,
     /// What a client of that incarnation said that it has, until the room answers it.
     held: Option<Box<(Incarnation, Held)>>,
+    /// Inputs of its client that the room has lost, until the client is told.
+    pub(crate) inputs_lost: u64,
     /// The newest event that was handed over to the line.
     pub(crate) told: u64,
     /// When its client last had the views started anew.
@@ -116,24 +131,6 @@ pub(crate) struct Showing {
     again: Option<Timestamp>,
 }
 
-/// What the room owes its store and its neighbours.
-#[derive(Debug, Default)]
-pub(crate) struct Upkeep {
-    /// Size of the newest checkpoint.
-    pub(crate) checkpoint_bytes: usize,
-    /// When the oldest call was applied that no checkpoint covers.
-    pub(crate) dirty_since: Option<Timestamp>,
-    /// When the room closes unless someone enters.
-    pub(crate) empty_until: Option<Timestamp>,
-    /// The directory shows an old card, or none yet.
-    pub(crate) card_stale: bool,
-    /// A checkpoint was refused: the next try is not before.
-    pub(crate) checkpoint_after: Timestamp,
-    /// What its members may still send.
-    pub(crate) inputs: Bucket,
-    voids: VecDeque<Timestamp>,
-}
-
 impl HostedRoom {
     /// A room whose opening call waits. It counts its stays from the number given.
     pub(crate) fn new(kind: Kind, spec: &RoomSpec, stays: Stay, now: Timestamp) -> Self {
@@ -149,17 +146,20 @@ impl HostedRoom {
             stays,
             queue: Queue::default(),
             sequence: 0,
+            stored: 0,
             clock: Clock::new(spec.room, kind.tick_hz, Duration::ZERO, now),
             ring: Ring::new(SNAPSHOT_RING),
             showing: Showing {
                 stale: true,
                 ..Showing::default()
             },
+            gate: Gate::new(kind.durability == Durability::Synced, &ByPlayer::default()),
             upkeep: Upkeep {
                 card_stale: true,
                 ..Upkeep::default()
             },
             closing: None,
+            after: After::Forget,
             active: false,
             asked: spec.settings.metadata.clone(),
         }
@@ -180,6 +180,7 @@ impl HostedRoom {
         for (player, seat) in &durable.seats {
             room.members.insert(*player, Member::new(None, seat.stay));
         }
+        room.gate = Gate::new(kind.durability == Durability::Synced, &durable.seats);
         room.durable = Some(durable);
         room
     }
@@ -216,6 +217,12 @@ impl HostedRoom {
         member.attach(line)
     }
 
+    /// The newest input of a member's that may be acknowledged.
+    pub(crate) fn acknowledged(&self, player: PlayerId) -> u64 {
+        let seat = self.seat(player);
+        seat.map_or(0, |seat| self.gate.cursor(player, seat))
+    }
+
     /// Seats taken.
     pub(crate) fn taken(&self) -> usize {
         self.durable
@@ -244,6 +251,12 @@ impl HostedRoom {
             members_max: self.members_max,
             metadata: self.metadata().clone(),
         }
+    }
+
+    /// True if it has members, and none of them is there.
+    pub(crate) fn is_deserted(&self) -> bool {
+        let absent = |(_, member): (_, &Member)| !member.is_claimed();
+        self.taken() > 0 && self.members.iter().all(absent)
     }
 
     /// True if anyone would see a view.
@@ -283,20 +296,6 @@ impl HostedRoom {
         self.showing.stale = true;
         self.showing.ticked |= matches!(entry, Entry::Tick);
         self.upkeep.dirty_since.get_or_insert(now);
-    }
-
-    /// True if a checkpoint is worth its price.
-    pub(crate) fn is_checkpoint_due(&self, journal_bytes: usize, now: Timestamp) -> bool {
-        let growth = self
-            .upkeep
-            .checkpoint_bytes
-            .saturating_mul(CHECKPOINT_GROWTH);
-        let grown = journal_bytes > growth.max(CHECKPOINT_BYTES_MIN);
-        let aged = self
-            .upkeep
-            .dirty_since
-            .is_some_and(|since| now.since(since) >= CHECKPOINT_AFTER);
-        (grown || aged) && now >= self.upkeep.checkpoint_after
     }
 
     /// When the room needs a turn although nobody calls.
@@ -339,18 +338,6 @@ impl Showing {
     }
 }
 
-impl Upkeep {
-    /// Notes a call that had to be taken out. True if there were too many.
-    pub(crate) fn on_void(&mut self, now: Timestamp) -> bool {
-        self.voids.push_back(now);
-        if self.voids.len() > VOIDS_MAX {
-            self.voids.pop_front();
-        }
-        let first = self.voids.front().copied().unwrap_or(now);
-        self.voids.len() >= VOIDS_MAX && now.since(first) < VOID_WINDOW
-    }
-}
-
 impl Member {
     /// A seat that was just taken.
     pub(crate) fn new(home: Option<Home>, stay: Stay) -> Self {
@@ -361,6 +348,7 @@ impl Member {
             away: false,
             claimed: false,
             held: None,
+            inputs_lost: 0,
             told: 0,
             delivery: Delivery::default(),
             private: None,
@@ -461,13 +449,5 @@ mod tests {
         assert!(!member.resync(at(5)) && !member.resync(at(4 + interval)));
         assert!(member.resync(at(5 + interval)));
         assert_eq!(member.generation, 2);
-    }
-
-    #[test]
-    fn three_voids_within_a_minute_are_too_many() {
-        let at = |seconds: u64| Timestamp::from_millis(seconds * 1_000);
-        let mut upkeep = Upkeep::default();
-        assert!(!upkeep.on_void(at(0)) && !upkeep.on_void(at(30)) && !upkeep.on_void(at(60)));
-        assert!(upkeep.on_void(at(89)));
     }
 }

@@ -3,24 +3,25 @@
 
 use rejoin_protocol::message::RoomCloseReason;
 use rejoin_protocol::{Refusal, RefusalCode, Timestamp};
-use rejoin_room::Kinds;
+use rejoin_room::{Durability, Kinds};
 use rejoin_store::{Record, Store};
 use tracing::{info, warn};
 
 use super::write::Work;
 use crate::house::House;
+use crate::keep::Keep;
 use crate::keys::RoomKey;
 use crate::overtime::Calling;
 use crate::rooms::entry::Entry;
 use crate::rooms::journal;
 use crate::rooms::queue::Origin;
 use crate::rooms::replay::{self, ReplayError};
-use crate::rooms::room::HostedRoom;
+use crate::rooms::room::{After, HostedRoom};
 use crate::stopwatch::Stopwatch;
 
 /// Applies one room's calls and carries out what they come to.
 pub(crate) fn apply<S: Store>(
-    store: &mut S,
+    keep: &mut Keep<S>,
     kinds: &Kinds,
     house: &mut House,
     mut work: Work,
@@ -52,10 +53,10 @@ pub(crate) fn apply<S: Store>(
             Err(problem) => {
                 let fault = Fault { index, problem };
                 stopwatch.begin(room.id, room.kind.name);
-                let voided = void(store, kinds, house, &mut work, fault, now);
+                let voided = void(keep, kinds, house, &mut work, fault, now);
                 house.on_called(work.key, Calling::Other("rebuild"), stopwatch.end(), now);
                 if let Err(problem) = voided {
-                    house.fail_room(work.key, &problem, now);
+                    house.fail_room(work.key, &problem, After::Quarantine, now);
                     for call in work.calls.drain(index..) {
                         house.refuse(call.origin, House::room_failed());
                     }
@@ -64,6 +65,7 @@ pub(crate) fn apply<S: Store>(
             }
         }
     }
+    house.on_written(keep, work.key);
     if let Some(room) = house.rooms.get_mut(work.key) {
         room.queue.recycle(work.calls);
     }
@@ -81,7 +83,7 @@ struct Fault {
 /// # Errors
 /// The room cannot go on, with the reason.
 fn void<S: Store>(
-    store: &mut S,
+    keep: &mut Keep<S>,
     kinds: &Kinds,
     house: &mut House,
     work: &mut Work,
@@ -98,7 +100,9 @@ fn void<S: Store>(
             Entry::Open(_)
             | Entry::Seat { .. }
             | Entry::Void { .. }
-            | Entry::Restored
+            | Entry::Restored(_)
+            | Entry::Ahead { .. }
+            | Entry::Asleep(_)
             | Entry::Tick
             | Entry::Timers,
         )
@@ -118,7 +122,7 @@ fn void<S: Store>(
         return Err(text);
     }
     let room = house.rooms.get_mut(work.key).ok_or_else(|| text.clone())?;
-    rewind(store, kinds, room, work, index).map_err(|problem| format!("{text}; {problem}"))
+    rewind(keep, kinds, room, work, index).map_err(|problem| format!("{text}; {problem}"))
 }
 
 /// Refuses a call. Of a reliable input the number stays, so that the cursor passes it.
@@ -144,7 +148,7 @@ fn take_out(house: &mut House, work: &mut Work, index: usize, refusal: Refusal) 
 /// Amends the journal and rebuilds the room as it was before call `index` of the newest record.
 /// What the calls before it led to was carried out once and is not repeated.
 fn rewind<S: Store>(
-    store: &mut S,
+    keep: &mut Keep<S>,
     kinds: &Kinds,
     room: &mut HostedRoom,
     work: &Work,
@@ -161,8 +165,12 @@ fn rewind<S: Store>(
         sequence: room.sequence,
         body: &body,
     };
-    store.amend(record).map_err(|problem| problem.to_string())?;
-    let stored = store.load(room.id).map_err(|problem| problem.to_string())?;
+    let history = keep.history(room.kind.durability);
+    let amended = history.amend(record);
+    amended.map_err(|problem| problem.to_string())?;
+    let stored = history
+        .load(room.id)
+        .map_err(|problem| problem.to_string())?;
     let stored = stored.ok_or("the store holds nothing of the room")?;
     let mut rebuilt = replay::rebuild(&stored, kinds, room.sequence).map_err(|p| p.to_string())?;
     for call in work.calls.iter().take(index) {
@@ -177,7 +185,7 @@ fn rewind<S: Store>(
 
 impl House {
     /// The room's logic failed beyond repair: it closes with this turn, the others go on.
-    pub(crate) fn fail_room(&mut self, key: RoomKey, problem: &str, now: Timestamp) {
+    pub(crate) fn fail_room(&mut self, key: RoomKey, problem: &str, after: After, now: Timestamp) {
         let Some(room) = self.rooms.get_mut(key) else {
             return;
         };
@@ -185,13 +193,16 @@ impl House {
             return;
         }
         let kind = room.kind.name;
+        let kind_lasts = room.kind.durability > Durability::None;
         if let Some(left_out) = self.fault_lines.line(now) {
-            warn!(room = %room.id, kind, problem, left_out, "room failed");
+            let quarantined = after == After::Quarantine && kind_lasts;
+            warn!(room = %room.id, kind, problem, quarantined, left_out, "room failed");
         }
         self.stats.rooms_failed += 1;
         // Players learn that it failed; the developer's own words are in the log.
         let text = format!("the logic of this {kind} room failed");
         room.closing = Some(RoomCloseReason::Failed(text));
+        room.after = after;
         self.rooms.activate(key);
     }
 }

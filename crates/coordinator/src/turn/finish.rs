@@ -3,23 +3,26 @@
 use rejoin_protocol::Timestamp;
 use rejoin_protocol::message::RoomCloseReason;
 use rejoin_protocol::planted::{self, Bug};
+use rejoin_room::Durability;
 use rejoin_store::Store;
 use tracing::{info, warn};
 
 use crate::directory::Directory;
+use crate::hibernation;
 use crate::house::House;
+use crate::keep::Keep;
 use crate::keys::RoomKey;
 use crate::limits::CHECKPOINT_AFTER;
 use crate::news::Lines;
 use crate::overtime::Calling;
-use crate::rooms::room::HostedRoom;
+use crate::rooms::room::{After, HostedRoom};
 use crate::rooms::{checkpoint as bytes, fanout};
 use crate::schedule::Due;
 use crate::stopwatch::Stopwatch;
 
 /// Where rooms are kept and shown.
 pub(crate) struct Hosts<'a, S, D> {
-    pub(crate) store: &'a mut S,
+    pub(crate) keep: &'a mut Keep<S>,
     pub(crate) directory: &'a mut D,
 }
 
@@ -33,10 +36,13 @@ pub(crate) fn finish<S: Store, D: Directory>(
     now: Timestamp,
 ) {
     if let Err(problem) = show(house, key, scratch, stopwatch, now) {
-        house.fail_room(key, &problem, now);
+        house.fail_room(key, &problem, After::Quarantine, now);
     }
-    if let Err(problem) = keep(hosts.store, house, key, stopwatch, now) {
-        house.fail_room(key, &problem, now);
+    if let Err(problem) = look_after(hosts.keep, house, key, stopwatch, now) {
+        house.fail_room(key, &problem, After::Quarantine, now);
+    }
+    if hibernation::lay(hosts, house, key, now) {
+        return;
     }
     let Some(room) = house.rooms.get_mut(key) else {
         return;
@@ -105,8 +111,8 @@ fn show(
     Ok(())
 }
 
-fn keep<S: Store>(
-    store: &mut S,
+fn look_after<S: Store>(
+    keep: &mut Keep<S>,
     house: &mut House,
     key: RoomKey,
     stopwatch: &mut dyn Stopwatch,
@@ -115,12 +121,13 @@ fn keep<S: Store>(
     let Some(room) = house.rooms.get_mut(key) else {
         return Ok(());
     };
-    if room.closing.is_some() || !room.is_checkpoint_due(store.journal_bytes(room.id), now) {
+    if room.closing.is_some() || !room.upkeep.is_checkpoint_due(keep.journal_bytes(room), now) {
         return Ok(());
     }
     stopwatch.begin(room.id, room.kind.name);
-    let outcome = checkpoint(store, room, now);
+    let outcome = checkpoint(keep, room, now);
     house.on_called(key, Calling::Other("checkpoint"), stopwatch.end(), now);
+    house.on_written(keep, key);
     outcome
 }
 
@@ -129,7 +136,7 @@ fn keep<S: Store>(
 /// # Errors
 /// The room's state cannot be written: it could not be rebuilt after a crash either.
 pub(crate) fn checkpoint<S: Store>(
-    store: &mut S,
+    keep: &mut Keep<S>,
     room: &mut HostedRoom,
     now: Timestamp,
 ) -> Result<(), String> {
@@ -137,10 +144,20 @@ pub(crate) fn checkpoint<S: Store>(
         return Ok(());
     };
     let mut body = Vec::new();
-    bytes::encode(durable, room.kind.name, &mut body).map_err(|problem| problem.to_string())?;
+    bytes::encode(durable, &room.kind, 0, &mut body).map_err(|problem| problem.to_string())?;
     let len = body.len();
-    match store.checkpoint(room.id, room.sequence, body.into()) {
+    let mut stored = keep.checkpoint(room, body.into());
+    if room.kind.durability == Durability::Checkpoint && stored.is_ok() {
+        // In the store its records have no numbers, so views go on after what they have come to.
+        let mut body = Vec::new();
+        let encoded = bytes::encode(durable, &room.kind, room.sequence, &mut body);
+        encoded.map_err(|problem| problem.to_string())?;
+        stored = keep.checkpoint_alone(room, body.into());
+    }
+    match stored {
         Ok(()) => {
+            room.gate.on_checkpoint(keep.journalled());
+            room.upkeep.checkpoint_wanted = false;
             room.upkeep.checkpoint_bytes = len;
             room.upkeep.dirty_since = None;
         }
@@ -176,13 +193,39 @@ fn close<S: Store, D: Directory>(
     for call in room.queue.take() {
         house.refuse(call.origin, House::room_failed());
     }
-    if let Err(problem) = hosts.store.forget(room.id) {
-        warn!(room = %room.id, %problem, "a closed room is not forgotten");
+    if room.after == After::Forget || !rest(hosts, house, &room, now) {
+        if let Err(problem) = hosts.keep.forget(&room) {
+            warn!(room = %room.id, %problem, "a closed room is not forgotten");
+        }
+        if room.durable.is_some() {
+            hosts.directory.bury(room.id, now);
+        }
+        hosts.directory.withdraw(room.id);
     }
-    if room.durable.is_some() {
-        hosts.directory.bury(room.id, now);
+}
+
+/// What is stored of a closed room stays. False if there is nothing.
+fn rest<S: Store, D: Directory>(
+    hosts: &mut Hosts<'_, S, D>,
+    house: &mut House,
+    room: &HostedRoom,
+    now: Timestamp,
+) -> bool {
+    if room.durable.is_none() || !hosts.keep.put_to_rest(room) {
+        return false;
     }
-    hosts.directory.withdraw(room.id);
+    if room.after == After::Quarantine {
+        if let Err(problem) = hosts.keep.quarantine(room.id)
+            && let Some(left_out) = house.store_lines.line(now)
+        {
+            warn!(room = %room.id, %problem, left_out, "a room that failed is not quarantined");
+        }
+        house.dormant.fail(room.id);
+    } else {
+        house.dormant.add(room.id);
+    }
+    hosts.directory.conceal(room.id);
+    true
 }
 
 /// Takes all rooms out of this process, each with a checkpoint, so that the next one replays
@@ -196,7 +239,7 @@ pub(crate) fn close_all<S: Store, D: Directory>(
         let Some(mut room) = house.rooms.remove(key) else {
             continue;
         };
-        if let Err(problem) = checkpoint(hosts.store, &mut room, now) {
+        if let Err(problem) = checkpoint(hosts.keep, &mut room, now) {
             warn!(room = %room.id, problem, "room stops without a checkpoint");
         }
         hosts.directory.withdraw(room.id);
@@ -234,9 +277,14 @@ mod tests {
         };
         room.durable = Some(Durable::open(&kind, &opening).unwrap().0);
         let grown = usize::MAX;
-        assert!(room.is_checkpoint_due(grown, now));
-        checkpoint(&mut MemoryStore::with_capacity(1), &mut room, now).unwrap();
-        assert!(!room.is_checkpoint_due(grown, now));
-        assert!(room.is_checkpoint_due(grown, now + CHECKPOINT_AFTER));
+        assert!(room.upkeep.is_checkpoint_due(grown, now));
+        checkpoint(
+            &mut Keep::new(MemoryStore::with_capacity(1)),
+            &mut room,
+            now,
+        )
+        .unwrap();
+        assert!(!room.upkeep.is_checkpoint_due(grown, now));
+        assert!(room.upkeep.is_checkpoint_due(grown, now + CHECKPOINT_AFTER));
     }
 }

@@ -4,14 +4,17 @@ use std::ops::Range;
 use std::time::Duration;
 
 use rejoin_protocol::{RoomId, Timestamp};
-use rejoin_store::{Record, Store, StoreError};
+use rejoin_room::Durability;
+use rejoin_store::{Record, Store};
 use tracing::warn;
 
 use super::finish::checkpoint;
 use crate::house::House;
+use crate::keep::Keep;
 use crate::keys::RoomKey;
 use crate::rooms::journal;
 use crate::rooms::queue::Queued;
+use crate::rooms::room::After;
 
 /// What a turn writes. It keeps its memory from turn to turn.
 #[derive(Debug, Default)]
@@ -26,6 +29,8 @@ pub(crate) struct Written {
 pub(crate) struct Work {
     pub(crate) key: RoomKey,
     record: Span,
+    /// How its room is kept.
+    level: Durability,
     /// Room time of all of them.
     pub(crate) at: Duration,
     pub(crate) calls: Vec<Queued>,
@@ -51,7 +56,7 @@ impl Span {
 
 /// Writes the calls of all rooms that wait. Rooms whose calls cannot be kept are closed.
 pub(crate) fn write<S: Store>(
-    store: &mut S,
+    keep: &mut Keep<S>,
     house: &mut House,
     active: &[RoomKey],
     written: &mut Written,
@@ -79,21 +84,33 @@ pub(crate) fn write<S: Store>(
         works.push(Work {
             key: *key,
             record,
+            level: room.kind.durability,
             at,
             calls,
         });
     }
-    let records: Vec<_> = works
-        .iter()
-        .map(|work| work.record.record(bodies))
-        .collect();
-    let Err(problem) = store.append(&records) else {
+    for level in [Durability::Exact, Durability::None] {
+        write_all(keep, level, house, works, bodies, now);
+    }
+    house.journalled = keep.journalled();
+}
+
+/// Writes the records of all rooms whose history stands where that of `level` does.
+fn write_all<S: Store>(
+    keep: &mut Keep<S>,
+    level: Durability,
+    house: &mut House,
+    works: &mut Vec<Work>,
+    bodies: &[u8],
+    now: Timestamp,
+) {
+    let there = |work: &Work| work.level.is_journalled() == level.is_journalled();
+    let records = works.iter().filter(|work| there(work));
+    let records: Vec<_> = records.map(|work| work.record.record(bodies)).collect();
+    let Err(problem) = keep.append(level, &records) else {
         return;
     };
-    if matches!(
-        problem,
-        StoreError::Broken { .. } | StoreError::Fenced { .. }
-    ) {
+    if problem.is_final() {
         works.clear();
         house.store_failure = Some(problem);
         return;
@@ -102,26 +119,32 @@ pub(crate) fn write<S: Store>(
         warn!(%problem, left_out, "a turn could not be journalled; trying room by room");
     }
     let refused = std::mem::take(works).into_iter();
-    works.extend(refused.filter_map(|work| write_one(store, house, work, bodies, now)));
+    works.extend(refused.filter_map(|work| {
+        if there(&work) {
+            write_one(keep, house, work, bodies, now)
+        } else {
+            Some(work)
+        }
+    }));
 }
 
 /// Writes one room's record by itself, after a checkpoint has made room if need be.
 fn write_one<S: Store>(
-    store: &mut S,
+    keep: &mut Keep<S>,
     house: &mut House,
     work: Work,
     bodies: &[u8],
     now: Timestamp,
 ) -> Option<Work> {
     let record = work.record.record(bodies);
-    if store.append(&[record]).is_ok() {
+    if keep.append(work.level, &[record]).is_ok() {
         return Some(work);
     }
     let room = house.rooms.get_mut(work.key)?;
     room.sequence -= 1;
     // The checkpoint stands for what came before the record.
-    let problem = match checkpoint(store, room, now) {
-        Ok(()) => match store.append(&[record]) {
+    let problem = match checkpoint(keep, room, now) {
+        Ok(()) => match keep.append(work.level, &[record]) {
             Ok(()) => {
                 room.sequence += 1;
                 return Some(work);
@@ -130,7 +153,7 @@ fn write_one<S: Store>(
         },
         Err(problem) => problem,
     };
-    house.fail_room(work.key, &problem, now);
+    house.fail_room(work.key, &problem, After::Rest, now);
     for call in work.calls {
         house.refuse(call.origin, House::room_failed());
     }

@@ -69,6 +69,14 @@ impl Cluster {
         self.shards.into_iter().map(Shard::into_store).collect()
     }
 
+    /// The same as it is now, while the shards go on.
+    pub(crate) fn stores(&self) -> VecDeque<MemoryStore> {
+        self.shards
+            .iter()
+            .map(|shard| shard.store().clone())
+            .collect()
+    }
+
     pub(crate) fn expect<'a>(&self, datagrams: impl Iterator<Item = &'a [u8]> + Clone) {
         for shard in &self.shards {
             shard.expect(datagrams.clone());

@@ -178,7 +178,7 @@ fn a_panicking_tick_or_view_closes_only_its_room() {
         } else {
             assert!(is_closed_as_failed(&world, ana, room.seat), "{bomb:?}");
             let again = world.ask(ben, |core| core.join(room.room));
-            assert_eq!(again.unwrap_err().code, RefusalCode::UnknownRoom);
+            assert_eq!(again.unwrap_err().code, RefusalCode::RoomFailed);
         }
         assert_eq!(world.shard.stats().rooms_failed, 1, "{bomb:?}");
         check_neighbour(&mut world, other);

@@ -7,7 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use rejoin_protocol::messagepack::{self, Bounds};
 use rejoin_room::{
-    Applicant, Cx, MetadataValue, PlayerId, Refusal, RefusalCode, Room, RoomSpec, SeatChange,
+    Applicant, Cx, MetadataValue, PlayerId, Receipt, Refusal, RefusalCode, Room, RoomSpec,
+    SeatChange,
 };
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,7 @@ pub(crate) struct Board {
     pub(crate) seats: Vec<(PlayerId, SeatChange)>,
     pub(crate) secret: Option<u32>,
     pub(crate) pad: Vec<u8>,
+    pub(crate) resumed: Vec<(bool, bool)>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -44,6 +46,7 @@ pub(crate) enum Bomb {
 pub(crate) enum Act {
     Add(u64),
     Say(u32),
+    Swear(u32),
     Arm(Bomb),
     Grow(u32),
     Hoard(usize),
@@ -86,6 +89,7 @@ fn input<R: Room<Event = u32>>(state: &mut State, from: PlayerId, act: Act, cx: 
             state.board.adds += 1;
         }
         Act::Say(number) => cx.send_all(&number),
+        Act::Swear(number) => cx.send_when_durable(from, &number),
         Act::Arm(Bomb::Now) => panic!("armed by a player"),
         Act::Arm(bomb) => state.armed = Some(bomb),
         // Bytes that no delta shortens.
@@ -167,6 +171,11 @@ macro_rules! room {
 
             fn seat(state: &mut State, player: PlayerId, change: SeatChange, _cx: &mut Cx<Self>) {
                 seat(state, player, change);
+            }
+
+            fn resumed(state: &mut State, receipt: Receipt, _cx: &mut Cx<Self>) {
+                let told = (receipt.rolled_back, receipt.rebuilt);
+                state.board.resumed.push(told);
             }
 
             fn tick(state: &mut State, _cx: &mut Cx<Self>) {

@@ -127,6 +127,7 @@ impl Client {
         let held = Held {
             stay,
             event,
+            input: 0,
             snapshot,
         };
         let seat = SeatId(0);

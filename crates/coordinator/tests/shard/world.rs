@@ -10,9 +10,9 @@ use rejoin_coordinator::Config;
 use rejoin_protocol::connection::SendError;
 use rejoin_protocol::crypto::{StaticKeys, Suite};
 use rejoin_protocol::handshake::is_hello;
-use rejoin_protocol::message::{Answer, CallId, RoomSettings, Seated};
-use rejoin_protocol::{Refusal, RequestId, Rng, RoomId, SeatId, Timestamp};
-use rejoin_room::Kinds;
+use rejoin_protocol::message::{Answer, CallId, RoomCard, RoomSettings, Seated};
+use rejoin_protocol::{Refusal, RequestId, Rng, RoomCode, RoomId, SeatId, Timestamp};
+use rejoin_room::{Durability, Kinds};
 use rejoin_store::MemoryStore;
 
 use crate::cluster::{self, Cluster};
@@ -199,6 +199,25 @@ impl World {
         self.start_shards(count, before.into_stores());
     }
 
+    /// The next process takes up the rooms of these stores.
+    pub(crate) fn restart_from(&mut self, stores: VecDeque<MemoryStore>) {
+        self.config.epoch.0 += 1;
+        self.start_shards(self.shard.shards.len(), stores);
+    }
+
+    /// The same after a loss of power, which took some of what was written.
+    pub(crate) fn restart_rolled_back(&mut self, before: VecDeque<MemoryStore>) {
+        self.config.store_may_lack = true;
+        self.restart_from(before);
+        self.config.store_may_lack = false;
+    }
+
+    /// All kinds are kept as `durability` says from the next process on.
+    pub(crate) fn keep_as(&mut self, durability: Durability) {
+        self.kinds = std::mem::take(&mut self.kinds).kept_as(durability);
+        self.restart(|_| {});
+    }
+
     fn start_shards(&mut self, count: usize, stores: VecDeque<MemoryStore>) {
         let count = u8::try_from(count).unwrap();
         self.shard = Cluster::new(count, &self.config, &self.kinds, stores, self.now);
@@ -284,11 +303,30 @@ impl World {
 
     /// Opens the room of request `number`.
     pub(crate) fn create(&mut self, player: usize, kind: &str, number: u8) -> Seated {
+        self.create_with(player, kind, number, RoomSettings::default())
+    }
+
+    pub(crate) fn create_with(
+        &mut self,
+        player: usize,
+        kind: &str,
+        number: u8,
+        settings: RoomSettings,
+    ) -> Seated {
         let request = RequestId([number; 16]);
-        let asked = self.ask(player, |core| {
-            core.create(request, kind, RoomSettings::default())
-        });
-        seated(asked)
+        seated(self.ask(player, |core| core.create(request, kind, settings)))
+    }
+
+    pub(crate) fn join_by_code(&mut self, player: usize, code: RoomCode) -> Seated {
+        seated(self.ask(player, |core| core.join_by_code(code)))
+    }
+
+    /// The rooms of a list that this player is shown.
+    pub(crate) fn list(&mut self, player: usize) -> Vec<RoomCard> {
+        match self.ask(player, |core| core.list(None, Vec::new(), 64)) {
+            Ok(Answer::Rooms(rooms)) => rooms,
+            other => panic!("{other:?}"),
+        }
     }
 
     pub(crate) fn join(&mut self, player: usize, room: RoomId) -> Seated {

@@ -84,6 +84,7 @@ fn held(snapshot: Option<HeldSnapshot>) -> Option<Held> {
     Some(Held {
         stay: STAY,
         event: 70,
+        input: 0,
         snapshot,
     })
 }
@@ -92,6 +93,7 @@ fn return_to(room: RoomId, view: HeldSnapshot) -> ClientMessage {
     let held = Held {
         stay: STAY,
         event: 70,
+        input: 69_990,
         snapshot: Some(view),
     };
     let (call, seat) = (10, SeatId(3));
@@ -184,6 +186,7 @@ fn seated() -> Answer {
         cursor: 70_000,
         event: 6,
         events_dropped: 0,
+        inputs_lost: 0,
         created: true,
         found: false,
         members: vec![Member {
@@ -209,6 +212,7 @@ fn seated_again() -> Answer {
     Answer::Seated(Seated {
         event: 800,
         events_dropped: 744,
+        inputs_lost: 10,
         created: false,
         found: true,
         ..seated

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU8;
 use std::path::PathBuf;
 
+use rejoin_room::Durability;
 use rejoin_server::{KeyFileError, Limits, ServerConfig};
 
 use super::{Problem, Settings, bind};
@@ -17,6 +18,7 @@ pub(crate) struct Checked {
     data: Option<PathBuf>,
     admin: Option<SocketAddr>,
     shards: NonZeroU8,
+    durability: Option<Durability>,
     limits: Limits,
 }
 
@@ -33,6 +35,7 @@ impl Checked {
             data: settings.data.clone(),
             admin: settings.admin,
             shards: settings.shards,
+            durability: settings.durability,
             limits: settings.limits,
         })
     }
@@ -55,6 +58,11 @@ impl Checked {
     /// How many threads serve.
     pub(crate) fn shards(&self) -> NonZeroU8 {
         self.shards
+    }
+
+    /// How rooms of all kinds are kept, if not as these say.
+    pub(crate) fn durability(&self) -> Option<Durability> {
+        self.durability
     }
 
     /// How much of everything.

@@ -6,6 +6,7 @@ use std::num::NonZeroU8;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use rejoin_room::Durability;
 use rejoin_server::{Limit, LimitError, LimitValue, SHARDS_MAX, ServerConfig};
 use tracing_subscriber::filter::LevelFilter;
 
@@ -45,6 +46,8 @@ pub(crate) enum Place<'a> {
     Admin(&'a mut Option<SocketAddr>),
     /// How many threads serve.
     Shards(&'a mut NonZeroU8),
+    /// How rooms are kept.
+    Durability(&'a mut Option<Durability>),
     /// Severity of a log.
     Level(&'a mut Option<LevelFilter>),
     /// One of the server's limits.
@@ -55,6 +58,13 @@ pub(crate) enum Place<'a> {
 pub(crate) const LIMITS: &str = "limits";
 /// What every variable of ours begins with.
 pub(crate) const VARIABLES: &str = "REJOIN_";
+/// What `log` is for.
+const LOG: &str = "Least severity to log. Without it: as $RUST_LOG says, else info.";
+/// What `durability` is for.
+const DURABILITY: &str = "How rooms are kept, of all kinds alike. Without it: as each kind says, by default `exact`. It \
+     takes a data folder: without one rooms end with the server.";
+/// By the words of `--durability`.
+const DURABILITIES: [&str; 4] = ["none", "checkpoint", "exact", "synced"];
 /// By the words of `--log`.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
@@ -67,6 +77,7 @@ impl Settings {
             data,
             admin,
             shards,
+            durability,
             log,
             limits,
         } = self;
@@ -79,7 +90,7 @@ impl Settings {
             example,
             place,
         };
-        let mut keys = vec![
+        let keys = [
             top(
                 "bind",
                 "Address to listen on; without a port: 7777. `dev` auth takes loopback alone.",
@@ -117,14 +128,15 @@ impl Settings {
                 )
             },
             top(
-                "log",
-                "Least severity to log. Without it: as $RUST_LOG says, else info.",
-                "info",
-                Place::Level(log),
+                "durability",
+                DURABILITY,
+                "exact",
+                Place::Durability(durability),
             ),
+            top("log", LOG, "info", Place::Level(log)),
         ];
-        keys.extend(limits.all().into_iter().map(Key::of_limit));
-        keys
+        let limits = limits.all().into_iter().map(Key::of_limit);
+        keys.into_iter().chain(limits).collect()
     }
 }
 
@@ -164,6 +176,7 @@ impl<'a> Key<'a> {
             | Place::Auth(_)
             | Place::Folder(_)
             | Place::Admin(_)
+            | Place::Durability(_)
             | Place::Level(_) => false,
         }
     }
@@ -198,6 +211,9 @@ impl<'a> Key<'a> {
                 let count = count.filter(|count: &NonZeroU8| count.get() <= SHARDS_MAX);
                 **place = count.ok_or_else(|| word(&[&shards_bounds()]))?;
             }
+            Place::Durability(place) => {
+                **place = Some(text.parse().map_err(|_| word(&DURABILITIES))?);
+            }
             Place::Level(place) => {
                 let level = LEVELS.contains(&text).then(|| text.parse().ok()).flatten();
                 **place = Some(level.ok_or_else(|| word(&LEVELS))?);
@@ -215,6 +231,7 @@ impl<'a> Key<'a> {
             Place::Folder(folder) => folder.as_ref().map(|it| quoted(&it.to_string_lossy())),
             Place::Admin(address) => address.map(|it| quoted(&it.to_string())),
             Place::Shards(count) => Some(count.to_string()),
+            Place::Durability(level) => level.map(|it| quoted(it.name())),
             Place::Level(level) => level.map(|it| quoted(&it.to_string())),
             Place::Limit(limit) if self.is_number() => Some(limit.text()),
             Place::Limit(limit) => Some(quoted(&limit.text())),
@@ -229,6 +246,7 @@ impl<'a> Key<'a> {
             Place::Folder(_) => "a folder".to_owned(),
             Place::Admin(_) => "a loopback address and port".to_owned(),
             Place::Shards(_) => shards_bounds(),
+            Place::Durability(_) => one_of(&DURABILITIES),
             Place::Level(_) => one_of(&LEVELS),
             Place::Limit(limit) => limit.bounds(),
         }

@@ -22,6 +22,7 @@ use std::num::NonZeroU8;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use rejoin_room::Durability;
 use rejoin_server::{LimitError, Limits};
 use tracing_subscriber::filter::LevelFilter;
 
@@ -45,6 +46,8 @@ pub(crate) struct Settings {
     pub(crate) admin: Option<SocketAddr>,
     /// How many threads serve.
     pub(crate) shards: NonZeroU8,
+    /// How rooms of all kinds are kept, if not as these say.
+    pub(crate) durability: Option<Durability>,
     /// Least severity to log.
     pub(crate) log: Option<LevelFilter>,
     /// How much of everything.
@@ -59,6 +62,7 @@ impl Default for Settings {
             data: None,
             admin: None,
             shards: NonZeroU8::MIN,
+            durability: None,
             log: None,
             limits: Limits::default(),
         }
@@ -150,6 +154,11 @@ impl Loaded {
                 "shards",
                 "--shards",
                 flags.shards.map(|count| count.to_string()),
+            ),
+            (
+                "durability",
+                "--durability",
+                flags.durability.map(|level| level.name().to_owned()),
             ),
             ("log", "--log", log.map(|level| level.to_string())),
         ];

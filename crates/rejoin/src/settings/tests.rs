@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use rejoin_room::Durability;
+
 use super::*;
 use crate::settings::keys::Place;
 
@@ -146,6 +148,7 @@ fn every_key_can_be_set_by_its_variable_and_by_the_file() {
         let text = match (&key.place, key.is_number()) {
             (Place::Admin(_), _) => "127.0.0.1:7777",
             (Place::Auth(_), _) => "token",
+            (Place::Durability(_), _) => "synced",
             (Place::Level(_), _) => "trace",
             (Place::Shards(_), _) => "7",
             (Place::Address(_) | Place::Folder(_), _) => "127.0.0.2",
@@ -464,6 +467,7 @@ fn the_example_file_without_its_comment_signs_is_the_default() {
     let expected = Settings {
         data: Some(PathBuf::from("/var/lib/rejoin")),
         admin: Some(([127, 0, 0, 1], 7780).into()),
+        durability: Some(Durability::Exact),
         log: Some(LevelFilter::INFO),
         ..Settings::default()
     };

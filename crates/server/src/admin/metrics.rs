@@ -89,11 +89,21 @@ fn count(number: usize) -> u64 {
 }
 
 /// All figures, with what each is.
-const FIGURES: [Figure; 30] = [
+const FIGURES: [Figure; 32] = [
     gauge("sessions", "Sessions now.", |report| {
         count(report.shard.sessions)
     }),
     gauge("rooms", "Rooms now.", |report| count(report.shard.rooms)),
+    gauge(
+        "rooms_to_come",
+        "Rooms of an earlier process that are yet to be taken up.",
+        |report| count(report.shard.rooms_to_come),
+    ),
+    gauge(
+        "rooms_asleep",
+        "Rooms that hibernate now: on the disk alone.",
+        |report| count(report.shard.rooms_asleep),
+    ),
     gauge(
         "joins_pending",
         "Joins that no packet has confirmed yet.",

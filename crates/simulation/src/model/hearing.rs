@@ -90,6 +90,7 @@ mod tests {
             cursor: 0,
             event,
             events_dropped: dropped,
+            inputs_lost: 0,
             created: false,
             found,
             members: Vec::new(),

@@ -264,6 +264,10 @@ impl<D: Directory> Directory for Witnessed<D> {
         self.inner.by_code(code)
     }
 
+    fn conceal(&mut self, room: RoomId) {
+        self.inner.conceal(room);
+    }
+
     fn withdraw(&mut self, room: RoomId) {
         if let Some(listing) = self.listed.borrow_mut().get_mut(&room) {
             listing.open = false;

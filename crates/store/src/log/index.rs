@@ -99,6 +99,14 @@ impl Room {
         })
     }
 
+    /// Segment and offset of its newest record, or else checkpoint.
+    pub(crate) fn written_at(&self) -> (u32, u32) {
+        let record = self.journal.back().map(|held| held.place);
+        let record = record.filter(|place| *place != Place::LOST);
+        let place = record.or_else(|| self.newer.map(|point| point.place));
+        place.map_or((0, 0), |place| (place.segment, place.offset))
+    }
+
     /// The link of a record that is held or has a checkpoint.
     pub(crate) fn link_of(&self, sequence: u64) -> u32 {
         let back = usize::try_from(self.newest.wrapping_sub(sequence)).ok();

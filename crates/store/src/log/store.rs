@@ -4,6 +4,7 @@
 //! none waits for the medium. What may block is handed out as a [`Chore`]. It owns its log and the
 //! index of it; [`open`](super::open::open) makes it.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -380,6 +381,13 @@ impl Store for LogStore {
 
     fn rooms(&self) -> Vec<RoomId> {
         self.index.rooms().map(|(id, _)| *id).collect()
+    }
+
+    fn rooms_newest_first(&self) -> Vec<RoomId> {
+        let rooms = self.index.rooms();
+        let mut dated: Vec<_> = rooms.map(|(id, room)| (room.written_at(), *id)).collect();
+        dated.sort_unstable_by_key(|(at, id)| (Reverse(*at), *id));
+        dated.into_iter().map(|(_, id)| id).collect()
     }
 
     fn forget(&mut self, room: RoomId) -> Result<(), StoreError> {

@@ -1,0 +1,126 @@
+//! A seat of a room as it is stored: whose it is, how far its numbers have come, and whether its player is there.
+
+use rejoin_protocol::message::{Held, SeatChange};
+use rejoin_protocol::planted::{self, Bug};
+use rejoin_protocol::{Incarnation, Liveness, Refusal, RefusalCode, SessionId, Stay};
+
+use super::backlog::Backlog;
+use super::entry::Applicant;
+use crate::limits::NUMBERS_LOST_MAX;
+
+/// A session's place in the room, with all that must survive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Seat {
+    /// Whose.
+    pub(crate) session: SessionId,
+    /// Since when: a seat that is given up and taken anew is another.
+    pub(crate) stay: Stay,
+    /// The newest incarnation of the session that the room heard of.
+    pub(crate) incarnation: Incarnation,
+    /// The player's name.
+    pub(crate) name: String,
+    /// What the game's backend said about the player when the seat was taken.
+    pub(crate) claims: Vec<u8>,
+    /// The newest reliable input applied.
+    pub(crate) cursor: u64,
+    /// What the room has said to the player.
+    pub(crate) events: Backlog,
+    /// Whether the player is there.
+    pub(crate) presence: Liveness,
+    /// The room has lost some of what its client may have been told: the newest event that it then had.
+    pub(crate) rolled_to: Option<u64>,
+}
+
+impl Seat {
+    pub(crate) fn new(applicant: &Applicant, stay: Stay) -> Self {
+        Self {
+            session: applicant.session,
+            stay,
+            incarnation: applicant.incarnation,
+            name: applicant.name.clone(),
+            claims: applicant.claims.clone(),
+            cursor: 0,
+            events: Backlog::default(),
+            presence: Liveness::Live,
+            rolled_to: None,
+        }
+    }
+
+    /// True if a client that has this is ahead of the seat, which lost something.
+    pub(crate) fn is_behind(&self, held: &Held) -> bool {
+        let lost = |ahead: u64| (1..=NUMBERS_LOST_MAX).contains(&ahead);
+        self.rolled_to.is_some_and(|newest| {
+            let inputs = held.input.saturating_sub(self.cursor);
+            lost(inputs) || lost(held.event.saturating_sub(newest))
+        })
+    }
+
+    /// Numbers go on after those that a client has, which is ahead.
+    pub(crate) fn go_on_from(&mut self, input: u64, event: u64) {
+        self.cursor = self.cursor.max(input);
+        if let Some(newest) = self.rolled_to.take() {
+            self.events.skip(event.saturating_sub(newest));
+        }
+    }
+
+    /// False if a client means an earlier stay of its session, of which it knows the numbers.
+    pub(crate) fn is_of(&self, wanted: Option<Stay>) -> bool {
+        wanted.is_none_or(|stay| stay == self.stay) || planted::is(Bug::StayIgnored)
+    }
+
+    /// False if the seat is only held.
+    pub(crate) fn is_here(&self) -> bool {
+        self.presence != Liveness::Detached
+    }
+}
+
+/// Tells a client that what it knows of its seat is of the past.
+pub(crate) fn stay_over() -> Refusal {
+    let text = "the session has left that seat, and taken another there since";
+    Refusal::new(RefusalCode::UnknownSeat, text)
+}
+
+/// The presence after a change; `None` if the change says nothing new.
+pub(crate) fn step(presence: Liveness, change: SeatChange) -> Option<Liveness> {
+    let next = match change {
+        SeatChange::Suspect => presence.max(Liveness::Suspect),
+        // A detached player has to return first.
+        SeatChange::Loading if presence == Liveness::Detached => presence,
+        SeatChange::Loading => Liveness::Loading,
+        SeatChange::Detached => Liveness::Detached,
+        SeatChange::Returned | SeatChange::Joined => Liveness::Live,
+        SeatChange::Left => presence,
+    };
+    (next != presence).then_some(next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn presence_moves_only_when_there_is_news() {
+        use Liveness::{Detached, Live, Loading, Suspect};
+        let table = [
+            (Live, SeatChange::Suspect, Some(Suspect)),
+            (Suspect, SeatChange::Suspect, None),
+            (Detached, SeatChange::Suspect, None),
+            (Live, SeatChange::Detached, Some(Detached)),
+            (Suspect, SeatChange::Detached, Some(Detached)),
+            (Detached, SeatChange::Detached, None),
+            (Live, SeatChange::Loading, Some(Loading)),
+            (Loading, SeatChange::Loading, None),
+            (Suspect, SeatChange::Loading, Some(Loading)),
+            (Detached, SeatChange::Loading, None),
+            (Loading, SeatChange::Suspect, Some(Suspect)),
+            (Loading, SeatChange::Detached, Some(Detached)),
+            (Loading, SeatChange::Returned, Some(Live)),
+            (Live, SeatChange::Returned, None),
+            (Suspect, SeatChange::Returned, Some(Live)),
+            (Detached, SeatChange::Returned, Some(Live)),
+        ];
+        for (before, change, after) in table {
+            assert_eq!(step(before, change), after, "{change:?} from {before:?}");
+        }
+    }
+}
