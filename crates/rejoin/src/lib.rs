@@ -62,6 +62,7 @@ mod server_args;
 mod settings;
 mod simulate_command;
 mod stop;
+mod supervisor;
 mod terminal;
 mod token_command;
 
