@@ -74,15 +74,45 @@ fn a_terminated_demo_ends_early_and_is_still_checked() {
     assert!(start.elapsed() < Duration::from_secs(30), "{ended:?}");
 }
 
-/// A demo whose server was killed says so, and does not call it a success.
+/// Whoever kills its server.
 #[cfg(unix)]
 #[test]
-fn a_demo_that_loses_its_server_fails() {
-    let (demo, server) = playing_demo();
-    signal(server, "KILL");
+fn a_demo_whose_server_is_killed_goes_on_with_everybody() {
+    let mut demo = demo("4s");
+    let line = demo.line();
+    let server = line.rsplit(' ').next().and_then(|word| word.parse().ok());
+    while !demo.line().starts_with("playing") {}
+    signal(server.expect("its process id"), "KILL");
     let ended = demo.end();
-    assert_eq!(ended.code, Some(6), "{ended:?}");
-    assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let told = [
+        "kills       the server 1 time",
+        "6 rooms went on; 0 ticks and 0 inputs lost",
+    ];
+    for told in told {
+        assert!(ended.stdout.contains(told), "{told} in {ended:?}");
+    }
+}
+
+#[test]
+fn the_script_kills_the_server_and_succeeds_if_all_are_back() {
+    let program = Path::new(env!("CARGO_BIN_EXE_rejoin"));
+    let script = [
+        "demo", "--script", "kill", "--json", "--for", "4s", "-n", "12",
+    ];
+    let ended = Process::of(program, &[], &script).end();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let record: serde_json::Value = serde_json::from_str(&ended.stdout).expect("one object");
+    let expected = serde_json::json!({ "ok": 12, "failed": 0 });
+    assert_eq!(record["resumes"], expected, "{record}");
+    let expected = serde_json::json!({
+        "rooms": 6, "ticks_lost": 0, "inputs_lost": 0, "inputs_duplicated": 0, "hash_mismatches": 0,
+    });
+    assert_eq!(record["recovery"], expected, "{record}");
+    assert_eq!(record["kills"], 1, "{record}");
+    assert!(record["pause_us"]["max"].as_u64() > Some(0), "{record}");
+    let short = Process::of(program, &[], &["demo", "--script", "kill", "--for", "1s"]).end();
+    assert_eq!(short.code, Some(2), "{short:?}");
 }
 
 /// True while a process runs: one that ended but was not waited for does not.

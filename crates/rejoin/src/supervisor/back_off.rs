@@ -68,7 +68,9 @@ mod tests {
     #[test]
     fn a_minute_of_service_makes_the_next_death_a_first_one() {
         let mut back_off = BackOff::default();
-        (0..5).for_each(|_| drop(back_off.on_death(Duration::ZERO)));
+        for _ in 0..5 {
+            back_off.on_death(Duration::ZERO);
+        }
         assert_eq!(back_off.on_death(WELL_AFTER), Duration::ZERO);
         assert_eq!(back_off.on_death(Duration::ZERO), FIRST);
     }
