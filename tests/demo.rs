@@ -124,3 +124,27 @@ fn runs(process: u32) -> bool {
         .and_then(|(_, rest)| rest.chars().next());
     !matches!(state, None | Some('Z' | 'X'))
 }
+
+/// On a terminal that `script` of util-linux makes: the key is pressed until somebody plays.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_key_kills_the_server_and_the_picture_goes_on() {
+    let demo = format!(
+        "stty cols 80 rows 24; '{}' demo --for 7s",
+        env!("CARGO_BIN_EXE_rejoin")
+    );
+    let keys = "for _ in 1 2 3; do sleep 1.2; printf k; done; sleep 5";
+    let shell = format!("({keys}) | script --return --quiet --command \"{demo}\" /dev/null");
+    let variables = [("TERM", "xterm"), ("SHELL", "/bin/sh")];
+    let ended = Process::bare(Path::new("sh"), &variables, &["-c", &shell]).end();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    // What is drawn comes in pieces, of which these are told whole.
+    for told in [
+        "after kill -9",
+        "kills       the server ",
+        "0 ticks and 0 inputs lost",
+        "48 of 48 took a seat",
+    ] {
+        assert!(ended.stdout.contains(told), "{told} in {ended:?}");
+    }
+}

@@ -239,7 +239,7 @@ mod watchdog {
                 .expect("a socket takes it");
             let mut bytes = [0; 64];
             let length = manager.recv(&mut bytes).ok()?;
-            String::from_utf8(bytes[..length].to_vec()).ok()
+            String::from_utf8(bytes.get(..length)?.to_vec()).ok()
         };
         let second = Duration::from_secs(1);
         assert_eq!(told(support::PATIENCE).as_deref(), Some("READY=1"));

@@ -60,7 +60,8 @@ impl Manager {
     fn told(&self) -> String {
         let mut bytes = [0; 256];
         let length = self.socket.recv(&mut bytes).expect("it is told in time");
-        String::from_utf8(bytes[..length].to_vec()).expect("a text")
+        let told = bytes.get(..length).expect("so much was told");
+        String::from_utf8(told.to_vec()).expect("a text")
     }
 
     /// True if nothing is told for so long.

@@ -224,7 +224,7 @@ fn address_of(server: &Server) -> ServerAddress {
 impl From<ServerError> for Failure {
     fn from(error: ServerError) -> Self {
         let exit = match &error {
-            error if error.is_fenced() => Exit::Fenced,
+            fenced if fenced.is_fenced() => Exit::Fenced,
             ServerError::Config(_) => Exit::Usage,
             ServerError::Bind(_) | ServerError::Admin(_) => Exit::CannotBind,
             ServerError::Entropy(_) | ServerError::Socket(_) | ServerError::Store(_) => {
@@ -248,8 +248,10 @@ impl From<KeyFileError> for Failure {
 
 impl From<OwnError> for Failure {
     fn from(error: OwnError) -> Self {
+        if error.is_fenced() {
+            return Self::new(Exit::Fenced, error);
+        }
         match error {
-            error if error.is_fenced() => Self::new(Exit::Fenced, error),
             OwnError::Epoch(error) => error.into(),
             OwnError::Lock(_) | OwnError::Folder(_) | OwnError::Rooms(_) => {
                 Self::new(Exit::Usage, error)

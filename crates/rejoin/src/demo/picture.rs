@@ -205,7 +205,7 @@ impl Picture<'_> {
         ]
     }
 
-    /// What became of the players once the server was killed.
+    /// What became of the players once the server was killed: pauses are p50, p99 and the longest.
     fn recovery(&self, now: &Progress) -> [Line<'static>; 4] {
         let pauses = [now.pause.p50_us, now.pause.p99_us, now.pause.max_us];
         let pauses = pauses.map(|us| (us / 1_000).to_string()).join("/");
@@ -215,9 +215,9 @@ impl Picture<'_> {
             "–".to_owned()
         };
         [
-            self.heading("after kill -9, pauses in ms"),
+            self.heading("after kill -9"),
             figure("sessions resumed", thousands(now.resumes.ok)),
-            figure("p50/p99/max", pause),
+            figure("pause ms", pause),
             figure("ticks lost", thousands(now.recovery.ticks_lost)),
         ]
     }
@@ -368,7 +368,7 @@ mod tests {
         for told in [
             "server killed · 2 of 3 back",
             "sessions resumed       2",
-            "p50/p99/max   89/166/171",
+            "pause ms      89/166/171",
             "ticks lost             0",
             "memory",
         ] {

@@ -127,10 +127,10 @@ async fn stopped(mut child: Child, mut wishes: Wishes) -> Result<(), Failure> {
 
 /// The end of the child is that of its supervisor. Its one line has been said.
 fn ended_with(exit: Exit) -> Result<(), Failure> {
-    match exit {
-        Exit::Success => Ok(()),
-        exit => Err(Failure::told(exit)),
+    if exit == Exit::Success {
+        return Ok(());
     }
+    Err(Failure::told(exit))
 }
 
 impl End {
