@@ -49,6 +49,7 @@ impl Plan {
             count,
             moments,
             seed,
+            ends_play,
             ..
         } = self;
         let seed = match moments {
@@ -56,7 +57,12 @@ impl Plan {
             Moments::Every(_) | Moments::Asked => String::new(),
         };
         let times = counted(*count, "time");
-        format!("the server is killed {times}, {moments}{seed}")
+        let end = if *ends_play {
+            "; the play ends once all are back from the last"
+        } else {
+            ""
+        };
+        format!("the server is killed {times}, {moments}{seed}{end}")
     }
 }
 
