@@ -13,16 +13,20 @@ use support::{PATIENCE, Process};
 
 /// Starts a demo.
 fn demo(play_for: &str) -> Process {
+    demo_with(&[], play_for)
+}
+
+fn demo_with(variables: &[(&str, &str)], play_for: &str) -> Process {
     let program = Path::new(env!("CARGO_BIN_EXE_rejoin"));
-    let mut demo = Process::of(program, &[], &["demo", "--for", play_for]);
+    let mut demo = Process::of(program, variables, &["demo", "--for", play_for]);
     demo.close_stdin();
     demo
 }
 
 /// Starts a demo and waits until it plays. The process id of its server is in its first line.
 #[cfg(unix)]
-fn playing_demo() -> (Process, u32) {
-    let mut demo = demo("60s");
+fn playing_demo(variables: &[(&str, &str)]) -> (Process, u32) {
+    let mut demo = demo_with(variables, "60s");
     let line = demo.line();
     let number = line.rsplit(' ').next().and_then(|word| word.parse().ok());
     let server = number.unwrap_or_else(|| panic!("{line:?}"));
@@ -49,7 +53,12 @@ fn the_demo_plays_ends_by_itself_and_all_is_well() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_killed_demo_takes_its_server_with_it() {
-    let (demo, server) = playing_demo();
+    // Nobody is left to remove the folder of its rooms.
+    let folder = format!("rejoin-demo-{}", std::process::id());
+    let folder = std::env::temp_dir().join(folder);
+    std::fs::create_dir_all(&folder).expect("a temporary folder");
+    let temporary = folder.to_str().expect("a plain name");
+    let (demo, server) = playing_demo(&[("TMPDIR", temporary)]);
     assert!(runs(server), "the server runs while the demo does");
     signal(demo.id(), "KILL");
     let start = Instant::now();
@@ -60,12 +69,13 @@ fn a_killed_demo_takes_its_server_with_it() {
         );
         std::thread::sleep(Duration::from_millis(10));
     }
+    std::fs::remove_dir_all(&folder).expect("the server has it no more");
 }
 
 #[cfg(unix)]
 #[test]
 fn a_terminated_demo_ends_early_and_is_still_checked() {
-    let (demo, _) = playing_demo();
+    let (demo, _) = playing_demo(&[]);
     let start = Instant::now();
     signal(demo.id(), "TERM");
     let ended = demo.end();

@@ -182,8 +182,12 @@ fn a_child_does_not_outlive_its_supervisor_and_the_next_one_serves_in_its_place(
     let folder = Folder::new("orphan");
     let mut server = folder.supervised("127.0.0.1:0");
     let address = listening(&mut server);
-    for _ in 0..5 {
+    for hangs in [false, true, false, true, false] {
         let child = child_of(server.id());
+        if hangs {
+            // It reads no pipe.
+            signal(child, "STOP");
+        }
         signal(server.id(), "KILL");
         let ended = server.end();
         assert_eq!(ended.signal, Some(9), "{ended:?}");
