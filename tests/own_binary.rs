@@ -93,17 +93,20 @@ fn main() -> ExitCode {
     std::thread::scope(|both| {
         both.spawn(watchdog::room_logic_that_does_not_return_is_named_and_the_process_aborts);
         both.spawn(watchdog::a_process_that_was_stopped_as_a_whole_goes_on);
+        #[cfg(target_os = "linux")]
+        both.spawn(watchdog::a_service_manager_hears_nothing_while_one_shard_hangs);
     });
     ExitCode::SUCCESS
 }
 
 fn game(arguments: &[&str]) -> Process {
+    game_with(&[], arguments)
+}
+
+fn game_with(variables: &[(&str, &str)], arguments: &[&str]) -> Process {
     let program = std::env::current_exe().expect("a running test has a file");
-    Process::of(
-        &program,
-        &[(IS_GAME, "1"), ("RUST_BACKTRACE", "full")],
-        arguments,
-    )
+    let always = [(IS_GAME, "1"), ("RUST_BACKTRACE", "full")];
+    Process::of(&program, &[&always, variables].concat(), arguments)
 }
 
 fn serve() -> (Process, String) {
@@ -192,6 +195,8 @@ fn its_bots_play_its_own_room_unless_told_otherwise() {
 mod watchdog {
     use std::io::{Read, Write};
     use std::net::TcpStream;
+    #[cfg(target_os = "linux")]
+    use std::os::unix::net::UnixDatagram;
     use std::time::Instant;
 
     use super::*;
@@ -206,12 +211,55 @@ mod watchdog {
     }
 
     fn start(flags: &[&str]) -> (Process, String) {
+        start_with(&[], flags)
+    }
+
+    fn start_with(variables: &[(&str, &str)], flags: &[&str]) -> (Process, String) {
         let always = ["serve", "--bind", "127.0.0.1:0", "--print-address"];
-        let mut server = game(&[&always, flags].concat());
+        let mut server = game_with(variables, &[&always, flags].concat());
         let line = server.line();
         let address = line.strip_prefix("listening on ");
         let address = address.expect("the first line is the address").to_owned();
         (server, address)
+    }
+
+    /// Of two shards one does not return, and nobody but the manager looks after that.
+    #[cfg(target_os = "linux")]
+    pub(super) fn a_service_manager_hears_nothing_while_one_shard_hangs() {
+        let name = format!("rejoin-own-binary-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let manager = UnixDatagram::bind(&path).expect("a free path");
+        let socket = path.to_str().expect("a plain name");
+        let variables = [("NOTIFY_SOCKET", socket), ("WATCHDOG_USEC", "1000000")];
+        let (_server, address) =
+            start_with(&variables, &["--shards", "2", "--limit", "watchdog=0s"]);
+        let told = |within| {
+            manager
+                .set_read_timeout(Some(within))
+                .expect("a socket takes it");
+            let mut bytes = [0; 64];
+            let length = manager.recv(&mut bytes).ok()?;
+            String::from_utf8(bytes.get(..length)?.to_vec()).ok()
+        };
+        let second = Duration::from_secs(1);
+        assert_eq!(told(support::PATIENCE).as_deref(), Some("READY=1"));
+        for _ in 0..6 {
+            assert_eq!(told(second * 5).as_deref(), Some("WATCHDOG=1"));
+        }
+        within_patience(async {
+            let (_client, room) = join(&address, "eve").await;
+            room.send(Press::Hang).expect("little waits");
+            // It takes a while until that is sure.
+            let (start, mut last) = (Instant::now(), Instant::now());
+            while last.elapsed() < second * 2 {
+                assert!(start.elapsed() < second * 20, "it pings on");
+                if told(second / 10).is_some() {
+                    last = Instant::now();
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        });
+        drop(std::fs::remove_file(&path));
     }
 
     /// Asks an operators' port whether the server takes turns.

@@ -66,10 +66,13 @@ pub(crate) struct Agreement<V> {
     recent: BTreeMap<u64, Rc<Seen<V>>>,
     /// Views compared with what another member saw.
     pub(crate) compared: u64,
+    /// Views that did not fit what members had seen before.
+    pub(crate) disagreed: u64,
     /// New ones since they were last taken, if the room has members in other crews. The oldest go
     /// first: nobody else remembers them either.
     told: Option<VecDeque<Shown>>,
-    room: usize,
+    /// Its number in the run.
+    pub(crate) room: usize,
 }
 
 impl<V> Agreement<V> {
@@ -78,6 +81,7 @@ impl<V> Agreement<V> {
         Self {
             recent: BTreeMap::new(),
             compared: 0,
+            disagreed: 0,
             told: crossing.then(VecDeque::new),
             room,
         }
@@ -102,14 +106,26 @@ impl<V: DeserializeOwned> Agreement<V> {
     /// Takes a shared view that a member saw.
     ///
     /// # Errors
-    /// Another member saw other bytes under that number, or the view cannot be read.
+    /// Another member saw other bytes under that number, ticks do not rise with numbers, or the view cannot be read.
     pub(crate) fn see(&mut self, label: Label, bytes: &Bytes) -> Result<Rc<Seen<V>>, String> {
         if let Some(seen) = self.recent.get(&label.sequence) {
             if seen.held.bytes != *bytes || seen.tick != label.tick {
+                self.disagreed += 1;
                 return Err(disagreement(label));
             }
             self.compared += 1;
             return Ok(Rc::clone(seen));
+        }
+        let is_before = |view: (&u64, &Rc<Seen<V>>)| view.1.tick <= label.tick;
+        let is_after = |view: (&u64, &Rc<Seen<V>>)| view.1.tick >= label.tick;
+        let mut older = self.recent.range(..label.sequence);
+        let mut newer = self.recent.range(label.sequence..);
+        if !older.next_back().is_none_or(is_before) || !newer.next().is_none_or(is_after) {
+            self.disagreed += 1;
+            return Err(format!(
+                "view {} of tick {} is not on the course that members saw",
+                label.sequence, label.tick
+            ));
         }
         let mut seen = decode(label, bytes)?;
         seen.held.is_shared = true;
@@ -166,7 +182,20 @@ mod tests {
         assert!(agreement.see(label, &view(7)).is_ok());
         assert!(agreement.see(label, &view(8)).is_err());
         assert!(agreement.see(Label { tick: 6, ..label }, &view(7)).is_err());
-        assert_eq!(agreement.compared, 1);
+        assert_eq!((agreement.compared, agreement.disagreed), (1, 2));
+    }
+
+    #[test]
+    fn views_of_another_course_are_found_whatever_their_numbers() {
+        let mut agreement = Agreement::<u64>::new(0, false);
+        let label = |sequence, tick| Label { sequence, tick };
+        for (sequence, tick) in [(10, 5), (30, 7), (20, 5), (25, 7)] {
+            let seen = agreement.see(label(sequence, tick), &view(sequence));
+            assert!(seen.is_ok(), "{sequence}");
+        }
+        assert!(agreement.see(label(31, 6), &view(31)).is_err());
+        assert!(agreement.see(label(22, 8), &view(22)).is_err());
+        assert_eq!(agreement.disagreed, 2);
     }
 
     #[test]

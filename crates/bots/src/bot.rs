@@ -49,10 +49,12 @@ pub(crate) struct Bot<B: Behaviour> {
     /// True while the crew has it listed for a flush.
     pub(crate) is_touched: bool,
     pub(crate) back: WayBack,
+    /// The process of its server of which it saw something last; 0 before the first.
+    pub(crate) epoch: u64,
     started: Timestamp,
     rng: Rng,
     pub(crate) behaviour: B,
-    seen: Option<Rc<Seen<ViewOf<B>>>>,
+    pub(crate) seen: Option<Rc<Seen<ViewOf<B>>>>,
     arrivals: Arrivals,
     pub(crate) pauses: Pauses,
     pub(crate) hush: Hush,
@@ -91,6 +93,7 @@ impl<B: Behaviour> Bot<B> {
             timer: None,
             is_touched: false,
             back: WayBack::default(),
+            epoch: 0,
             started: now,
             rng,
             behaviour: B::default(),
@@ -157,71 +160,6 @@ impl<B: Behaviour> Bot<B> {
         }
     }
 
-    /// Closes its books: counts what has no answer for as long as it has waited, and what the room
-    /// applied.
-    pub(crate) fn close_books(&mut self, tally: &mut Tally, now: Timestamp) {
-        tally.pause(self.pauses.end(now));
-        tally.back(self.hush.on_view(now));
-        self.back.give_up(tally, now);
-        self.probes.give_up(now, |span| tally.rtt(span));
-        self.sends.give_up(now, |span| tally.input(span));
-        let BotStage::Seated { player, .. } = self.stage else {
-            return;
-        };
-        let seen = self.seen.as_ref();
-        if let Some(applied) = seen.and_then(|seen| B::applied(player, &seen.view)) {
-            self.sends.on_applied(applied);
-        }
-    }
-
-    /// Judges what it saw last.
-    ///
-    /// # Errors
-    /// What is wrong.
-    pub(crate) fn check(&self) -> Result<(), Fault> {
-        self.check_present()?;
-        let BotStage::Seated { player, .. } = self.stage else {
-            return Ok(());
-        };
-        let seen = self
-            .seen
-            .as_ref()
-            .ok_or_else(|| wrong("it never saw a view"))?;
-        if !self.sends.all_covered() {
-            let count = self.sends.uncovered();
-            return Err(wrong(format!(
-                "{count} reliable inputs were never acknowledged"
-            )));
-        }
-        let newest = self.sends.newest_latest();
-        match B::shown(player, &seen.view) {
-            Some(shown) if shown != newest => Err(wrong(format!(
-                "its newest latest input is {newest}, the room shows {shown}"
-            ))),
-            Some(_) | None => self.behaviour.check(player, &seen.view).map_err(wrong),
-        }
-    }
-
-    /// Sends its newest latest input again if its room shows an older one: the network may have
-    /// lost it, and nothing newer follows. True if it did.
-    pub(crate) fn repeat_latest(&mut self) -> bool {
-        let BotStage::Seated { seat, player } = self.stage else {
-            return false;
-        };
-        let newest = self.sends.newest_latest();
-        let is_behind = self
-            .seen
-            .as_ref()
-            .and_then(|seen| B::shown(player, &seen.view))
-            .is_some_and(|shown| shown < newest);
-        // A client that takes no more is asked again soon.
-        is_behind
-            && self
-                .sends
-                .newest_latest_payload()
-                .is_some_and(|payload| self.core.latest(seat, payload).is_ok())
-    }
-
     /// Gives its seat back, or breaks off.
     pub(crate) fn leave(&mut self) {
         let left = match self.stage {
@@ -278,6 +216,7 @@ impl<B: Behaviour> Bot<B> {
                 around.tally.snapshots.full += u64::from(full);
                 around.tally.snapshots.delta += u64::from(!full);
                 let label = Label { sequence, tick };
+                self.on_epoch(tick, around);
                 let seen = if private {
                     decode(label, &view).map(Rc::new)
                 } else {
@@ -330,6 +269,7 @@ impl<B: Behaviour> Bot<B> {
         }
         if around.conduct == Conduct::Idle {
             self.stage = BotStage::Idle;
+            self.on_welcome();
             self.on_joined(around);
             return Ok(());
         }
@@ -455,7 +395,7 @@ impl<B: Behaviour> Bot<B> {
                 .shown(number, around.now, |latency| tally.input(latency));
         }
         if self.back.is_answered() {
-            self.back.finish(tally, around.now);
+            self.end_way_back(true, tally, around.now);
         }
         self.seen = Some(seen);
         self.arrivals.on_view(around.now);

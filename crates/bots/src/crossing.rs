@@ -15,6 +15,8 @@ pub(crate) struct Crossing {
     rooms: BTreeMap<usize, BTreeMap<u64, (Label, Bytes)>>,
     /// Views compared with what another crew saw.
     pub(crate) compared: u64,
+    /// Views that did not agree with it.
+    pub(crate) disagreed: u64,
 }
 
 impl Crossing {
@@ -27,6 +29,7 @@ impl Crossing {
         let recent = self.rooms.entry(room).or_default();
         if let Some(known) = recent.get(&label.sequence) {
             if *known != (label, bytes) {
+                self.disagreed += 1;
                 return Err(disagreement(label));
             }
             self.compared += 1;

@@ -23,6 +23,7 @@ mod bot;
 mod bot_cx;
 mod bot_stage;
 mod chat_bot;
+mod closing;
 mod conductor;
 mod crew;
 mod crossing;
@@ -41,6 +42,7 @@ mod parts;
 mod pauses;
 mod probes;
 mod rebinds;
+mod recovery;
 mod relay;
 mod report;
 mod resets;
@@ -71,6 +73,7 @@ pub use measure::{Bucket, Percentiles};
 pub use observer::{Control, CutOff, Glimpse, Observer, Progress, Stage, Unobserved};
 pub use options::{Conduct, Mode, ModeError, Options};
 pub use rebinds::{RebindCounts, Rebinds};
+pub use recovery::{Kills, Newest, RecoveryCounts};
 pub use relay::{Relay, RelayStats};
 pub use report::{
     Cause, Failure, Inputs, Joins, Probes, Report, ResumeCounts, Resumes, Snapshots, Traffic,

@@ -8,6 +8,7 @@ use crate::bot::BotStage;
 use crate::crew::{Crew, Unsettled};
 use crate::observer::Glimpse;
 use crate::rebinds::RebindCounts;
+use crate::recovery::{Newest, Stretches};
 use crate::report::{Inputs, Joins, Probes, ResumeCounts, Snapshots, Traffic};
 use crate::silences::SilenceCounts;
 use crate::tally::{Failures, Measures};
@@ -33,6 +34,8 @@ pub(crate) struct News {
     pub(crate) failures: Failures,
     /// Views of rooms that cross crews, since the last answer.
     pub(crate) shown: Vec<Shown>,
+    /// Ticks that members saw, since the last answer.
+    pub(crate) stretches: Stretches,
     /// If asked for.
     pub(crate) unsettled: Option<Unsettled>,
     /// If asked for, and a member is here who saw it; with the number of the view.
@@ -57,6 +60,9 @@ pub(crate) struct Totals {
     pub(crate) silences: SilenceCounts,
     pub(crate) resumes: ResumeCounts,
     pub(crate) traffic: Traffic,
+    pub(crate) newest: Newest,
+    /// Views that do not fit what was seen before.
+    pub(crate) disagreed: u64,
 }
 
 impl Totals {
@@ -74,6 +80,8 @@ impl Totals {
         self.silences += other.silences;
         self.resumes += other.resumes;
         self.traffic += other.traffic;
+        self.newest.add(other.newest);
+        self.disagreed += other.disagreed;
     }
 }
 
@@ -84,6 +92,7 @@ impl<B: Behaviour> Crew<'_, B> {
         let shown = rooms.flat_map(|(_, agreement)| agreement.take_told());
         News {
             shown: shown.collect(),
+            stretches: std::mem::take(&mut self.tally.stretches),
             totals: self.totals(),
             measures: question
                 .measures
@@ -136,6 +145,8 @@ impl<B: Behaviour> Crew<'_, B> {
             ..Totals::default()
         };
         totals.inputs.planned = tally.planned;
+        let disagreed = self.rooms.iter().map(|(_, agreement)| agreement.disagreed);
+        totals.disagreed = disagreed.sum();
         for bot in &self.bots {
             let inputs = &mut totals.inputs;
             inputs.reliable += bot.sends.reliable_sent;
@@ -148,6 +159,10 @@ impl<B: Behaviour> Crew<'_, B> {
             totals.probes.answered += bot.probes.answered;
             totals.traffic.lost_up += bot.core.link().lost + bot.back.lost_before;
             totals.present += usize::from(bot.stage.is_present());
+            totals.newest.add(Newest {
+                epoch: bot.epoch,
+                bots: usize::from(bot.stage.is_present()),
+            });
             totals.away += usize::from(bot.is_away());
             totals.failed += usize::from(bot.stage == BotStage::Failed);
         }

@@ -8,6 +8,7 @@ use rejoin_protocol::PlayerId;
 use rejoin_protocol::message::SeatChange;
 
 use crate::measure::Percentiles;
+use crate::recovery::{Newest, RecoveryCounts};
 use crate::report::{Failure, Inputs, ResumeCounts, Snapshots, Traffic};
 
 /// Looks on. Called in the thread that asked for the run. Bots play on meanwhile, but the parts of a run
@@ -74,6 +75,12 @@ pub struct Progress {
     pub away: usize,
     /// Ways back so far.
     pub resumes: ResumeCounts,
+    /// What became of rooms in later processes of their server.
+    pub recovery: RecoveryCounts,
+    /// The newest process of the server of which bots saw something.
+    pub newest: Newest,
+    /// See [`Resumes::pause`](crate::Resumes), of the whole run.
+    pub pause: Percentiles,
     /// Bots that failed.
     pub failed: usize,
     /// Failures in all.

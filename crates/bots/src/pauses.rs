@@ -43,6 +43,11 @@ impl Pauses {
         (now >= watched.until).then(|| self.end(now))?
     }
 
+    /// How long ago the newest view was applied; `None` before the first.
+    pub(crate) fn open(&self, now: Timestamp) -> Option<Duration> {
+        self.newest.map(|at| now.since(at))
+    }
+
     /// Nothing is watched any more. A pause that is not over counts for as long as it has been.
     pub(crate) fn end(&mut self, now: Timestamp) -> Option<Duration> {
         let watched = self.watched.take()?;

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::measure::{Bucket, Percentiles};
 use crate::options::{Conduct, Mode};
 use crate::rebinds::Rebinds;
+use crate::recovery::{Kills, RecoveryCounts};
 use crate::series::Window;
 use crate::silences::Silences;
 
@@ -69,6 +70,10 @@ pub struct Report {
     pub silences: Silences,
     /// Losses of their connections and clients, and the ways back.
     pub resumes: Resumes,
+    /// What became of rooms whose server was killed or started again.
+    pub recovery: RecoveryCounts,
+    /// Kills of the server: filled in by whoever made them.
+    pub kills: Kills,
     /// How late bots acted after their planned times.
     pub lateness: Percentiles,
     /// Why the figures say nothing of the server, if they do not: the bots themselves were late.
@@ -135,6 +140,9 @@ pub struct Resumes {
     pub resume: Percentiles,
     /// From the loss of a connection until there was one again.
     pub away: Percentiles,
+    /// Between the last view before the loss of a connection and the first one after it, less a tick of the room's
+    /// clock. What was not over by the end counts for as long as it had been. Not of clients that were killed.
+    pub pause: Percentiles,
 }
 
 /// Counts of ways back.
@@ -234,6 +242,17 @@ impl Report {
     #[must_use]
     pub const fn is_ok(&self) -> bool {
         self.joined == self.bots && self.failures_total == 0
+    }
+
+    /// Adds something that must not happen, which the bots could not see.
+    pub fn fail(&mut self, text: String) {
+        self.failures_total += 1;
+        self.failures.push(Failure {
+            bot: None,
+            times: 1,
+            cause: Cause::Check,
+            text,
+        });
     }
 
     /// Share of planned inputs that rooms acknowledged; 1 if none was planned.

@@ -13,10 +13,13 @@
 //!   beyond                   nobody sent them: the cursor is no higher
 //! ```
 
+use std::time::Duration;
+
 use rejoin_client::{Core, Ended, Event, Loss, State, Ticket};
 use rejoin_protocol::crypto::StaticKeys;
 use rejoin_protocol::message::Seated;
 use rejoin_protocol::{CloseReason, Timestamp};
+use rejoin_room::Room;
 
 use crate::behaviour::Behaviour;
 use crate::bot::{Bot, BotStage, Surroundings};
@@ -95,6 +98,7 @@ impl<B: Behaviour> Bot<B> {
         if let Event::Back { away } = event {
             around.tally.measures.away.add(*away);
             if self.stage == BotStage::Idle {
+                self.on_welcome();
                 self.back.finish(around.tally, around.now);
             }
         }
@@ -110,6 +114,35 @@ impl<B: Behaviour> Bot<B> {
             return self.keep_ticket(around.wallet);
         }
         Ok(())
+    }
+
+    /// A view of that tick came from the process of the server that welcomed it last.
+    pub(crate) fn on_epoch(&mut self, tick: u64, around: &mut Surroundings<'_, B>) {
+        self.on_welcome();
+        let room = around.agreement.room;
+        around.tally.stretches.see(room, self.epoch, tick);
+    }
+
+    /// It hears the process of the server that welcomed it last.
+    pub(crate) fn on_welcome(&mut self) {
+        self.epoch = self.core.epoch().map_or(0, |epoch| epoch.0);
+    }
+
+    /// Its way back, if it is on one, is over: it `is_back`, or will never be. Tells how long it saw nothing new, less the
+    /// tick that it would have waited anyway. Who starts a new client has another pause than who waits for a server.
+    pub(crate) fn end_way_back(&mut self, is_back: bool, tally: &mut Tally, now: Timestamp) {
+        if self.back.is_pending() && !self.back.is_relaunch {
+            let tick = Duration::from_secs(1).checked_div(B::Room::TICK_HZ);
+            let pause = self.pauses.open(now);
+            let less = pause.map(|pause| pause.saturating_sub(tick.unwrap_or_default()));
+            less.into_iter()
+                .for_each(|it| tally.measures.outage.add(it));
+        }
+        if is_back {
+            self.back.finish(tally, now);
+        } else {
+            self.back.give_up(tally, now);
+        }
     }
 
     /// True if it has what it joined for and no connection.

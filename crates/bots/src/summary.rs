@@ -12,6 +12,7 @@ use crate::news::{News, Totals};
 use crate::observer::{Glimpse, Progress, Stage};
 use crate::options::{Conduct, Mode, Options};
 use crate::rebinds::Rebinds;
+use crate::recovery::{Kills, RecoveryCounts, Stretches};
 use crate::report::{ACKNOWLEDGED_SHARE_MIN, Cause, Failure, Report, Resumes, share};
 use crate::series::{Amounts, Series};
 use crate::silences::Silences;
@@ -64,6 +65,7 @@ pub(crate) struct Sums {
     pub(crate) series: Series,
     pub(crate) failures: Failures,
     crossing: Crossing,
+    stretches: Stretches,
     unsettled: Vec<Unsettled>,
     glimpse: Option<(u64, Glimpse)>,
 }
@@ -79,6 +81,7 @@ impl Sums {
             series: Series::new(options.play_for),
             failures: Failures::default(),
             crossing: Crossing::default(),
+            stretches: Stretches::default(),
             unsettled: Vec::new(),
             glimpse: None,
         }
@@ -101,6 +104,7 @@ impl Sums {
             self.series.add(&measures.rtt, &measures.input);
         }
         self.failures.merge(news.failures);
+        self.stretches.merge(news.stretches);
         for shown in news.shown {
             if let Err(text) = self.crossing.see(shown) {
                 self.fail(text);
@@ -148,7 +152,16 @@ impl Sums {
             sum.add(totals);
         }
         sum.snapshots.compared += self.crossing.compared;
+        sum.disagreed += self.crossing.disagreed;
         sum
+    }
+
+    /// What became of rooms in later processes of their server.
+    fn recovery(&self, totals: &Totals) -> RecoveryCounts {
+        RecoveryCounts {
+            hash_mismatches: totals.disagreed,
+            ..self.stretches.counts()
+        }
     }
 
     /// What went through so far.
@@ -192,6 +205,9 @@ impl Sums {
             playing: totals.present,
             away: totals.away,
             resumes: totals.resumes,
+            recovery: self.recovery(&totals),
+            newest: totals.newest,
+            pause: self.whole.outage.percentiles(),
             failed: totals.failed,
             failures_total: self.failures.total,
             newest_failure: self.failures.newest.clone(),
@@ -215,7 +231,14 @@ impl Sums {
         if options.conduct == Conduct::Idle {
             return;
         }
-        let inputs = self.totals().inputs;
+        let totals = self.totals();
+        let back = self.recovery(&totals).ticks_lost;
+        if back > 0 {
+            self.fail(format!(
+                "rooms came back {back} ticks before what their members had seen"
+            ));
+        }
+        let inputs = totals.inputs;
         let sent = match options.mode {
             Mode::Latest => inputs.latest,
             Mode::Reliable => inputs.reliable,
@@ -277,7 +300,10 @@ impl Sums {
                 counts: totals.resumes,
                 resume: measures.resume.percentiles(),
                 away: measures.away.percentiles(),
+                pause: measures.outage.percentiles(),
             },
+            recovery: self.recovery(&totals),
+            kills: Kills::default(),
             invalid: lateness_fault(measures, options.lateness_max),
             rtt_buckets: measures.rtt.buckets(),
             agreed_after_us: course.agreed_after.map(micros),
@@ -344,6 +370,7 @@ mod tests {
             measures: None,
             failures: Failures::default(),
             shown: Vec::new(),
+            stretches: Stretches::default(),
             unsettled: None,
             glimpse: None,
         }

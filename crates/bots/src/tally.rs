@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::measure::Measure;
 use crate::rebinds::RebindCounts;
+use crate::recovery::Stretches;
 use crate::report::{Cause, Failure, Joins, ResumeCounts, Snapshots};
 use crate::silences::SilenceCounts;
 
@@ -20,6 +21,8 @@ pub(crate) struct Tally {
     pub(crate) rebinds: RebindCounts,
     pub(crate) silences: SilenceCounts,
     pub(crate) resumes: ResumeCounts,
+    /// Ticks that members saw since that was last taken.
+    pub(crate) stretches: Stretches,
     pub(crate) measures: Measures,
     pub(crate) failures: Failures,
     /// True once anything failed.
@@ -43,6 +46,8 @@ pub(crate) struct Measures {
     pub(crate) resume: Measure,
     /// From the loss of a connection until there was one again.
     pub(crate) away: Measure,
+    /// Between the last view before the loss of a connection and the first after it, less a tick.
+    pub(crate) outage: Measure,
     /// Acts that were later than they may be.
     pub(crate) late: u64,
 }
@@ -67,6 +72,7 @@ impl Tally {
             rebinds: RebindCounts::default(),
             silences: SilenceCounts::default(),
             resumes: ResumeCounts::default(),
+            stretches: Stretches::default(),
             measures: Measures::default(),
             failures: Failures::default(),
             has_failed: false,
@@ -125,6 +131,7 @@ impl Measures {
         self.back.merge(&other.back);
         self.resume.merge(&other.resume);
         self.away.merge(&other.away);
+        self.outage.merge(&other.outage);
         self.late += other.late;
     }
 }

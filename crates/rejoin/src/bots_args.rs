@@ -8,13 +8,14 @@ use rejoin_bots::{Impairment, Mode, parse_duration};
 use rejoin_client::ServerAddress;
 
 use crate::check::{Check, CheckError};
+use crate::kills::Window;
 
 /// `bots`.
 #[derive(Debug, Args)]
 pub(crate) struct BotsArgs {
     /// The server
-    #[arg(default_value = "rejoin://127.0.0.1:7777")]
-    pub(crate) address: ServerAddress,
+    /// [default: rejoin://127.0.0.1:7777, with --kills one of its own]
+    pub(crate) address: Option<ServerAddress>,
     /// Number of bots [default: 16, or one for each permit]
     #[arg(short = 'n', long = "bots", value_name = "N",
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -23,9 +24,9 @@ pub(crate) struct BotsArgs {
     #[arg(long, value_name = "R", default_value = "1",
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) rooms: u32,
-    /// How long they play, such as 30s or 2m
-    #[arg(long = "for", value_name = "T", default_value = "30s", value_parser = parse_duration)]
-    pub(crate) duration: Duration,
+    /// How long they play, such as 30s or 2m [default: 30s, with --kills as long as these take]
+    #[arg(long = "for", value_name = "T", value_parser = parse_duration)]
+    pub(crate) duration: Option<Duration>,
     /// Inputs per second of each bot
     #[arg(long, value_name = "HZ", default_value = "30",
           value_parser = clap::value_parser!(u32).range(1..=1_000))]
@@ -87,6 +88,26 @@ pub(crate) struct BotsArgs {
     /// Keep the bots' tickets in files in DIR instead of in memory
     #[arg(long, value_name = "DIR")]
     pub(crate) ticket_dir: Option<PathBuf>,
+    /// Kill the server N times while they play, as `kill -9` does, and start it again at once: a server of
+    /// their own on loopback, with a data folder
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) kills: Option<u32>,
+    /// Time between two kills [default: 5s]
+    #[arg(long, value_name = "T", value_parser = parse_interval, requires = "kills",
+          conflicts_with = "kill_within")]
+    pub(crate) kill_every: Option<Duration>,
+    /// Kill at a random moment after the server serves again, such as 0..3s
+    #[arg(long, value_name = "A..B", requires = "kills")]
+    pub(crate) kill_within: Option<Window>,
+    /// Seeds random moments [default: drawn, and told]
+    #[arg(long, value_name = "N", requires = "kills")]
+    pub(crate) kill_seed: Option<u64>,
+    /// Kill the server of the `serve --supervise` with this process id, which starts the next one
+    #[arg(long, value_name = "PID", requires = "kills", conflicts_with = "data")]
+    pub(crate) kill_pid: Option<u32>,
+    /// Keep the data folder of their own server in DIR [default: a temporary one]
+    #[arg(long, value_name = "DIR", requires = "kills")]
+    pub(crate) data: Option<PathBuf>,
     /// Worsen the network, such as delay=50ms±10ms,loss=5%,duplicate=1%,reorder=2%
     #[arg(long, value_name = "NET")]
     pub(crate) net: Option<Impairment>,

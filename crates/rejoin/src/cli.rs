@@ -159,6 +159,20 @@ pub(crate) struct DemoArgs {
     #[arg(long, value_name = "R", default_value = "6",
           value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub(crate) rooms: u32,
+    /// Do without a terminal what a key would, and succeed only if everybody plays on: kill (the server
+    /// is killed as by `kill -9` in the middle of play)
+    #[arg(long, value_name = "WHAT", hide_possible_values = true)]
+    pub(crate) script: Option<Script>,
+    /// Print one JSON object of what came of the script
+    #[arg(long, requires = "script")]
+    pub(crate) json: bool,
+}
+
+/// What a demo does by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Script {
+    /// Kills the server.
+    Kill,
 }
 
 /// `key`.
@@ -365,6 +379,9 @@ mod tests {
             ("rejoin bots --ramp 0", "--ramp"),
             ("rejoin bots --lateness-max soon", "soon"),
             ("rejoin bots --threads 0", "--threads"),
+            ("rejoin bots --kill-every 5s", "--kills"),
+            ("rejoin bots --kills 2 --kill-within 3s", "A..B"),
+            ("rejoin bots --kills 2 --kill-pid 1 --data x", "--data"),
             ("rejoin bots --threads 65", "--threads"),
             ("rejoin serve --limit input_per_s=9", "`inputs_per_s`"),
             ("rejoin serve --limit requests_per_s=0", "must be 1 to"),
@@ -413,7 +430,7 @@ mod tests {
             panic!("bots was asked for")
         };
         assert_eq!((bots.bots, bots.rooms, bots.input_rate), (Some(100), 8, 30));
-        assert_eq!(bots.duration, Duration::from_secs(30));
+        assert_eq!(bots.duration, Some(Duration::from_secs(30)));
         assert_eq!(bots.input_mode, Mode::Latest);
     }
 

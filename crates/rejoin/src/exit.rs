@@ -24,6 +24,8 @@ pub(crate) enum Exit {
     ConnectionLost,
     /// The server said no.
     Refused,
+    /// A later process owns the data folder.
+    Fenced,
     /// A figure does not keep the bound that the user gave it.
     CheckMissed,
     /// A defect of ours, or a system that lets us down.
@@ -42,11 +44,31 @@ impl Exit {
             Self::Version => 5,
             Self::ConnectionLost => 6,
             Self::Refused => 7,
+            Self::Fenced => 8,
             Self::Internal => 70,
             Self::CheckMissed => 99,
         }
     }
+
+    /// What a process of this program meant by the code that it returned.
+    pub(crate) fn of_code(code: i32) -> Option<Self> {
+        ALL.into_iter().find(|exit| i32::from(exit.code()) == code)
+    }
 }
+
+const ALL: [Exit; 11] = [
+    Exit::Success,
+    Exit::CheckFailed,
+    Exit::Usage,
+    Exit::CannotBind,
+    Exit::Unreachable,
+    Exit::Version,
+    Exit::ConnectionLost,
+    Exit::Refused,
+    Exit::Fenced,
+    Exit::Internal,
+    Exit::CheckMissed,
+];
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
@@ -59,7 +81,7 @@ impl From<Exit> for ExitCode {
 pub(crate) struct Failure {
     /// The code to end with.
     pub(crate) exit: Exit,
-    /// One line for people, without the program's name.
+    /// One line for people, without the program's name; empty if it was said already.
     pub(crate) text: String,
 }
 
@@ -71,24 +93,19 @@ impl Failure {
             text: text.to_string(),
         }
     }
+
+    /// A failure of which a process of ours has said its line already.
+    pub(crate) const fn told(exit: Exit) -> Self {
+        Self {
+            exit,
+            text: String::new(),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const ALL: [Exit; 10] = [
-        Exit::Success,
-        Exit::CheckFailed,
-        Exit::Usage,
-        Exit::CannotBind,
-        Exit::Unreachable,
-        Exit::Version,
-        Exit::ConnectionLost,
-        Exit::Refused,
-        Exit::Internal,
-        Exit::CheckMissed,
-    ];
 
     #[test]
     fn the_documented_table_lists_exactly_these_codes() {

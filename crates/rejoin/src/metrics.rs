@@ -100,7 +100,7 @@ pub(crate) fn all() -> Vec<Metric> {
 type Count = fn(&Report) -> u64;
 
 /// Counts: group, figure, where it stands, and the whole it is a part of.
-const COUNTS: [(&str, &str, Count, Option<Count>); 37] = [
+const COUNTS: [(&str, &str, Count, Option<Count>); 44] = [
     ("bots", "wanted", |r| wide(r.bots), None),
     (
         "bots",
@@ -197,12 +197,39 @@ const COUNTS: [(&str, &str, Count, Option<Count>); 37] = [
         |r| r.resumes.counts.datagrams_down,
         None,
     ),
+    ("kills", "done", |r| r.kills.done, None),
+    (
+        "kills",
+        "in_recovery",
+        |r| r.kills.in_recovery,
+        Some(|r| r.kills.done),
+    ),
+    ("recovery", "rooms", |r| r.recovery.rooms, None),
+    ("recovery", "ticks_lost", |r| r.recovery.ticks_lost, None),
+    (
+        "recovery",
+        "inputs_lost",
+        |r| r.inputs.lost,
+        Some(|r| r.inputs.reliable),
+    ),
+    (
+        "recovery",
+        "inputs_duplicated",
+        |r| r.inputs.duplicated,
+        Some(|r| r.inputs.reliable),
+    ),
+    (
+        "recovery",
+        "hash_mismatches",
+        |r| r.recovery.hash_mismatches,
+        None,
+    ),
     ("failures", "total", |r| r.failures_total, None),
 ];
 
 type Distribution = fn(&Report) -> Percentiles;
 
-const LATENCIES: [(&str, Distribution); 9] = [
+const LATENCIES: [(&str, Distribution); 10] = [
     ("rtt", |r| r.rtt),
     ("input", |r| r.input),
     ("snapshot_age", |r| r.snapshot_age),
@@ -212,6 +239,7 @@ const LATENCIES: [(&str, Distribution); 9] = [
     ("silences.pause", |r| r.silences.pause),
     ("resume", |r| r.resumes.resume),
     ("away", |r| r.resumes.away),
+    ("pause", |r| r.resumes.pause),
 ];
 
 type Figure = fn(&Percentiles) -> u64;

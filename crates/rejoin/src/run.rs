@@ -75,7 +75,9 @@ fn execute(app: &App, cli: &Cli) -> Result<(), Failure> {
 }
 
 fn fail(program: &str, failure: &Failure) -> ExitCode {
-    output::failure(program, &failure.text);
+    if !failure.text.is_empty() {
+        output::failure(program, &failure.text);
+    }
     failure.exit.into()
 }
 

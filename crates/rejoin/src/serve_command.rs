@@ -7,8 +7,8 @@ use std::thread;
 use rejoin_client::ServerAddress;
 use rejoin_protocol::handshake::TicketKeys;
 use rejoin_server::{
-    Auth, EpochError, Identity, KeyFileError, OwnError, ReloadSignals, Server, ServerConfig,
-    ServerError, key_ids,
+    Auth, BindError, EpochError, Identity, KeyFileError, Notifier, OwnError, ReloadSignals, Server,
+    ServerConfig, ServerError, key_ids,
 };
 use tokio::sync::{oneshot, watch};
 
@@ -17,25 +17,50 @@ use crate::exit::{Exit, Failure};
 use crate::output;
 use crate::server_args::{AuthMode, ServeArgs};
 use crate::settings::Checked;
+use crate::supervisor::{self, patiently};
 
 /// Runs the command.
 ///
 /// # Errors
 /// The server cannot start, or its socket failed.
 pub(crate) fn run(app: &App, args: &ServeArgs, settings: &Checked) -> Result<(), Failure> {
+    if args.supervise {
+        let parent = args.until_stdin_closes.then(watch_parent).transpose()?;
+        return supervisor::run(args, parent);
+    }
+    let lives = args.supervised_by.map_or(Ok(true), supervisor::die_with);
+    let lives = lives.map_err(|error| Failure::new(Exit::Internal, format!("no parent: {error}")));
+    if !lives? {
+        return Ok(());
+    }
     let folder = settings.folder()?;
     let mut config = config(settings, folder.as_deref())?;
+    config.bind = args.again_at.unwrap_or(config.bind);
     config.limits = settings.limits();
     config.admin = settings.admin();
     config.shards = settings.shards();
     config.durability = settings.durability();
-    let mut server = Server::bind(config)?;
-    folder.as_deref().map_or(Ok(()), |it| server.own(it))?;
+    let notifier = Notifier::of(|name| std::env::var_os(name));
+    let notifier = notifier.map_err(|error| Failure::new(Exit::Usage, error))?;
+    let mut server = taken(&config, folder.as_deref(), args.supervised_by.is_some())?;
+    notifier.into_iter().for_each(|it| server.notify(it));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Internal, format!("no async runtime: {error}")))?;
     runtime.block_on(serve(server, app, args, settings.auth(), folder))
+}
+
+/// A server that has its port and folder. A child waits for those of a process that dies just now.
+fn taken(config: &ServerConfig, folder: Option<&Path>, is_child: bool) -> Result<Server, Failure> {
+    let bind = || Server::bind(config.clone());
+    let is_busy = |error: &ServerError| matches!(error, ServerError::Bind(BindError::InUse(_)));
+    let mut server = patiently(is_child, bind, is_busy)?;
+    if let Some(folder) = folder {
+        let is_held = |error: &OwnError| matches!(error, OwnError::Lock(_));
+        patiently(is_child, || server.own(folder), is_held)?;
+    }
+    Ok(server)
 }
 
 /// Whom the server lets in, with the keys for it.
@@ -200,6 +225,7 @@ fn address_of(server: &Server) -> ServerAddress {
 impl From<ServerError> for Failure {
     fn from(error: ServerError) -> Self {
         let exit = match &error {
+            fenced if fenced.is_fenced() => Exit::Fenced,
             ServerError::Config(_) => Exit::Usage,
             ServerError::Bind(_) | ServerError::Admin(_) => Exit::CannotBind,
             ServerError::Entropy(_) | ServerError::Socket(_) | ServerError::Store(_) => {
@@ -223,6 +249,9 @@ impl From<KeyFileError> for Failure {
 
 impl From<OwnError> for Failure {
     fn from(error: OwnError) -> Self {
+        if error.is_fenced() {
+            return Self::new(Exit::Fenced, error);
+        }
         match error {
             OwnError::Epoch(error) => error.into(),
             OwnError::Lock(_) | OwnError::Folder(_) | OwnError::Rooms(_) => {

@@ -44,6 +44,16 @@ pub(crate) struct ServeArgs {
     /// What can be set.
     #[command(flatten)]
     pub(crate) settings: SettingsArgs,
+    /// Run the server as a child and start it again when it dies: at once, and after a pause if it
+    /// dies again soon
+    #[arg(long)]
+    pub(crate) supervise: bool,
+    /// Be the child of the supervisor with this process id: do not outlive it
+    #[arg(long, value_name = "PID", hide = true)]
+    pub(crate) supervised_by: Option<u32>,
+    /// Listen there, where the process before did, and not where --bind says
+    #[arg(long, value_name = "ADDR", hide = true)]
+    pub(crate) again_at: Option<SocketAddr>,
     /// Stop as by SIGTERM when standard input closes: for a parent that may be killed
     #[arg(long, hide = true)]
     pub(crate) until_stdin_closes: bool,

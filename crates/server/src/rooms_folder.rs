@@ -36,6 +36,14 @@ pub enum OwnError {
     Store(#[from] StoreError),
 }
 
+impl OwnError {
+    /// True if a later process owns the folder: its epoch is above the one that this process raised.
+    #[must_use]
+    pub const fn is_fenced(&self) -> bool {
+        matches!(self, Self::Rooms(OpenError::Fenced { .. }))
+    }
+}
+
 /// A folder of rooms that this process has for itself.
 #[derive(Debug)]
 pub(crate) struct RoomsFolder {

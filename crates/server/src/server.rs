@@ -27,6 +27,7 @@ use crate::driver::{AnyStore, Driver, Outside};
 use crate::entropy;
 use crate::epoch_file::{EpochError, raise_epoch};
 use crate::mailboxes::Mailboxes;
+use crate::notify::Notifier;
 use crate::report::{ServerReport, Status};
 use crate::rooms_folder::{OwnError, RoomsFolder};
 use crate::running_file::RunningFile;
@@ -45,6 +46,7 @@ pub struct Server {
     auth: watch::Sender<Auth>,
     ticket_keys: watch::Sender<TicketKeys>,
     admin: Option<Port>,
+    notifier: Option<Notifier>,
     /// How long a turn may stall; zero: as long as it likes.
     watchdog: Duration,
     /// Where each shard keeps its rooms; none: in memory.
@@ -80,6 +82,12 @@ pub enum ServerError {
 }
 
 impl ServerError {
+    /// True if a later process owns the data folder: this one must not be started again.
+    #[must_use]
+    pub const fn is_fenced(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Fenced { .. }))
+    }
+
     /// What ended a shard.
     fn of(problem: io::Error) -> Self {
         let store = problem.get_ref().and_then(|inner| inner.downcast_ref());
@@ -111,6 +119,7 @@ impl Server {
         }
         Ok(Self {
             admin: admin.map(Port::bind).transpose()?,
+            notifier: None,
             auth: watch::Sender::new(config.auth.clone()),
             ticket_keys: watch::Sender::new(config.ticket_keys.clone()),
             config,
@@ -186,6 +195,11 @@ impl Server {
         Ok(self.stuck.heed(&mut self.stores)?)
     }
 
+    /// Tells a service manager how the server fares while it runs.
+    pub fn notify(&mut self, notifier: Notifier) {
+        self.notifier = Some(notifier);
+    }
+
     /// Which process of its data folder it is.
     #[must_use]
     pub const fn epoch(&self) -> Epoch {
@@ -218,6 +232,10 @@ impl Server {
         let directory = SharedDirectory::default();
         let (stop, stopped) = watch::channel(false);
         let (mut threads, status) = self.start(&kinds, &directory, &stopped)?;
+        let notifier = self.notifier.take().map(Arc::new);
+        if let Some(notifier) = notifier.clone() {
+            notifier.start(status.clone(), stopped)?;
+        }
         if let Some(port) = self.admin {
             port.answer(status, directory)?;
         }
@@ -226,6 +244,7 @@ impl Server {
             () = &mut shutdown => {}
             () = any_ended(&mut threads) => {}
         }
+        notifier.iter().for_each(|notifier| notifier.stopping());
         stop.send_replace(true);
         let mut report = ServerReport::default();
         let mut failure = None;

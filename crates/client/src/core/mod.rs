@@ -22,8 +22,8 @@ use rejoin_protocol::limits::LOADING_MAX;
 use rejoin_protocol::message::{CallId, ClientMessage, Filter, RoomSettings};
 use rejoin_protocol::message_bounds::check_kind;
 use rejoin_protocol::{
-    CloseReason, Connection, ConnectionId, LinkStats, PlayerId, RequestId, Rng, RoomCode, RoomId,
-    SeatId, SessionId, SizeError, Timestamp,
+    CloseReason, Connection, ConnectionId, Epoch, LinkStats, PlayerId, RequestId, Rng, RoomCode,
+    RoomId, SeatId, SessionId, SizeError, Timestamp,
 };
 
 use crate::active::Active;
@@ -49,6 +49,7 @@ pub struct Core {
     state: State,
     unread: Unread,
     session: Option<SessionId>,
+    epoch: Option<Epoch>,
     /// Datagrams that no connection was asked about.
     dropped: u64,
     /// The link as it was when the session ended.
@@ -78,6 +79,7 @@ impl Core {
             state: State::Joining,
             unread: Unread::default(),
             session: None,
+            epoch: None,
             dropped: 0,
             last_link: LinkStats::default(),
         };
@@ -374,6 +376,13 @@ impl Core {
             Phase::Active(active) => Some(active.connection_id()),
             Phase::Joining(_) | Phase::Away(_) | Phase::Ended(_) => None,
         }
+    }
+
+    /// Which process of its data folder the server was, as it said when it took this client in last; `None` before the
+    /// first time. A server that was started again is of a later epoch.
+    #[must_use]
+    pub const fn epoch(&self) -> Option<Epoch> {
+        self.epoch
     }
 
     /// The session; `None` while joining for the first time.

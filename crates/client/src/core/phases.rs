@@ -38,6 +38,7 @@ impl Core {
         now: Timestamp,
     ) {
         let session = established.welcome.session;
+        self.epoch = Some(established.welcome.epoch);
         let mut active = Active::new(established, rtt, now);
         match std::mem::replace(&mut self.phase, Phase::Ended(None)) {
             Phase::Away(away) if self.session == Some(session) => {

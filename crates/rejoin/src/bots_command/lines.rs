@@ -28,7 +28,7 @@ impl Lines {
     }
 
     /// No lines, but an end once `stop` is asked for.
-    pub(super) const fn silent(stop: Stop) -> Self {
+    pub(crate) const fn silent(stop: Stop) -> Self {
         Self {
             stop,
             silent: true,

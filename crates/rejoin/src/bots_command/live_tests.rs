@@ -30,6 +30,9 @@ fn progress() -> Progress {
         playing: 198,
         away: 0,
         resumes: rejoin_bots::ResumeCounts::default(),
+        recovery: rejoin_bots::RecoveryCounts::default(),
+        newest: rejoin_bots::Newest::default(),
+        pause: Percentiles::default(),
         failed: 2,
         failures_total: 1_002,
         newest_failure: Some(Failure {

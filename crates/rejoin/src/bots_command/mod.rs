@@ -5,6 +5,7 @@
 //! ```
 
 mod chart;
+mod killing;
 mod lines;
 mod live;
 mod page;
@@ -33,6 +34,7 @@ use crate::terminal::{self, Inline};
 pub(crate) use lines::Lines;
 pub(crate) use summary::{judge, summary};
 
+use killing::Killing;
 use live::Live;
 use page::page;
 use permits::{check_permits, permits};
@@ -53,7 +55,6 @@ enum Destination {
 pub(crate) fn run(app: &App, args: &BotsArgs) -> Result<(), Failure> {
     let kind = args.kind.as_deref().unwrap_or_else(|| app.default_kind());
     app.behaviours().check(kind)?;
-    let options = options(args)?;
     let json = args.json.as_deref().map(destination).transpose()?;
     let html = args.html.as_deref();
     let html = html
@@ -61,11 +62,20 @@ pub(crate) fn run(app: &App, args: &BotsArgs) -> Result<(), Failure> {
         .transpose()?;
     let silent = matches!(json, Some(Destination::StandardOutput));
     let stop = Stop::listen()?;
+    let mut killing = Killing::of(args)?;
+    let own = killing.as_ref().and_then(Killing::address);
+    let address = own.or(args.address.as_ref()).cloned();
+    let address = address.unwrap_or_else(local);
+    let options = options(args, &address, killing.as_ref())?;
     if !silent {
-        output::line(introduction(kind, &options, &args.address));
+        output::line(introduction(kind, &options, &address));
+        killing.iter().for_each(|it| output::line(it.plan.words()));
     }
     let mut observer = observer(&options, stop, silent);
-    let report = app.behaviours().run(kind, &options, observer.as_mut())?;
+    let report = match &mut killing {
+        Some(killing) => killing.play((app, kind, &options), observer.as_mut())?,
+        None => app.behaviours().run(kind, &options, observer.as_mut())?,
+    };
     // What it drew goes before the result comes.
     drop(observer);
     let outcome = |check: &Check| (check.clone(), check.judge(&report));
@@ -79,8 +89,9 @@ pub(crate) fn run(app: &App, args: &BotsArgs) -> Result<(), Failure> {
     }
     let run = Run {
         options: &options,
-        server: &args.address,
+        server: &address,
         outcomes: &outcomes,
+        plan: killing.as_ref().map(|killing| &killing.plan),
     };
     match json {
         Some(Destination::StandardOutput) => output::line(record(&run, &report)),
@@ -90,7 +101,14 @@ pub(crate) fn run(app: &App, args: &BotsArgs) -> Result<(), Failure> {
     if let Some(file) = html {
         file.finish(&page(&run, &report))?;
     }
-    verdict(&report, &outcomes)
+    let ended = killing.map_or(Ok(()), Killing::end);
+    verdict(&report, &outcomes).and(ended)
+}
+
+/// The server of this machine.
+fn local() -> ServerAddress {
+    let address = "rejoin://127.0.0.1:7777".parse();
+    address.expect("it is an address, and needs no key")
 }
 
 /// Who tells the run: a drawing on the terminal, else lines. If standard output is for the result alone,
@@ -122,9 +140,16 @@ fn destination(path: &Path) -> Result<Destination, Failure> {
     ResultFile::begin("--json", path).map(Destination::File)
 }
 
+/// How long bots play if nobody says, and nobody is killed.
+const PLAY_FOR: Duration = Duration::from_secs(30);
+
 /// What the arguments ask for.
-fn options(args: &BotsArgs) -> Result<Options, Failure> {
-    let mut options = Options::new(resolve(&args.address)?, args.address.key);
+fn options(
+    args: &BotsArgs,
+    address: &ServerAddress,
+    killing: Option<&Killing>,
+) -> Result<Options, Failure> {
+    let mut options = Options::new(resolve(address)?, address.key);
     if let Some(file) = &args.permits {
         options.credentials = permits(file)?;
     }
@@ -140,7 +165,8 @@ fn options(args: &BotsArgs) -> Result<Options, Failure> {
     }
     options.mode = args.input_mode;
     options.input_hz = args.input_rate;
-    options.play_for = args.duration;
+    let default = killing.map_or(PLAY_FOR, Killing::play_for);
+    options.play_for = args.duration.unwrap_or(default);
     options.ramp_hz = args.ramp;
     let threads = args.threads.map(usize::try_from);
     options.threads = threads.map(|threads| threads.unwrap_or(usize::MAX));

@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use crate::check::{Check, Outcome};
+use crate::kills::{Moments, Plan};
 use crate::metrics;
 
 use super::verdict;
@@ -22,6 +23,8 @@ pub(crate) struct Run<'a> {
     pub(crate) options: &'a Options,
     pub(crate) server: &'a ServerAddress,
     pub(crate) outcomes: &'a [(Check, Outcome)],
+    /// If the server was killed.
+    pub(crate) plan: Option<&'a Plan>,
 }
 
 /// Names and values of an object, in an order that is kept: `serde_json::Map` sorts them.
@@ -91,6 +94,11 @@ pub(super) fn asked(run: &Run<'_>, report: &Report) -> Fields {
     let options = run.options;
     let micros = |span: std::time::Duration| u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
     let playing = options.conduct == Conduct::Play;
+    let (every, within) = match run.plan.map(|plan| plan.moments) {
+        Some(Moments::Every(every)) => (Some(every), None),
+        Some(Moments::Within(window)) => (None, Some(window)),
+        Some(Moments::Asked) | None => (None, None),
+    };
     let of_play = |value: Value| playing.then_some(value);
     Fields::of([
         ("version", json!(env!("CARGO_PKG_VERSION"))),
@@ -119,6 +127,16 @@ pub(super) fn asked(run: &Run<'_>, report: &Report) -> Fields {
         (
             "client_crash_every_us",
             json!(options.client_crash_every.map(micros)),
+        ),
+        ("kills", json!(run.plan.map(|plan| plan.count))),
+        ("kill_every_us", json!(every.map(micros))),
+        (
+            "kill_within_us",
+            json!(within.map(|it| [micros(it.from), micros(it.to)])),
+        ),
+        (
+            "kill_seed",
+            json!(within.and(run.plan).map(|plan| plan.seed)),
         ),
         ("lateness_max_us", json!(micros(options.lateness_max))),
         ("seed", json!(options.seed)),
@@ -214,6 +232,7 @@ mod tests {
             options: &Options::new(([127, 0, 0, 1], 7777).into(), server.key),
             server: &server,
             outcomes: &[],
+            plan: None,
         };
         let written = record(&run, &report);
         // A reader of values would sort them.

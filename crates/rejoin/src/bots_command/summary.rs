@@ -55,6 +55,7 @@ fn figures(report: &Report) -> Vec<String> {
     lines.extend(rebinds_line(report));
     lines.extend(silences_line(report));
     lines.extend(resumes_line(report));
+    lines.extend(recovery_lines(report));
     if let Some(invalid) = &report.invalid {
         lines.push(format!("not valid   {invalid}"));
     }
@@ -122,6 +123,29 @@ fn resumes_line(report: &Report) -> Option<String> {
             spread(&resumes.resume)
         )
     })
+}
+
+fn recovery_lines(report: &Report) -> Vec<String> {
+    let (kills, recovery) = (&report.kills, &report.recovery);
+    let mut lines = Vec::new();
+    if kills.done > 0 {
+        let (done, early) = (counted(kills.done, "time"), thousands(kills.in_recovery));
+        lines.push(format!(
+            "kills       the server {done}, {early} of them before all were back from the one before"
+        ));
+    }
+    if kills.done + recovery.rooms > 0 {
+        lines.push(format!(
+            "recovery    {} went on; {} ticks and {} inputs lost, {} doubled, {} views differ",
+            counted(recovery.rooms, "room"),
+            thousands(recovery.ticks_lost),
+            thousands(report.inputs.lost),
+            thousands(report.inputs.duplicated),
+            thousands(recovery.hash_mismatches),
+        ));
+        lines.push(format!("pause       {}", spread(&report.resumes.pause)));
+    }
+    lines
 }
 
 fn spread(measured: &Percentiles) -> String {
@@ -289,6 +313,8 @@ pub(super) fn a_report() -> Report {
         rebinds: rejoin_bots::Rebinds::default(),
         silences: rejoin_bots::Silences::default(),
         resumes: rejoin_bots::Resumes::default(),
+        recovery: rejoin_bots::RecoveryCounts::default(),
+        kills: rejoin_bots::Kills::default(),
         invalid: None,
         windows: Vec::new(),
         rtt_buckets: Vec::new(),

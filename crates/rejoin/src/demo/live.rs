@@ -40,6 +40,8 @@ pub(super) struct Live {
     latency_at: Option<Instant>,
     /// Whose network was taken away last.
     pub(super) cut: Option<Cut>,
+    /// How often the server was killed.
+    pub(super) kills: u64,
 }
 
 impl Live {

@@ -2,18 +2,19 @@
 //!
 //! ```text
 //! demo process                                 server process
-//!   bots (a thread) ---------- UDP ------------> serve, on a free loopback port
+//!   bots (a thread) ---------- UDP ------------> serve, on a free loopback port and a folder for this run
+//!   killer (a thread) -- kills, starts again --> the same
 //!   picture or lines            pipe to stdin -> ends when the pipe does
 //! ```
 //!
 //! The pipe closes however the demo ends, so the server never outlives it.
 
-mod child;
 mod cut;
 mod field;
 mod lines;
 mod live;
 mod picture;
+mod script;
 mod show;
 mod usage;
 
@@ -27,10 +28,14 @@ use crate::app::App;
 use crate::bots_command::{check_span, judge, summary};
 use crate::cli::DemoArgs;
 use crate::exit::Failure;
+use crate::kills::{Moments, Plan, TemporaryFolder};
 use crate::output;
+use crate::server_child::{ServerChild, Start};
 use crate::stop::Stop;
 
-use child::ServerChild;
+/// How long a player tries to come back: longer than its network is taken, and than a server needs to come back.
+const RESUME_FOR: Duration = Duration::from_secs(16);
+const _: () = assert!(RESUME_FOR.as_secs() > cut::SPAN.as_secs());
 
 /// Runs the command.
 ///
@@ -38,26 +43,57 @@ use child::ServerChild;
 /// The server did not start, or a check failed.
 pub(crate) fn run(app: &App, args: &DemoArgs) -> Result<(), Failure> {
     let stop = Stop::listen()?;
-    let server = ServerChild::start()?;
+    // Dropped last: the server has it until it has ended.
+    let folder = TemporaryFolder::make()?;
+    let mut server = ServerChild::start(Start {
+        data: folder.path().to_owned(),
+        sessions: 0,
+        rooms: 0,
+    })?;
     let kind = app.default_kind();
     let mut options = Options::new(server.socket(), server.address().key);
     options.bots = usize::try_from(args.bots).unwrap_or(usize::MAX);
     options.rooms = usize::try_from(args.rooms).unwrap_or(usize::MAX);
     options.play_for = args.duration;
-    let drawn = kind == Arena::KIND && picture::fits();
-    // Its server is its own: once that is gone nobody comes back to it. Only a key takes a network.
-    options.resume_for = if drawn { cut::SPAN * 2 } else { Duration::ZERO };
+    options.resume_for = RESUME_FOR;
     check_span(&options)?;
+    let game = Game {
+        app,
+        kind,
+        options: &options,
+    };
+    if args.script.is_some() {
+        let told = script::kill(&game, &mut server, stop, args.json);
+        return told.and(server.end());
+    }
+    let drawn = kind == Arena::KIND && picture::fits();
     let report = if drawn {
-        show::play(app, &options, &server, &stop)?
+        show::play(&game, &mut server, &stop)?
     } else {
-        lines::play(app, kind, &options, &server, stop)?
+        lines::play(&game, &mut server, stop)?
     };
     let ended = server.end();
     tell(&report);
     judge(&report)?;
     ended
 }
+
+/// What is played.
+#[derive(Clone, Copy)]
+struct Game<'a> {
+    app: &'a App,
+    kind: &'a str,
+    options: &'a Options,
+}
+
+/// Whoever kills the server, it is started again at once.
+const FOR_SHOW: Plan = Plan {
+    count: 0,
+    moments: Moments::Asked,
+    seed: 0,
+    ends_play: false,
+    is_for_show: true,
+};
 
 fn tell(report: &Report) {
     for line in summary(report) {

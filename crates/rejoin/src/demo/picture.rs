@@ -104,12 +104,16 @@ impl Picture<'_> {
             .border_type(BorderType::Rounded)
             .border_style(faint())
             .title(Span::styled(title, Style::new()));
-        let block = match &self.live.cut {
-            Some(cut) => block.title_bottom(Span::styled(
+        let killed = self.killed();
+        let block = match (&self.live.cut, killed) {
+            (_, Some(words)) => {
+                block.title_bottom(Span::styled(format!(" {words} "), accent(self.plain)))
+            }
+            (Some(cut), None) => block.title_bottom(Span::styled(
                 format!(" {} ", cut.words()),
                 accent(self.plain),
             )),
-            None => block,
+            (None, None) => block,
         };
         let inner = block.inner(area);
         frame.render_widget(block, area);
@@ -127,13 +131,13 @@ impl Picture<'_> {
         let Some(progress) = &self.live.progress else {
             return;
         };
-        let rows = [
-            Constraint::Length(PANEL_HEIGHT),
-            Constraint::Length(COURSE_HEIGHT),
-        ];
+        // Where both do not fit, the figures have all that there is.
+        let is_high = area.height >= PANEL_HEIGHT + COURSE_HEIGHT;
+        let below = if is_high { COURSE_HEIGHT } else { 0 };
+        let rows = [Constraint::Length(PANEL_HEIGHT), Constraint::Length(below)];
         let [figures, course] = Layout::vertical(rows).areas(area);
         frame.render_widget(Paragraph::new(self.figures(progress)), figures);
-        if area.height >= PANEL_HEIGHT + COURSE_HEIGHT {
+        if is_high {
             self.draw_course(frame, course);
         }
     }
@@ -148,7 +152,7 @@ impl Picture<'_> {
         let seconds = now.input.count > 0;
         let latency = |us: u64| if seconds { millis(us) } else { unknown() };
         let deltas = percent(now.snapshots.delta, snapshots);
-        vec![
+        let mut lines = vec![
             self.heading("match"),
             figure("players", thousands(wide(now.playing))),
             figure("rooms", thousands(wide(now.rooms))),
@@ -173,13 +177,13 @@ impl Picture<'_> {
                 },
             ),
             Line::default(),
-            self.heading("network"),
-            figure("round trip, p50", millis(now.rtt.p50_us)),
-            figure("round trip, p99", millis(now.rtt.p99_us)),
-            figure(
-                "down",
-                format!("{}/s", bytes(self.live.rates.per_second.bytes_down)),
-            ),
+        ];
+        lines.extend(if self.live.kills > 0 {
+            self.recovery(now)
+        } else {
+            self.network(now)
+        });
+        lines.extend([
             Line::default(),
             self.heading("server"),
             figure("of one core", cpu),
@@ -187,7 +191,52 @@ impl Picture<'_> {
                 "memory",
                 self.usage.memory_bytes.map_or_else(unknown, bytes),
             ),
+        ]);
+        lines
+    }
+
+    fn network(&self, now: &Progress) -> [Line<'static>; 4] {
+        let down = bytes(self.live.rates.per_second.bytes_down);
+        [
+            self.heading("network"),
+            figure("round trip, p50", millis(now.rtt.p50_us)),
+            figure("round trip, p99", millis(now.rtt.p99_us)),
+            figure("down", format!("{down}/s")),
         ]
+    }
+
+    /// What became of the players once the server was killed: pauses are p50, p99 and the longest.
+    fn recovery(&self, now: &Progress) -> [Line<'static>; 4] {
+        let pauses = [now.pause.p50_us, now.pause.p99_us, now.pause.max_us];
+        let pauses = pauses.map(|us| (us / 1_000).to_string()).join("/");
+        let pause = if now.pause.count > 0 {
+            pauses
+        } else {
+            "–".to_owned()
+        };
+        [
+            self.heading("after kill -9"),
+            figure("sessions resumed", thousands(now.resumes.ok)),
+            figure("pause ms", pause),
+            figure("ticks lost", thousands(now.recovery.ticks_lost)),
+        ]
+    }
+
+    /// What is said of a server that was killed, until all are back.
+    fn killed(&self) -> Option<String> {
+        let now = self
+            .live
+            .progress
+            .as_ref()
+            .filter(|_| self.live.kills > 0)?;
+        let (newest, all) = (now.newest, now.playing);
+        // With each process the epoch grows by one, from 1 on.
+        let back = if newest.epoch > self.live.kills {
+            newest.bots
+        } else {
+            0
+        };
+        (back < all).then(|| format!("server killed · {back} of {all} back"))
     }
 
     fn draw_course(&self, frame: &mut Frame<'_>, area: Rect) {
@@ -216,7 +265,7 @@ impl Picture<'_> {
 
     fn draw_foot(&self, frame: &mut Frame<'_>, area: Rect) {
         let Course { words, share } = self.course_of_match();
-        let keys = "←/→ room   d cut off   q end ";
+        let keys = "←/→ room   d cut off   k kill server   q end ";
         let taken = words.chars().count() + keys.chars().count() + 6;
         let width = usize::from(area.width).saturating_sub(taken);
         let [full, rest] = bar(width, share, self.plain);
@@ -269,15 +318,78 @@ fn figure(name: &'static str, value: String) -> Line<'static> {
 mod tests {
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
+    use rejoin_bots::{
+        Inputs, Newest, Percentiles, RecoveryCounts, ResumeCounts, Snapshots, Stage, Traffic,
+    };
 
     use super::*;
 
+    /// In the middle of play, with two of three players back after a kill.
+    fn killed() -> Live {
+        let none = Percentiles::default();
+        let progress = Progress {
+            stage: Stage::Playing,
+            in_stage: Duration::from_secs(9),
+            playing: 3,
+            away: 1,
+            resumes: ResumeCounts {
+                ok: 2,
+                ..ResumeCounts::default()
+            },
+            recovery: RecoveryCounts::default(),
+            newest: Newest { epoch: 2, bots: 2 },
+            pause: Percentiles {
+                count: 2,
+                p50_us: 89_700,
+                p99_us: 166_000,
+                max_us: 171_999,
+                ..none
+            },
+            failed: 0,
+            failures_total: 0,
+            newest_failure: None,
+            rooms: 1,
+            inputs: Inputs::default(),
+            snapshots: Snapshots::default(),
+            traffic: Traffic::default(),
+            rtt: none,
+            input: none,
+            lateness: none,
+            glimpse: None,
+        };
+        let mut live = Live::default();
+        (live.progress, live.kills) = (Some(progress), 1);
+        live
+    }
+
+    #[test]
+    fn the_smallest_picture_holds_every_figure_and_tells_of_a_kill() {
+        let picture = drawn_of(&killed(), 80, 24);
+        for told in [
+            "server killed · 2 of 3 back",
+            "sessions resumed       2",
+            "pause ms      89/166/171",
+            "ticks lost             0",
+            "memory",
+        ] {
+            assert!(picture.contains(told), "{told} in {picture}");
+        }
+        let mut back = killed();
+        back.progress.iter_mut().for_each(|it| it.newest.bots = 3);
+        let picture = drawn_of(&back, 80, 24);
+        assert!(!picture.contains("back"), "{picture}");
+    }
+
     fn drawn(width: u16, height: u16) -> String {
-        let (live, usage) = (Live::default(), Usage::of(1));
+        drawn_of(&Live::default(), width, height)
+    }
+
+    fn drawn_of(live: &Live, width: u16, height: u16) -> String {
+        let usage = Usage::of(1);
         let picture = Picture {
-            live: &live,
+            live,
             usage: &usage,
-            address: "rejoin://127.0.0.1:41234",
+            address: "127.0.0.1:41234",
             bots: 48,
             rooms: 6,
             play_for: Duration::from_secs(20),

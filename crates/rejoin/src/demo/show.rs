@@ -7,20 +7,19 @@ use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
-use rejoin_bots::{Control, CutOff, FleetError, Observer, Options, Progress, Report, Stage};
-use rejoin_room::Room;
-use rejoin_room::builtin::arena::Arena;
+use rejoin_bots::{Control, CutOff, Observer, Options, Progress, Report, Stage};
 
-use crate::app::App;
 use crate::exit::{Exit, Failure};
+use crate::kills;
+use crate::server_child::ServerChild;
 use crate::stop::Stop;
 use crate::terminal::{Screen, is_plain};
 
-use super::child::ServerChild;
 use super::cut::{self, Cut};
 use super::live::Live;
 use super::picture::Picture;
 use super::usage::Usage;
+use super::{FOR_SHOW, Game};
 
 /// Between pictures: 20 per second look smooth and cost little.
 const FRAME: Duration = Duration::from_millis(50);
@@ -43,6 +42,7 @@ struct Watcher<'a> {
 /// The picture's side.
 struct Viewer<'a> {
     shared: &'a Shared,
+    kills: &'a kills::Shared,
     stop: &'a Stop,
     options: &'a Options,
     address: String,
@@ -50,33 +50,40 @@ struct Viewer<'a> {
     live: Live,
 }
 
-type Run<'scope> = ScopedJoinHandle<'scope, Result<Report, FleetError>>;
+type Run<'scope> = ScopedJoinHandle<'scope, Result<Report, Failure>>;
 
 /// Plays, and shows it.
 ///
 /// # Errors
 /// The run could not start, or the terminal fails.
 pub(super) fn play(
-    app: &App,
-    options: &Options,
-    server: &ServerChild,
+    game: &Game<'_>,
+    server: &mut ServerChild,
     stop: &Stop,
 ) -> Result<Report, Failure> {
+    let Game { app, kind, options } = *game;
     let shared = Shared::default();
+    let kills = kills::Shared::new(server.process());
     let viewer = Viewer {
         shared: &shared,
+        kills: &kills,
         stop,
         options,
-        address: server.address().to_string(),
+        address: server.socket().to_string(),
         usage: Usage::of(server.process()),
         live: Live::default(),
     };
+    let kills = &kills;
     thread::scope(|scope| {
         let mut watcher = Watcher {
             shared: &shared,
             stop,
         };
-        let run = scope.spawn(move || app.behaviours().run(Arena::KIND, options, &mut watcher));
+        let run = scope.spawn(move || {
+            let mut victim = kills::Victim::Own(server);
+            let plan = (&FOR_SHOW, kills);
+            kills::play((app, kind, options), plan, &mut victim, &mut watcher)
+        });
         let shown = viewer.show(&run);
         if shown.is_err() {
             stop.ask();
@@ -131,7 +138,8 @@ impl Viewer<'_> {
         let mut screen = Screen::take()?;
         while !run.is_finished() {
             let now = Instant::now();
-            self.usage.look(now);
+            self.usage.look(self.kills.process(), now);
+            self.live.kills = self.kills.kills();
             let newest = self
                 .shared
                 .newest
@@ -192,6 +200,8 @@ impl Viewer<'_> {
             self.stop.ask();
         } else if key.code == KeyCode::Char('d') {
             self.cut_off();
+        } else if key.code == KeyCode::Char('k') {
+            self.kill();
         } else if [KeyCode::Right, KeyCode::Tab, KeyCode::Char('n')].contains(&key.code) {
             self.turn_to(1, rooms);
         } else if [KeyCode::Left, KeyCode::BackTab, KeyCode::Char('p')].contains(&key.code) {
@@ -206,6 +216,14 @@ impl Viewer<'_> {
         if !busy && playing.is_some_and(|progress| progress.stage == Stage::Playing) {
             self.shared.cut_off.store(true, Ordering::Relaxed);
             self.live.cut = Some(Cut::new(Instant::now()));
+        }
+    }
+
+    /// Kills the server, as `kill -9` does.
+    fn kill(&self) {
+        let playing = self.live.progress.as_ref();
+        if playing.is_some_and(|progress| progress.stage == Stage::Playing) {
+            self.kills.ask();
         }
     }
 

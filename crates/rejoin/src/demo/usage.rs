@@ -30,8 +30,11 @@ impl Usage {
         }
     }
 
-    /// Looks, if it is time to.
-    pub(super) fn look(&mut self, now: Instant) {
+    /// Looks at the process of that id, if it is time to.
+    pub(super) fn look(&mut self, process: u32, now: Instant) {
+        if process != self.process {
+            *self = Self::of(process);
+        }
         if self
             .last
             .is_some_and(|(at, _)| now.duration_since(at) < LOOK_EVERY)

@@ -103,4 +103,4 @@ fn serve(
 
 /// A loop that took no turn for so long hangs: half of the time after which the watchdog ends the process by
 /// default, and more than a loop without work waits.
-const LIVE_WITHIN: Duration = Duration::from_millis(2_500);
+pub(crate) const LIVE_WITHIN: Duration = Duration::from_millis(2_500);
