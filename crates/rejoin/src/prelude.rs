@@ -14,6 +14,8 @@ pub use rejoin_bots::{Behaviour, BotCx};
 pub use rejoin_client::{
     Client, ConnectOptions, Credentials, JoinSpec, Permit, RoomEvent, RoomHandle,
 };
+pub use rejoin_protocol::message::RoomCloseReason;
 pub use rejoin_room::{
-    Applicant, Cx, PlayerId, Refusal, RefusalCode, Room, RoomSpec, SeatChange, Seated, TestRoom,
+    Applicant, Cx, Durability, PlayerId, Receipt, Refusal, RefusalCode, Room, RoomSettings,
+    RoomSpec, SeatChange, Seated, TestRoom,
 };

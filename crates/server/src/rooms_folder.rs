@@ -40,7 +40,10 @@ impl OwnError {
     /// True if a later process owns the folder: its epoch is above the one that this process raised.
     #[must_use]
     pub const fn is_fenced(&self) -> bool {
-        matches!(self, Self::Rooms(OpenError::Fenced { .. }))
+        matches!(
+            self,
+            Self::Rooms(OpenError::Fenced { .. }) | Self::Store(StoreError::Fenced { .. })
+        )
     }
 }
 
