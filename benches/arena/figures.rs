@@ -30,6 +30,8 @@ pub(crate) struct Turn {
     pub(crate) waited_share: f64,
     /// Times a second that the server slept and was woken.
     pub(crate) wakes_per_s: f64,
+    /// Bytes that the server gave to the system for files, per input of a player.
+    pub(crate) written_per_input: f64,
     /// Datagrams and bytes, IPv4 and UDP included, per player and second.
     pub(crate) datagrams_up: f64,
     pub(crate) datagrams_down: f64,
@@ -87,6 +89,8 @@ impl Turn {
             cpu_share: ran / 1e9 / seconds,
             waited_share: sample.cpu.waited as f64 / 1e9 / seconds,
             wakes_per_s: sample.cpu.sleeps as f64 / seconds,
+            written_per_input: sample.cpu.written as f64
+                / (player_seconds * plan.input_hz as f64).max(1.0),
             datagrams_up: traffic.up as f64 / player_seconds,
             datagrams_down: traffic.down as f64 / player_seconds,
             wire_up: wire(traffic.up_bytes, traffic.up),

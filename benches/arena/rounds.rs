@@ -62,6 +62,7 @@ pub(crate) fn run(options: &Options) -> bool {
         );
     }
     print_table(&summaries);
+    print_durability(&turns, options.rough);
     if let Some(file) = &options.json {
         let document = Document {
             machine: options.machine(),
@@ -102,6 +103,36 @@ fn measure(round: u16, kind: Kind, options: &Options) -> (Turn, bool) {
     };
     let turn = Turn::new(subject, &sample);
     (turn, server.stop())
+}
+
+/// What it costs to keep rooms, beside the turn of a server that keeps none in the same round.
+fn print_durability(turns: &[Turn], rough: bool) {
+    let sound = |turn: &&Turn| rough || turn.invalid.is_none();
+    for kind in [Kind::Exact, Kind::Synced] {
+        let kept = || {
+            turns
+                .iter()
+                .filter(sound)
+                .filter(|it| it.server == kind.name())
+        };
+        let ratios = kept().filter_map(|turn| {
+            let mut beside = turns.iter().filter(sound);
+            let none =
+                beside.find(|it| it.server == Kind::Rejoin.name() && it.round == turn.round)?;
+            Some(turn.cpu_ns_per_player_second / none.cpu_ns_per_player_second)
+        });
+        let written = Spread::of(kept().map(|turn| turn.written_per_input));
+        if let Some((ratio, written)) = Spread::of(ratios).zip(written) {
+            println!(
+                "{}: {:.3} [{:.3}-{:.3}] of the CPU of rejoin in the same round; {:.0} bytes written an input",
+                kind.name(),
+                ratio.median,
+                ratio.least,
+                ratio.most,
+                written.median
+            );
+        }
+    }
 }
 
 fn print_table(summaries: &[Summary]) {

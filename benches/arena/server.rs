@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,12 @@ pub(crate) enum Kind {
     Rejoin,
     /// Rejoin with two shards, both on the server's core
     Rejoin2,
+    /// Rejoin with a data folder on a disk: every call is journalled
+    #[value(name = "rejoin-exact")]
+    Exact,
+    /// The same, and inputs are acknowledged once they are on the medium
+    #[value(name = "rejoin-synced")]
+    Synced,
 }
 
 impl Kind {
@@ -37,6 +44,8 @@ impl Kind {
             Self::Echo => "echo",
             Self::Rejoin => "rejoin",
             Self::Rejoin2 => "rejoin2",
+            Self::Exact => "rejoin-exact",
+            Self::Synced => "rejoin-synced",
         }
     }
 }
@@ -64,6 +73,8 @@ pub(crate) struct Cpu {
     pub(crate) waited: u64,
     /// Times that it went to sleep by itself, and so had to be woken.
     pub(crate) sleeps: u64,
+    /// Bytes that it gave to the system for files.
+    pub(crate) written: u64,
 }
 
 impl Cpu {
@@ -72,6 +83,7 @@ impl Cpu {
             ran: self.ran - before.ran,
             waited: self.waited - before.waited,
             sleeps: self.sleeps - before.sleeps,
+            written: self.written - before.written,
         }
     }
 }
@@ -125,7 +137,9 @@ impl Server {
             Kind::Raw2 => Box::new(RawPlayers::new(target, false, true, count)),
             Kind::Raw2Aes => Box::new(RawPlayers::new(target, true, true, count)),
             Kind::Echo => Box::new(RawPlayers::new(target, false, false, count)),
-            Kind::Rejoin | Kind::Rejoin2 => Box::new(RejoinPlayers::new(target, count)),
+            Kind::Rejoin | Kind::Rejoin2 | Kind::Exact | Kind::Synced => {
+                Box::new(RejoinPlayers::new(target, count))
+            }
         }
     }
 
@@ -136,6 +150,7 @@ impl Server {
             ran: 0,
             waited: 0,
             sleeps: 0,
+            written: self.written(),
         };
         for task in tasks {
             let task = task.unwrap().path();
@@ -154,6 +169,14 @@ impl Server {
             cpu.sleeps += sleeps.map_or(0, |count| count.trim().parse().unwrap());
         }
         cpu
+    }
+
+    /// What it sends is not counted by the system here.
+    fn written(&self) -> u64 {
+        let io = fs::read_to_string(format!("/proc/{}/io", self.child.id())).unwrap_or_default();
+        let mut lines = io.lines();
+        let bytes = lines.find_map(|line| line.strip_prefix("wchar: "));
+        bytes.and_then(|bytes| bytes.parse().ok()).unwrap_or(0)
     }
 
     /// Resident bytes.
@@ -190,6 +213,7 @@ impl Drop for Server {
         // Only if the run was cut short; a stopped server is gone already.
         self.child.kill().ok();
         self.child.wait().ok();
+        fs::remove_dir_all(folder()).ok();
     }
 }
 
@@ -201,25 +225,43 @@ fn arguments(kind: Kind, size: Size) -> Vec<String> {
         Kind::Raw2Aes => format!("raw {shape} {rooms} aes"),
         Kind::Echo => "echo".to_owned(),
         // Limits that a server of this size is given; all that bound one peer stay as they are.
-        Kind::Rejoin | Kind::Rejoin2 => format!(
+        Kind::Rejoin | Kind::Rejoin2 | Kind::Exact | Kind::Synced => format!(
             "serve --shards {} --log warn --bind 127.0.0.1:0 --print-address --until-stdin-closes \
              --limit sessions_max={} --limit rooms_max={} --limit address_rooms_max={} \
-             --limit address_room_creates_burst={}",
+             --limit address_room_creates_burst={}{}",
             shards(kind),
             // Divided among the shards, and the players may not be.
             shards(kind) * (size.players + 64),
             shards(kind) * (rooms + 64),
             rooms + 64,
             rooms + 64,
+            durability(kind),
         ),
     };
     told.split_whitespace().map(str::to_owned).collect()
 }
 
+/// Rooms are kept in a folder of this process alone, made anew for each server.
+fn durability(kind: Kind) -> String {
+    let level = match kind {
+        Kind::Exact => "exact",
+        Kind::Synced => "synced",
+        Kind::Raw2 | Kind::Raw2Aes | Kind::Echo | Kind::Rejoin | Kind::Rejoin2 => {
+            return String::new();
+        }
+    };
+    format!(" --data {} --durability {level}", folder().display())
+}
+
+/// On the disk that holds temporary files.
+fn folder() -> PathBuf {
+    std::env::temp_dir().join(format!("rejoin-arena-{}", std::process::id()))
+}
+
 const fn shards(kind: Kind) -> usize {
     match kind {
         Kind::Rejoin2 => 2,
-        Kind::Raw2 | Kind::Raw2Aes | Kind::Echo | Kind::Rejoin => 1,
+        Kind::Raw2 | Kind::Raw2Aes | Kind::Echo | Kind::Rejoin | Kind::Exact | Kind::Synced => 1,
     }
 }
 

@@ -6,7 +6,9 @@ mod medium;
 mod process;
 mod seam;
 mod simulated;
+mod volatile;
 
 pub use file::FileDisk;
 pub use seam::{Disk, DiskError, DiskFault, DiskFile, DiskLock, LockError};
 pub use simulated::{Crash, SimulatedDisk};
+pub use volatile::VolatileDisk;
