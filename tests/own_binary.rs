@@ -92,7 +92,6 @@ fn main() -> ExitCode {
     #[cfg(unix)]
     std::thread::scope(|both| {
         both.spawn(watchdog::room_logic_that_does_not_return_is_named_and_the_process_aborts);
-        both.spawn(watchdog::a_room_that_does_not_return_is_left_alone_by_the_next_process);
         both.spawn(watchdog::a_process_that_was_stopped_as_a_whole_goes_on);
         #[cfg(target_os = "linux")]
         both.spawn(watchdog::a_service_manager_hears_nothing_while_one_shard_hangs);
@@ -328,68 +327,6 @@ mod watchdog {
         for word in words {
             assert!(line.contains(word), "{word} is not in {ended:?}");
         }
-    }
-
-    /// Joins as `name` and takes the one seat of a room of its own.
-    async fn alone(address: &str, name: &str) -> (Client, RoomHandle<Counter>) {
-        let client = Client::connect(address, Permit::dev(name)).await;
-        let client = client.expect("the server takes players");
-        let settings = RoomSettings {
-            members_max: 1,
-            ..RoomSettings::default()
-        };
-        let spec = JoinSpec::any().settings(settings);
-        let room = client.join_or_create::<Counter>(spec).await;
-        (client, room.expect("the room takes its player"))
-    }
-
-    pub(super) fn a_room_that_does_not_return_is_left_alone_by_the_next_process() {
-        let name = format!("rejoin-own-binary-stuck-{}", std::process::id());
-        let folder = std::env::temp_dir().join(name);
-        let data = folder.to_str().expect("a plain name");
-        let flags = ["--data", data, "--limit", "watchdog=1s"];
-        let (server, address) = start(&flags);
-        within_patience(async {
-            let (_ana, mut stuck) = alone(&address, "ana").await;
-            let (_ben, mut other) = alone(&address, "ben").await;
-            assert_ne!(stuck.room(), other.room());
-            other.send(Press::Add).expect("little waits");
-            while other.cursor() != Some(1) {
-                other.next().await.expect("the room is open");
-            }
-            stuck.send(Press::Hang).expect("little waits");
-            let ended = tokio::task::spawn_blocking(|| server.end()).await;
-            let ended = ended.expect("it ends");
-            assert_eq!(ended.signal, Some(SIGABRT), "{ended:?}");
-            // The call stands in the journal, and would hang again.
-            let place = address.rsplit('@').next().unwrap_or(&address);
-            let bind = place.strip_prefix("rejoin://").unwrap_or(place).to_owned();
-            let mut next = game(&[&["serve", "--bind", &bind], &flags[..]].concat());
-            let told = tokio::task::spawn_blocking(move || {
-                let line = loop {
-                    let line = next.log_line();
-                    if line.contains("is quarantined") {
-                        break line;
-                    }
-                };
-                (line, next)
-            });
-            let (line, _next) = told.await.expect("it says so");
-            assert!(line.contains(&format!("room={}", stuck.room())), "{line}");
-            other.send(Press::Add).expect("little waits");
-            while other.cursor() != Some(2) {
-                other.next().await.expect("the room is open");
-            }
-            let closed = loop {
-                match stuck.next().await {
-                    Some(RoomEvent::Closed(reason)) => break reason,
-                    Some(_) => {}
-                    None => panic!("it is told why"),
-                }
-            };
-            assert_eq!(closed, RoomCloseReason::Gone);
-        });
-        drop(std::fs::remove_dir_all(&folder));
     }
 
     const SIGABRT: i32 = 6;

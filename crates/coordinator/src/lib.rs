@@ -36,6 +36,7 @@ mod hibernation;
 mod holdings;
 mod house;
 mod inbound;
+pub mod inspect;
 mod invariants;
 mod keep;
 mod keys;

@@ -17,6 +17,7 @@ use crate::app::App;
 use crate::bots_args::BotsArgs;
 use crate::exit::{Exit, Failure};
 use crate::server_args::{ConfigCommand, DoctorArgs, ServeArgs, SettingsArgs};
+use crate::store_args::StoreCommand;
 
 /// Multiplayer game sessions that players rejoin where they left off
 #[derive(Debug, Parser)]
@@ -54,6 +55,9 @@ pub(crate) enum Command {
     /// Mint permits for players, look into one, or change the key that mints
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Look at the rooms of a data folder, take one out, or forget some
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// Play seeded matches over a bad network inside one thread, and check them
     Simulate(SimulateArgs),
 }
@@ -63,9 +67,12 @@ impl Command {
     /// happened to nobody, and bots and picture speak for themselves.
     pub(crate) const fn log_level(&self) -> LevelFilter {
         match self {
-            Self::Serve(_) | Self::Config(_) | Self::Doctor(_) | Self::Key(_) | Self::Token(_) => {
-                LevelFilter::INFO
-            }
+            Self::Serve(_)
+            | Self::Config(_)
+            | Self::Doctor(_)
+            | Self::Key(_)
+            | Self::Token(_)
+            | Self::Store(_) => LevelFilter::INFO,
             Self::Bots(_) | Self::Demo(_) => LevelFilter::WARN,
             Self::Simulate(_) => LevelFilter::ERROR,
         }
@@ -77,9 +84,12 @@ impl Command {
             Self::Serve(args) => Some(&args.settings),
             Self::Config(command) => command.settings(),
             Self::Doctor(args) => Some(&args.settings),
-            Self::Bots(_) | Self::Demo(_) | Self::Key(_) | Self::Token(_) | Self::Simulate(_) => {
-                None
-            }
+            Self::Bots(_)
+            | Self::Demo(_)
+            | Self::Key(_)
+            | Self::Token(_)
+            | Self::Store(_)
+            | Self::Simulate(_) => None,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Multiplayer game sessions that players rejoin where they left off.
 //!
 //! A game implements [`Room`] and hands it to [`serve`]; the binary then has the whole command
-//! line of `rejoin`: `serve`, `config`, `doctor`, `bots`, `demo`, `key`, `token`, `simulate`.
+//! line of `rejoin`: `serve`, `config`, `doctor`, `bots`, `demo`, `key`, `token`, `store`, `simulate`.
 //!
 //! ```no_run
 //! use rejoin::prelude::*;
@@ -56,6 +56,7 @@ mod kills;
 mod logging;
 mod metrics;
 mod output;
+mod own_failure;
 mod rates;
 mod run;
 mod serve_command;
@@ -64,6 +65,8 @@ mod server_child;
 mod settings;
 mod simulate_command;
 mod stop;
+mod store_args;
+mod store_command;
 mod supervisor;
 mod terminal;
 mod token_command;

@@ -14,8 +14,6 @@ pub use rejoin_bots::{Behaviour, BotCx};
 pub use rejoin_client::{
     Client, ConnectOptions, Credentials, JoinSpec, Permit, RoomEvent, RoomHandle,
 };
-pub use rejoin_protocol::message::RoomCloseReason;
 pub use rejoin_room::{
-    Applicant, Cx, Durability, PlayerId, Receipt, Refusal, RefusalCode, Room, RoomSettings,
-    RoomSpec, SeatChange, Seated, TestRoom,
+    Applicant, Cx, PlayerId, Refusal, RefusalCode, Room, RoomSpec, SeatChange, Seated, TestRoom,
 };

@@ -11,7 +11,7 @@ use crate::cli::{self, Cli, Command, Parsed};
 use crate::exit::{Exit, Failure};
 use crate::{
     bots_command, config_command, demo, doctor, key_command, logging, output, serve_command,
-    settings, simulate_command, token_command,
+    settings, simulate_command, store_command, token_command,
 };
 
 /// Runs the command line with the rooms and bots that `add` adds to those that come with Rejoin.
@@ -69,6 +69,7 @@ fn execute(app: &App, cli: &Cli) -> Result<(), Failure> {
         Command::Bots(args) => bots_command::run(app, args),
         Command::Demo(args) => demo::run(app, args),
         Command::Key(args) => key_command::run(args),
+        Command::Store(command) => store_command::run(command),
         Command::Simulate(args) => simulate_command::run(args),
         Command::Token(command) => token_command::run(command),
     }

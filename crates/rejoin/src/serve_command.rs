@@ -7,14 +7,15 @@ use std::thread;
 use rejoin_client::ServerAddress;
 use rejoin_protocol::handshake::TicketKeys;
 use rejoin_server::{
-    Auth, BindError, EpochError, Identity, KeyFileError, Notifier, OwnError, ReloadSignals, Server,
-    ServerConfig, ServerError, key_ids,
+    Auth, BindError, EpochError, Identity, KeyFileError, LockedFolder, Notifier, OwnError,
+    ReloadSignals, Server, ServerConfig, ServerError, key_ids,
 };
 use tokio::sync::{oneshot, watch};
 
 use crate::app::App;
 use crate::exit::{Exit, Failure};
 use crate::output;
+use crate::own_failure::{self, For};
 use crate::server_args::{AuthMode, ServeArgs};
 use crate::settings::Checked;
 use crate::supervisor::{self, patiently};
@@ -42,7 +43,7 @@ pub(crate) fn run(app: &App, args: &ServeArgs, settings: &Checked) -> Result<(),
     config.durability = settings.durability();
     let notifier = Notifier::of(|name| std::env::var_os(name));
     let notifier = notifier.map_err(|error| Failure::new(Exit::Usage, error))?;
-    let mut server = taken(&config, folder.as_deref(), args.supervised_by.is_some())?;
+    let mut server = taken(&config, args, folder.as_deref())?;
     notifier.into_iter().for_each(|it| server.notify(it));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -52,15 +53,40 @@ pub(crate) fn run(app: &App, args: &ServeArgs, settings: &Checked) -> Result<(),
 }
 
 /// A server that has its port and folder. A child waits for those of a process that dies just now.
-fn taken(config: &ServerConfig, folder: Option<&Path>, is_child: bool) -> Result<Server, Failure> {
+fn taken(
+    config: &ServerConfig,
+    args: &ServeArgs,
+    folder: Option<&Path>,
+) -> Result<Server, Failure> {
+    let is_child = args.supervised_by.is_some();
+    let Some(folder) = folder else {
+        if args.take_over || args.fresh {
+            let text =
+                "--take-over and --fresh are about a data folder: say which, with --data DIR";
+            return Err(Failure::new(Exit::Usage, text));
+        }
+        return bound(config, is_child);
+    };
+    let failed = |error| own_failure::of(error, folder, For::Serve);
+    // Before the port, which the same process has.
+    let locked = args.take_over.then(|| LockedFolder::take_over(folder));
+    let locked = locked.transpose().map_err(failed)?;
+    let mut server = bound(config, is_child)?;
+    let is_held = |error: &OwnError| matches!(error, OwnError::Lock(_));
+    let locked = match locked {
+        Some(locked) => locked,
+        None => patiently(is_child, || LockedFolder::lock(folder), is_held).map_err(failed)?,
+    };
+    let locked = if args.fresh { locked.afresh() } else { locked };
+    server.own_locked(locked).map_err(failed)?;
+    Ok(server)
+}
+
+/// A server that has its port.
+fn bound(config: &ServerConfig, is_child: bool) -> Result<Server, Failure> {
     let bind = || Server::bind(config.clone());
     let is_busy = |error: &ServerError| matches!(error, ServerError::Bind(BindError::InUse(_)));
-    let mut server = patiently(is_child, bind, is_busy)?;
-    if let Some(folder) = folder {
-        let is_held = |error: &OwnError| matches!(error, OwnError::Lock(_));
-        patiently(is_child, || server.own(folder), is_held)?;
-    }
-    Ok(server)
+    Ok(patiently(is_child, bind, is_busy)?)
 }
 
 /// Whom the server lets in, with the keys for it.
@@ -254,9 +280,11 @@ impl From<OwnError> for Failure {
         }
         match error {
             OwnError::Epoch(error) => error.into(),
-            OwnError::Lock(_) | OwnError::Folder(_) | OwnError::Rooms(_) => {
-                Self::new(Exit::Usage, error)
-            }
+            OwnError::Lock(_)
+            | OwnError::Folder(_)
+            | OwnError::Rooms { .. }
+            | OwnError::TakeOver(_)
+            | OwnError::SetAside { .. } => Self::new(Exit::Usage, error),
             other @ (OwnError::Entropy(_) | _) => Self::new(Exit::Internal, other),
         }
     }

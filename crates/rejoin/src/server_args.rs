@@ -54,6 +54,12 @@ pub(crate) struct ServeArgs {
     /// Listen there, where the process before did, and not where --bind says
     #[arg(long, value_name = "ADDR", hide = true)]
     pub(crate) again_at: Option<SocketAddr>,
+    /// Kill the process that has the data folder, if there is one, and take its place (Linux)
+    #[arg(long)]
+    pub(crate) take_over: bool,
+    /// Begin without the rooms that are in the data folder: they are moved aside, to rooms.old-EPOCH
+    #[arg(long)]
+    pub(crate) fresh: bool,
     /// Stop as by SIGTERM when standard input closes: for a parent that may be killed
     #[arg(long, hide = true)]
     pub(crate) until_stdin_closes: bool,

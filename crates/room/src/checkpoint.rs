@@ -43,15 +43,15 @@ pub(crate) struct Envelope<'a> {
     pub(crate) kind: Cow<'a, str>,
     pub(crate) version: u32,
     pub(crate) spec: Cow<'a, RoomSpec>,
-    now_nanos: u64,
-    tick: u64,
-    rng_seed: ByteArray<32>,
+    pub(crate) now_nanos: u64,
+    pub(crate) tick: u64,
+    pub(crate) rng_seed: ByteArray<32>,
     /// Words drawn so far, big-endian: MessagePack has no 128-bit numbers.
-    rng_words: ByteArray<16>,
+    pub(crate) rng_words: ByteArray<16>,
     /// Due time in nanoseconds, and token.
-    timers: Vec<(u64, u64)>,
-    members: Cow<'a, BTreeMap<PlayerId, Seated>>,
-    metadata: Cow<'a, Metadata>,
+    pub(crate) timers: Vec<(u64, u64)>,
+    pub(crate) members: Cow<'a, BTreeMap<PlayerId, Seated>>,
+    pub(crate) metadata: Cow<'a, Metadata>,
     pub(crate) state: ByteBuf,
 }
 

@@ -13,6 +13,7 @@ pub mod durability;
 pub mod effect;
 pub mod fault;
 pub mod hosted;
+pub mod inspect;
 pub mod kinds;
 mod replay;
 pub mod room;

@@ -156,14 +156,14 @@ fn write_new(path: &Path, text: &str) -> io::Result<()> {
 
 /// Puts the names in the folder of `path` on the medium.
 #[cfg(unix)]
-fn sync_names(path: &Path) -> io::Result<()> {
+pub(crate) fn sync_names(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| *folder != Path::new(""));
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// Elsewhere a folder cannot be synced.
 #[cfg(not(unix))]
-fn sync_names(_path: &Path) -> io::Result<()> {
+pub(crate) fn sync_names(_path: &Path) -> io::Result<()> {
     Ok(())
 }
 

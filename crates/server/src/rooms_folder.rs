@@ -2,7 +2,8 @@
 //!
 //! Held by one process at a time. What is found there that is not as it should be is told in a line each.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rejoin_protocol::{Epoch, Rng, RoomId};
@@ -11,6 +12,7 @@ use rejoin_store::disk::{Disk, DiskError, DiskLock, FileDisk, LockError};
 use rejoin_store::log::{self, Limits, LogStore, OpenError, Opening, Recovery};
 
 use crate::epoch_file::EpochError;
+use crate::lock_holder::TakeOverError;
 
 /// Why a process cannot own a data folder.
 #[derive(Debug, thiserror::Error)]
@@ -29,9 +31,25 @@ pub enum OwnError {
     #[error(transparent)]
     Folder(#[from] DiskError),
     /// The rooms cannot be read.
-    #[error(transparent)]
-    Rooms(#[from] OpenError),
-    /// They take nothing.
+    #[error("{}: {problem}", folder.display())]
+    Rooms {
+        /// Their folder.
+        folder: PathBuf,
+        /// Why.
+        problem: OpenError,
+    },
+    /// The process that has it cannot be ended.
+    #[error("the data folder is not taken over: {0}")]
+    TakeOver(#[from] TakeOverError),
+    /// The rooms cannot be moved aside.
+    #[error("the rooms cannot be moved to {}: {source}", to.display())]
+    SetAside {
+        /// Where they were to be.
+        to: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// What was to be written is not.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -40,16 +58,17 @@ impl OwnError {
     /// True if a later process owns the folder: its epoch is above the one that this process raised.
     #[must_use]
     pub const fn is_fenced(&self) -> bool {
-        matches!(
-            self,
-            Self::Rooms(OpenError::Fenced { .. }) | Self::Store(StoreError::Fenced { .. })
-        )
+        let Self::Rooms { problem, .. } = self else {
+            return false;
+        };
+        matches!(problem, OpenError::Fenced { .. })
     }
 }
 
 /// A folder of rooms that this process has for itself.
 #[derive(Debug)]
 pub(crate) struct RoomsFolder {
+    path: PathBuf,
     disk: Arc<dyn Disk>,
     lock: Arc<dyn DiskLock>,
 }
@@ -60,10 +79,11 @@ impl RoomsFolder {
     /// # Errors
     /// Another process has them, or the folder cannot be made.
     pub(crate) fn lock(folder: &Path) -> Result<Self, OwnError> {
-        let disk = FileDisk::open(&folder.join("rooms"))?;
+        let path = folder.join("rooms");
+        let disk = FileDisk::open(&path)?;
         let lock = Arc::from(disk.lock("lock")?);
         let disk = Arc::new(disk);
-        Ok(Self { disk, lock })
+        Ok(Self { path, disk, lock })
     }
 
     /// True if some process has kept rooms there. One that cannot be read will be told when they are opened.
@@ -91,7 +111,11 @@ impl RoomsFolder {
             limits: Limits::default(),
         };
         let shard_of = |RoomId([first, ..]): RoomId| u16::from(first % shards.max(1));
-        let (stores, recovery) = log::open(opening, shard_of, rng)?;
+        let opened = log::open(opening, shard_of, rng);
+        let (stores, recovery) = opened.map_err(|problem| OwnError::Rooms {
+            folder: self.path,
+            problem,
+        })?;
         tell(&recovery);
         Ok(stores)
     }

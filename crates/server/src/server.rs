@@ -25,16 +25,17 @@ use crate::config::{ConfigError, ServerConfig};
 use crate::directory::SharedDirectory;
 use crate::driver::{AnyStore, Driver, Outside};
 use crate::entropy;
-use crate::epoch_file::{EpochError, raise_epoch};
+use crate::epoch_file::EpochError;
+use crate::locked_folder::LockedFolder;
 use crate::mailboxes::Mailboxes;
 use crate::notify::Notifier;
 use crate::report::{ServerReport, Status};
-use crate::rooms_folder::{OwnError, RoomsFolder};
+use crate::rooms_folder::OwnError;
 use crate::running_file::RunningFile;
 use crate::steering::STEERING_RULES;
 use crate::stuck_file::StuckFile;
 use crate::threads::{self, ShardThread};
-use crate::ticket_files::{has_ticket_keys, load_or_make_ticket_keys};
+use crate::ticket_files::load_or_make_ticket_keys;
 use crate::watchdog::{self, Watch};
 
 /// A server that owns its port; [`Server::run`] makes it serve.
@@ -174,15 +175,22 @@ impl Server {
     /// # Errors
     /// See [`OwnError`].
     pub fn own(&mut self, folder: &Path) -> Result<(), OwnError> {
-        // Before the epoch: a start that finds another process there is none.
-        let rooms = RoomsFolder::lock(folder)?;
-        let used = has_ticket_keys(folder) || rooms.is_used();
-        self.config.epoch = raise_epoch(folder, used)?;
-        let keys = load_or_make_ticket_keys(folder, clock::since_1970());
+        self.own_locked(LockedFolder::lock(folder)?)
+    }
+
+    /// The same with a folder that this process has locked already.
+    ///
+    /// # Errors
+    /// See [`OwnError`].
+    pub fn own_locked(&mut self, folder: LockedFolder) -> Result<(), OwnError> {
+        // The lock before the epoch: a start that finds another process there is none.
+        self.config.epoch = folder.raise_epoch()?;
+        let data = folder.data().to_owned();
+        let keys = load_or_make_ticket_keys(&data, clock::since_1970());
         let keys = keys.map_err(EpochError::from)?;
         self.ticket_keys.send_replace(keys);
         let mut rng = entropy::rng().map_err(OwnError::Entropy)?;
-        let running = RunningFile::mark(folder).map_err(EpochError::from)?;
+        let running = RunningFile::mark(&data).map_err(EpochError::from)?;
         if running.lost_power {
             tracing::warn!(
                 "the machine stopped under the server before: what was not synced may be lost"
@@ -190,8 +198,8 @@ impl Server {
         }
         self.config.store_may_lack = running.lost_power;
         self.running = Some(running);
-        self.stores = rooms.open(self.config.epoch, self.config.shards, &mut rng)?;
-        self.stuck = StuckFile::of(folder);
+        self.stores = folder.open(self.config.epoch, self.config.shards, &mut rng)?;
+        self.stuck = StuckFile::of(&data);
         Ok(self.stuck.heed(&mut self.stores)?)
     }
 

@@ -100,8 +100,49 @@ pub(crate) fn encode(
 /// # Errors
 /// See [`CheckpointError`].
 pub(crate) fn decode(body: &[u8], kinds: &Kinds) -> Result<Durable, CheckpointError> {
+    let Table {
+        kind,
+        seats,
+        views_from,
+        instance,
+        ..
+    } = decode_table(body)?;
+    let kind = kinds.get(&kind).ok_or(CheckpointError::UnknownKind(kind))?;
+    let instance = kind.restore(instance)?;
+    if !instance.members().keys().eq(seats.keys()) {
+        return Err(CheckpointError::Malformed);
+    }
+    Ok(Durable {
+        instance,
+        seats,
+        views_from,
+        ended: false,
+    })
+}
+
+/// What a checkpoint says to who does not know the room's logic.
+pub(crate) struct Table<'a> {
+    pub(crate) kind: String,
+    pub(crate) seats: ByPlayer<Seat>,
+    views_from: u64,
+    /// More had happened that is not stored.
+    pub(crate) partial: bool,
+    /// For the room's own kind.
+    pub(crate) instance: &'a [u8],
+}
+
+/// Reads a checkpoint as far as it is the coordinator's.
+///
+/// # Errors
+/// The bytes are not ours, or of another format.
+pub(crate) fn decode_table(body: &[u8]) -> Result<Table<'_>, CheckpointError> {
     let mut reader = Reader::new(body);
-    let Head { format, kind, .. } = Head::read(&mut reader)?;
+    let Head {
+        format,
+        kind,
+        partial,
+        ..
+    } = Head::read(&mut reader)?;
     let views_from = if format > FORMAT_BEFORE {
         reader.varint()?
     } else {
@@ -117,16 +158,13 @@ pub(crate) fn decode(body: &[u8], kinds: &Kinds) -> Result<Durable, CheckpointEr
         let (player, seat) = decode_seat(&mut reader, format, &payloads)?;
         seats.insert(player, seat);
     }
-    let kind = kinds.get(&kind).ok_or(CheckpointError::UnknownKind(kind))?;
-    let instance = kind.restore(reader.rest())?;
-    if !instance.members().keys().eq(seats.keys()) {
-        return Err(CheckpointError::Malformed);
-    }
-    Ok(Durable {
-        instance,
+    let instance = reader.rest();
+    Ok(Table {
+        kind,
         seats,
         views_from,
-        ended: false,
+        partial,
+        instance,
     })
 }
 

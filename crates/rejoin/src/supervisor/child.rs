@@ -72,11 +72,12 @@ impl Start {
         })
     }
 
-    /// Starts one.
+    /// Starts one. What is asked of a start alone is asked of the first: a later one would set aside the rooms that the
+    /// first has kept, or end who took the folder over from it.
     ///
     /// # Errors
     /// The system does not.
-    pub(super) fn child(&self) -> Result<Child, Failure> {
+    pub(super) fn child(&mut self) -> Result<Child, Failure> {
         let mut command = Command::new(&self.program);
         command
             .args(self.arguments.iter().skip(1))
@@ -91,6 +92,8 @@ impl Start {
         let mut process = command.spawn().map_err(|error| {
             Failure::new(Exit::Internal, format!("cannot start a server: {error}"))
         })?;
+        self.arguments
+            .retain(|argument| argument != "--fresh" && argument != "--take-over");
         Ok(Child {
             stdin: process.stdin.take(),
             stdout: process

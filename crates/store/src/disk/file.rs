@@ -13,6 +13,8 @@ use super::seam::{Disk, DiskError, DiskFault, DiskFile, DiskLock, LockError};
 #[derive(Clone, Debug)]
 pub struct FileDisk {
     folder: PathBuf,
+    /// Nothing is written there.
+    only_read: bool,
 }
 
 impl FileDisk {
@@ -29,7 +31,25 @@ impl FileDisk {
         made.map_err(|error| failed("make", &folder.display().to_string(), &error))?;
         Ok(Self {
             folder: folder.to_owned(),
+            only_read: false,
         })
+    }
+
+    /// Looks at `folder` and makes nothing. What would change anything there is refused.
+    #[must_use]
+    pub fn only_read(folder: &Path) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            only_read: true,
+        }
+    }
+
+    fn may_write(&self, what: &'static str, name: &str) -> Result<(), DiskError> {
+        if self.only_read {
+            let refused = io::Error::new(io::ErrorKind::PermissionDenied, "it is only read");
+            return Err(failed(what, &self.shown(name), &refused));
+        }
+        Ok(())
     }
 
     fn options() -> OpenOptions {
@@ -71,6 +91,7 @@ impl Disk for FileDisk {
     }
 
     fn create(&self, name: &str, len: u64) -> Result<Arc<dyn DiskFile>, DiskError> {
+        self.may_write("create", name)?;
         let file = self.open_with(Self::options().create_new(true), "create", name)?;
         // Zeros that are written take their place; a length that is set does not.
         let zeros = vec![0; CHUNK];
@@ -88,16 +109,19 @@ impl Disk for FileDisk {
     }
 
     fn open(&self, name: &str) -> Result<Arc<dyn DiskFile>, DiskError> {
-        let file = self.open_with(&Self::options(), "open", name)?;
+        let options = Self::options().write(!self.only_read).to_owned();
+        let file = self.open_with(&options, "open", name)?;
         Ok(Arc::new(file))
     }
 
     fn rename(&self, from: &str, to: &str) -> Result<(), DiskError> {
+        self.may_write("rename", from)?;
         let renamed = fs::rename(self.folder.join(from), self.folder.join(to));
         renamed.map_err(|error| failed("rename", &self.shown(from), &error))
     }
 
     fn remove(&self, name: &str) -> Result<(), DiskError> {
+        self.may_write("remove", name)?;
         let removed = fs::remove_file(self.folder.join(name));
         removed.map_err(|error| failed("remove", &self.shown(name), &error))
     }
@@ -115,6 +139,7 @@ impl Disk for FileDisk {
     }
 
     fn lock(&self, name: &str) -> Result<Box<dyn DiskLock>, LockError> {
+        self.may_write("lock", name)?;
         let file = self.open_with(Self::options().create(true), "open", name)?;
         match file.file.try_lock() {
             Ok(()) => {}
@@ -204,7 +229,7 @@ fn failed(what: &'static str, name: &str, error: &io::Error) -> DiskError {
     let kind = error.kind();
     let fault = if matches!(
         kind,
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
     ) {
         DiskFault::Full
     } else if kind == io::ErrorKind::NotFound {
@@ -269,6 +294,26 @@ mod tests {
         assert_eq!(disk.open("b").unwrap().size(), Ok(2));
         disk.remove("b").unwrap();
         assert_eq!(disk.open("b").unwrap_err().fault, DiskFault::Missing);
+    }
+
+    #[test]
+    fn who_only_reads_makes_nothing_and_is_refused_all_that_changes() {
+        let folder = Folder::new("read");
+        let reader = FileDisk::only_read(&folder.0);
+        assert_eq!(reader.list().unwrap_err().fault, DiskFault::Missing);
+        assert!(!folder.0.exists());
+        let disk = FileDisk::open(&folder.0).unwrap();
+        disk.create("a", 4).unwrap().write(0, b"kept").unwrap();
+        let file = reader.open("a").unwrap();
+        assert_eq!(file.read(0, 9), Ok(b"kept".to_vec()));
+        assert!(file.write(0, b"lost").is_err() && file.cut(1).is_err());
+        let error = reader.create("b", 1).unwrap_err().to_string();
+        let path = folder.0.join("b").display().to_string();
+        assert_eq!(error, format!("cannot create {path}: it is only read"));
+        assert!(reader.rename("a", "b").is_err() && reader.remove("a").is_err());
+        assert!(reader.lock("lock").is_err());
+        assert_eq!(disk.list(), Ok(vec!["a".to_owned()]));
+        assert_eq!(file.read(0, 9), Ok(b"kept".to_vec()));
     }
 
     #[test]

@@ -19,16 +19,20 @@
 //!   one. The oldest segment is emptied by writing again what is needed of it.
 //! - **Opening** reads all logs, whoever wrote them, and merges them room by room. What cannot be
 //!   read costs the room it belongs to, and is told; see [`Recovery`].
+//! - **Looking.** [`LogReader`] reads a store as an opening would and changes nothing, beside its owner too.
 //! - **Owners.** The manifest names the epoch that may write. An engine that finds a newer one there,
 //!   before it begins a segment or says that anything is synced, is fenced for good.
 
 mod chores;
+mod contents;
 mod format;
 mod index;
+mod load;
 mod manifest;
 mod merge;
 mod notes;
 mod open;
+mod reader;
 mod reclaim;
 mod report;
 mod scan;
@@ -38,6 +42,7 @@ mod survey;
 mod tail;
 
 pub use open::{Opening, open};
+pub use reader::{EntryPlace, LogReader};
 pub use report::{Cut, Damage, Late, OpenError, Recovery};
 pub use segments::Limits;
 pub use store::LogStore;

@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use rejoin_protocol::{Epoch, Rng, RoomId};
 
+use super::contents::Contents;
 use super::format::{Kind, SEGMENT_HEAD_LEN, SegmentId, synced_body};
 use super::index::Index;
 use super::manifest::{Accepted, Manifest, newest_epoch};
-use super::merge::{History, merge};
 use super::report::{OpenError, Recovery};
 use super::segments::{Limits, OpenSegment, Segments, Shared};
 use super::store::LogStore;
-use super::survey::{Survey, survey};
+use super::survey::Survey;
 use crate::chore::{Fence, Goal};
 use crate::contract::StoreError;
 use crate::disk::{Disk, DiskError, DiskFault, DiskLock};
@@ -53,13 +53,15 @@ pub fn open(
         limits,
     } = opening;
     let shards = shards.max(1);
-    let mut survey = survey(&*disk, epoch)?;
-    let mut recovery = report_of(epoch, &survey);
+    let Contents {
+        survey,
+        rooms,
+        recovery,
+    } = Contents::read(&*disk, Some(epoch))?;
     let mut indexes: Vec<Index> = (0..shards).map(|_| Index::default()).collect();
     let mut losses = vec![Vec::new(); usize::from(shards)];
-    for (id, history) in merge(&mut survey) {
+    for (id, history) in rooms {
         let shard = usize::from(shard_of(id).min(shards - 1));
-        tell(&mut recovery, id, &history);
         if let (Some(loss), Some(losses)) = (history.loss, losses.get_mut(shard)) {
             losses.push((id, loss));
         }
@@ -112,30 +114,6 @@ pub fn open(
     drop(presence);
     commit(&*disk, &survey, epoch, shards, salt)?;
     Ok((stores, recovery))
-}
-
-fn report_of(epoch: u64, survey: &Survey) -> Recovery {
-    let bytes = survey.segments.iter().map(|segment| segment.believed);
-    Recovery {
-        epoch,
-        segments: survey.segments.len(),
-        bytes: bytes.sum(),
-        cuts: survey.cuts.clone(),
-        late: survey.late.clone(),
-        damages: survey.damages.clone(),
-        manifest_repaired: survey.manifest_repaired,
-        ..Recovery::default()
-    }
-}
-
-/// Tells of a room that was found.
-fn tell(recovery: &mut Recovery, id: RoomId, history: &History) {
-    recovery.rooms += 1;
-    recovery.losses.extend(history.loss.map(|loss| (id, loss)));
-    let fallback = history.fallback.map(|sequence| (id, sequence));
-    recovery.fallbacks.extend(fallback);
-    let quarantined = history.room.standing.quarantined;
-    recovery.quarantined.extend(quarantined.then_some(id));
 }
 
 fn share(presence: &Arc<()>) -> Arc<Shared> {

@@ -10,13 +10,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rejoin_protocol::RoomId;
 
-use super::format::{EntryId, HEAD_LEN, Head, Kind, ORIGIN, body_check, entry_len, synced_body};
+use super::format::{EntryId, Head, Kind, ORIGIN, body_check, entry_len, synced_body};
 use super::index::{Held, Index, Place, Point, Undo};
+use super::load;
 use super::reclaim::Reclaim;
-use super::scan::{narrow, wide};
+use super::scan::wide;
 use super::segments::{Claim, MARK_LEN, Segments, broken};
 use crate::chore::{Chore, Failure, Fence, Finished, Goal};
-use crate::contract::{Loss, Record, Standing, Store, StoreError, Stored, check_len};
+use crate::contract::{Record, Standing, Store, StoreError, Stored, check_len};
 use crate::disk::{Disk, DiskLock};
 
 /// One shard's log, and what it knows of it.
@@ -262,17 +263,6 @@ impl LogStore {
         }
         Ok(())
     }
-
-    /// The body that stands at a place, if it is as it was written.
-    fn read(&self, place: Place, room: RoomId, sequence: u64) -> Option<Bytes> {
-        let segment = self.segments.get(place.segment)?;
-        let len = HEAD_LEN + narrow(place.len);
-        let bytes = segment.file.read(u64::from(place.offset), len).ok()?;
-        let head = Head::decode(&bytes, segment.seed)?;
-        let ours = (head.room, head.sequence, head.len) == (room, sequence, place.len);
-        let body = Bytes::from(bytes).split_off(HEAD_LEN);
-        (ours && head.fits(&body)).then_some(body)
-    }
 }
 
 impl Store for LogStore {
@@ -348,35 +338,11 @@ impl Store for LogStore {
         let Some(room) = self.index.room(id) else {
             return Ok(None);
         };
-        let points = [room.newer, room.older].into_iter().flatten();
-        let mut bodies = points.filter_map(|point| {
-            let body = self.read(point.place, id, point.sequence)?;
-            Some((point.sequence, body))
-        });
-        let (checkpoint_sequence, checkpoint) = bodies.next().unwrap_or_default();
-        let mut records = Vec::new();
-        let mut expected = checkpoint_sequence + 1;
-        for (sequence, place) in room.records() {
-            if sequence < expected {
-                continue;
-            }
-            let body = Some(place).filter(|place| *place != Place::LOST && sequence == expected);
-            let Some(body) = body.and_then(|place| self.read(place, id, sequence)) else {
-                break;
-            };
-            records.push((sequence, body));
-            expected += 1;
-        }
-        let loss = (expected <= room.newest).then_some(Loss::Records {
-            from: expected,
-            to: room.newest,
-        });
-        Ok(Some(Stored {
-            checkpoint_sequence,
-            checkpoint,
-            records,
-            loss: loss.or(room.loss),
-        }))
+        let read = |place: Place, sequence| {
+            let segment = self.segments.get(place.segment)?;
+            load::body(&*segment.file, segment.seed, place, (id, sequence))
+        };
+        Ok(Some(load::load(room, read)))
     }
 
     fn rooms(&self) -> Vec<RoomId> {

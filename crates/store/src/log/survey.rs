@@ -15,6 +15,8 @@ use crate::disk::Disk;
 /// What a folder holds.
 #[derive(Debug, Default)]
 pub(crate) struct Survey {
+    /// The newest that owned it; 0 if none did.
+    pub(crate) epoch: u64,
     /// All that is believed, oldest first.
     pub(crate) segments: Vec<Segment>,
     /// Files that are of no more use.
@@ -35,11 +37,11 @@ pub(crate) struct Hole {
     pub(crate) until: EntryId,
 }
 
-/// Reads the folder for an owner that begins `epoch`.
+/// Reads the folder: for an owner that begins `epoch`, or for who only looks.
 ///
 /// # Errors
 /// See [`OpenError`].
-pub(crate) fn survey(disk: &dyn Disk, epoch: u64) -> Result<Survey, OpenError> {
+pub(crate) fn survey(disk: &dyn Disk, epoch: Option<u64>) -> Result<Survey, OpenError> {
     let mut names: BTreeSet<String> = disk.list()?.into_iter().collect();
     let mut survey = Survey::default();
     let useless = |name: &String| name == MANIFEST_DRAFT || is_spare(name);
@@ -60,10 +62,11 @@ pub(crate) fn survey(disk: &dyn Disk, epoch: u64) -> Result<Survey, OpenError> {
             return Err(OpenError::Newer { file, found, known });
         }
     };
-    if manifest.epoch >= epoch {
-        let found = manifest.epoch;
+    let found = manifest.epoch;
+    if let Some(epoch) = epoch.filter(|epoch| found >= *epoch) {
         return Err(OpenError::Fenced { epoch, found });
     }
+    survey.epoch = found;
     survey.read(disk, &manifest, &names)?;
     Ok(survey)
 }

@@ -9,6 +9,7 @@
 mod crashes;
 mod faults;
 mod model;
+mod reading;
 mod rot;
 mod support;
 mod whole;

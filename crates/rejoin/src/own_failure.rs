@@ -1,0 +1,77 @@
+//! Why a process cannot have a data folder, in one line that says what to do.
+
+use std::fmt::Display;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use rejoin_server::{EpochError, KeyFileError, OwnError};
+use rejoin_store::disk::{DiskError, DiskFault, LockError};
+use rejoin_store::log::OpenError;
+
+use crate::exit::Failure;
+
+/// What the folder was wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum For {
+    /// `serve`.
+    Serve,
+    /// `store drop`.
+    Drop,
+}
+
+/// The failure of a command that wanted the folder.
+pub(crate) fn of(error: OwnError, folder: &Path, wanted: For) -> Failure {
+    let folder = folder.display();
+    let what_to_do = match &error {
+        OwnError::Epoch(EpochError::File(KeyFileError::Io { source, .. }))
+            if matches!(
+                source.kind(),
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge
+            ) =>
+        {
+            Some(MAKE_ROOM.to_owned())
+        }
+        OwnError::Epoch(_) | OwnError::Entropy(_) => None,
+        OwnError::Lock(LockError::Held { .. }) => Some(match wanted {
+            For::Serve => "stop it first, or start with --take-over, which kills it".to_owned(),
+            For::Drop => "stop it first".to_owned(),
+        }),
+        OwnError::Lock(LockError::Disk(error)) | OwnError::Folder(error) => of_disk(error),
+        OwnError::Rooms { problem, .. } => of_rooms(problem, &folder),
+        OwnError::TakeOver(_) => Some("end it yourself, then start again".to_owned()),
+        OwnError::Lock(_) | OwnError::SetAside { .. } | OwnError::Store(_) | _ => None,
+    };
+    let failure = Failure::from(error);
+    match what_to_do {
+        Some(what) => Failure::new(failure.exit, format!("{}; {what}", failure.text)),
+        None => failure,
+    }
+}
+
+fn of_rooms(problem: &OpenError, folder: &impl Display) -> Option<String> {
+    Some(match problem {
+        OpenError::Newer { .. } => {
+            "or begin without these rooms: --fresh moves them aside".to_owned()
+        }
+        OpenError::ManifestDamaged(_) | OpenError::ManifestMissing(_) => format!(
+            "put back a copy of {folder}, or begin without these rooms: --fresh moves them aside"
+        ),
+        OpenError::Fenced { found, .. } => {
+            format!("run `echo {found} > '{folder}/epoch'`: the number was put back")
+        }
+        OpenError::Changed(_) => format!("`rejoin store check '{folder}'` tells what is there"),
+        OpenError::Disk(error) => match of_disk(error) {
+            Some(what) => what,
+            None => format!(
+                "`rejoin store check '{folder}'` tells what can be read; --fresh begins without these rooms and keeps them aside"
+            ),
+        },
+        _ => return None,
+    })
+}
+
+fn of_disk(error: &DiskError) -> Option<String> {
+    (error.fault == DiskFault::Full).then(|| MAKE_ROOM.to_owned())
+}
+
+const MAKE_ROOM: &str = "the disk is full: make room there, then start again";

@@ -1,0 +1,58 @@
+//! What a folder holds, room by room, and what there is to tell of it. Nothing is changed here.
+
+use std::collections::BTreeMap;
+
+use rejoin_protocol::RoomId;
+
+use super::merge::{History, merge};
+use super::report::{OpenError, Recovery};
+use super::survey::{Survey, survey};
+use crate::disk::Disk;
+
+/// See the module page.
+#[derive(Debug)]
+pub(crate) struct Contents {
+    pub(crate) survey: Survey,
+    pub(crate) rooms: BTreeMap<RoomId, History>,
+    pub(crate) recovery: Recovery,
+}
+
+impl Contents {
+    /// Reads a folder: for an owner that begins `epoch`, or for who only looks.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub(crate) fn read(disk: &dyn Disk, epoch: Option<u64>) -> Result<Self, OpenError> {
+        let mut survey = survey(disk, epoch)?;
+        let bytes = survey.segments.iter().map(|segment| segment.believed);
+        let mut recovery = Recovery {
+            epoch: epoch.unwrap_or(survey.epoch),
+            segments: survey.segments.len(),
+            bytes: bytes.sum(),
+            cuts: survey.cuts.clone(),
+            late: survey.late.clone(),
+            damages: survey.damages.clone(),
+            manifest_repaired: survey.manifest_repaired,
+            ..Recovery::default()
+        };
+        let rooms = merge(&mut survey);
+        for (id, history) in &rooms {
+            tell(&mut recovery, *id, history);
+        }
+        Ok(Self {
+            survey,
+            rooms,
+            recovery,
+        })
+    }
+}
+
+/// Tells of a room that was found.
+fn tell(recovery: &mut Recovery, id: RoomId, history: &History) {
+    recovery.rooms += 1;
+    recovery.losses.extend(history.loss.map(|loss| (id, loss)));
+    let fallback = history.fallback.map(|sequence| (id, sequence));
+    recovery.fallbacks.extend(fallback);
+    let quarantined = history.room.standing.quarantined;
+    recovery.quarantined.extend(quarantined.then_some(id));
+}
