@@ -8,6 +8,8 @@ use rejoin_bots::{Impairment, Mode, parse_duration};
 use rejoin_client::ServerAddress;
 
 use crate::check::{Check, CheckError};
+use rejoin_room::Durability;
+
 use crate::kills::Window;
 
 /// `bots`.
@@ -108,6 +110,17 @@ pub(crate) struct BotsArgs {
     /// Keep the data folder of their own server in DIR [default: a temporary one]
     #[arg(long, value_name = "DIR", requires = "kills")]
     pub(crate) data: Option<PathBuf>,
+    /// How their own server keeps rooms: none, checkpoint, exact or synced [default: exact]
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        requires = "kills",
+        conflicts_with = "kill_pid"
+    )]
+    pub(crate) durability: Option<Durability>,
+    /// What their own server has not synced dies with it, as with a machine that loses power
+    #[arg(long, hide = true, requires = "kills", conflicts_with = "kill_pid")]
+    pub(crate) unsynced_in_memory: bool,
     /// Worsen the network, such as delay=50ms±10ms,loss=5%,duplicate=1%,reorder=2%
     #[arg(long, value_name = "NET")]
     pub(crate) net: Option<Impairment>,

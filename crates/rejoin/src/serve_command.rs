@@ -78,6 +78,11 @@ fn taken(
         None => patiently(is_child, || LockedFolder::lock(folder), is_held).map_err(failed)?,
     };
     let locked = if args.fresh { locked.afresh() } else { locked };
+    let locked = if args.unsynced_in_memory {
+        locked.with_unsynced_in_memory()
+    } else {
+        locked
+    };
     server.own_locked(locked).map_err(failed)?;
     Ok(server)
 }

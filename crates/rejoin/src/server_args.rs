@@ -63,6 +63,9 @@ pub(crate) struct ServeArgs {
     /// Stop as by SIGTERM when standard input closes: for a parent that may be killed
     #[arg(long, hide = true)]
     pub(crate) until_stdin_closes: bool,
+    /// Keep what is not synced in memory, so that it dies with the process: for tests of what a loss of power takes
+    #[arg(long, hide = true)]
+    pub(crate) unsynced_in_memory: bool,
     /// Print `listening on rejoin://…` as the first line of standard output
     #[arg(long, hide = true)]
     pub(crate) print_address: bool,

@@ -13,6 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rejoin_client::ServerAddress;
+use rejoin_room::Durability;
 
 use crate::exit::{Exit, Failure};
 use crate::supervisor::read_address;
@@ -42,6 +43,10 @@ pub(crate) struct Start {
     pub(crate) sessions: usize,
     /// Rooms that it has to hold.
     pub(crate) rooms: usize,
+    /// How it keeps them, if not as their kinds say.
+    pub(crate) durability: Option<Durability>,
+    /// What it has not synced dies with it, as with a machine that loses power.
+    pub(crate) unsynced_in_memory: bool,
 }
 
 /// One process.
@@ -210,6 +215,12 @@ fn command(start: &Start, again_at: Option<SocketAddr>) -> Result<Command, Failu
         .args(limit("sessions_max", start.sessions, SESSIONS_LEAST))
         .args(limit("rooms_max", start.rooms, ROOMS_LEAST))
         .args(again_at.map(|at| format!("--again-at={at}")))
+        .args(
+            start
+                .durability
+                .map(|level| format!("--durability={}", level.name())),
+        )
+        .args(start.unsynced_in_memory.then_some("--unsynced-in-memory"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());

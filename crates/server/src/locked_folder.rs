@@ -25,6 +25,7 @@ pub struct LockedFolder {
     data: PathBuf,
     rooms: RoomsFolder,
     afresh: bool,
+    volatile: bool,
 }
 
 impl LockedFolder {
@@ -37,6 +38,7 @@ impl LockedFolder {
             data: data.to_owned(),
             rooms: RoomsFolder::lock(data)?,
             afresh: false,
+            volatile: false,
         })
     }
 
@@ -83,6 +85,18 @@ impl LockedFolder {
         self
     }
 
+    /// What is not synced dies with this process, as a loss of power takes it: for tests.
+    #[must_use]
+    pub fn with_unsynced_in_memory(mut self) -> Self {
+        self.volatile = true;
+        self
+    }
+
+    /// True if a killed process loses what it has not synced.
+    pub(crate) fn is_volatile(&self) -> bool {
+        self.volatile
+    }
+
     /// Raises the epoch of the folder and puts it on the medium.
     pub(crate) fn raise_epoch(&self) -> Result<Epoch, OwnError> {
         let used = has_ticket_keys(&self.data) || self.rooms.is_used();
@@ -104,6 +118,11 @@ impl LockedFolder {
             set_aside(&self.data, self.rooms, epoch)?
         } else {
             self.rooms
+        };
+        let rooms = if self.volatile {
+            rooms.volatile()
+        } else {
+            rooms
         };
         rooms.open(epoch, shards, rng)
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rejoin_protocol::{Epoch, Rng, RoomId};
 use rejoin_store::StoreError;
-use rejoin_store::disk::{Disk, DiskError, DiskLock, FileDisk, LockError};
+use rejoin_store::disk::{Disk, DiskError, DiskLock, FileDisk, LockError, VolatileDisk};
 use rejoin_store::log::{self, Limits, LogStore, OpenError, Opening, Recovery};
 
 use crate::epoch_file::EpochError;
@@ -84,6 +84,12 @@ impl RoomsFolder {
         let lock = Arc::from(disk.lock("lock")?);
         let disk = Arc::new(disk);
         Ok(Self { path, disk, lock })
+    }
+
+    /// The same, but what is not synced dies with the process.
+    pub(crate) fn volatile(self) -> Self {
+        let disk = Arc::new(VolatileDisk::new(self.disk));
+        Self { disk, ..self }
     }
 
     /// True if some process has kept rooms there. One that cannot be read will be told when they are opened.

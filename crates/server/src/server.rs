@@ -196,7 +196,7 @@ impl Server {
                 "the machine stopped under the server before: what was not synced may be lost"
             );
         }
-        self.config.store_may_lack = running.lost_power;
+        self.config.store_may_lack = running.lost_power || folder.is_volatile();
         self.running = Some(running);
         self.stores = folder.open(self.config.epoch, self.config.shards, &mut rng)?;
         self.stuck = StuckFile::of(&data);

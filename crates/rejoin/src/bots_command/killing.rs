@@ -168,6 +168,8 @@ fn own(args: &BotsArgs) -> Result<Target, Failure> {
         // Sessions of bots that have left stay for a while.
         sessions: args.bots.map_or(0, count).saturating_mul(2),
         rooms: count(args.rooms),
+        durability: args.durability,
+        unsynced_in_memory: args.unsynced_in_memory,
     };
     let server = Box::new(ServerChild::start(start)?);
     Ok(Target::Own {

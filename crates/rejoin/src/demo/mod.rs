@@ -49,6 +49,8 @@ pub(crate) fn run(app: &App, args: &DemoArgs) -> Result<(), Failure> {
         data: folder.path().to_owned(),
         sessions: 0,
         rooms: 0,
+        durability: None,
+        unsynced_in_memory: false,
     })?;
     let kind = app.default_kind();
     let mut options = Options::new(server.socket(), server.address().key);

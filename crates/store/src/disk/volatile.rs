@@ -34,16 +34,12 @@ impl VolatileDisk {
     }
 
     fn take_in(&self, name: &str, below: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
-        let file = locked(&self.open)
-            .entry(name.to_owned())
-            .or_insert_with(|| {
-                Arc::new(VolatileFile {
-                    below,
-                    unsynced: Mutex::default(),
-                })
-            })
-            .clone();
-        file
+        let mut open = locked(&self.open);
+        let file = open.entry(name.to_owned()).or_insert_with(|| {
+            let unsynced = Mutex::default();
+            Arc::new(VolatileFile { below, unsynced })
+        });
+        Arc::clone(file) as Arc<dyn DiskFile>
     }
 }
 
