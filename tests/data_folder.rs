@@ -142,7 +142,7 @@ fn a_server_started_again_takes_the_tickets_of_the_one_before_and_resets_its_con
     }
     assert_eq!(folder.mode(""), 0o700);
     let files = fs::read_dir(&folder.0).expect("the folder").count();
-    assert_eq!(files, 5, "no draft is left");
+    assert_eq!(files, 6, "no draft is left");
     assert_eq!(folder.mode("rooms"), 0o700);
 }
 
@@ -342,6 +342,6 @@ fn a_rotation_that_cannot_be_written_is_a_warning_and_the_old_keys_go_on() {
     limit("--fsize=unlimited:");
     told_of_hangup(&mut server, "ticket keys rotated");
     let files = fs::read_dir(&folder.0).expect("the folder").count();
-    assert_eq!(files, 5, "no draft is left");
+    assert_eq!(files, 6, "no draft is left");
     assert_eq!(folder.mode("rooms"), 0o700);
 }

@@ -156,6 +156,8 @@ impl HostedRoom {
             gate: Gate::new(kind.durability == Durability::Synced, &ByPlayer::default()),
             upkeep: Upkeep {
                 card_stale: true,
+                // What has no journal has its first at once.
+                checkpoint_wanted: kind.durability == Durability::Checkpoint,
                 ..Upkeep::default()
             },
             closing: None,

@@ -178,6 +178,20 @@ fn a_room_kept_as_checkpoints_goes_back_to_the_last_one_and_says_so() {
 }
 
 #[test]
+fn a_room_that_was_just_opened_has_a_checkpoint() {
+    let mut world = world(1);
+    world.keep_as(Durability::Checkpoint);
+    let ana = world.player("ana");
+    let room = world.create(ana, "yard", 1);
+    world.restart_with_rooms(|_| {});
+    world.run(Duration::from_secs(1));
+    assert_eq!(closed(&world, ana), []);
+    assert_eq!(receipts(&world, ana).len(), 1);
+    world.act(ana, room.seat, Act::Add(1));
+    expect_adds(&mut world, ana, room.seat, 1);
+}
+
+#[test]
 fn what_is_told_once_durable_waits_for_a_checkpoint_where_there_is_no_journal() {
     let mut world = world(1);
     world.keep_as(Durability::Checkpoint);
