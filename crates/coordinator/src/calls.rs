@@ -4,6 +4,7 @@
 //! its inputs, codes and guesses. Here it becomes a call of the room, or an answer.
 
 use bytes::Bytes;
+use rejoin_protocol::planted::{self, Bug};
 use rejoin_protocol::message::{Answer, RoomCloseReason, SeatChange};
 use rejoin_protocol::{
     CloseReason, Incarnation, Limit, PlayerId, Refusal, RefusalCode, RoomId, Timestamp,
@@ -205,19 +206,19 @@ impl House {
         if seat.is_some_and(|seat| !seat.is_of(ask.applicant.returns)) {
             return Err(stay_over());
         }
-        let behind = seat
-            .zip(ask.held)
-            .filter(|(seat, held)| seat.is_behind(held));
-        if let Some((seat, held)) = behind {
-            let (player, cursor) = (from.player, seat.cursor);
+        let behind = seat.and_then(|seat| Some((seat.cursor, seat.catch_up(ask.held.as_ref())?)));
+        if let Some((cursor, (input, event))) = behind.filter(|_| !planted::is(Bug::LossSkipped)) {
+            let player = from.player;
+            if let Some(member) = room.members.get_mut(&player)
+                && !planted::is(Bug::LossUncounted)
+            {
+                member.inputs_lost = member.inputs_lost.max(input - cursor);
+            }
             let entry = Entry::Ahead {
                 player,
-                input: held.input,
-                event: held.event,
+                input,
+                event,
             };
-            if let Some(member) = room.members.get_mut(&player) {
-                member.inputs_lost = held.input.saturating_sub(cursor);
-            }
             self.rooms.push(key, entry, Origin::None);
         }
         let room = self.rooms.get_mut(key).ok_or_else(unknown_room)?;

@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use rejoin_protocol::planted::{self, Bug};
 use rejoin_protocol::{PlayerId, Rng, RoomId, Stay, Timestamp};
 use rejoin_room::{Kinds, Receipt};
 use rejoin_store::{Standing, Store, StoreError};
@@ -156,6 +157,7 @@ fn load<S: Store>(
         }
         let newest = stored.records.last().map(|(sequence, _)| *sequence);
         let sequence = newest.unwrap_or(stored.checkpoint_sequence);
+        let may_lack = may_lack && !planted::is(Bug::LackIgnored);
         let lost = may_lack || stored.loss.is_some() || origin.partial;
         let rebuilt = origin.version != kind.version && !stored.records.is_empty();
         let receipt = Receipt::new(lost, rebuilt);

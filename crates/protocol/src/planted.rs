@@ -56,11 +56,29 @@ pub enum Bug {
     ReplacedComesBack,
     /// Now and then two packets are sealed under one number.
     NumberUsedTwice,
+    /// A turn that the store could not write is applied and told all the same.
+    UnwrittenTold,
+    /// A synced room acknowledges what it has applied.
+    UnsyncedAcknowledged,
+    /// An event that is to wait for the medium does not.
+    DurableIgnored,
+    /// A sync that failed is taken for one that did not.
+    FailedSyncPassedOver,
+    /// A log is opened without the newest record of a segment.
+    TailCutTooFar,
+    /// A checkpoint is read without how far the inputs of its seats have come.
+    CursorForgotten,
+    /// A room that lost something does not go on after the numbers of its clients.
+    LossSkipped,
+    /// How many inputs a room has lost is not told.
+    LossUncounted,
+    /// After a loss of power rooms are believed to be complete.
+    LackIgnored,
 }
 
 impl Bug {
     /// All defects, for the test that catches each.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 34] = [
         Self::ReplayAccepted,
         Self::LostNotResent,
         Self::LatestGoesBack,
@@ -86,6 +104,15 @@ impl Bug {
         Self::ReturnSkipsInput,
         Self::ReplacedComesBack,
         Self::NumberUsedTwice,
+        Self::UnwrittenTold,
+        Self::UnsyncedAcknowledged,
+        Self::DurableIgnored,
+        Self::FailedSyncPassedOver,
+        Self::TailCutTooFar,
+        Self::CursorForgotten,
+        Self::LossSkipped,
+        Self::LossUncounted,
+        Self::LackIgnored,
     ];
 }
 

@@ -6,14 +6,18 @@ use std::time::Duration;
 use rejoin_client::Loss;
 use rejoin_protocol::limits::{HEARTBEAT_SEATED, HELLO_RETRY_MAX};
 use rejoin_protocol::{CloseReason, Timestamp};
+use rejoin_store::Store;
 
 use crate::breaks::{KeysFate, Restart};
 use crate::cast::Body;
 use crate::coverage::Fault;
 use crate::faults::{Act, CheckBack};
 use crate::network::OVERTAKEN_BY;
+use crate::machine::{Found, rooms_of};
+use crate::queue::Queue;
 use crate::report::{Violation, ensure};
-use crate::scene::Phase;
+use crate::scene::{Phase, Scene};
+use crate::server::Server;
 use crate::wiring::{Happening, Wiring};
 
 /// The server loses a player's connection.
@@ -119,13 +123,39 @@ pub(crate) fn restart(wiring: &mut Wiring, restart: Restart) {
     };
     let clients = cast.clients.iter().filter(|client| client.ended.is_none());
     clients.for_each(|client| coverage.hit(fault, client.stage()));
+    if scene.machine.plan_end(restart) {
+        end(scene, server, queue, restart);
+    }
+}
+
+/// The store takes nothing any more, so the process ends, and nothing leaves that it has not written.
+pub(crate) fn fail(wiring: &mut Wiring) -> Result<(), Violation> {
+    let Wiring {
+        scene,
+        server,
+        queue,
+        ..
+    } = wiring;
+    let restart = scene.machine.take_armed();
+    let restart =
+        restart.ok_or_else(|| Violation::new("a store fails only if its disk does", String::new()))?;
+    end(scene, server, queue, restart);
+    Ok(())
+}
+
+fn end(scene: &mut Scene, server: &mut Server, queue: &mut Queue<Happening>, restart: Restart) {
+    let durable = server.durable_until(scene.now);
+    scene.trace.note(scene.now, || {
+        format!("the process ends: {:?}, durable until {durable:?}", restart.ending)
+    });
     server.end();
+    scene.machine.end(restart.ending, durable);
     let up = scene.now + restart.down;
     queue.push(up, Happening::Act(Act::Up(restart)));
 }
 
 /// The next process begins.
-pub(crate) fn up(wiring: &mut Wiring, restart: Restart) {
+pub(crate) fn up(wiring: &mut Wiring, restart: Restart) -> Result<(), Violation> {
     let now = wiring.scene.now;
     let Wiring { scene, cast, .. } = wiring;
     scene.counters.restarts += 1;
@@ -133,7 +163,9 @@ pub(crate) fn up(wiring: &mut Wiring, restart: Restart) {
     if restart.keys == KeysFate::Lost {
         scene.tickets.on_keys_lost(scene.operator.epoch());
     }
-    let stores = if restart.keeps_rooms {
+    let stores = if scene.machine.has_disk() {
+        open(scene)?
+    } else if restart.keeps_rooms {
         scene.rooms.on_handed_on();
         wiring.server.take_stores()
     } else {
@@ -153,6 +185,21 @@ pub(crate) fn up(wiring: &mut Wiring, restart: Restart) {
     }
     wiring.end_guest();
     plan_checks(wiring, now);
+    Ok(())
+}
+
+/// What the disk has of the processes before.
+fn open(scene: &mut Scene) -> Result<VecDeque<Box<dyn Store>>, Violation> {
+    let shards = scene.options.sharding.shards;
+    let Found { stores, durable } = scene.machine.open(&mut scene.operator, shards)?;
+    let rooms = rooms_of(&stores);
+    scene.rooms.on_found(&rooms, durable.is_some())?;
+    if let Some(durable) = durable {
+        scene.counters.power_losses += 1;
+        scene.operator.on_power_lost();
+        scene.lives.on_power_lost(durable);
+    }
+    Ok(stores)
 }
 
 /// Who has a seat and a connection, or is on its way back, must have a connection soon.

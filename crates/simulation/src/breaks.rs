@@ -24,6 +24,38 @@ pub(crate) struct Breaks {
     pub(crate) restarts: Option<Restarts>,
     /// Share of clients whose clock is an hour off.
     pub(crate) skewed: f64,
+    /// What the rooms are kept on, if not in memory.
+    pub(crate) disk: Option<DiskOptions>,
+}
+
+/// The disk of a server's machine.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct DiskOptions {
+    /// True if rooms acknowledge what is on the medium.
+    pub(crate) synced: bool,
+    /// Share of processes that end with a loss of power.
+    pub(crate) power: f64,
+    /// Share of processes that end within an operation of the disk, or because it fails.
+    pub(crate) faults: f64,
+}
+
+/// How a process ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ending {
+    /// True if its machine stops: of what was not synced anything may be gone.
+    pub(crate) power: bool,
+    pub(crate) when: When,
+}
+
+/// When a process ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum When {
+    #[default]
+    Now,
+    /// Within an operation of the disk: as many are done before.
+    Within(u64),
+    /// As soon as a sync fails.
+    SyncFails,
 }
 
 /// Servers that start anew.
@@ -73,12 +105,13 @@ pub(crate) struct Restart {
     pub(crate) jump_s: i64,
     /// See [`Restarts::keeps_rooms`].
     pub(crate) keeps_rooms: bool,
+    pub(crate) ending: Ending,
 }
 
 impl Breaks {
     /// Draws what breaks.
     pub(crate) fn draw(rng: &mut Rng) -> Self {
-        Self {
+        let mut breaks = Self {
             frail: maybe(rng, 0.5, |rng| rng.unit() * 0.4).unwrap_or(0.0),
             losses: maybe(rng, 0.5, |rng| millis(rng, 2_000, 12_000)),
             storms: maybe(rng, 0.25, |rng| millis(rng, 6_000, 30_000)),
@@ -99,13 +132,58 @@ impl Breaks {
                 keeps_rooms: rng.chance(0.7),
             }),
             skewed: maybe(rng, 0.3, |rng| rng.unit() * 0.6).unwrap_or(0.0),
+            disk: None,
+        };
+        breaks.draw_disk(&mut rng.fork("disk"));
+        breaks
+    }
+
+    /// Most servers that start anew and keep their rooms have them on a disk; so do some others, which then start anew.
+    fn draw_disk(&mut self, rng: &mut Rng) {
+        let has_disk = match self.restarts {
+            Some(restarts) => restarts.keeps_rooms && rng.chance(0.85),
+            None => rng.chance(0.2),
+        };
+        if !has_disk {
+            return;
         }
+        self.disk = Some(DiskOptions {
+            synced: rng.chance(0.4),
+            power: rng.unit(),
+            faults: maybe(rng, 0.6, |rng| rng.unit() * 0.6).unwrap_or(0.0),
+        });
+        self.restarts.get_or_insert_with(|| Restarts {
+            every: millis(rng, 4_000, 15_000),
+            longest: millis(rng, 0, 4_000),
+            keys: KeysFate::Kept,
+            jumps: false,
+            keeps_rooms: true,
+        });
+    }
+
+    /// True if rooms acknowledge what is on the medium.
+    pub(crate) fn is_synced(&self) -> bool {
+        self.disk.is_some_and(|disk| disk.synced)
     }
 
     /// True if a ticket may open nothing in this run.
     pub(crate) fn tickets_may_fail(&self) -> bool {
         let fails = |restarts: Restarts| restarts.jumps || restarts.keys != KeysFate::Kept;
         self.restarts.is_some_and(fails)
+    }
+}
+
+impl DiskOptions {
+    /// How a process ends.
+    pub(crate) fn draw_ending(&self, rng: &mut Rng) -> Ending {
+        let power = rng.chance(self.power);
+        let fault = rng.chance(self.faults);
+        let when = match (fault, rng.chance(0.3)) {
+            (false, _) => When::Now,
+            (true, true) => When::SyncFails,
+            (true, false) => When::Within(between(rng, 0, 60)),
+        };
+        Ending { power, when }
     }
 }
 
@@ -123,6 +201,7 @@ impl Restarts {
             keys: self.keys,
             jump_s: if self.jumps { jump_s } else { 0 },
             keeps_rooms: self.keeps_rooms,
+            ending: Ending::default(),
         }
     }
 }
@@ -156,6 +235,18 @@ impl fmt::Display for Breaks {
                 )?;
             }
             None => write!(f, "restarts none; ")?,
+        }
+        if let Some(DiskOptions {
+            synced,
+            power,
+            faults,
+        }) = self.disk
+        {
+            let level = if synced { "synced" } else { "exact" };
+            write!(
+                f,
+                "disk {level}, {power:.2} lose power, {faults:.2} by a fault; "
+            )?;
         }
         write!(f, "{:.2} skewed", self.skewed)
     }

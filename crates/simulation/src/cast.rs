@@ -185,6 +185,10 @@ pub(crate) struct Seat {
     pub(crate) kept: VecDeque<(u64, Input)>,
     /// How often its client had come back when the room last confirmed it.
     pub(crate) returns: u32,
+    /// Losses of power before the process that confirmed it.
+    pub(crate) generation: u64,
+    /// Numbers of inputs that stand for none that was applied.
+    pub(crate) lost: u64,
 }
 
 /// The newest view of a seat.
@@ -312,13 +316,21 @@ impl Seat {
             latest: 0,
             kept: VecDeque::new(),
             returns: 0,
+            generation: 0,
+            lost: 0,
         }
     }
 
-    /// The room has confirmed it on another connection: its events go on, latest inputs count anew.
-    pub(crate) fn on_return(&mut self, returns: u32, now: Timestamp) {
+    /// The room has confirmed it on another connection: its events go on, latest inputs count anew. After a loss of power
+    /// it may be as it was some moments before.
+    pub(crate) fn on_return(&mut self, returns: u32, generation: u64, now: Timestamp) {
         (self.taken_at, self.latest, self.returns) = (now, 0, returns);
         self.shown.clear();
+        if std::mem::replace(&mut self.generation, generation) != generation {
+            (self.tick, self.line) = (0, None);
+            self.whispered.clear();
+            self.heard.clear();
+        }
     }
 
     /// The stay, if it is of that player.

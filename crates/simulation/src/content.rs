@@ -48,8 +48,8 @@ pub(crate) enum Heard {
         number: u64,
         speaker: Option<(String, u64)>,
     },
-    /// To one: the counter of the word heard.
-    Whisper(u64),
+    /// To one: the counter of the word heard. If it waited for the medium, how many words of that player were heard then.
+    Whisper(u64, Option<u64>),
 }
 
 impl RoomKind {
@@ -168,7 +168,8 @@ impl RoomKind {
                     number,
                     speaker: None,
                 },
-                Said::Whisper(word) => Heard::Whisper(word),
+                Said::Whisper(word) => Heard::Whisper(word, None),
+                Said::Promise(word, count) => Heard::Whisper(word, Some(count)),
             })),
         }
     }

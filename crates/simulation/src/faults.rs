@@ -309,7 +309,7 @@ fn plan_breaks(
     rng: &Rng,
 ) -> Vec<(Timestamp, Act)> {
     let mut acts = Vec::new();
-    let mut repeat = |every: Option<Duration>, label, act: &dyn Fn(&mut Rng) -> Act| {
+    let mut repeat = |every: Option<Duration>, label, act: &mut dyn FnMut(&mut Rng) -> Act| {
         let Some(every) = every else { return };
         let mut rng = rng.fork(label);
         let mut at = Timestamp::ZERO + around(&mut rng, every);
@@ -318,23 +318,31 @@ fn plan_breaks(
             at = at + around(&mut rng, every) + Duration::from_millis(1);
         }
     };
-    repeat(breaks.losses, "losses", &|rng| Act::Lose {
+    repeat(breaks.losses, "losses", &mut |rng| Act::Lose {
         player: rng.index(players),
         word: pick(rng, &WORDS),
     });
-    repeat(breaks.storms, "storms", &|rng| Act::Storm {
+    repeat(breaks.storms, "storms", &mut |rng| Act::Storm {
         word: pick(rng, &WORDS),
     });
-    repeat(breaks.rivals, "rivals", &|rng| Act::Rival {
+    repeat(breaks.rivals, "rivals", &mut |rng| Act::Rival {
         player: rng.index(players),
         wait: millis(rng, 0, 400),
         ticket: rng.chance(0.6),
         silent: rng.chance(0.3).then(|| millis(rng, 1_500, 4_000)),
     });
     if let Some(restarts) = breaks.restarts {
-        repeat(Some(restarts.every), "restarts", &|rng| {
-            Act::Restart(restarts.draw(rng))
-        });
+        // Drawn beside the others, so that nothing shifts.
+        let mut ends = rng.fork("endings");
+        let disk = breaks.disk;
+        let mut restart = |rng: &mut Rng| {
+            let ending = disk.map(|disk| disk.draw_ending(&mut ends));
+            Act::Restart(Restart {
+                ending: ending.unwrap_or_default(),
+                ..restarts.draw(rng)
+            })
+        };
+        repeat(Some(restarts.every), "restarts", &mut restart);
     }
     acts
 }

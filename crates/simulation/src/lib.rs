@@ -10,6 +10,7 @@
 //! breaks    what breaks sessions            operator  who runs the server
 //! workload  what players attempt             checkers  what clients are told must be true
 //! model     what must be true                coverage  which fault met which state
+//! machine   the disk below the server         chores    what its store does meanwhile
 //! ```
 
 mod breaking;
@@ -17,6 +18,7 @@ mod breaks;
 mod cast;
 mod casting;
 mod checkers;
+mod chores;
 mod contact;
 mod content;
 mod coverage;
@@ -25,6 +27,7 @@ mod eavesdropper;
 mod faults;
 mod guest;
 mod loading;
+mod machine;
 mod model;
 mod network;
 mod operator;

@@ -8,10 +8,10 @@ use rejoin_protocol::crypto::{PublicKey, StaticKeys};
 use rejoin_protocol::handshake::{SealingKey, TicketKeys};
 use rejoin_protocol::reset::{ResetKey, ResetToken};
 use rejoin_protocol::{ConnectionId, Epoch, Rng, Timestamp};
-use rejoin_room::Kinds;
+use rejoin_room::{Durability, Kinds};
 use rejoin_room::builtin::arena::Arena;
 use rejoin_room::builtin::chat::Chat;
-use rejoin_store::MemoryStore;
+use rejoin_store::{MemoryStore, Store};
 
 use crate::breaks::{KeysFate, Restart};
 use crate::model::Rooms;
@@ -28,6 +28,8 @@ pub(crate) struct Operator {
     era: u64,
     /// The wall clock when a run begins, in seconds since 1970, as the server has it.
     unix_start_s: u64,
+    /// The first process after each loss of power.
+    after_losses: Vec<u64>,
     root: Rng,
 }
 
@@ -44,6 +46,7 @@ impl Operator {
             epoch: 1,
             era: 1,
             unix_start_s: UNIX_START_S,
+            after_losses: Vec::new(),
             root: root.clone(),
         }
     }
@@ -95,12 +98,29 @@ impl Operator {
         self.ticket_keys.truncate(1 + OLD_KEYS_MAX);
     }
 
+    /// Another process ended before it served.
+    pub(crate) fn raise_epoch(&mut self) {
+        self.epoch += 1;
+    }
+
+    /// The present process finds what a loss of power has left.
+    pub(crate) fn on_power_lost(&mut self) {
+        self.after_losses.push(self.epoch);
+    }
+
+    /// How often power was lost before that process.
+    pub(crate) fn generation(&self, process: u64) -> u64 {
+        let losses = self.after_losses.iter();
+        let before = losses.filter(|first| **first <= process).count();
+        u64::try_from(before).expect("losses are few")
+    }
+
     /// Starts the present process: shards of one kind, each with the rooms that are stored there.
     pub(crate) fn start(
         &self,
         options: &Options,
         rooms: &Rooms,
-        mut stores: VecDeque<MemoryStore>,
+        mut stores: VecDeque<Box<dyn Store>>,
         now: Timestamp,
     ) -> Server {
         let root = match self.epoch {
@@ -113,12 +133,17 @@ impl Operator {
             ticket_keys: TicketKeys::new(self.ticket_keys.clone()).expect("few keys, each its own"),
             epoch: Epoch(self.epoch),
             unix_start: Duration::from_secs(self.unix_start_s),
+            store_may_lack: self.after_losses.last() == Some(&self.epoch),
             ..Config::new(self.keys.clone(), self.session_secret())
         };
         let kinds = Kinds::new()
             .with::<Arena>()
             .with::<Chat>()
             .with::<Witness>();
+        let kinds = match options.breaks.is_synced() {
+            true => kinds.kept_as(Durability::Synced),
+            false => kinds,
+        };
         let directory = rooms.watch(MemoryDirectory::default());
         let sharding = options.sharding;
         let shard = |number| {
@@ -132,7 +157,8 @@ impl Operator {
                 config.cookie_secret = Some(root.fork("cookies").bytes());
             }
             let (kinds, directory) = (kinds.clone(), directory.clone());
-            let store = stores.pop_front().unwrap_or_default();
+            let store = stores.pop_front();
+            let store = store.unwrap_or_else(|| Box::new(MemoryStore::default()));
             Shard::new(config, kinds, store, directory, chance, now)
         };
         let shards = (0..sharding.shards).map(shard).collect();

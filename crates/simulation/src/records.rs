@@ -12,7 +12,7 @@ use crate::report::{Violation, ensure};
 /// Records of all rooms.
 #[derive(Debug, Default)]
 pub(crate) struct RoomRecords {
-    by_room: BTreeMap<Site, Record>,
+    by_room: BTreeMap<(Site, u64), Record>,
 }
 
 #[derive(Debug, Default)]
@@ -30,9 +30,13 @@ pub(crate) struct Shown<'a> {
     pub(crate) player: PlayerId,
     /// True if it is that player's alone.
     pub(crate) private: bool,
+    /// Losses of power before the process that made it: each begins another history.
+    pub(crate) generation: u64,
     pub(crate) sequence: u64,
-    /// The player's inputs that it is said to show.
-    pub(crate) cursor: u64,
+    /// How many of the player's inputs it is said to show.
+    pub(crate) applied: u64,
+    /// True if it may show more, which are not on the medium.
+    pub(crate) synced: bool,
     pub(crate) view: &'a [u8],
 }
 
@@ -45,13 +49,15 @@ impl RoomRecords {
             room,
             player,
             private,
+            generation,
             sequence,
-            cursor,
+            applied,
+            synced,
             view,
         } = *shown;
         let hash = xxh3_64(view);
         let name = (private.then_some(player), sequence);
-        let views = &mut self.by_room.entry(room).or_default().views;
+        let views = &mut self.by_room.entry((room, generation)).or_default().views;
         match views.compare(name, hash) {
             Glimpse::Same => {}
             Glimpse::Different => {
@@ -63,17 +69,18 @@ impl RoomRecords {
             Glimpse::First => {
                 let mut placed = Vec::new();
                 for row in kind.rows(view)? {
-                    let life = lives.place((room, row.player), (row.count, row.chain))?;
+                    let life = lives.place((room, row.player), (row.count, row.chain), generation)?;
                     placed.push((row, life));
                 }
                 views.remember(name, hash, placed)?;
             }
         }
         let own = views.row(name, player);
-        let agrees = !kind.counts() || own.is_some_and(|row| row.count == cursor);
+        let fits = |count: u64| count == applied || (synced && count > applied);
+        let agrees = !kind.counts() || own.is_some_and(|row| fits(row.count));
         ensure(agrees, "the cursor counts what the view shows", || {
             format!(
-                "{player} in {} at {sequence}: cursor {cursor}, {own:?}",
+                "{player} in {} at {sequence}: {applied} applied, {own:?}",
                 room
             )
         })?;
@@ -83,12 +90,12 @@ impl RoomRecords {
     /// Checks that a message to all follows the one that the same member was told before it.
     pub(crate) fn told(
         &mut self,
-        room: Site,
+        (room, generation): (Site, u64),
         before: Option<u64>,
         message: u64,
     ) -> Result<(), Violation> {
         self.by_room
-            .entry(room)
+            .entry((room, generation))
             .or_default()
             .order
             .told(before, message)
@@ -97,11 +104,11 @@ impl RoomRecords {
 
 #[cfg(test)]
 mod tests {
-    use rejoin_protocol::{RoomId, Stay, messagepack};
+    use rejoin_protocol::{RoomId, Stay, Timestamp, messagepack};
 
     use super::*;
     use crate::content::Mark;
-    use crate::model::Arrival;
+    use crate::model::{Arrival, Standing};
     use crate::witness::{Book, Tally};
 
     const ROOM: Site = Site {
@@ -135,8 +142,10 @@ mod tests {
             room: ROOM,
             player: PLAYER,
             private: false,
+            generation: 0,
             sequence,
-            cursor,
+            applied: cursor,
+            synced: false,
             view,
         }
     }
@@ -150,7 +159,14 @@ mod tests {
             },
             true,
         );
-        lives.seated((ROOM, PLAYER, STAY), 0, Arrival::New).unwrap();
+        let told = Standing {
+            cursor: 0,
+            lost: 0,
+            at: Timestamp::ZERO,
+        };
+        lives
+            .seated((ROOM, PLAYER, STAY), told, Arrival::New)
+            .unwrap();
         lives.sent((ROOM, PLAYER, STAY), 1, &input).unwrap();
         (lives, input.chain(0))
     }

@@ -17,7 +17,7 @@ use rejoin_protocol::{Connection, PlayerId, RequestId, Rng, RoomId, SeatId, Stay
 
 use crate::content::Mark;
 use crate::coverage::Stage;
-use crate::model::{Arrival, Site};
+use crate::model::{Arrival, Site, Standing};
 use crate::options::RoomKind;
 use crate::report::{Violation, ensure};
 use crate::scene::{MEMBERS_MAX, Phase, Scene};
@@ -279,7 +279,12 @@ impl Repeater {
                     scene.rooms.created(seated.room, id);
                 }
                 let of = (site(seated.room), id, seated.stay);
-                scene.lives.seated(of, seated.cursor, Arrival::New)?;
+                let told = Standing {
+                    cursor: seated.cursor,
+                    lost: seated.inputs_lost,
+                    at: scene.now,
+                };
+                scene.lives.seated(of, told, Arrival::New)?;
                 self.newest = seated.cursor;
                 self.sent.clear();
                 self.asked = false;

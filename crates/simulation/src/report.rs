@@ -113,6 +113,10 @@ pub struct Counters {
     pub loads_proven: u64,
     /// Servers started anew.
     pub restarts: u64,
+    /// Of these, after a loss of power.
+    pub power_losses: u64,
+    /// Acknowledged inputs that clients were told are gone.
+    pub inputs_lost: u64,
     /// Connections that the server lost on purpose.
     pub lost_connections: u64,
     /// Times that a client lost its connection and went to come back.
@@ -155,6 +159,8 @@ impl Counters {
             (&mut self.loads_shown, other.loads_shown),
             (&mut self.loads_proven, other.loads_proven),
             (&mut self.restarts, other.restarts),
+            (&mut self.power_losses, other.power_losses),
+            (&mut self.inputs_lost, other.inputs_lost),
             (&mut self.lost_connections, other.lost_connections),
             (&mut self.away, other.away),
             (&mut self.back, other.back),
@@ -175,7 +181,7 @@ impl fmt::Display for Counters {
             "datagrams {} up, {} down, {} lost; clients {}, connects {}, replaced {}, detached {}; \
              rooms {}, seats {}; inputs {} reliable, {} latest, {} pushed back; views {} ({} deltas), events {} ({} again, {} missed); \
              codes {}, guesses {} ({} over budget); loads {}, shown {}, proven {}; \
-             restarts {}, connections lost {}, away {}, back {}, by ticket {}, resumed {}, proven {}",
+             restarts {} ({} after a loss of power, {} inputs gone), connections lost {}, away {}, back {}, by ticket {}, resumed {}, proven {}",
             self.to_server,
             self.to_client,
             self.lost,
@@ -200,6 +206,8 @@ impl fmt::Display for Counters {
             self.loads_shown,
             self.loads_proven,
             self.restarts,
+            self.power_losses,
+            self.inputs_lost,
             self.lost_connections,
             self.away,
             self.back,

@@ -3,6 +3,7 @@
 use rejoin_protocol::{Rng, Timestamp};
 
 use crate::model::{Hearings, Lives, Loads, Rooms, Sessions, Tickets};
+use crate::machine::Machine;
 use crate::operator::Operator;
 use crate::options::Options;
 use crate::records::RoomRecords;
@@ -23,6 +24,7 @@ pub(crate) struct Scene {
     pub(crate) sessions: Sessions,
     pub(crate) tickets: Tickets,
     pub(crate) operator: Operator,
+    pub(crate) machine: Machine,
     pub(crate) records: RoomRecords,
     pub(crate) phase: Phase,
     /// When the faults ended.

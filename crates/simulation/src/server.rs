@@ -6,14 +6,15 @@ use std::net::SocketAddr;
 use rejoin_coordinator::{Letter, MemoryDirectory, SessionCard, Shard, ShardStats};
 use rejoin_protocol::handshake::is_hello;
 use rejoin_protocol::{CloseReason, PlayerId, Rng, Timestamp, packet};
-use rejoin_store::MemoryStore;
+use rejoin_store::{Store, StoreError};
 
+use crate::chores::Chores;
 use crate::model::Witnessed;
 use crate::network::Datagram;
 use crate::options::Sharding;
 
 /// A shard, with a directory that the model sees and all shards share.
-pub(crate) type SimulatedShard = Shard<MemoryStore, Witnessed<MemoryDirectory>>;
+pub(crate) type SimulatedShard = Shard<Box<dyn Store>, Witnessed<MemoryDirectory>>;
 
 /// See the module page.
 pub(crate) struct Server {
@@ -29,6 +30,7 @@ pub(crate) struct Server {
 /// A shard and its thread.
 struct Place {
     shard: SimulatedShard,
+    chores: Chores,
     /// When its next turn is planned.
     turn: Option<Timestamp>,
     /// Until when it does not run.
@@ -70,6 +72,7 @@ impl Server {
     pub(crate) fn new(shards: Vec<SimulatedShard>, sharding: Sharding, chance: Rng) -> Self {
         let place = |shard| Place {
             shard,
+            chores: Chores::default(),
             turn: None,
             stalled: Timestamp::ZERO,
             letters_at: Timestamp::ZERO,
@@ -91,9 +94,37 @@ impl Server {
     }
 
     /// What its process leaves behind: the rooms of each shard.
-    pub(crate) fn take_stores(&mut self) -> VecDeque<MemoryStore> {
+    pub(crate) fn take_stores(&mut self) -> VecDeque<Box<dyn Store>> {
         let places = std::mem::take(&mut self.places).into_iter();
         places.map(|place| place.shard.into_store()).collect()
+    }
+
+    /// Hands over what the shard's store has to do after a turn. Tells when that is done.
+    pub(crate) fn begin_chore(&mut self, shard: usize, now: Timestamp) -> Option<Timestamp> {
+        let place = self.places.get_mut(shard).expect("shards are numbered");
+        place.chores.begin(&mut place.shard, &mut self.chance, now)
+    }
+
+    /// Takes in what came of it.
+    ///
+    /// # Errors
+    /// The store takes nothing any more: the process must end.
+    pub(crate) fn end_chore(&mut self, shard: usize) -> Result<(), StoreError> {
+        let place = self.place(shard);
+        place.chores.end(&mut place.shard)
+    }
+
+    /// When a turn is needed for what is not synced.
+    pub(crate) fn chore_due(&self, shard: usize) -> Option<Timestamp> {
+        let place = self.places.get(shard)?;
+        place.chores.due(&place.shard)
+    }
+
+    /// All that was told before then is on the medium.
+    pub(crate) fn durable_until(&self, now: Timestamp) -> Timestamp {
+        let all = self.places.iter();
+        let all = all.map(|place| place.chores.durable_until(now));
+        all.min().unwrap_or(now)
     }
 
     /// True if there is a process.

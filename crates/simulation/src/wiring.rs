@@ -2,6 +2,7 @@
 
 use rejoin_protocol::{Timestamp, reset};
 
+use crate::breaking;
 use crate::cast::{Body, Cast, address, client_at};
 use crate::checkers;
 use crate::coverage::{Coverage, Stage};
@@ -48,6 +49,8 @@ pub(crate) enum Happening {
     Turn { shard: usize },
     /// Letters arrive at a shard of that server process.
     Letters { epoch: u64, post: Post },
+    /// A shard's store has done what may block.
+    Chore { epoch: u64, shard: usize },
     /// Letters that waited for a shard to run are opened.
     OpenLetters { epoch: u64, to: usize },
     /// A client's timer.
@@ -367,6 +370,9 @@ impl Wiring {
             return Ok(());
         }
         self.server.shard(shard).turn(now);
+        if self.server.shard(shard).store_failure().is_some() {
+            return breaking::fail(self);
+        }
         for burst in 0.. {
             ensure(
                 burst < BURST_MAX,
@@ -409,11 +415,36 @@ impl Wiring {
         for (at, post) in self.server.take_post(shard, now) {
             self.queue.push(at, Happening::Letters { epoch, post });
         }
+        if let Some(at) = self.server.begin_chore(shard, now) {
+            self.queue.push(at, Happening::Chore { epoch, shard });
+        }
         self.check_server()?;
         workload::move_on(&mut self.cast, &self.scene);
+        if let Some(due) = self.server.chore_due(shard) {
+            self.plan_turn(shard, due.max(now));
+        }
         if let Some(due) = self.server.shard(shard).poll_timeout() {
             self.plan_turn(shard, due.max(now));
         }
+        Ok(())
+    }
+
+    /// A shard takes in what its store has done, as soon as it runs.
+    pub(crate) fn end_chore(&mut self, epoch: u64, shard: usize) -> Result<(), Violation> {
+        let now = self.scene.now;
+        if epoch != self.scene.operator.epoch() || !self.server.runs() {
+            return Ok(());
+        }
+        let stalled = self.server.stalled(shard);
+        if now < stalled {
+            let later = Happening::Chore { epoch, shard };
+            self.queue.push(stalled, later);
+            return Ok(());
+        }
+        if self.server.end_chore(shard).is_err() {
+            return breaking::fail(self);
+        }
+        self.plan_turn(shard, now);
         Ok(())
     }
 

@@ -42,6 +42,8 @@ pub(crate) enum Said {
     Line(u64, PlayerId, u64),
     /// To one: the word heard.
     Whisper(u64),
+    /// The same, once it is on the medium, and how many words of the player had been heard.
+    Promise(u64, u64),
 }
 
 /// Every so many words of a player are answered by a line to all: with 16 players at 30 Hz
@@ -49,6 +51,8 @@ pub(crate) enum Said {
 const LINE_EVERY: u64 = 8;
 /// The others are answered by a whisper as often.
 const WHISPER_EVERY: u64 = 7;
+/// And of whispers as many wait until they are durable.
+const PROMISE_EVERY: u64 = 2 * WHISPER_EVERY;
 const BEAT: Duration = Duration::from_secs(3);
 
 /// The chain after one more word (the finaliser of SplitMix64).
@@ -120,6 +124,8 @@ impl Room for Witness {
         let count = row.count;
         if count.is_multiple_of(LINE_EVERY) {
             Self::say(book, from, word, cx);
+        } else if count.is_multiple_of(PROMISE_EVERY) {
+            cx.send_when_durable(from, &Said::Promise(word, count));
         } else if count.is_multiple_of(WHISPER_EVERY) {
             cx.send(from, &Said::Whisper(word));
         }

@@ -150,7 +150,7 @@ pub(crate) fn send(
     if !scene.lives.is_of(stay, number) {
         return Ok(());
     }
-    let place = scene.lives.total(site, id).0 + 1;
+    let place = scene.lives.newest(site, id) + 1;
     let input = kind.input(Mark { counter, place }, reliable);
     let payload = input.encode();
     let taken = if reliable {

@@ -1,6 +1,5 @@
 //! The loop: takes the earliest thing that happens, lets it happen, checks what must hold.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use rejoin_protocol::crypto::{PublicKey, Suite};
@@ -15,6 +14,7 @@ use crate::coverage::{Coverage, Fault};
 use crate::eavesdropper::Eavesdropper;
 use crate::faults::{Act, plan};
 use crate::loading;
+use crate::machine::Machine;
 use crate::model::{Hearings, Lives, Loads, Rooms, Sessions, Tickets};
 use crate::network::{Direction, Network};
 use crate::operator::Operator;
@@ -45,21 +45,26 @@ impl World {
         let operator = Operator::new(&root);
         let server_key = operator.server_key();
         let rooms = Rooms::default();
-        let server = operator.start(&options, &rooms, VecDeque::new(), Timestamp::ZERO);
+        let mut machine = Machine::new(options.breaks.disk.is_some(), &root);
+        let stores = machine.begin(operator.epoch(), options.sharding.shards);
+        let stores = stores.expect("an empty disk makes a store");
+        let server = operator.start(&options, &rooms, stores, Timestamp::ZERO);
         let cast = draw_cast(&options, &mut root.fork("cast"));
         let network = Network::new(options.up, options.down, root.fork("network"));
+        let lives = Lives::new(options.breaks.is_synced());
         let scene = Scene {
             options,
             chance: root.fork("players"),
             trace: Trace::new(settings.log),
             counters: Counters::default(),
             rooms,
-            lives: Lives::default(),
+            lives,
             hearings: Hearings::default(),
             loads: Loads::default(),
             sessions: Sessions::default(),
             tickets: Tickets::default(),
             operator,
+            machine,
             records: RoomRecords::default(),
             phase: Phase::Faults,
             healed_at: Timestamp::ZERO,
@@ -139,6 +144,7 @@ impl World {
             } => self.wiring.reach_client((client, port), datagram),
             Happening::Turn { shard } => self.wiring.turn(shard),
             Happening::Letters { epoch, post } => self.wiring.deliver(epoch, post),
+            Happening::Chore { epoch, shard } => self.wiring.end_chore(epoch, shard),
             Happening::OpenLetters { epoch, to } => self.wiring.open_letters(epoch, to),
             Happening::Wake { client } => self.wiring.wake(client),
             Happening::Rouse { client } => self.rouse(client),
@@ -266,7 +272,7 @@ impl World {
                 breaking::rival(&mut self.wiring, player, (wait, silent), ticket);
             }
             Act::Restart(restart) => breaking::restart(wiring, restart),
-            Act::Up(restart) => breaking::up(wiring, restart),
+            Act::Up(restart) => return breaking::up(wiring, restart),
             Act::Start { .. }
             | Act::Cut { .. }
             | Act::Silence { .. }
@@ -377,6 +383,7 @@ impl World {
         self.wiring.scene.phase = Phase::Healing;
         self.wiring.scene.healed_at = self.wiring.scene.now;
         self.wiring.network.heal();
+        self.wiring.scene.machine.disarm();
         for client in 0..self.wiring.cast.clients.len() {
             self.rouse(client)?;
         }

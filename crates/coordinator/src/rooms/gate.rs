@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use rejoin_protocol::PlayerId;
+use rejoin_protocol::planted::{self, Bug};
 
 use super::by_player::ByPlayer;
 use super::seat::Seat;
@@ -51,7 +52,9 @@ impl Gate {
 
     /// The newest input of a seat that may be acknowledged.
     pub(crate) fn cursor(&self, player: PlayerId, seat: &Seat) -> u64 {
-        self.acks.as_ref().map_or(seat.cursor, |acks| {
+        let acks = self.acks.as_ref();
+        let acks = acks.filter(|_| !planted::is(Bug::UnsyncedAcknowledged));
+        acks.map_or(seat.cursor, |acks| {
             acks.get(&player).map_or(0, |ack| ack.cursor)
         })
     }
@@ -84,7 +87,8 @@ impl Gate {
     /// True if an event may not be told yet.
     pub(crate) fn holds(&self, player: PlayerId, number: u64) -> bool {
         let mut fences = self.fences.iter();
-        fences.any(|fence| fence.player == player && fence.number <= number)
+        let holds = fences.any(|fence| fence.player == player && fence.number <= number);
+        holds && !planted::is(Bug::DurableIgnored)
     }
 
     /// A checkpoint covers all that was applied, and is written up to `mark`.

@@ -2,6 +2,7 @@
 
 use rejoin_protocol::message::{Held, SeatChange};
 use rejoin_protocol::planted::{self, Bug};
+use rejoin_protocol::wire::VARINT_MAX;
 use rejoin_protocol::{Incarnation, Liveness, Refusal, RefusalCode, SessionId, Stay};
 
 use super::backlog::Backlog;
@@ -27,9 +28,13 @@ pub(crate) struct Seat {
     pub(crate) events: Backlog,
     /// Whether the player is there.
     pub(crate) presence: Liveness,
-    /// The room has lost some of what its client may have been told: the newest event that it then had.
+    /// The room has lost some of what its client may have been told: the newest event that it then had, or [`SETTLED`].
     pub(crate) rolled_to: Option<u64>,
 }
+
+/// A client has had the seat since the loss: its numbers go on after those of that client. Another one that comes back
+/// later may be ahead all the same.
+pub(crate) const SETTLED: u64 = VARINT_MAX - 1;
 
 impl Seat {
     pub(crate) fn new(applicant: &Applicant, stay: Stay) -> Self {
@@ -46,21 +51,35 @@ impl Seat {
         }
     }
 
-    /// True if a client that has this is ahead of the seat, which lost something.
-    pub(crate) fn is_behind(&self, held: &Held) -> bool {
-        let lost = |ahead: u64| (1..=NUMBERS_LOST_MAX).contains(&ahead);
-        self.rolled_to.is_some_and(|newest| {
-            let inputs = held.input.saturating_sub(self.cursor);
-            lost(inputs) || lost(held.event.saturating_sub(newest))
-        })
+    /// The input and the event after which numbers go on, if the room lost something: those of the client that takes the
+    /// seat, if it is ahead. `None` if that changes nothing.
+    pub(crate) fn catch_up(&self, held: Option<&Held>) -> Option<(u64, u64)> {
+        let newest = self.newest_before_loss()?;
+        let believed = |number: u64, known: u64| match number.saturating_sub(known) {
+            0..=NUMBERS_LOST_MAX => number.max(known),
+            _ => known,
+        };
+        let input = held.map_or(self.cursor, |held| believed(held.input, self.cursor));
+        let event = held.map_or(newest, |held| believed(held.event, newest));
+        let changes = (input, event) != (self.cursor, newest) || self.rolled_to != Some(SETTLED);
+        changes.then_some((input, event))
     }
 
-    /// Numbers go on after those that a client has, which is ahead.
+    /// Numbers go on after those that a client has, which may be ahead.
     pub(crate) fn go_on_from(&mut self, input: u64, event: u64) {
         self.cursor = self.cursor.max(input);
-        if let Some(newest) = self.rolled_to.take() {
+        if let Some(newest) = self.newest_before_loss() {
             self.events.skip(event.saturating_sub(newest));
+            self.rolled_to = Some(SETTLED);
         }
+    }
+
+    /// What a client may be ahead of. Events that came since a loss are not counted as known until a client has had them.
+    fn newest_before_loss(&self) -> Option<u64> {
+        self.rolled_to.map(|newest| match newest {
+            SETTLED => self.events.newest(),
+            newest => newest,
+        })
     }
 
     /// False if a client means an earlier stay of its session, of which it knows the numbers.

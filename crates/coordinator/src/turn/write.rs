@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use rejoin_protocol::planted::{self, Bug};
 use rejoin_protocol::{RoomId, Timestamp};
 use rejoin_room::Durability;
 use rejoin_store::{Record, Store};
@@ -111,6 +112,9 @@ fn write_all<S: Store>(
         return;
     };
     if problem.is_final() {
+        if planted::is(Bug::UnwrittenTold) {
+            return;
+        }
         works.clear();
         house.store_failure = Some(problem);
         return;

@@ -11,6 +11,7 @@ use super::private::invited;
 use super::shown::missed;
 use super::times::{OVERFLOWS_AFTER, TOLD_WITHIN};
 use crate::cast::Cast;
+use crate::model::Standing;
 use crate::report::{Violation, ensure};
 use crate::scene::{Phase, Scene};
 
@@ -142,6 +143,7 @@ pub(super) fn resumed(
     let stale = cast.is_stale(number);
     let (era, returns) = (cast.client(number).era, cast.client(number).returns);
     let now = scene.now;
+    let generation = scene.operator.generation(cast.client(number).process);
     let seat = seat_mut(cast, number, id)?;
     let told = format!(
         "client {number}, {id:?}: {receipt:?}, known {}",
@@ -162,7 +164,7 @@ pub(super) fn resumed(
         told.clone()
     })?;
     (seat.cursor, seat.known_cursor) = (receipt.cursor, receipt.cursor);
-    seat.on_return(returns, now);
+    seat.on_return(returns, generation, now);
     let (of, group) = (seat.stay_of(player), seat.group);
     let kept: Vec<_> = seat.kept.iter().copied().collect();
     for member in members {
@@ -171,11 +173,19 @@ pub(super) fn resumed(
     if receipt.events_missed > 0 {
         missed(cast, scene, (number, id), receipt.events_missed)?;
     }
+    scene.counters.inputs_lost += receipt.inputs_lost;
     if stale {
         return Ok(());
     }
-    scene.lives.resumed(of, receipt.cursor, &kept)?;
+    let told = Standing {
+        cursor: receipt.cursor,
+        lost: receipt.inputs_lost,
+        at: now,
+    };
+    scene.lives.resumed(of, told, &kept)?;
     scene.lives.claimed(of, number);
+    let lost = scene.lives.lost(of);
+    seat_mut(cast, number, id)?.lost = lost;
     Ok(())
 }
 

@@ -57,7 +57,7 @@ fn judge_seat(
     player: PlayerId,
 ) -> Result<(), Violation> {
     let room = seat.room;
-    let (sent, _) = scene.lives.total(seat.site(), player);
+    let sent = scene.lives.newest(seat.site(), player);
     let told = || format!("client {client}, {id:?} in {room}");
     ensure(
         seat.era == scene.operator.era(),

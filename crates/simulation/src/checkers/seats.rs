@@ -8,7 +8,7 @@ use rejoin_protocol::{RoomId, SeatId};
 use super::lookup::{player_of, seat_mut, was_deaf};
 use super::private::invited;
 use crate::cast::{Cast, Client, Player, Seat};
-use crate::model::{Arrival, Site, StayOf};
+use crate::model::{Arrival, Site, Standing, StayOf};
 use crate::report::{Violation, ensure};
 use crate::scene::{Phase, Scene};
 
@@ -51,7 +51,10 @@ pub(super) fn seated(
         room,
     };
     // Word of a process that is no more says nothing of the rooms of this one.
-    let is_news = site.era == scene.operator.era();
+    let process = cast.client(client).process;
+    let generation = scene.operator.generation(process);
+    let is_past = generation < scene.operator.generation(scene.operator.epoch());
+    let is_news = site.era == scene.operator.era() && !is_past;
     if is_news {
         scene.rooms.code_told(room, told.code)?;
     }
@@ -78,14 +81,24 @@ pub(super) fn seated(
     let returns = cast.client(client).returns;
     let of = (site, player, stay);
     if cast.is_stale(client) {
-        scene.lives.noted(of);
+        scene.lives.noted(of, scene.now);
     } else {
-        arrive(scene, of, cursor, (&before, returns))?;
+        let told = Standing {
+            cursor,
+            lost: told.inputs_lost,
+            at: scene.now,
+        };
+        arrive(scene, of, told, (&before, returns))?;
         scene.lives.claimed(of, client);
+    }
+    if is_past {
+        // Power was lost since, and the seat perhaps with it.
+        scene.lives.may_end(site, player);
     }
     go_on(cast, scene, client, (&before, told))?;
     let mut fresh = Seat::new((group, kind), site.era, told, scene.now);
-    fresh.returns = returns;
+    (fresh.returns, fresh.generation) = (returns, generation);
+    fresh.lost = scene.lives.lost(of);
     take_seat(cast.client_mut(client), seat, before, fresh)
 }
 
@@ -94,18 +107,17 @@ pub(super) fn seated(
 fn arrive(
     scene: &mut Scene,
     of: StayOf,
-    cursor: u64,
+    told: Standing,
     (before, returns): (&Option<(SeatId, Seat)>, u32),
 ) -> Result<(), Violation> {
     match before {
-        None => scene.lives.seated(of, cursor, Arrival::New),
+        None => scene.lives.seated(of, told, Arrival::New),
         Some((_, known)) if known.returns == returns => {
-            scene.lives.seated(of, cursor, Arrival::Repeated)
+            scene.lives.seated(of, told, Arrival::Repeated)
         }
         Some((_, known)) => {
-            let kept = known.kept.iter().filter(|(number, _)| *number > cursor);
-            let kept: Vec<_> = kept.copied().collect();
-            scene.lives.resumed(of, cursor, &kept)
+            let kept: Vec<_> = known.kept.iter().copied().collect();
+            scene.lives.resumed(of, told, &kept)
         }
     }
 }
@@ -145,7 +157,10 @@ pub(super) fn take_seat(
             // It waited for this since its client came back.
             let known = client.seats.get_mut(&id);
             if let Some(known) = known.filter(|known| known.returns != fresh.returns) {
-                known.on_return(fresh.returns, fresh.taken_at);
+                known.on_return(fresh.returns, fresh.generation, fresh.taken_at);
+            }
+            if let Some(known) = client.seats.get_mut(&id) {
+                known.lost = fresh.lost;
             }
             return Ok(());
         }
@@ -159,10 +174,15 @@ pub(super) fn take_seat(
                 line,
                 whispered,
                 heard,
+                generation,
                 ..
             },
         )) => {
             client.seats.remove(&id);
+            if generation != fresh.generation {
+                // The room may be as it was some moments before.
+                return put(client, seat, Seat { sequence, event, ..fresh });
+            }
             Seat {
                 sequence,
                 tick,
@@ -176,6 +196,10 @@ pub(super) fn take_seat(
         }
         None => fresh,
     };
+    put(client, seat, fresh)
+}
+
+fn put(client: &mut Client, seat: SeatId, fresh: Seat) -> Result<(), Violation> {
     let taken = client.seats.insert(seat, fresh);
     ensure(taken.is_none(), "each seat has its own name", || {
         format!("{seat:?}")

@@ -49,6 +49,8 @@ pub(super) fn viewed(
         format!("client {client} is shown {id:?}: {sequence}, tick {tick}, cursor {cursor}")
     });
     let player = player_of(cast, client)?;
+    let generation = scene.operator.generation(cast.client(client).process);
+    let is_past = generation < scene.operator.generation(scene.operator.epoch());
     let seat = seat_mut(cast, client, id)?;
     let older = (seat.sequence, seat.tick, seat.cursor);
     let grows = sequence > older.0 && tick >= older.1 && cursor >= older.2;
@@ -65,8 +67,12 @@ pub(super) fn viewed(
     )?;
     (seat.sequence, seat.tick, seat.cursor) = (sequence, tick, cursor);
     // Who does not know that another client of the player has the seat says nothing of where it stands.
-    if scene.lives.is_of(seat.stay_of(player), client) {
-        scene.lives.covered(seat.stay_of(player), cursor)?;
+    // Nor does who speaks of a process before power was lost, unless the room acknowledges what is on the medium.
+    let synced = scene.options.breaks.is_synced();
+    if scene.lives.is_of(seat.stay_of(player), client) && (synced || !is_past) {
+        scene
+            .lives
+            .covered(seat.stay_of(player), cursor, scene.now)?;
     }
     let (kind, room) = (seat.kind, seat.site());
     let shown = Shown {
@@ -74,8 +80,10 @@ pub(super) fn viewed(
         room,
         player,
         private,
+        generation,
         sequence,
-        cursor,
+        applied: cursor.saturating_sub(seat.lost),
+        synced,
         view: &view,
     };
     let hash = scene.records.shown(&shown, &scene.lives)?;
@@ -101,6 +109,7 @@ pub(super) fn said(
         .trace
         .fold(Mark::RoomEvent, client, payload, scene.now);
     scene.trace.fold_number(number);
+    let player = player_of(cast, client)?;
     let seat = seat_mut(cast, client, id)?;
     let follows = seat
         .event
@@ -116,7 +125,10 @@ pub(super) fn said(
     })?;
     seat.event = Some(number);
     let said = xxh3_64(payload);
-    let again = scene.hearings.told(seat.stay, number, said)?;
+    let generation = seat.generation;
+    let again = scene
+        .hearings
+        .told((seat.stay, generation), number, said)?;
     scene.counters.events_again += u64::from(again);
     match seat.kind.heard(payload)? {
         None => Err(Violation::new(
@@ -125,7 +137,7 @@ pub(super) fn said(
         )),
         Some(Heard::Line { number, speaker }) => {
             if let Some((name, place)) = speaker {
-                hear(seat, name, place)?;
+                hear(seat, generation > 0, name, place)?;
             }
             let key = xxh3_64(payload);
             let before = seat.line.replace((key, number));
@@ -135,9 +147,12 @@ pub(super) fn said(
             })?;
             scene
                 .records
-                .told(seat.site(), before.map(|(key, _)| key), key)
+                .told((seat.site(), generation), before.map(|(key, _)| key), key)
         }
-        Some(Heard::Whisper(word)) => {
+        Some(Heard::Whisper(word, durable)) => {
+            if let Some(count) = durable {
+                scene.lives.durable(seat.stay_of(player), count);
+            }
             let fresh = seat.whispered.insert(word);
             ensure(fresh, "each word is whispered once", || {
                 format!("client {client}, {id:?}: {word} again")
@@ -178,11 +193,13 @@ pub(super) fn missed(
 }
 
 /// Notes a line of chat: all that a player says is heard once and in order. Who takes a seat
-/// afresh counts from 1 again.
-fn hear(seat: &mut Seat, name: String, place: u64) -> Result<(), Violation> {
+/// afresh counts from 1 again. Once power was lost, lines may be gone.
+fn hear(seat: &mut Seat, lost_power: bool, name: String, place: u64) -> Result<(), Violation> {
     let told = format!("{name} in {}: {place}", seat.room);
     let before = seat.heard.insert(name, place);
-    let follows = before.is_none_or(|before| place == before + 1 || place == 1);
+    let follows = before.is_none_or(|before| {
+        place == before + 1 || place == 1 || (lost_power && place > before)
+    });
     ensure(
         follows,
         "each line of a player is told once and in order",

@@ -20,8 +20,8 @@ pub(crate) struct Hearings {
 struct Hearing {
     /// The newest that some client was told, or told that it is lost.
     newest: u64,
-    /// What events said, by number.
-    said: BTreeMap<u64, u64>,
+    /// What events said, by the losses of power before them, and number.
+    said: BTreeMap<(u64, u64), u64>,
 }
 
 /// Events remembered per seat: more than a room keeps.
@@ -49,9 +49,14 @@ impl Hearings {
     }
 
     /// A client is told an event. True if another client was told it before.
-    pub(crate) fn told(&mut self, stay: Stay, number: u64, said: u64) -> Result<bool, Violation> {
+    pub(crate) fn told(
+        &mut self,
+        (stay, generation): (Stay, u64),
+        number: u64,
+        said: u64,
+    ) -> Result<bool, Violation> {
         let hearing = self.by_stay.entry(stay).or_default();
-        let before = hearing.said.insert(number, said);
+        let before = hearing.said.insert((generation, number), said);
         let fits = before.is_none_or(|before| before == said);
         ensure(fits, "an event keeps its number", || {
             format!("{stay:?}: another {number} than before")
@@ -102,7 +107,7 @@ mod tests {
         let mut hearings = Hearings::default();
         hearings.seated(&answer(false, 0, 0), false).unwrap();
         for number in 1..=events {
-            assert_eq!(hearings.told(STAY, number, number * 7), Ok(false));
+            assert_eq!(hearings.told((STAY, 0), number, number * 7), Ok(false));
         }
         hearings
     }
@@ -111,7 +116,7 @@ mod tests {
     fn what_no_client_was_told_is_sent_or_said_to_be_lost() {
         let mut hearings = heard(5);
         assert!(hearings.seated(&answer(true, 3, 0), false).is_ok());
-        assert_eq!(hearings.told(STAY, 4, 28), Ok(true));
+        assert_eq!(hearings.told((STAY, 0), 4, 28), Ok(true));
         assert!(hearings.seated(&answer(true, 6, 0), false).is_err());
         assert!(hearings.seated(&answer(true, 6, 0), true).is_ok());
         assert!(hearings.seated(&answer(true, 9, 3), false).is_ok());
@@ -123,13 +128,13 @@ mod tests {
     #[test]
     fn a_fresh_seat_hears_from_the_first_and_a_number_means_one_event() {
         let mut hearings = heard(5);
-        assert!(hearings.told(STAY, 5, 1).is_err());
+        assert!(hearings.told((STAY, 0), 5, 1).is_err());
         assert!(hearings.seated(&answer(false, 5, 0), false).is_err());
         let other = Seated {
             stay: Stay(4),
             ..answer(false, 0, 0)
         };
         assert!(hearings.seated(&other, false).is_ok());
-        assert_eq!(hearings.told(other.stay, 1, 99), Ok(false));
+        assert_eq!(hearings.told((other.stay, 0), 1, 99), Ok(false));
     }
 }

@@ -1,382 +1,143 @@
-//! What one player sent to one room, and how much of it the room may show.
+//! One stay of a player in a room: what was sent, and which of it the room may show.
 //!
-//! A life is what one stay saw. Within it the room counts from zero and its chain grows by each input; a client
-//! started anew goes on at the room's cursor.
+//! Inputs have numbers, and rooms count those they applied. Both are the same until a loss of power takes some: the
+//! numbers of those are passed over, and the count goes on from what is left.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
-use rejoin_protocol::{PlayerId, Stay};
+use rejoin_protocol::Timestamp;
 
 use crate::content::Input;
-use crate::model::Site;
-use crate::report::{Violation, ensure};
-
-/// A stay of a player in a room.
-pub(crate) type StayOf = (Site, PlayerId, Stay);
-
-/// All lives, by room and player, the newest last.
-#[derive(Debug, Default)]
-pub(crate) struct Lives {
-    by_seat: BTreeMap<(Site, PlayerId), Seat>,
-}
-
-/// The lives of one player in one room.
-#[derive(Debug, Default)]
-struct Seat(Vec<(Stay, Life)>);
 
 /// One life.
 #[derive(Clone, Debug)]
-struct Life {
-    /// The chain after each number of inputs, from none on.
+pub(super) struct Life {
+    /// The chain after each number of applied inputs, from none on.
     chains: Vec<u64>,
-    /// The newest input that the player was told is applied.
-    acked: u64,
+    /// Numbers that were passed over: those after the first up to the second.
+    gaps: Vec<(u64, u64)>,
+    /// What processes before the newest loss of power may have shown, by count and chain: up to which generation.
+    past: BTreeMap<(u64, u64), u64>,
+    /// The newest input that the player was told is applied, and must not be lost.
+    pub(super) acked: u64,
+    /// When that was told, oldest first.
+    acks: VecDeque<(Timestamp, u64)>,
+    /// Applied inputs that no loss of power may take: something that waited for the medium was told of them.
+    pub(super) durable: u64,
+    /// When it was first heard of.
+    pub(super) since: Timestamp,
+    /// True once power was lost under it.
+    pub(super) lost_power: bool,
     /// True if the seat may be lost without the player's knowledge.
-    may_be_over: bool,
+    pub(super) may_be_over: bool,
     /// True if the player was told that the seat is lost.
-    over: bool,
+    pub(super) over: bool,
     /// The client that knows how far it stands; others' inputs would not follow.
-    client: Option<usize>,
+    pub(super) client: Option<usize>,
 }
 
-/// How a client came to a seat.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Arrival {
-    /// Its first answer for this room.
-    New,
-    /// It had been told of the seat before.
-    Repeated,
-}
-
-impl Lives {
-    /// A player was told of a seat at `cursor`.
-    pub(crate) fn seated(
-        &mut self,
-        (room, player, stay): StayOf,
-        cursor: u64,
-        arrival: Arrival,
-    ) -> Result<(), Violation> {
-        let lives = self.by_seat.entry((room, player)).or_default();
-        let Some(life) = lives.get_mut(stay) else {
-            let told = || format!("{player} in {room}: {stay:?} starts at {cursor}");
-            ensure(cursor == 0, "a fresh seat starts at cursor 0", told)?;
-            let may_start = lives
-                .last()
-                .is_none_or(|life| life.over || life.may_be_over);
-            ensure(may_start, "no seat is lost without a cause", told)?;
-            lives.add(stay);
-            return Ok(());
-        };
-        let told = || {
-            format!(
-                "{player} in {room}: seat at {cursor}, told {}, sent {}",
-                life.acked,
-                life.sent()
-            )
-        };
-        ensure(
-            cursor <= life.sent(),
-            "a cursor covers only what was sent",
-            told,
-        )?;
-        if arrival == Arrival::New {
-            ensure(cursor >= life.acked, "a cursor never falls", told)?;
-            // What the client before had sent and the room had not applied died with it.
-            life.cut(cursor);
-        }
-        // An answer to a repeated request may be older than what views told since.
-        life.acked = life.acked.max(cursor);
-        Ok(())
-    }
-
-    /// A client that another one has replaced is told of a seat.
-    pub(crate) fn noted(&mut self, (room, player, stay): StayOf) {
-        let lives = self.by_seat.entry((room, player)).or_default();
-        if lives.get_mut(stay).is_none() {
-            lives.add(stay);
-        }
-    }
-
-    /// A client is back on its seat, which stands at `cursor`, and sends again what it `kept` beyond. What another
-    /// client of the player has sent meanwhile and the room has not applied died with that one.
-    pub(crate) fn resumed(
-        &mut self,
-        of: StayOf,
-        cursor: u64,
-        kept: &[(u64, Input)],
-    ) -> Result<(), Violation> {
-        let (room, player, _) = of;
-        let life = self.life(of)?;
-        let told = || {
-            format!(
-                "{player} in {room}: back at {cursor}, told {}, sent {}",
-                life.acked,
-                life.sent()
-            )
-        };
-        ensure(cursor >= life.acked, "a cursor never falls", told)?;
-        ensure(
-            cursor <= life.sent(),
-            "a cursor covers only what was sent",
-            told,
-        )?;
-        life.acked = cursor;
-        life.cut(cursor);
-        for (number, input) in kept.iter().filter(|(number, _)| *number > cursor) {
-            self.sent(of, *number, input)?;
-        }
-        Ok(())
-    }
-
-    /// That client of the player was told last how far the seat stands, and goes on from there.
-    pub(crate) fn claimed(&mut self, of: StayOf, client: usize) {
-        if let Ok(life) = self.life(of) {
-            life.client = Some(client);
-        }
-    }
-
-    /// True if that client goes on with the seat.
-    pub(crate) fn is_of(&self, (room, player, stay): StayOf, client: usize) -> bool {
-        let lives = self.by_seat.get(&(room, player));
-        let life = lives.and_then(|lives| lives.0.last());
-        life.is_some_and(|(of, life)| *of == stay && life.client == Some(client))
-    }
-
-    /// The player's client took a reliable input and named it `number`.
-    pub(crate) fn sent(&mut self, of: StayOf, number: u64, input: &Input) -> Result<(), Violation> {
-        let (room, player, _) = of;
-        let life = self.life(of)?;
-        let expected = life.sent() + 1;
-        ensure(
-            number == expected,
-            "inputs are numbered without gaps",
-            || format!("{player} in {room}: {number} in place of {expected}"),
-        )?;
-        let before = life.chains.last().copied().unwrap_or(0);
-        life.chains.push(input.chain(before));
-        Ok(())
-    }
-
-    /// The player was told that the room has applied all up to `cursor`. An older client of the
-    /// same player may be told less than a newer one.
-    pub(crate) fn covered(&mut self, of: StayOf, cursor: u64) -> Result<(), Violation> {
-        let (room, player, _) = of;
-        let life = self.life(of)?;
-        let sent = life.sent();
-        ensure(cursor <= sent, "a cursor covers only what was sent", || {
-            format!("{player} in {room}: {cursor} of {sent} sent")
-        })?;
-        life.acked = life.acked.max(cursor);
-        Ok(())
-    }
-
-    /// The seat may be lost: it was given back, the room was closed, the hold ran out.
-    pub(crate) fn may_end(&mut self, room: Site, player: PlayerId) {
-        let lives = self.by_seat.get_mut(&(room, player));
-        if let Some((_, life)) = lives.and_then(|lives| lives.0.last_mut()) {
-            life.may_be_over = true;
-        }
-    }
-
-    /// The player was told that the seat is lost.
-    pub(crate) fn ended(&mut self, of: StayOf) {
-        if let Ok(life) = self.life(of) {
-            life.over = true;
-        }
-    }
-
-    /// True if the player may ever have lost a seat in `room`.
-    pub(crate) fn may_have_ended(&self, room: Site, player: PlayerId) -> bool {
-        let lives = self.by_seat.get(&(room, player));
-        lives.is_none_or(|lives| {
-            let mut lives = lives.0.iter();
-            lives.any(|(_, life)| life.may_be_over || life.over)
-        })
-    }
-
-    /// Which life a row of a view belongs to. `None` for the first moment of any life.
-    pub(crate) fn place(
-        &self,
-        (room, player): (Site, PlayerId),
-        (count, chain): (u64, u64),
-    ) -> Result<Option<Stay>, Violation> {
-        if count == 0 && chain == 0 {
-            return Ok(None);
-        }
-        let lives = self.by_seat.get(&(room, player));
-        let mut lives = lives.into_iter().flat_map(|lives| &lives.0);
-        let place = lives.rfind(|(_, life)| life.shows(count, chain));
-        let place = place.map(|(stay, _)| *stay);
-        ensure(
-            place.is_some(),
-            "a room applies each input once and in order",
-            || {
-                let (sent, _) = self.total(room, player);
-                format!(
-                    "{player} in {room}: no {count} inputs of {sent} sent give chain {chain:016x}"
-                )
-            },
-        )?;
-        Ok(place)
-    }
-
-    /// Count and chain once all that the player sent is applied.
-    pub(crate) fn total(&self, room: Site, player: PlayerId) -> (u64, u64) {
-        self.by_seat
-            .get(&(room, player))
-            .and_then(Seat::last)
-            .map_or((0, 0), |life| {
-                (life.sent(), life.chains.last().copied().unwrap_or(0))
-            })
-    }
-
-    fn life(&mut self, (room, player, stay): StayOf) -> Result<&mut Life, Violation> {
-        let lives = self.by_seat.get_mut(&(room, player));
-        let life = lives.and_then(|lives| lives.get_mut(stay));
-        life.ok_or_else(|| {
-            let told = format!("{player} in {room}: {stay:?}");
-            Violation::new("only seated players are told of a room", told)
-        })
-    }
-}
-
-impl Seat {
-    fn last(&self) -> Option<&Life> {
-        self.0.last().map(|(_, life)| life)
-    }
-
-    fn get_mut(&mut self, stay: Stay) -> Option<&mut Life> {
-        let mut lives = self.0.iter_mut().rev();
-        lives.find(|(of, _)| *of == stay).map(|(_, life)| life)
-    }
-
-    /// A room counts its stays from where it draws: one a little below the newest is an older one that was heard of late,
-    /// and one far from it is of a room that was opened anew.
-    fn add(&mut self, stay: Stay) {
-        let later = self.0.iter().rev();
-        let later = later.take_while(|(of, _)| (1..FAR).contains(&of.0.wrapping_sub(stay.0)));
-        let place = self.0.len() - later.count();
-        self.0.insert(place, (stay, Life::new()));
-    }
-}
-
-/// No room has so many stays.
-const FAR: u64 = 1 << 32;
+/// Acknowledgements that are remembered with their time: seconds of the busiest player.
+const ACKS_MAX: usize = 512;
 
 impl Life {
-    fn new() -> Self {
+    pub(super) fn new(since: Timestamp) -> Self {
         Self {
             chains: vec![0],
+            gaps: Vec::new(),
+            past: BTreeMap::new(),
             acked: 0,
+            acks: VecDeque::new(),
+            durable: 0,
+            since,
+            lost_power: false,
             may_be_over: false,
             over: false,
             client: None,
         }
     }
 
-    fn sent(&self) -> u64 {
-        u64::try_from(self.chains.len() - 1).expect("a length in memory fits 64 bits")
+    /// The newest number.
+    pub(super) fn sent(&self) -> u64 {
+        wide(self.chains.len() - 1) + self.lost()
     }
 
-    fn cut(&mut self, cursor: u64) {
-        let keep = usize::try_from(cursor).expect("the cursor is no more than a length");
+    /// Numbers that were passed over.
+    pub(super) fn lost(&self) -> u64 {
+        self.gaps.iter().map(|(from, to)| to - from).sum()
+    }
+
+    /// Count and chain once all is applied.
+    pub(super) fn total(&self) -> (u64, u64) {
+        let chain = self.chains.last().copied().unwrap_or(0);
+        (wide(self.chains.len() - 1), chain)
+    }
+
+    pub(super) fn push(&mut self, input: &Input) {
+        let (_, before) = self.total();
+        self.chains.push(input.chain(before));
+    }
+
+    /// How many are applied once the cursor is there.
+    pub(super) fn count_at(&self, number: u64) -> u64 {
+        let passed = self.gaps.iter().filter(|(from, _)| *from < number);
+        let passed = passed.map(|(from, to)| number.min(*to) - from);
+        number - passed.sum::<u64>()
+    }
+
+    /// Nothing after that number was applied, or will be.
+    pub(super) fn cut(&mut self, number: u64) {
+        let keep = narrow(self.count_at(number));
         self.chains.truncate(keep + 1);
+        self.gaps.retain(|(from, _)| *from < number);
+        if let Some((_, to)) = self.gaps.last_mut() {
+            *to = number.min(*to);
+        }
     }
 
-    fn shows(&self, count: u64, chain: u64) -> bool {
-        usize::try_from(count).is_ok_and(|count| self.chains.get(count) == Some(&chain))
+    /// The room stood at `base` and goes on at `cursor`. What it showed before it may have shown in that generation.
+    pub(super) fn pass_over(&mut self, base: u64, cursor: u64, generation: u64) {
+        let keep = narrow(self.count_at(base)) + 1;
+        let gone = self.chains.iter().enumerate().skip(keep);
+        let gone = gone.map(|(count, chain)| ((wide(count), *chain), generation));
+        self.past.extend(gone);
+        self.cut(base);
+        if cursor > base {
+            self.gaps.push((base, cursor));
+        }
+    }
+
+    pub(super) fn on_acked(&mut self, cursor: u64, now: Timestamp) {
+        if cursor > self.acked {
+            self.acked = cursor;
+            self.acks.push_back((now, cursor));
+            if self.acks.len() > ACKS_MAX {
+                self.acks.pop_front();
+            }
+        }
+    }
+
+    /// Power was lost: of what was told from `durable` on anything may be gone, if the room is not synced.
+    pub(super) fn on_power_lost(&mut self, durable: Timestamp, synced: bool) {
+        self.lost_power = true;
+        self.may_be_over |= self.since >= durable;
+        if !synced {
+            self.acks.retain(|(at, _)| *at < durable);
+            self.acked = self.acks.back().map_or(0, |(_, cursor)| *cursor);
+        }
+    }
+
+    /// True if the room may show that, to a client of that generation.
+    pub(super) fn shows(&self, count: u64, chain: u64, generation: u64) -> bool {
+        let shown = self.chains.get(narrow(count)) == Some(&chain);
+        let past = self.past.get(&(count, chain));
+        shown || past.is_some_and(|until| generation <= *until)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::content::Mark;
-    use crate::options::RoomKind;
-    use rejoin_protocol::RoomId;
+fn wide(len: usize) -> u64 {
+    u64::try_from(len).expect("a length in memory fits 64 bits")
+}
 
-    const SITE: Site = Site {
-        era: 1,
-        room: RoomId([1; 16]),
-    };
-    const SEAT: (Site, PlayerId) = (SITE, PlayerId(5));
-    const FIRST: StayOf = (SITE, PlayerId(5), Stay(1));
-    const SECOND: StayOf = (SITE, PlayerId(5), Stay(2));
-
-    fn input(number: u64) -> Input {
-        RoomKind::Witness.input(
-            Mark {
-                counter: number,
-                place: number,
-            },
-            true,
-        )
-    }
-
-    fn seated_with(inputs: u64) -> Lives {
-        let mut lives = Lives::default();
-        lives.seated(FIRST, 0, Arrival::New).unwrap();
-        for number in 1..=inputs {
-            lives.sent(FIRST, number, &input(number)).unwrap();
-        }
-        lives
-    }
-
-    fn chain(numbers: &[u64]) -> u64 {
-        numbers
-            .iter()
-            .fold(0, |sum, number| input(*number).chain(sum))
-    }
-
-    #[test]
-    fn any_prefix_may_be_shown_and_nothing_else() {
-        let lives = seated_with(3);
-        assert_eq!(lives.place(SEAT, (0, 0)), Ok(None));
-        assert_eq!(lives.place(SEAT, (2, chain(&[1, 2]))), Ok(Some(FIRST.2)));
-        assert!(lives.place(SEAT, (2, chain(&[2, 1]))).is_err());
-        assert!(lives.place(SEAT, (3, chain(&[1, 2, 2]))).is_err());
-        assert!(lives.place(SEAT, (4, chain(&[1, 2, 3, 4]))).is_err());
-    }
-
-    #[test]
-    fn a_cursor_neither_falls_nor_runs_ahead() {
-        let mut lives = seated_with(3);
-        lives.covered(FIRST, 2).unwrap();
-        assert!(lives.covered(FIRST, 4).is_err());
-        assert!(lives.seated(FIRST, 4, Arrival::Repeated).is_err());
-        assert!(
-            lives.seated(FIRST, 1, Arrival::Repeated).is_ok(),
-            "a late answer"
-        );
-        assert!(lives.seated(FIRST, 1, Arrival::New).is_err());
-    }
-
-    #[test]
-    fn a_client_started_anew_goes_on_at_the_cursor() {
-        let mut lives = seated_with(3);
-        lives.covered(FIRST, 1).unwrap();
-        lives.seated(FIRST, 2, Arrival::New).unwrap();
-        lives.sent(FIRST, 3, &input(9)).unwrap();
-        assert_eq!(lives.total(SEAT.0, SEAT.1), (3, chain(&[1, 2, 9])));
-        assert!(lives.place(SEAT, (3, chain(&[1, 2, 3]))).is_err());
-    }
-
-    #[test]
-    fn a_seat_starts_afresh_only_if_it_may_be_lost() {
-        let mut lives = seated_with(2);
-        lives.covered(FIRST, 2).unwrap();
-        assert!(lives.seated(SECOND, 0, Arrival::New).is_err());
-        lives.may_end(SEAT.0, SEAT.1);
-        lives.seated(SECOND, 0, Arrival::New).unwrap();
-        lives.sent(SECOND, 1, &input(7)).unwrap();
-        assert_eq!(lives.place(SEAT, (1, chain(&[7]))), Ok(Some(SECOND.2)));
-        assert_eq!(lives.place(SEAT, (2, chain(&[1, 2]))), Ok(Some(FIRST.2)));
-        lives.ended(FIRST);
-        assert!(lives.seated(SECOND, 1, Arrival::New).is_ok(), "it goes on");
-    }
-
-    #[test]
-    fn inputs_are_numbered_without_gaps() {
-        assert!(seated_with(2).sent(FIRST, 4, &input(4)).is_err());
-    }
+fn narrow(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX - 1)
 }

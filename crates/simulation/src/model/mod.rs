@@ -4,6 +4,7 @@
 
 mod hearing;
 mod life;
+mod lives;
 mod loads;
 mod order;
 mod rooms;
@@ -12,7 +13,7 @@ mod tickets;
 mod views;
 
 pub(crate) use hearing::Hearings;
-pub(crate) use life::{Arrival, Lives, StayOf};
+pub(crate) use lives::{Arrival, Lives, Standing, StayOf};
 pub(crate) use loads::{Loads, Watched};
 pub(crate) use order::Order;
 pub(crate) use rooms::{Rooms, Site, Witnessed};

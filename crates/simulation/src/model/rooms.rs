@@ -1,7 +1,7 @@
 //! Which rooms there may be: one per request id. And which there are, by the server's own word.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::rc::Rc;
 
@@ -97,6 +97,38 @@ impl Rooms {
         let closed = listed.values().filter(|listing| !listing.open);
         self.opened_before += closed.map(|listing| listing.opened).sum::<u64>();
         listed.retain(|_, listing| listing.open);
+    }
+
+    /// Another process has these rooms, after a loss of power if so: then some that were open may be missing, and some that
+    /// were closed may be there.
+    pub(crate) fn on_found(
+        &mut self,
+        found: &BTreeSet<RoomId>,
+        lost_power: bool,
+    ) -> Result<(), Violation> {
+        let mut listed = self.listed.borrow_mut();
+        let open = listed.iter().filter(|(_, listing)| listing.open);
+        let open: BTreeSet<_> = open.map(|(room, _)| *room).collect();
+        let differ = open.symmetric_difference(found).next();
+        ensure(
+            lost_power || differ.is_none(),
+            "a killed process loses no room and forgets none that is open",
+            || format!("{differ:?}; {} were open", open.len()),
+        )?;
+        let gone = listed.iter().filter(|(room, _)| !found.contains(room));
+        self.opened_before += gone.map(|(_, listing)| listing.opened).sum::<u64>();
+        listed.retain(|room, _| found.contains(room));
+        for room in found {
+            let listing = listed.entry(*room).or_default();
+            (listing.opened, listing.open) = (1, true);
+        }
+        for room in open.difference(found) {
+            self.codes.remove(room);
+            if let Some(asked) = self.asked.get_mut(room) {
+                asked.owner = None;
+            }
+        }
+        Ok(())
     }
 
     /// A player asks for `room` by its request id.

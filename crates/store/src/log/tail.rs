@@ -4,6 +4,8 @@
 //! what follows it was not synced either. But if an entry says that the log was synced beyond,
 //! the byte was on the medium once, and is damage like any other.
 
+use rejoin_protocol::planted::{self, Bug};
+
 use super::format::{HeadFault, Kind, SEGMENT_HEAD_LEN, SegmentHead, SegmentId, synced};
 use super::report::Cut;
 use super::scan::{Stretch, wide};
@@ -34,6 +36,13 @@ pub(crate) fn settle(segments: &mut Vec<Segment>) -> Option<Cut> {
     let synced = synced.unwrap_or_default();
     let bad = first_unsynced(segments, synced);
     let cut = bad.and_then(|bad| cut_at(segments, bad));
+    if planted::is(Bug::TailCutTooFar)
+        && let Some(last) = segments.last_mut()
+        && last.stretches.len() > 2
+    {
+        last.stretches.pop();
+        last.believed = end_of(last);
+    }
     // What was cut off or never written to; one whose head alone is gone stays, to be told.
     let empty = |segment: &Segment| segment.believed == 0 || segment.head.is_ok();
     segments.retain(|segment| !segment.stretches.is_empty() || !empty(segment));

@@ -1,0 +1,473 @@
+//! What players sent to rooms, and how much of it the rooms may show.
+//!
+//! A life is what one stay saw. Within it the room counts from zero and its chain grows by each input; a client
+//! started anew goes on at the room's cursor. After a loss of power a room may go on from where it stood some moments
+//! before: then each client is told how many of its acknowledged inputs are gone.
+
+use std::collections::BTreeMap;
+
+use rejoin_protocol::{PlayerId, Stay, Timestamp};
+
+use super::life::Life;
+use crate::content::Input;
+use crate::model::Site;
+use crate::report::{Violation, ensure};
+
+/// A stay of a player in a room.
+pub(crate) type StayOf = (Site, PlayerId, Stay);
+
+/// All lives, by room and player, the newest last.
+#[derive(Debug, Default)]
+pub(crate) struct Lives {
+    by_seat: BTreeMap<(Site, PlayerId), Seat>,
+    /// True if rooms acknowledge what is on the medium.
+    synced: bool,
+    /// Losses of power so far.
+    generation: u64,
+}
+
+/// The lives of one player in one room.
+#[derive(Debug, Default)]
+struct Seat(Vec<(Stay, Life)>);
+
+/// How a client came to a seat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Arrival {
+    /// Its first answer for this room.
+    New,
+    /// It had been told of the seat before.
+    Repeated,
+}
+
+/// Where a room says that a seat stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub(crate) cursor: u64,
+    /// Acknowledged inputs before it that are gone.
+    pub(crate) lost: u64,
+    /// When that was told.
+    pub(crate) at: Timestamp,
+}
+
+impl Lives {
+    /// No lives, of rooms that acknowledge what is on the medium, or what they applied.
+    pub(crate) fn new(synced: bool) -> Self {
+        Self {
+            synced,
+            ..Self::default()
+        }
+    }
+
+    /// Power was lost. What was told before `durable` was on the medium.
+    pub(crate) fn on_power_lost(&mut self, durable: Timestamp) {
+        self.generation += 1;
+        let lives = self.by_seat.values_mut().flat_map(|lives| &mut lives.0);
+        lives.for_each(|(_, life)| life.on_power_lost(durable, self.synced));
+    }
+
+    /// A player was told of a seat.
+    pub(crate) fn seated(
+        &mut self,
+        of: StayOf,
+        told: Standing,
+        arrival: Arrival,
+    ) -> Result<(), Violation> {
+        let (room, player, stay) = of;
+        let Standing { cursor, lost, at } = told;
+        let lives = self.by_seat.entry((room, player)).or_default();
+        if self.generation > 0 {
+            // A seat that was given up may be there again, and what came after it not.
+            lives.move_last(stay);
+        }
+        if lives.get_mut(stay).is_none() {
+            let told = || format!("{player} in {room}: {stay:?} starts at {cursor}");
+            ensure(cursor == lost, "a fresh seat starts at cursor 0", told)?;
+            let may_start = lives
+                .last()
+                .is_none_or(|life| life.over || life.may_be_over);
+            ensure(may_start, "no seat is lost without a cause", told)?;
+            lives.add(stay, at);
+            return Ok(());
+        }
+        match arrival {
+            // What the client before had sent and the room had not applied died with it.
+            Arrival::New => self.stands(of, told),
+            // An answer to a repeated request may be older than what views told since.
+            Arrival::Repeated => self.covered(of, cursor, at),
+        }
+    }
+
+    /// A client that another one has replaced is told of a seat.
+    pub(crate) fn noted(&mut self, (room, player, stay): StayOf, at: Timestamp) {
+        let lives = self.by_seat.entry((room, player)).or_default();
+        if lives.get_mut(stay).is_none() {
+            lives.add(stay, at);
+        }
+    }
+
+    /// A client is back on its seat, and sends again what it `kept` beyond the cursor. What another client of the player
+    /// has sent meanwhile and the room has not applied died with that one.
+    pub(crate) fn resumed(
+        &mut self,
+        of: StayOf,
+        told: Standing,
+        kept: &[(u64, Input)],
+    ) -> Result<(), Violation> {
+        self.stands(of, told)?;
+        let kept = kept.iter().filter(|(number, _)| *number > told.cursor);
+        for (number, input) in kept {
+            self.sent(of, *number, input)?;
+        }
+        Ok(())
+    }
+
+    /// The room stands there, and goes on from there.
+    fn stands(&mut self, of: StayOf, told: Standing) -> Result<(), Violation> {
+        let (room, player, _) = of;
+        let (synced, generation) = (self.synced, self.generation);
+        let life = self.life(of)?;
+        let Standing { cursor, lost, at } = told;
+        let words = || {
+            let (acked, sent) = (life.acked, life.sent());
+            format!("{player} in {room}: {told:?}, told {acked}, sent {sent}")
+        };
+        ensure(cursor >= life.acked, "a cursor never falls", words)?;
+        ensure(
+            lost == 0 || (life.lost_power && !synced),
+            "what is acknowledged is lost by a loss of power alone",
+            words,
+        )?;
+        let base = cursor.saturating_sub(lost);
+        ensure(
+            base >= life.acked,
+            "what is on the medium is not lost",
+            words,
+        )?;
+        ensure(
+            base <= life.sent(),
+            "a cursor covers only what was sent",
+            words,
+        )?;
+        let count = life.count_at(base);
+        ensure(
+            count >= life.durable,
+            "what is told once it is durable has happened",
+            || format!("{player} in {room}: {count} of {}", life.durable),
+        )?;
+        if life.lost_power {
+            life.pass_over(base, cursor, generation.saturating_sub(1));
+        } else {
+            life.cut(cursor);
+        }
+        life.on_acked(cursor, at);
+        Ok(())
+    }
+
+    /// That client of the player was told last how far the seat stands, and goes on from there.
+    pub(crate) fn claimed(&mut self, of: StayOf, client: usize) {
+        if let Ok(life) = self.life(of) {
+            life.client = Some(client);
+        }
+    }
+
+    /// True if that client goes on with the seat.
+    pub(crate) fn is_of(&self, (room, player, stay): StayOf, client: usize) -> bool {
+        let lives = self.by_seat.get(&(room, player));
+        let life = lives.and_then(|lives| lives.0.last());
+        life.is_some_and(|(of, life)| *of == stay && life.client == Some(client))
+    }
+
+    /// The player's client took a reliable input and named it `number`.
+    pub(crate) fn sent(&mut self, of: StayOf, number: u64, input: &Input) -> Result<(), Violation> {
+        let (room, player, _) = of;
+        let life = self.life(of)?;
+        let expected = life.sent() + 1;
+        ensure(
+            number == expected,
+            "inputs are numbered without gaps",
+            || format!("{player} in {room}: {number} in place of {expected}"),
+        )?;
+        life.push(input);
+        Ok(())
+    }
+
+    /// The player was told that the room has applied all up to `cursor`. An older client of the
+    /// same player may be told less than a newer one.
+    pub(crate) fn covered(
+        &mut self,
+        of: StayOf,
+        cursor: u64,
+        at: Timestamp,
+    ) -> Result<(), Violation> {
+        let (room, player, _) = of;
+        let life = self.life(of)?;
+        let sent = life.sent();
+        ensure(cursor <= sent, "a cursor covers only what was sent", || {
+            format!("{player} in {room}: {cursor} of {sent} sent")
+        })?;
+        life.on_acked(cursor, at);
+        Ok(())
+    }
+
+    /// The player was told of its input that is the `count`th applied, once that was durable.
+    pub(crate) fn durable(&mut self, of: StayOf, count: u64) {
+        if let Ok(life) = self.life(of) {
+            life.durable = life.durable.max(count);
+        }
+    }
+
+    /// The seat may be lost: it was given back, the room was closed, the hold ran out.
+    pub(crate) fn may_end(&mut self, room: Site, player: PlayerId) {
+        let lives = self.by_seat.get_mut(&(room, player));
+        if let Some((_, life)) = lives.and_then(|lives| lives.0.last_mut()) {
+            life.may_be_over = true;
+        }
+    }
+
+    /// The player was told that the seat is lost.
+    pub(crate) fn ended(&mut self, of: StayOf) {
+        if let Ok(life) = self.life(of) {
+            life.over = true;
+        }
+    }
+
+    /// True if the player may ever have lost a seat in `room`.
+    pub(crate) fn may_have_ended(&self, room: Site, player: PlayerId) -> bool {
+        let lives = self.by_seat.get(&(room, player));
+        lives.is_none_or(|lives| {
+            let mut lives = lives.0.iter();
+            lives.any(|(_, life)| life.may_be_over || life.over)
+        })
+    }
+
+    /// Which life a row of a view belongs to that a client of that generation was shown. `None` for the first moment of
+    /// any life.
+    pub(crate) fn place(
+        &self,
+        (room, player): (Site, PlayerId),
+        (count, chain): (u64, u64),
+        generation: u64,
+    ) -> Result<Option<Stay>, Violation> {
+        if count == 0 && chain == 0 {
+            return Ok(None);
+        }
+        let lives = self.by_seat.get(&(room, player));
+        let mut lives = lives.into_iter().flat_map(|lives| &lives.0);
+        let place = lives.rfind(|(_, life)| life.shows(count, chain, generation));
+        let place = place.map(|(stay, _)| *stay);
+        ensure(
+            place.is_some(),
+            "a room applies each input once and in order",
+            || {
+                let (sent, _) = self.total(room, player);
+                format!(
+                    "{player} in {room}: no {count} inputs of {sent} sent give chain {chain:016x}"
+                )
+            },
+        )?;
+        Ok(place)
+    }
+
+    /// Count and chain once all that the player sent is applied.
+    pub(crate) fn total(&self, room: Site, player: PlayerId) -> (u64, u64) {
+        self.last(room, player).map_or((0, 0), Life::total)
+    }
+
+    /// The newest number that the player gave an input.
+    pub(crate) fn newest(&self, room: Site, player: PlayerId) -> u64 {
+        self.last(room, player).map_or(0, Life::sent)
+    }
+
+    /// How many numbers of a stay stand for no input that was applied.
+    pub(crate) fn lost(&self, (room, player, stay): StayOf) -> u64 {
+        let lives = self.by_seat.get(&(room, player));
+        let mut lives = lives.into_iter().flat_map(|lives| &lives.0);
+        let life = lives.find(|(of, _)| *of == stay);
+        life.map_or(0, |(_, life)| life.lost())
+    }
+
+    fn last(&self, room: Site, player: PlayerId) -> Option<&Life> {
+        self.by_seat.get(&(room, player)).and_then(Seat::last)
+    }
+
+    fn life(&mut self, (room, player, stay): StayOf) -> Result<&mut Life, Violation> {
+        let lives = self.by_seat.get_mut(&(room, player));
+        let life = lives.and_then(|lives| lives.get_mut(stay));
+        life.ok_or_else(|| {
+            let told = format!("{player} in {room}: {stay:?}");
+            Violation::new("only seated players are told of a room", told)
+        })
+    }
+}
+
+impl Seat {
+    fn last(&self) -> Option<&Life> {
+        self.0.last().map(|(_, life)| life)
+    }
+
+    fn get_mut(&mut self, stay: Stay) -> Option<&mut Life> {
+        let mut lives = self.0.iter_mut().rev();
+        lives.find(|(of, _)| *of == stay).map(|(_, life)| life)
+    }
+
+    fn move_last(&mut self, stay: Stay) {
+        if let Some(place) = self.0.iter().position(|(of, _)| *of == stay) {
+            let known = self.0.remove(place);
+            self.0.push(known);
+        }
+    }
+
+    /// A room counts its stays from where it draws: one a little below the newest is an older one that was heard of late,
+    /// and one far from it is of a room that was opened anew.
+    fn add(&mut self, stay: Stay, at: Timestamp) {
+        let later = self.0.iter().rev();
+        let later = later.take_while(|(of, _)| (1..FAR).contains(&of.0.wrapping_sub(stay.0)));
+        let place = self.0.len() - later.count();
+        self.0.insert(place, (stay, Life::new(at)));
+    }
+}
+
+/// No room has so many stays.
+const FAR: u64 = 1 << 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::content::Mark;
+    use crate::options::RoomKind;
+    use rejoin_protocol::RoomId;
+
+    const SITE: Site = Site {
+        era: 1,
+        room: RoomId([1; 16]),
+    };
+    const SEAT: (Site, PlayerId) = (SITE, PlayerId(5));
+    const FIRST: StayOf = (SITE, PlayerId(5), Stay(1));
+    const SECOND: StayOf = (SITE, PlayerId(5), Stay(2));
+
+    const NOW: Timestamp = Timestamp::ZERO;
+
+    fn at(cursor: u64) -> Standing {
+        Standing {
+            cursor,
+            lost: 0,
+            at: NOW,
+        }
+    }
+
+    fn input(number: u64) -> Input {
+        RoomKind::Witness.input(
+            Mark {
+                counter: number,
+                place: number,
+            },
+            true,
+        )
+    }
+
+    fn seated_with(inputs: u64) -> Lives {
+        let mut lives = Lives::default();
+        lives.seated(FIRST, at(0), Arrival::New).unwrap();
+        for number in 1..=inputs {
+            lives.sent(FIRST, number, &input(number)).unwrap();
+        }
+        lives
+    }
+
+    fn chain(numbers: &[u64]) -> u64 {
+        numbers
+            .iter()
+            .fold(0, |sum, number| input(*number).chain(sum))
+    }
+
+    #[test]
+    fn any_prefix_may_be_shown_and_nothing_else() {
+        let lives = seated_with(3);
+        assert_eq!(lives.place(SEAT, (0, 0), 0), Ok(None));
+        assert_eq!(lives.place(SEAT, (2, chain(&[1, 2])), 0), Ok(Some(FIRST.2)));
+        assert!(lives.place(SEAT, (2, chain(&[2, 1])), 0).is_err());
+        assert!(lives.place(SEAT, (3, chain(&[1, 2, 2])), 0).is_err());
+        assert!(lives.place(SEAT, (4, chain(&[1, 2, 3, 4])), 0).is_err());
+    }
+
+    #[test]
+    fn a_cursor_neither_falls_nor_runs_ahead() {
+        let mut lives = seated_with(3);
+        lives.covered(FIRST, 2, NOW).unwrap();
+        assert!(lives.covered(FIRST, 4, NOW).is_err());
+        assert!(lives.seated(FIRST, at(4), Arrival::Repeated).is_err());
+        assert!(
+            lives.seated(FIRST, at(1), Arrival::Repeated).is_ok(),
+            "a late answer"
+        );
+        assert!(lives.seated(FIRST, at(1), Arrival::New).is_err());
+    }
+
+    #[test]
+    fn a_client_started_anew_goes_on_at_the_cursor() {
+        let mut lives = seated_with(3);
+        lives.covered(FIRST, 1, NOW).unwrap();
+        lives.seated(FIRST, at(2), Arrival::New).unwrap();
+        lives.sent(FIRST, 3, &input(9)).unwrap();
+        assert_eq!(lives.total(SEAT.0, SEAT.1), (3, chain(&[1, 2, 9])));
+        assert!(lives.place(SEAT, (3, chain(&[1, 2, 3])), 0).is_err());
+    }
+
+    #[test]
+    fn a_seat_starts_afresh_only_if_it_may_be_lost() {
+        let mut lives = seated_with(2);
+        lives.covered(FIRST, 2, NOW).unwrap();
+        assert!(lives.seated(SECOND, at(0), Arrival::New).is_err());
+        lives.may_end(SEAT.0, SEAT.1);
+        lives.seated(SECOND, at(0), Arrival::New).unwrap();
+        lives.sent(SECOND, 1, &input(7)).unwrap();
+        assert_eq!(lives.place(SEAT, (1, chain(&[7])), 0), Ok(Some(SECOND.2)));
+        assert_eq!(lives.place(SEAT, (2, chain(&[1, 2])), 0), Ok(Some(FIRST.2)));
+        lives.ended(FIRST);
+        assert!(lives.seated(SECOND, at(1), Arrival::New).is_ok(), "it goes on");
+    }
+
+    #[test]
+    fn inputs_are_numbered_without_gaps() {
+        assert!(seated_with(2).sent(FIRST, 4, &input(4)).is_err());
+    }
+
+    #[test]
+    fn after_a_loss_of_power_only_what_was_not_on_the_medium_may_be_gone() {
+        let ms = Timestamp::from_millis;
+        let told = |cursor, lost| Standing {
+            cursor,
+            lost,
+            at: ms(30),
+        };
+        let lost_power = |synced| {
+            let mut lives = Lives::new(synced);
+            lives.seated(FIRST, at(0), Arrival::New).unwrap();
+            for number in 1..=6 {
+                lives.sent(FIRST, number, &input(number)).unwrap();
+            }
+            lives.covered(FIRST, 3, ms(10)).unwrap();
+            lives.covered(FIRST, 5, ms(20)).unwrap();
+            assert!(lives.resumed(FIRST, told(5, 1), &[]).is_err(), "no loss");
+            lives.on_power_lost(ms(15));
+            lives
+        };
+        let kept = [(6, input(6))];
+        assert!(lost_power(true).resumed(FIRST, told(5, 1), &kept).is_err());
+        assert!(lost_power(true).resumed(FIRST, told(5, 0), &kept).is_ok());
+        assert!(lost_power(false).resumed(FIRST, told(5, 3), &kept).is_err());
+        let mut lives = lost_power(false);
+        lives.resumed(FIRST, told(5, 2), &kept).unwrap();
+        lives.sent(FIRST, 7, &input(7)).unwrap();
+        assert_eq!(lives.total(SITE, SEAT.1), (5, chain(&[1, 2, 3, 6, 7])));
+        assert_eq!((lives.newest(SITE, SEAT.1), lives.lost(FIRST)), (7, 2));
+        let before = (5, chain(&[1, 2, 3, 4, 5]));
+        assert!(lives.place(SEAT, before, 0).is_ok(), "a late view");
+        assert!(lives.place(SEAT, before, 1).is_err(), "it is lost");
+        // A second loss takes the first jump back.
+        lives.on_power_lost(ms(25));
+        lives.resumed(FIRST, told(7, 4), &[]).unwrap();
+        assert_eq!(lives.total(SITE, SEAT.1), (3, chain(&[1, 2, 3])));
+        assert_eq!(lives.newest(SITE, SEAT.1), 7);
+    }
+}
