@@ -200,8 +200,9 @@ pub struct Receipt {
     pub cursor: u64,
     /// Reliable inputs that the room had not applied, and that were sent again.
     pub inputs_resent: u64,
-    /// Reliable inputs that the room had acknowledged and has lost. More than none only if the room is not kept as
-    /// `synced`, and its machine stopped, or it is kept as `checkpoint`, and its process ended.
+    /// Reliable inputs that the room had acknowledged and has lost. More than none only if its machine stopped, or it is kept
+    /// as `checkpoint` and its process ended. If it is kept as `synced` they are those that an earlier client of the
+    /// player sent and was not told to be applied.
     pub inputs_lost: u64,
     /// Events of the room that are lost to this client: more came than the room keeps for one who is away.
     pub events_missed: u64,

@@ -4,8 +4,8 @@
 //! its inputs, codes and guesses. Here it becomes a call of the room, or an answer.
 
 use bytes::Bytes;
-use rejoin_protocol::planted::{self, Bug};
 use rejoin_protocol::message::{Answer, RoomCloseReason, SeatChange};
+use rejoin_protocol::planted::{self, Bug};
 use rejoin_protocol::{
     CloseReason, Incarnation, Limit, PlayerId, Refusal, RefusalCode, RoomId, Timestamp,
 };

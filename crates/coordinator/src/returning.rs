@@ -43,6 +43,10 @@ impl HostedRoom {
                 dropped: 0,
             };
         }
+        if held.is_none() {
+            // It has sent nothing before, so nothing is acknowledged to it, and its inputs must not take old numbers.
+            self.gate.begin_anew(player, seat.cursor);
+        }
         if let Some(view) = held.and_then(|held| held.snapshot)
             && self.ring.holds(view)
         {

@@ -12,8 +12,8 @@ use crate::breaks::{KeysFate, Restart};
 use crate::cast::Body;
 use crate::coverage::Fault;
 use crate::faults::{Act, CheckBack};
-use crate::network::OVERTAKEN_BY;
 use crate::machine::{Found, rooms_of};
+use crate::network::OVERTAKEN_BY;
 use crate::queue::Queue;
 use crate::report::{Violation, ensure};
 use crate::scene::{Phase, Scene};
@@ -137,8 +137,8 @@ pub(crate) fn fail(wiring: &mut Wiring) -> Result<(), Violation> {
         ..
     } = wiring;
     let restart = scene.machine.take_armed();
-    let restart =
-        restart.ok_or_else(|| Violation::new("a store fails only if its disk does", String::new()))?;
+    let restart = restart
+        .ok_or_else(|| Violation::new("a store fails only if its disk does", String::new()))?;
     end(scene, server, queue, restart);
     Ok(())
 }
@@ -146,7 +146,10 @@ pub(crate) fn fail(wiring: &mut Wiring) -> Result<(), Violation> {
 fn end(scene: &mut Scene, server: &mut Server, queue: &mut Queue<Happening>, restart: Restart) {
     let durable = server.durable_until(scene.now);
     scene.trace.note(scene.now, || {
-        format!("the process ends: {:?}, durable until {durable:?}", restart.ending)
+        format!(
+            "the process ends: {:?}, durable until {durable:?}",
+            restart.ending
+        )
     });
     server.end();
     scene.machine.end(restart.ending, durable);

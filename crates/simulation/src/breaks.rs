@@ -37,6 +37,8 @@ pub(crate) struct DiskOptions {
     pub(crate) power: f64,
     /// Share of processes that end within an operation of the disk, or because it fails.
     pub(crate) faults: f64,
+    /// Longest time of most syncs.
+    pub(crate) sync: Duration,
 }
 
 /// How a process ends.
@@ -151,6 +153,7 @@ impl Breaks {
             synced: rng.chance(0.4),
             power: rng.unit(),
             faults: maybe(rng, 0.6, |rng| rng.unit() * 0.6).unwrap_or(0.0),
+            sync: Duration::from_millis(pick(rng, &[3, 15, 60, 200, 400])),
         });
         self.restarts.get_or_insert_with(|| Restarts {
             every: millis(rng, 4_000, 15_000),
@@ -240,12 +243,13 @@ impl fmt::Display for Breaks {
             synced,
             power,
             faults,
+            sync,
         }) = self.disk
         {
             let level = if synced { "synced" } else { "exact" };
             write!(
                 f,
-                "disk {level}, {power:.2} lose power, {faults:.2} by a fault; "
+                "disk {level}, syncs of at most {sync:?}, {power:.2} lose power, {faults:.2} by a fault; "
             )?;
         }
         write!(f, "{:.2} skewed", self.skewed)

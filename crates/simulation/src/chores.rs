@@ -33,7 +33,7 @@ impl Chores {
     pub(crate) fn begin(
         &mut self,
         shard: &mut SimulatedShard,
-        chance: &mut Rng,
+        (longest, chance): (Duration, &mut Rng),
         now: Timestamp,
     ) -> Option<Timestamp> {
         let written = shard.store().journalled();
@@ -54,7 +54,7 @@ impl Chores {
             false => Errand::ToDo(chore),
         });
         let slow = if chance.chance(SLOW_SHARE) { 10 } else { 1 };
-        Some(now + (CHORE_MAX * slow).mul_f64(chance.unit()))
+        Some(now + (longest * slow).mul_f64(chance.unit()))
     }
 
     /// The chore is back.
@@ -84,7 +84,11 @@ impl Chores {
 
     fn look_at_synced(&mut self, shard: &SimulatedShard) {
         let synced = shard.store().synced();
-        while self.unsynced.front().is_some_and(|(_, mark)| *mark <= synced) {
+        while self
+            .unsynced
+            .front()
+            .is_some_and(|(_, mark)| *mark <= synced)
+        {
             self.unsynced.pop_front();
         }
     }
@@ -92,7 +96,5 @@ impl Chores {
 
 /// How long what is written waits for its sync.
 const SYNC_EVERY: Duration = Duration::from_millis(20);
-/// Longest time of most chores.
-const CHORE_MAX: Duration = Duration::from_millis(15);
-/// Share of those that take up to ten times as long.
+/// Share of those that take up to ten times as long as the others.
 const SLOW_SHARE: f64 = 0.05;

@@ -94,7 +94,11 @@ impl Machine {
     pub(crate) fn end(&mut self, ending: Ending, durable: Timestamp) {
         self.disarm();
         let Some(disk) = &self.disk else { return };
-        disk.crash(if ending.power { Crash::Power } else { Crash::Process });
+        disk.crash(if ending.power {
+            Crash::Power
+        } else {
+            Crash::Process
+        });
         (self.durable, self.lost_power) = (durable, ending.power);
     }
 
@@ -102,11 +106,7 @@ impl Machine {
     ///
     /// # Errors
     /// It does not open.
-    pub(crate) fn open(
-        &mut self,
-        operator: &mut Operator,
-        shards: u8,
-    ) -> Result<Found, Violation> {
+    pub(crate) fn open(&mut self, operator: &mut Operator, shards: u8) -> Result<Found, Violation> {
         let disk = self.disk.clone();
         let disk = disk.ok_or_else(|| Violation::new("there is a disk", ""))?;
         for _ in 0..OPENINGS_MAX {
@@ -149,7 +149,11 @@ fn try_open(
         limits: LIMITS,
     };
     let shard_of = |RoomId([first, ..]): RoomId| u16::from(first % shards);
-    let opened = open(opening, shard_of, &mut chance.fork(&format!("salt {epoch}")));
+    let opened = open(
+        opening,
+        shard_of,
+        &mut chance.fork(&format!("salt {epoch}")),
+    );
     let (stores, recovery) = opened.map_err(|problem| problem.to_string())?;
     if !recovery.is_sound() {
         return Err(format!("damage where nothing rots: {recovery}"));

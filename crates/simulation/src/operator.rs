@@ -8,9 +8,9 @@ use rejoin_protocol::crypto::{PublicKey, StaticKeys};
 use rejoin_protocol::handshake::{SealingKey, TicketKeys};
 use rejoin_protocol::reset::{ResetKey, ResetToken};
 use rejoin_protocol::{ConnectionId, Epoch, Rng, Timestamp};
-use rejoin_room::{Durability, Kinds};
 use rejoin_room::builtin::arena::Arena;
 use rejoin_room::builtin::chat::Chat;
+use rejoin_room::{Durability, Kinds};
 use rejoin_store::{MemoryStore, Store};
 
 use crate::breaks::{KeysFate, Restart};
@@ -162,6 +162,8 @@ impl Operator {
             Shard::new(config, kinds, store, directory, chance, now)
         };
         let shards = (0..sharding.shards).map(shard).collect();
-        Server::new(shards, sharding, root.fork("sharding"))
+        let disk = options.breaks.disk;
+        let longest_sync = disk.map_or(Duration::ZERO, |disk| disk.sync);
+        Server::new(shards, (sharding, longest_sync), root.fork("sharding"))
     }
 }

@@ -69,7 +69,8 @@ impl RoomRecords {
             Glimpse::First => {
                 let mut placed = Vec::new();
                 for row in kind.rows(view)? {
-                    let life = lives.place((room, row.player), (row.count, row.chain), generation)?;
+                    let life =
+                        lives.place((room, row.player), (row.count, row.chain), generation)?;
                     placed.push((row, life));
                 }
                 views.remember(name, hash, placed)?;

@@ -2,8 +2,8 @@
 
 use rejoin_protocol::{Rng, Timestamp};
 
-use crate::model::{Hearings, Lives, Loads, Rooms, Sessions, Tickets};
 use crate::machine::Machine;
+use crate::model::{Hearings, Lives, Loads, Rooms, Sessions, Tickets};
 use crate::operator::Operator;
 use crate::options::Options;
 use crate::records::RoomRecords;

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use rejoin_coordinator::{Letter, MemoryDirectory, SessionCard, Shard, ShardStats};
 use rejoin_protocol::handshake::is_hello;
@@ -25,6 +26,8 @@ pub(crate) struct Server {
     runs: bool,
     /// True once a hello changed a session.
     hello_changed: bool,
+    /// Longest time of most syncs.
+    longest_sync: Duration,
 }
 
 /// A shard and its thread.
@@ -69,7 +72,11 @@ pub(crate) struct Post {
 
 impl Server {
     /// A server of these shards.
-    pub(crate) fn new(shards: Vec<SimulatedShard>, sharding: Sharding, chance: Rng) -> Self {
+    pub(crate) fn new(
+        shards: Vec<SimulatedShard>,
+        (sharding, longest_sync): (Sharding, Duration),
+        chance: Rng,
+    ) -> Self {
         let place = |shard| Place {
             shard,
             chores: Chores::default(),
@@ -85,6 +92,7 @@ impl Server {
             chance,
             runs: true,
             hello_changed: false,
+            longest_sync,
         }
     }
 
@@ -102,7 +110,8 @@ impl Server {
     /// Hands over what the shard's store has to do after a turn. Tells when that is done.
     pub(crate) fn begin_chore(&mut self, shard: usize, now: Timestamp) -> Option<Timestamp> {
         let place = self.places.get_mut(shard).expect("shards are numbered");
-        place.chores.begin(&mut place.shard, &mut self.chance, now)
+        let with = (self.longest_sync, &mut self.chance);
+        place.chores.begin(&mut place.shard, with, now)
     }
 
     /// Takes in what came of it.

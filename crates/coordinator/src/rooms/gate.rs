@@ -59,6 +59,13 @@ impl Gate {
         })
     }
 
+    /// A client has a seat that knows nothing of it: its inputs are numbered after all that was applied.
+    pub(crate) fn begin_anew(&mut self, player: PlayerId, cursor: u64) {
+        if let Some(acks) = &mut self.acks {
+            acks.insert(player, Ack { cursor, next: None });
+        }
+    }
+
     /// Calls were applied that are written up to `mark`.
     pub(crate) fn on_applied(&mut self, seats: &ByPlayer<Seat>, mark: u64) {
         let Some(acks) = &mut self.acks else { return };
@@ -193,6 +200,17 @@ mod tests {
         let mut gate = Gate::new(true, &seats(3));
         gate.on_applied(&seats(1), 5);
         assert_eq!(acknowledged(&gate, &seats(1)), 0);
+    }
+
+    #[test]
+    fn a_client_that_knows_nothing_of_its_seat_goes_on_after_what_was_applied() {
+        let mut gate = Gate::new(true, &seats(3));
+        gate.on_applied(&seats(5), 10);
+        gate.begin_anew(ANA, 5);
+        assert_eq!(acknowledged(&gate, &seats(5)), 5);
+        gate.on_applied(&seats(6), 11);
+        assert_eq!(acknowledged(&gate, &seats(6)), 5);
+        assert!(gate.on_synced(11, &seats(6), 11).acknowledged && !gate.waits());
     }
 
     #[test]

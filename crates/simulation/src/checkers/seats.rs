@@ -181,7 +181,15 @@ pub(super) fn take_seat(
             client.seats.remove(&id);
             if generation != fresh.generation {
                 // The room may be as it was some moments before.
-                return put(client, seat, Seat { sequence, event, ..fresh });
+                return put(
+                    client,
+                    seat,
+                    Seat {
+                        sequence,
+                        event,
+                        ..fresh
+                    },
+                );
             }
             Seat {
                 sequence,

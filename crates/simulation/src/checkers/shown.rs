@@ -126,9 +126,7 @@ pub(super) fn said(
     seat.event = Some(number);
     let said = xxh3_64(payload);
     let generation = seat.generation;
-    let again = scene
-        .hearings
-        .told((seat.stay, generation), number, said)?;
+    let again = scene.hearings.told((seat.stay, generation), number, said)?;
     scene.counters.events_again += u64::from(again);
     match seat.kind.heard(payload)? {
         None => Err(Violation::new(
@@ -197,9 +195,8 @@ pub(super) fn missed(
 fn hear(seat: &mut Seat, lost_power: bool, name: String, place: u64) -> Result<(), Violation> {
     let told = format!("{name} in {}: {place}", seat.room);
     let before = seat.heard.insert(name, place);
-    let follows = before.is_none_or(|before| {
-        place == before + 1 || place == 1 || (lost_power && place > before)
-    });
+    let follows = before
+        .is_none_or(|before| place == before + 1 || place == 1 || (lost_power && place > before));
     ensure(
         follows,
         "each line of a player is told once and in order",

@@ -91,7 +91,7 @@ impl Lives {
         }
         match arrival {
             // What the client before had sent and the room had not applied died with it.
-            Arrival::New => self.stands(of, told),
+            Arrival::New => self.stands(of, told, arrival),
             // An answer to a repeated request may be older than what views told since.
             Arrival::Repeated => self.covered(of, cursor, at),
         }
@@ -113,7 +113,7 @@ impl Lives {
         told: Standing,
         kept: &[(u64, Input)],
     ) -> Result<(), Violation> {
-        self.stands(of, told)?;
+        self.stands(of, told, Arrival::Repeated)?;
         let kept = kept.iter().filter(|(number, _)| *number > told.cursor);
         for (number, input) in kept {
             self.sent(of, *number, input)?;
@@ -122,7 +122,7 @@ impl Lives {
     }
 
     /// The room stands there, and goes on from there.
-    fn stands(&mut self, of: StayOf, told: Standing) -> Result<(), Violation> {
+    fn stands(&mut self, of: StayOf, told: Standing, arrival: Arrival) -> Result<(), Violation> {
         let (room, player, _) = of;
         let (synced, generation) = (self.synced, self.generation);
         let life = self.life(of)?;
@@ -133,7 +133,7 @@ impl Lives {
         };
         ensure(cursor >= life.acked, "a cursor never falls", words)?;
         ensure(
-            lost == 0 || (life.lost_power && !synced),
+            lost == 0 || life.lost_power,
             "what is acknowledged is lost by a loss of power alone",
             words,
         )?;
@@ -159,7 +159,10 @@ impl Lives {
         } else {
             life.cut(cursor);
         }
-        life.on_acked(cursor, at);
+        // What an earlier client sent was not acknowledged to it as synced.
+        if !synced || arrival == Arrival::Repeated {
+            life.on_acked(cursor, at);
+        }
         Ok(())
     }
 
@@ -424,7 +427,10 @@ mod tests {
         assert_eq!(lives.place(SEAT, (1, chain(&[7])), 0), Ok(Some(SECOND.2)));
         assert_eq!(lives.place(SEAT, (2, chain(&[1, 2])), 0), Ok(Some(FIRST.2)));
         lives.ended(FIRST);
-        assert!(lives.seated(SECOND, at(1), Arrival::New).is_ok(), "it goes on");
+        assert!(
+            lives.seated(SECOND, at(1), Arrival::New).is_ok(),
+            "it goes on"
+        );
     }
 
     #[test]
