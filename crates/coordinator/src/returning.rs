@@ -43,8 +43,8 @@ impl HostedRoom {
                 dropped: 0,
             };
         }
-        if held.is_none() {
-            // It has sent nothing before, so nothing is acknowledged to it, and its inputs must not take old numbers.
+        if held.is_none_or(|held| self.gate.is_outlived(player, held.input)) {
+            // Another client's inputs have the numbers up to there: its own must not take them.
             self.gate.begin_anew(player, seat.cursor);
         }
         if let Some(view) = held.and_then(|held| held.snapshot)

@@ -57,6 +57,8 @@ pub(crate) struct Player {
     pub(crate) harmed_at: Timestamp,
     /// Requests that may have been wrong guesses.
     pub(crate) guesses: u64,
+    /// When the session went to another client or connection, the newest last.
+    pub(crate) changes: VecDeque<Timestamp>,
     /// True once a client of the player ended its session, so that seats may be lost.
     pub(crate) has_left: bool,
 }

@@ -60,6 +60,7 @@ fn draw_player(name: String, wishes: Vec<Wish>, rng: &mut Rng) -> Player {
         gone_at: None,
         harmed_at: Timestamp::ZERO,
         guesses: 0,
+        changes: VecDeque::new(),
         has_left: false,
     }
 }

@@ -24,6 +24,8 @@ pub(crate) struct Gate {
 #[derive(Clone, Copy, Debug, Default)]
 struct Ack {
     cursor: u64,
+    /// Where the newest client began that knew nothing of the seat: who stands before that is another.
+    began: u64,
     /// What will be acknowledged next, and the mark that it waits for.
     next: Option<(u64, u64)>,
 }
@@ -41,7 +43,7 @@ impl Gate {
     pub(crate) fn new(synced: bool, seats: &ByPlayer<Seat>) -> Self {
         let ack = |seat: &Seat| Ack {
             cursor: seat.cursor,
-            next: None,
+            ..Ack::default()
         };
         let acks = seats.iter().map(|(player, seat)| (*player, ack(seat)));
         Self {
@@ -62,8 +64,19 @@ impl Gate {
     /// A client has a seat that knows nothing of it: its inputs are numbered after all that was applied.
     pub(crate) fn begin_anew(&mut self, player: PlayerId, cursor: u64) {
         if let Some(acks) = &mut self.acks {
-            acks.insert(player, Ack { cursor, next: None });
+            let ack = Ack {
+                cursor,
+                began: cursor,
+                next: None,
+            };
+            acks.insert(player, ack);
         }
+    }
+
+    /// True if another client had the seat after the one that knows of `input` inputs.
+    pub(crate) fn is_outlived(&self, player: PlayerId, input: u64) -> bool {
+        let ack = self.acks.as_ref().and_then(|acks| acks.get(&player));
+        ack.is_some_and(|ack| input < ack.began)
     }
 
     /// Calls were applied that are written up to `mark`.
@@ -208,6 +221,7 @@ mod tests {
         gate.on_applied(&seats(5), 10);
         gate.begin_anew(ANA, 5);
         assert_eq!(acknowledged(&gate, &seats(5)), 5);
+        assert!(gate.is_outlived(ANA, 4) && !gate.is_outlived(ANA, 5));
         gate.on_applied(&seats(6), 11);
         assert_eq!(acknowledged(&gate, &seats(6)), 5);
         assert!(gate.on_synced(11, &seats(6), 11).acknowledged && !gate.waits());

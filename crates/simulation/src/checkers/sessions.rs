@@ -31,11 +31,19 @@ pub(crate) fn look_at_sessions(
         scene.trace.note(scene.now, || {
             format!("player {player} is with client {client:?}: {taken:?}")
         });
-        cast.player_mut(player).holder = client;
+        let own = cast.player_mut(player);
+        own.holder = client;
+        own.changes.push_back(scene.now);
+        if own.changes.len() > CHANGES_MAX {
+            own.changes.pop_front();
+        }
         cast.follow_holder(player);
     }
     Ok(())
 }
+
+/// Changes of a session's client in a minute from which on the server may refuse more.
+pub(super) const CHANGES_MAX: usize = 10;
 
 /// A session is where a client of its player is, and never where nobody has shown to receive.
 fn judge_place(cast: &Cast, card: &SessionCard) -> Result<(), Violation> {

@@ -15,6 +15,7 @@ use super::back::{
 use super::lookup::{known_seat, seat_mut};
 use super::private::{guessed, invited, is_over_budget};
 use super::seats::{HOLD_WITHIN, end_seat, is_unclaimed, may_be_gone, room_closed, seated};
+use super::sessions::CHANGES_MAX;
 use super::shown::{View, missed, said, viewed};
 use super::times::{OVERFLOWS_AFTER, TOLD_WITHIN};
 use crate::cast::{Asked, Cast, Seat};
@@ -340,6 +341,11 @@ fn over(cast: &mut Cast, scene: &mut Scene, number: usize, ended: Ended) -> Resu
             let mut others = cast.clients.iter().enumerate();
             others.any(|(other, client)| other != number && client.player == own)
         }
+        Ended::Refused(refusal) if refusal.code == RefusalCode::LimitReached => {
+            let changes = &cast.player(own).changes;
+            let first = changes.front().filter(|_| changes.len() >= CHANGES_MAX);
+            first.is_some_and(|first| scene.now.since(*first) <= CHANGES_WITHIN)
+        }
         Ended::Refused(refusal) => {
             scene.phase == Phase::Stopping && refusal.code == RefusalCode::Stopping
         }
@@ -372,5 +378,7 @@ fn starved(cast: &Cast, scene: &Scene, player: PlayerId) -> bool {
     })
 }
 
+/// How long a change of a session's client counts against the next: the minute, and a trip.
+const CHANGES_WITHIN: Duration = Duration::from_secs(62);
 /// How long after the faults a join may still fail for them: one wait between hellos, and a trip.
 const HINDERED_FOR: Duration = Duration::from_secs(3);

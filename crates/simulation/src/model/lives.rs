@@ -91,7 +91,7 @@ impl Lives {
         }
         match arrival {
             // What the client before had sent and the room had not applied died with it.
-            Arrival::New => self.stands(of, told, arrival),
+            Arrival::New => self.stands(of, told),
             // An answer to a repeated request may be older than what views told since.
             Arrival::Repeated => self.covered(of, cursor, at),
         }
@@ -113,7 +113,7 @@ impl Lives {
         told: Standing,
         kept: &[(u64, Input)],
     ) -> Result<(), Violation> {
-        self.stands(of, told, Arrival::Repeated)?;
+        self.stands(of, told)?;
         let kept = kept.iter().filter(|(number, _)| *number > told.cursor);
         for (number, input) in kept {
             self.sent(of, *number, input)?;
@@ -122,7 +122,7 @@ impl Lives {
     }
 
     /// The room stands there, and goes on from there.
-    fn stands(&mut self, of: StayOf, told: Standing, arrival: Arrival) -> Result<(), Violation> {
+    fn stands(&mut self, of: StayOf, told: Standing) -> Result<(), Violation> {
         let (room, player, _) = of;
         let (synced, generation) = (self.synced, self.generation);
         let life = self.life(of)?;
@@ -159,8 +159,8 @@ impl Lives {
         } else {
             life.cut(cursor);
         }
-        // What an earlier client sent was not acknowledged to it as synced.
-        if !synced || arrival == Arrival::Repeated {
+        // If rooms are synced, views say it; here it may be what another client sent and was not told.
+        if !synced {
             life.on_acked(cursor, at);
         }
         Ok(())
