@@ -128,7 +128,7 @@ pub(crate) fn restart(wiring: &mut Wiring, restart: Restart) {
     }
 }
 
-/// The store takes nothing any more, so the process ends, and nothing leaves that it has not written.
+/// The process ended since the store took nothing any more: as planned, or something else is wrong.
 pub(crate) fn fail(wiring: &mut Wiring) -> Result<(), Violation> {
     let Wiring {
         scene,

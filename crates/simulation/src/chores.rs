@@ -5,10 +5,14 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use rejoin_coordinator::{MemoryDirectory, Shard};
 use rejoin_protocol::{Rng, Timestamp};
-use rejoin_store::{Chore, Finished, StoreError};
+use rejoin_store::{Chore, Finished, Store, StoreError};
 
-use crate::server::SimulatedShard;
+use crate::model::Witnessed;
+
+/// A shard, with a directory that the model sees and all shards share.
+pub(crate) type SimulatedShard = Shard<Box<dyn Store>, Witnessed<MemoryDirectory>>;
 
 /// See the module page.
 #[derive(Debug, Default)]

@@ -55,6 +55,8 @@ pub(crate) enum Act {
     Relaunch { player: usize, alone: bool },
     /// The server's process ends.
     Restart(Restart),
+    /// It ended, since the store took nothing any more.
+    Fail,
     /// And another one begins.
     Up(Restart),
     /// Whoever was connected when the server went must be back.

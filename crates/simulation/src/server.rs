@@ -4,18 +4,14 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use rejoin_coordinator::{Letter, MemoryDirectory, SessionCard, Shard, ShardStats};
+use rejoin_coordinator::{Letter, SessionCard, ShardStats};
 use rejoin_protocol::handshake::is_hello;
 use rejoin_protocol::{CloseReason, PlayerId, Rng, Timestamp, packet};
 use rejoin_store::{Store, StoreError};
 
-use crate::chores::Chores;
-use crate::model::Witnessed;
+use crate::chores::{Chores, SimulatedShard};
 use crate::network::Datagram;
 use crate::options::Sharding;
-
-/// A shard, with a directory that the model sees and all shards share.
-pub(crate) type SimulatedShard = Shard<Box<dyn Store>, Witnessed<MemoryDirectory>>;
 
 /// See the module page.
 pub(crate) struct Server {

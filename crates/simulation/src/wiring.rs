@@ -2,7 +2,6 @@
 
 use rejoin_protocol::{Timestamp, reset};
 
-use crate::breaking;
 use crate::cast::{Body, Cast, address, client_at};
 use crate::checkers;
 use crate::coverage::{Coverage, Stage};
@@ -371,7 +370,8 @@ impl Wiring {
         }
         self.server.shard(shard).turn(now);
         if self.server.shard(shard).store_failure().is_some() {
-            return breaking::fail(self);
+            self.on_store_failed();
+            return Ok(());
         }
         for burst in 0.. {
             ensure(
@@ -429,6 +429,12 @@ impl Wiring {
         Ok(())
     }
 
+    /// The process ends at once: nothing leaves that its store has not written.
+    fn on_store_failed(&mut self) {
+        self.server.end();
+        self.queue.push(self.scene.now, Happening::Act(Act::Fail));
+    }
+
     /// A shard takes in what its store has done, as soon as it runs.
     pub(crate) fn end_chore(&mut self, epoch: u64, shard: usize) -> Result<(), Violation> {
         let now = self.scene.now;
@@ -442,7 +448,8 @@ impl Wiring {
             return Ok(());
         }
         if self.server.end_chore(shard).is_err() {
-            return breaking::fail(self);
+            self.on_store_failed();
+            return Ok(());
         }
         self.plan_turn(shard, now);
         Ok(())

@@ -171,7 +171,6 @@ impl World {
             cast,
             queue,
             network,
-            coverage,
             ..
         } = &mut self.wiring;
         scene.trace.note(scene.now, || format!("{act:?}"));
@@ -201,16 +200,10 @@ impl World {
             | Act::Storm { .. }
             | Act::Rival { .. }
             | Act::Restart(_)
+            | Act::Fail
             | Act::Up(_)
             | Act::CheckBack(_)) => self.break_something(act),
-            Act::Move { player } => {
-                if let Some(client) = cast.living_client(player) {
-                    coverage.hit(Fault::Move, cast.client(client).stage());
-                    cast.client_mut(client).port += 1;
-                    cast.player_mut(player).harmed_at = scene.now;
-                }
-                Ok(())
-            }
+            Act::Move { player } => self.change_address(player),
             Act::Leave { player, back_after } => {
                 workload::leave(cast, scene, player, back_after);
                 self.wiring.drain_player(player)
@@ -236,6 +229,21 @@ impl World {
             Act::Judge => self.judge(),
             Act::End => self.end(),
         }
+    }
+
+    fn change_address(&mut self, player: usize) -> Result<(), Violation> {
+        let Wiring {
+            scene,
+            cast,
+            coverage,
+            ..
+        } = &mut self.wiring;
+        if let Some(client) = cast.living_client(player) {
+            coverage.hit(Fault::Move, cast.client(client).stage());
+            cast.client_mut(client).port += 1;
+            cast.player_mut(player).harmed_at = scene.now;
+        }
+        Ok(())
     }
 
     /// What breaks sessions, and what must be true after it.
@@ -272,6 +280,7 @@ impl World {
                 breaking::rival(&mut self.wiring, player, (wait, silent), ticket);
             }
             Act::Restart(restart) => breaking::restart(wiring, restart),
+            Act::Fail => return breaking::fail(wiring),
             Act::Up(restart) => return breaking::up(wiring, restart),
             Act::Start { .. }
             | Act::Cut { .. }

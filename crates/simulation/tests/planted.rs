@@ -10,13 +10,6 @@ use rejoin_simulation::{Failure, Load, Settings, run};
 /// Seeds within which each defect must be caught.
 const SEEDS: u64 = 200;
 
-const SETTINGS: Settings = Settings {
-    seconds: 30,
-    load: Load::Drawn,
-    shards: None,
-    log: 0,
-};
-
 /// What each defect breaks.
 fn broken_by(bug: Bug) -> &'static [&'static str] {
     match bug {
@@ -86,10 +79,14 @@ fn broken_by(bug: Bug) -> &'static [&'static str] {
             "what is on the medium is not lost",
             "a killed process loses no room and forgets none that is open",
             "rooms close only for cause",
+            // What a client was shown is ahead of the room.
+            "deltas build on what clients have",
         ],
-        Bug::UnsyncedAcknowledged => &["what is on the medium is not lost"],
+        Bug::UnsyncedAcknowledged => &["what is on the medium is not lost", "a cursor never falls"],
         Bug::DurableIgnored => &["what is told once it is durable has happened"],
         Bug::FailedSyncPassedOver => &[
+            // The log says that it was synced where nothing is.
+            "a store opens again",
             "what is on the medium is not lost",
             "rooms close only for cause",
             "no seat is lost without a cause",
@@ -100,30 +97,47 @@ fn broken_by(bug: Bug) -> &'static [&'static str] {
             "rooms close only for cause",
             "what is on the medium is not lost",
             "views never go back",
+            "members are told the same events in the same order",
         ],
         Bug::CursorForgotten => &["a cursor never falls", "rooms close only for cause"],
-        Bug::LossSkipped => &["rooms close only for cause", "a cursor never falls"],
+        Bug::LossSkipped => &[
+            "rooms close only for cause",
+            "a cursor never falls",
+            // It gave the seat up and is shown views all the same.
+            "deltas build on what clients have",
+        ],
         Bug::LossUncounted => &["a room applies each input once and in order"],
-        Bug::LackIgnored => &["views never go back", "rooms close only for cause"],
+        Bug::LackIgnored => &[
+            "views never go back",
+            "rooms close only for cause",
+            "deltas build on what clients have",
+        ],
     }
 }
 
 /// Runs a seed and watches what is sealed in it.
-fn watched(seed: u64) -> Result<(), Failure> {
+fn watched(seed: u64, seconds: u64) -> Result<(), Failure> {
     witness::watch();
-    run(seed, &SETTINGS).outcome
+    let settings = Settings {
+        seconds,
+        load: Load::Drawn,
+        shards: None,
+        log: 0,
+    };
+    run(seed, &settings).outcome
 }
 
 #[test]
 fn each_planted_bug_is_caught_for_what_it_is_and_its_seed_passes_without_it() {
     let (others, _) = Bug::ALL.split_at(OF_THE_DISK);
-    others.iter().for_each(|bug| catch(*bug));
+    others.iter().for_each(|bug| catch(*bug, 30));
 }
 
 #[test]
 fn so_is_each_of_the_disk_and_what_is_kept_on_it() {
     let (_, bugs) = Bug::ALL.split_at(OF_THE_DISK);
-    bugs.iter().for_each(|bug| catch(*bug));
+    // Some show only once a second process has ended.
+    bugs.iter().for_each(|bug| catch(*bug, 60));
 }
 
 /// The first of all defects that has to do with the disk.
@@ -133,15 +147,15 @@ const OF_THE_DISK: usize = 25;
     clippy::print_stdout,
     reason = "how soon each is caught is worth a line"
 )]
-fn catch(bug: Bug) {
+fn catch(bug: Bug, seconds: u64) {
     plant(Some(bug));
-    let caught = (0..SEEDS).find_map(|seed| watched(seed).err());
+    let caught = (0..SEEDS).find_map(|seed| watched(seed, seconds).err());
     plant(None);
     let failure = caught.unwrap_or_else(|| panic!("{bug:?} is not caught in {SEEDS} seeds"));
     println!("{bug:?}: {failure}");
     let fits = broken_by(bug).contains(&failure.property);
     assert!(fits, "{bug:?} is caught for something else: {failure}");
-    let without = watched(failure.seed);
+    let without = watched(failure.seed, seconds);
     assert_eq!(
         without,
         Ok(()),

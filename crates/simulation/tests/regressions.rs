@@ -127,6 +127,24 @@ const REGRESSIONS: &[(u64, u64, &str)] = &[
         60,
         "A client was back, and died before its room had answered: the events that overtook the answer died with it. The          simulator took them for passed over in silence.",
     ),
+    (
+        6,
+        60,
+        "In a synced room a new client of a player was told how far inputs were acknowledged. Those of the client before \
+         that were applied and not synced had the numbers that it gave to its own, which were ignored.",
+    ),
+    (54, 60, "The same."),
+    (
+        68,
+        60,
+        "The same, with a client that came back after another one had played: it gave numbers that were taken.",
+    ),
+    (
+        97,
+        60,
+        "A session changed its client more than ten times in a minute, and the server refused the next. The simulator did \
+         not allow for that.",
+    ),
 ];
 
 #[test]

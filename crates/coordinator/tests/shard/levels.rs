@@ -130,8 +130,14 @@ fn nothing_is_told_as_lost_if_the_room_lacks_nothing() {
     expect_adds(&mut world, ana, room.seat, 2);
     world.run(Duration::from_millis(200));
     assert_eq!(said(&world, ana), 2);
-    let receipt = receipts(&world, ana)[0];
-    assert_eq!((receipt.inputs_lost, receipt.events_missed), (0, 0));
+    // Nor when its numbers have gone on since.
+    world.restart_with_rooms(|_| {});
+    world.act(ana, room.seat, Act::Say(3));
+    world.run(Duration::from_secs(1));
+    assert_eq!(said(&world, ana), 3);
+    let receipts = receipts(&world, ana);
+    let told = receipts.iter().map(|it| (it.inputs_lost, it.events_missed));
+    assert_eq!(told.collect::<Vec<_>>(), [(0, 0), (0, 0)]);
 }
 
 #[test]

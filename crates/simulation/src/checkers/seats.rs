@@ -29,23 +29,8 @@ pub(super) fn seated(
         created,
         ..
     } = *told;
+    fits_request(cast, client, (group, wanted), told)?;
     let kind = cast.group(group).kind;
-    let fits = room == wanted && told.kind == kind.name();
-    ensure(fits, "one request id names one room", || {
-        format!(
-            "client {client} asked for {wanted} and sits in {} {room}",
-            told.kind
-        )
-    })?;
-    let own = cast.player(cast.client(client).player);
-    let known = |member: &Member| member.player == player && member.name == own.name;
-    let fits = own.id == Some(player) && told.members.iter().any(known);
-    ensure(fits, "a player is the same in all rooms", || {
-        format!(
-            "client {client}: {:?}, in {room} {player}, {:?}",
-            own.id, told.members
-        )
-    })?;
     let site = Site {
         era: cast.client(client).era,
         room,
@@ -100,6 +85,33 @@ pub(super) fn seated(
     (fresh.returns, fresh.generation) = (returns, generation);
     fresh.lost = scene.lives.lost(of);
     take_seat(cast.client_mut(client), seat, before, fresh)
+}
+
+/// The seat is in the room that was asked for, and the player's.
+fn fits_request(
+    cast: &Cast,
+    client: usize,
+    (group, wanted): (usize, RoomId),
+    told: &Seated,
+) -> Result<(), Violation> {
+    let (room, player) = (told.room, told.player);
+    let kind = cast.group(group).kind;
+    let fits = room == wanted && told.kind == kind.name();
+    ensure(fits, "one request id names one room", || {
+        format!(
+            "client {client} asked for {wanted} and sits in {} {room}",
+            told.kind
+        )
+    })?;
+    let own = cast.player(cast.client(client).player);
+    let known = |member: &Member| member.player == player && member.name == own.name;
+    let fits = own.id == Some(player) && told.members.iter().any(known);
+    ensure(fits, "a player is the same in all rooms", || {
+        format!(
+            "client {client}: {:?}, in {room} {player}, {:?}",
+            own.id, told.members
+        )
+    })
 }
 
 /// A player has the seat: for the first time, again, or on another connection, where only what that client kept
