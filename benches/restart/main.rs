@@ -75,13 +75,14 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 fn run(options: &Options) -> bool {
     let folder = Folder::new(options.dir.clone());
-    let server = Server::start(&folder, options);
-    let (empty, first) = (server.resident(), server.answered);
-    println!("empty: serves after {first:?}, {} KiB", empty / 1_024);
+    let server = Server::start(&folder, options, true);
+    let empty = server.resident();
+    println!("empty: {} KiB", empty / 1_024);
     let rooms = players::fill(&server, options);
-    if options.asleep {
-        server.wait(PATIENCE, |figures| figures.asleep >= options.rooms);
-    }
+    server.wait(
+        PATIENCE,
+        |it| if options.asleep { it.asleep } else { it.rooms } >= options.rooms,
+    );
     let figures = server.figures();
     let full = server.resident();
     println!(
@@ -99,7 +100,7 @@ fn run(options: &Options) -> bool {
         if options.cold {
             server::drop_caches();
         }
-        server = Server::start(&folder, options);
+        server = Server::start(&folder, options, false);
         let up = server.wait(PATIENCE, |figures| {
             figures.to_come == 0 && figures.rooms + figures.asleep >= options.rooms
         });

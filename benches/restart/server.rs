@@ -59,7 +59,8 @@ pub(crate) struct Figures {
 }
 
 impl Server {
-    pub(crate) fn start(folder: &Folder, options: &Options) -> Self {
+    /// The first of a folder has no earlier connections to answer for, and is asked nothing.
+    pub(crate) fn start(folder: &Folder, options: &Options, first: bool) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let (port, admin) = (free_port(), format!("127.0.0.1:{}", free_port()));
         let place: SocketAddr = format!("127.0.0.1:{port}").parse().unwrap();
@@ -94,7 +95,7 @@ impl Server {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let answered = first_answer(&socket, place, started);
+        let answered = (!first).then(|| first_answer(&socket, place, started));
         let mut line = String::new();
         let out = child.stdout.take().unwrap();
         BufReader::new(out).read_line(&mut line).unwrap();
@@ -108,7 +109,7 @@ impl Server {
             started,
             address,
             admin,
-            answered,
+            answered: answered.unwrap_or_default(),
         }
     }
 
@@ -143,7 +144,10 @@ impl Server {
 
     fn page(&self) -> Option<String> {
         let mut stream = TcpStream::connect(&self.admin).ok()?;
-        let ask = "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        let ask = format!(
+            "GET /metrics HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+            self.admin
+        );
         stream.write_all(ask.as_bytes()).ok()?;
         let mut page = String::new();
         stream.read_to_string(&mut page).ok()?;
