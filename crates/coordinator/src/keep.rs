@@ -5,9 +5,8 @@
 //! in memory, for as long as the process lives, so that a call which room logic cannot handle can be taken out.
 
 use bytes::Bytes;
-use rejoin_protocol::RoomId;
 use rejoin_room::Durability;
-use rejoin_store::{MemoryStore, Record, Standing, Store, StoreError};
+use rejoin_store::{MemoryStore, Record, Store, StoreError};
 use tracing::warn;
 
 use crate::rooms::room::HostedRoom;
@@ -112,18 +111,6 @@ impl<S: Store> Keep<S> {
             warn!(room = %room.id, %problem, "a room is not forgotten");
         }
         room.kind.durability > Durability::None
-    }
-
-    /// A room is not taken up any more until an operator says so.
-    ///
-    /// # Errors
-    /// See [`Store::set_standing`].
-    pub(crate) fn quarantine(&mut self, room: RoomId) -> Result<(), StoreError> {
-        let standing = Standing {
-            quarantined: true,
-            ..self.store.standing(room)
-        };
-        self.store.set_standing(room, standing)
     }
 
     /// How far rooms that are kept like that are written: see [`Store::journalled`].

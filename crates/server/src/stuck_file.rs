@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
 use rejoin_protocol::RoomId;
-use rejoin_store::{Standing, Store, StoreError};
+use rejoin_store::{Store, StoreError};
 
 /// Where the watchdog leaves its word; nowhere if rooms end with the process.
 #[derive(Clone, Debug, Default)]
@@ -42,11 +42,7 @@ impl StuckFile {
         let id = id.ok().and_then(|id| id.try_into().ok()).map(RoomId);
         for store in stores {
             if let Some(room) = id.filter(|id| store.rooms().contains(id)) {
-                let standing = Standing {
-                    quarantined: true,
-                    ..store.standing(room)
-                };
-                store.set_standing(room, standing)?;
+                store.quarantine(room)?;
                 tracing::warn!(%room, "a room whose logic did not return is quarantined: `rejoin store ls` shows it");
             }
         }
@@ -57,7 +53,7 @@ impl StuckFile {
 
 #[cfg(test)]
 mod tests {
-    use rejoin_store::{MemoryStore, Record};
+    use rejoin_store::{MemoryStore, Record, Standing};
 
     use super::*;
 

@@ -249,6 +249,18 @@ pub trait Store {
         Ok(standing)
     }
 
+    /// `room` is not loaded any more, until an operator says so.
+    ///
+    /// # Errors
+    /// The engine cannot write.
+    fn quarantine(&mut self, room: RoomId) -> Result<(), StoreError> {
+        let standing = Standing {
+            quarantined: true,
+            ..self.standing(room)
+        };
+        self.set_standing(room, standing)
+    }
+
     /// A load ended well: the room stands as if never loaded.
     ///
     /// # Errors

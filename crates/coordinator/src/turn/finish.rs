@@ -215,7 +215,7 @@ fn rest<S: Store, D: Directory>(
         return false;
     }
     if room.after == After::Quarantine {
-        if let Err(problem) = hosts.keep.quarantine(room.id)
+        if let Err(problem) = hosts.keep.store.quarantine(room.id)
             && let Some(left_out) = house.store_lines.line(now)
         {
             warn!(room = %room.id, %problem, left_out, "a room that failed is not quarantined");
