@@ -139,9 +139,7 @@ impl House {
         let Some(member) = room.and_then(|room| room.members.get_mut(&sender.player)) else {
             return false;
         };
-        if let Some(Home::There(known)) = member.home
-            && from.incarnation < known.incarnation
-        {
+        if !member.is_newest(from) {
             return false;
         }
         member.home = Some(sender.home);
@@ -242,7 +240,7 @@ impl House {
     pub(crate) fn check_ask(&self, key: RoomKey) -> Result<(), Refusal> {
         let open = self.rooms.get(key).filter(|room| room.closing.is_none());
         let room = open.ok_or_else(unknown_room)?;
-        if room.queue.len() >= ROOM_CALLS_MAX {
+        if room.queue.len() + room.gate.answers() >= ROOM_CALLS_MAX {
             let text = format!("at most {ROOM_CALLS_MAX} calls wait for a room");
             return Err(limit_reached(text).retry_after(RETRY_SOON));
         }

@@ -43,10 +43,6 @@ impl HostedRoom {
                 dropped: 0,
             };
         }
-        if held.is_none_or(|held| self.gate.is_outlived(player, held.input)) {
-            // Another client's inputs have the numbers up to there: its own must not take them.
-            self.gate.begin_anew(player, seat.cursor);
-        }
         if let Some(view) = held.and_then(|held| held.snapshot)
             && self.ring.holds(view)
         {

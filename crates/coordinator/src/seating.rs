@@ -3,11 +3,12 @@
 
 use rejoin_protocol::message::{Answer, CallId, Member as MemberCard, SeatChange, Seated};
 use rejoin_protocol::message::{RoomCloseReason, ServerMessage};
-use rejoin_protocol::{PlayerId, Refusal, RefusalCode, SeatId, Stay, Timestamp};
+use rejoin_protocol::{Incarnation, PlayerId, Refusal, RefusalCode, SeatId, Stay, Timestamp};
 
 use crate::house::House;
 use crate::keys::{RoomKey, SessionKey};
 use crate::limits::SEATED_MEMBERS_MAX;
+use crate::lobby::unknown_seat;
 use crate::mail::{Abroad, At, Guest, Home, ToRoom, ToSession};
 use crate::news::Lines;
 use crate::rooms::backlog::Resumed;
@@ -17,15 +18,28 @@ use crate::rooms::queue::{Origin, Queued};
 use crate::rooms::room::{HostedRoom, Line, Member};
 use crate::schedule::Due;
 
-/// A session that was given a seat.
-#[derive(Clone, Copy)]
-struct Asked {
-    home: Home,
-    call: CallId,
+/// A session's client that was given a seat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Asked {
+    pub(crate) player: PlayerId,
+    pub(crate) incarnation: Incarnation,
+    pub(crate) home: Home,
+    pub(crate) call: CallId,
     /// True if the same request opened the room.
-    created: bool,
+    pub(crate) created: bool,
     /// False if it held the seat before.
-    fresh: bool,
+    pub(crate) fresh: bool,
+}
+
+impl Asked {
+    /// Who waits for the answer.
+    pub(crate) const fn origin(&self) -> Origin {
+        Origin::Admit {
+            home: self.home,
+            call: self.call,
+            created: self.created,
+        }
+    }
 }
 
 impl House {
@@ -65,6 +79,7 @@ impl House {
     }
 
     fn answer(&mut self, key: RoomKey, call: &Queued, verdict: Verdict, now: Timestamp) {
+        let entry = &call.entry;
         match (call.origin, verdict) {
             (
                 Origin::Admit {
@@ -74,17 +89,18 @@ impl House {
                 },
                 verdict @ (Verdict::Seated | Verdict::Found),
             ) => {
-                let fresh = verdict == Verdict::Seated;
+                let Entry::Admit { applicant, .. } = entry else {
+                    return;
+                };
                 let asked = Asked {
+                    player: applicant.session.player(),
+                    incarnation: applicant.incarnation,
                     home,
                     call,
                     created,
-                    fresh,
+                    fresh: verdict == Verdict::Seated,
                 };
-                match home {
-                    Home::Here(session) => self.seat(key, session, asked, now),
-                    Home::There(guest) => self.seat_guest(key, guest, asked),
-                }
+                self.seat(key, asked, now);
             }
             (origin @ (Origin::Admit { .. } | Origin::Leave { .. }), Verdict::Refused(refusal)) => {
                 self.refuse(origin, refusal);
@@ -97,7 +113,7 @@ impl House {
                 self.refuse(origin, Refusal::new(RefusalCode::UnknownSeat, text));
             }
             (Origin::None, Verdict::Refused(refusal)) => {
-                self.refuse_input(key, &call.entry, refusal);
+                self.refuse_input(key, entry, refusal);
             }
             (Origin::None, _) => {}
         }
@@ -132,30 +148,83 @@ impl House {
         }
     }
 
-    /// The room gave a session a seat, or found the one it holds.
-    fn seat(&mut self, key: RoomKey, session: SessionKey, asked: Asked, now: Timestamp) {
-        self.on_ask_over(session);
-        let Some(known) = self.sessions.get_mut(session) else {
-            return;
-        };
+    /// The room gave a session a seat, or found the one it holds. Its client is told at once, or when that is on the
+    /// medium.
+    fn seat(&mut self, key: RoomKey, asked: Asked, now: Timestamp) {
         let Some(room) = self.rooms.get_mut(key) else {
             return;
         };
-        let (player, slot, client) = (known.player(), known.connection, known.incarnation);
-        let at = At::Here(key);
-        let seat = known.seat_in(key);
-        let seat = seat.unwrap_or_else(|| known.take_seat(at, (room.id, !asked.fresh)));
-        let line = slot.map(|slot| Line::Here { slot, seat });
-        let is_other = room.seat_member(player, asked.home, line);
+        let cursor = room.seat(asked.player).map_or(0, |seat| seat.cursor);
+        let line = match asked.home {
+            Home::Here(session) => {
+                let Some(known) = self.sessions.get_mut(session) else {
+                    return;
+                };
+                let seat = known.seat_in(key);
+                let at = (room.id, !asked.fresh);
+                let seat = seat.unwrap_or_else(|| known.take_seat(At::Here(key), at));
+                if let Some(holding) = known.seats.get_mut(seat) {
+                    holding.queued_to = holding.queued_to.max(cursor);
+                }
+                self.schedule.clear(Due::Idle(session));
+                known.connection.map(|slot| Line::Here { slot, seat })
+            }
+            Home::There(guest) => Some(Line::There(guest)),
+        };
+        let member = room.seat_member(asked.player, asked.incarnation, asked.home);
+        // Who has it on its line was told before.
+        let is_told = line.is_some() && member.line == line;
+        if is_told || !room.gate.hold_answer(asked, cursor) {
+            self.welcome(key, asked, now);
+        }
+    }
+
+    /// Tells a session's client that it has a seat, unless that is so no longer.
+    pub(crate) fn welcome(&mut self, key: RoomKey, asked: Asked, now: Timestamp) {
+        let room = self.rooms.get(key);
+        let member = room.and_then(|room| room.members.get(&asked.player));
+        match asked.home {
+            Home::Here(session) if !self.sessions.is_carried_by(session, asked.incarnation) => {
+                self.abandon(key, session, asked);
+            }
+            Home::Here(session) if member.is_some() => {
+                self.welcome_here(key, session, asked, now);
+            }
+            Home::There(guest) if member.is_some_and(|it| it.is_newest(guest)) => {
+                self.welcome_guest(key, guest, asked);
+            }
+            Home::Here(_) | Home::There(_) => self.refuse(asked.origin(), unknown_seat()),
+        }
+    }
+
+    /// Another client has the session since. It asks for the seat itself if it knows of it.
+    fn abandon(&mut self, key: RoomKey, session: SessionKey, asked: Asked) {
+        self.on_ask_over(session);
+        let room = self.rooms.get_mut(key);
+        if let Some(member) = room.and_then(|room| room.members.get_mut(&asked.player)) {
+            member.abandon(asked.incarnation);
+            let of = (asked.player, asked.incarnation);
+            self.change_seat(key, of, SeatChange::Detached);
+        }
+    }
+
+    fn welcome_here(&mut self, key: RoomKey, session: SessionKey, asked: Asked, now: Timestamp) {
+        self.on_ask_over(session);
+        let player = asked.player;
+        let Some(known) = self.sessions.get_mut(session) else {
+            return;
+        };
+        let Some((room, seat)) = self.rooms.get_mut(key).zip(known.seat_in(key)) else {
+            return;
+        };
+        let (slot, client) = (known.connection, asked.incarnation);
+        let is_other = room.attach(player, slot.map(|slot| Line::Here { slot, seat }));
         let resumed = room.resume(player, client, is_other);
         let seated = seated(room, (player, seat), asked, resumed);
-        let applied = room.seat(player).map_or(0, |seat| seat.cursor);
         let untold = untold_members(room);
         if let Some(holding) = known.seats.get_mut(seat) {
-            holding.queued_to = holding.queued_to.max(applied);
             holding.claimed = slot.is_some();
         }
-        self.schedule.clear(Due::Idle(session));
         self.announce_heartbeat(session, now);
         self.reply(session, asked.call, Ok(Answer::Seated(seated)));
         for (player, name) in untold {
@@ -170,7 +239,8 @@ impl House {
         }
         self.catch_up(key, player);
         if slot.is_none() {
-            // The client went away within the turn that gave it the seat. Nobody waits for one that is new.
+            // The client went away meanwhile. Nobody waits for a seat that is new.
+            let at = At::Here(key);
             let change = if asked.fresh {
                 SeatChange::Left
             } else {
@@ -183,13 +253,13 @@ impl House {
     }
 
     /// The same for a session of another shard; its home goes on from there.
-    fn seat_guest(&mut self, key: RoomKey, guest: Guest, asked: Asked) {
-        let player = guest.player();
+    fn welcome_guest(&mut self, key: RoomKey, guest: Guest, asked: Asked) {
+        let player = asked.player;
         let Some(room) = self.rooms.get_mut(key) else {
             return;
         };
-        let is_other = room.seat_member(player, asked.home, Some(Line::There(guest)));
-        let resumed = room.resume(player, guest.incarnation, is_other);
+        let is_other = room.attach(player, Some(Line::There(guest)));
+        let resumed = room.resume(player, asked.incarnation, is_other);
         let Some(member) = room.members.get(&player) else {
             return;
         };

@@ -203,6 +203,12 @@ impl Sessions {
         self.slab.get_mut(key)
     }
 
+    /// True if the newest client of a session is the one of that incarnation.
+    pub(crate) fn is_carried_by(&self, key: SessionKey, client: Incarnation) -> bool {
+        let session = self.get(key);
+        session.is_some_and(|session| session.incarnation == client)
+    }
+
     /// The session that another shard knows as `guest`.
     pub(crate) fn of_guest(&self, guest: Guest) -> Option<&Session> {
         self.get(guest.key)

@@ -210,7 +210,7 @@ impl<S: Store, D: Directory> Shard<S, D> {
         for key in active.drain(..) {
             turn::finish(&mut hosts, &mut self.house, key, view, stopwatch, now);
         }
-        self.house.on_synced(&self.keep);
+        self.house.on_synced(&self.keep, now);
         if let Life::Stopping(reason) = self.life {
             self.end_all(reason, now);
         }

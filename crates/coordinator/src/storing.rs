@@ -1,5 +1,6 @@
 //! What whoever runs a shard does with its store: blocking work goes to another thread, and comes back as a word.
 
+use rejoin_protocol::Timestamp;
 use rejoin_store::{Chore, Finished, Store, StoreError};
 
 use crate::directory::Directory;
@@ -33,9 +34,9 @@ impl<S: Store, D: Directory> Shard<S, D> {
     ///
     /// # Errors
     /// The store takes nothing any more: the process must end.
-    pub fn on_chore(&mut self, finished: Finished) -> Result<(), StoreError> {
+    pub fn on_chore(&mut self, finished: Finished, now: Timestamp) -> Result<(), StoreError> {
         self.keep.store.on_chore(finished)?;
-        self.house.on_synced(&self.keep);
+        self.house.on_synced(&self.keep, now);
         Ok(())
     }
 

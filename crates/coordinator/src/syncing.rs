@@ -1,5 +1,6 @@
-//! Once the medium has what rooms wait for: inputs are acknowledged, and events go on.
+//! Once the medium has what rooms wait for: inputs are acknowledged, who took a seat is told, and events go on.
 
+use rejoin_protocol::Timestamp;
 use rejoin_store::Store;
 
 use crate::house::House;
@@ -23,7 +24,7 @@ impl House {
     }
 
     /// Lets go what is on the medium now.
-    pub(crate) fn on_synced<S: Store>(&mut self, keep: &Keep<S>) {
+    pub(crate) fn on_synced<S: Store>(&mut self, keep: &Keep<S>, now: Timestamp) {
         if self.unsynced.is_empty() {
             return;
         }
@@ -43,6 +44,9 @@ impl House {
             let tells = opened.acknowledged && room.kind.tick_hz == 0;
             if tells {
                 self.rooms.push(*key, Entry::Timers, Origin::None);
+            }
+            for asked in opened.answers {
+                self.welcome(*key, asked, now);
             }
             for player in opened.players {
                 self.catch_up(*key, player);

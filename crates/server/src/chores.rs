@@ -78,7 +78,7 @@ impl Chores {
     ) -> Result<(), StoreError> {
         if let Ok(finished) = self.finished.try_recv() {
             self.under_way = false;
-            shard.on_chore(finished)?;
+            shard.on_chore(finished, now)?;
         }
         let waits = now < self.next && !shard.is_sync_awaited();
         if self.under_way || waits {
@@ -117,11 +117,12 @@ impl Chores {
     pub(crate) fn end<S: Store, D: Directory>(
         &mut self,
         shard: &mut Shard<S, D>,
+        now: Timestamp,
     ) -> Result<(), StoreError> {
         if std::mem::take(&mut self.under_way)
             && let Ok(finished) = self.finished.recv()
         {
-            shard.on_chore(finished)?;
+            shard.on_chore(finished, now)?;
         }
         shard.sync()
     }

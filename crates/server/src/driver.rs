@@ -171,7 +171,8 @@ impl Driver {
             }
         }
         self.drain().await?;
-        self.chores.end(&mut self.shard).map_err(failed)?;
+        let now = self.clock.now();
+        self.chores.end(&mut self.shard, now).map_err(failed)?;
         self.report.shard = self.shard.stats();
         Ok(self.report)
     }

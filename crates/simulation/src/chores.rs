@@ -65,13 +65,17 @@ impl Chores {
     ///
     /// # Errors
     /// The store takes nothing any more.
-    pub(crate) fn end(&mut self, shard: &mut SimulatedShard) -> Result<(), StoreError> {
+    pub(crate) fn end(
+        &mut self,
+        shard: &mut SimulatedShard,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let finished = match self.under_way.take() {
             Some(Errand::ToDo(chore)) => chore.run(),
             Some(Errand::Done(finished)) => finished,
             None => return Ok(()),
         };
-        shard.on_chore(finished)?;
+        shard.on_chore(finished, now)?;
         self.look_at_synced(shard);
         Ok(())
     }

@@ -114,9 +114,9 @@ impl Server {
     ///
     /// # Errors
     /// The store takes nothing any more: the process must end.
-    pub(crate) fn end_chore(&mut self, shard: usize) -> Result<(), StoreError> {
+    pub(crate) fn end_chore(&mut self, shard: usize, now: Timestamp) -> Result<(), StoreError> {
         let place = self.place(shard);
-        place.chores.end(&mut place.shard)
+        place.chores.end(&mut place.shard, now)
     }
 
     /// When a turn is needed for what is not synced.

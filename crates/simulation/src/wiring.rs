@@ -447,7 +447,7 @@ impl Wiring {
             self.queue.push(stalled, later);
             return Ok(());
         }
-        if self.server.end_chore(shard).is_err() {
+        if self.server.end_chore(shard, now).is_err() {
             self.on_store_failed();
             return Ok(());
         }

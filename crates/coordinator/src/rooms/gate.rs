@@ -1,5 +1,5 @@
-//! What of a room waits for the medium: acknowledgements of a room that is kept as `synced`, and events that are to be
-//! told once they are durable.
+//! What of a room waits for the medium: acknowledgements and answers of a room that is kept as `synced`, and events that
+//! are to be told once they are durable.
 //!
 //! Owned by the room. A *mark* is how far the store was written when something happened; it is durable once the store
 //! is synced up to there.
@@ -11,12 +11,15 @@ use rejoin_protocol::planted::{self, Bug};
 
 use super::by_player::ByPlayer;
 use super::seat::Seat;
+use crate::seating::Asked;
 
 /// See the module page.
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
     /// How far each member's inputs are acknowledged; `None`: a room that acknowledges what it has applied.
     acks: Option<BTreeMap<PlayerId, Ack>>,
+    /// Answers to those who took a seat or came back to one, oldest first: what they are told of it is on the medium.
+    answers: VecDeque<Answer>,
     /// Events that wait, oldest first; those after them to the same member wait too.
     fences: VecDeque<Fence>,
 }
@@ -24,10 +27,17 @@ pub(crate) struct Gate {
 #[derive(Clone, Copy, Debug, Default)]
 struct Ack {
     cursor: u64,
-    /// Where the newest client began that knew nothing of the seat: who stands before that is another.
-    began: u64,
     /// What will be acknowledged next, and the mark that it waits for.
     next: Option<(u64, u64)>,
+}
+
+#[derive(Debug)]
+struct Answer {
+    /// `None`: its turn is not over.
+    mark: Option<u64>,
+    /// The newest input that was applied before.
+    cursor: u64,
+    asked: Asked,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +58,7 @@ impl Gate {
         let acks = seats.iter().map(|(player, seat)| (*player, ack(seat)));
         Self {
             acks: synced.then(|| acks.collect()),
+            answers: VecDeque::new(),
             fences: VecDeque::new(),
         }
     }
@@ -61,27 +72,37 @@ impl Gate {
         })
     }
 
-    /// A client has a seat that knows nothing of it: its inputs are numbered after all that was applied.
-    pub(crate) fn begin_anew(&mut self, player: PlayerId, cursor: u64) {
-        if let Some(acks) = &mut self.acks {
-            let ack = Ack {
+    /// Somebody has a seat that stands at `cursor`. True if the answer waits.
+    pub(crate) fn hold_answer(&mut self, asked: Asked, cursor: u64) -> bool {
+        let holds = self.acks.is_some() && !planted::is(Bug::UnsyncedAcknowledged);
+        if holds {
+            let mark = None;
+            self.answers.push_back(Answer {
+                mark,
                 cursor,
-                began: cursor,
-                next: None,
-            };
-            acks.insert(player, ack);
+                asked,
+            });
         }
+        holds
     }
 
-    /// True if another client had the seat after the one that knows of `input` inputs.
-    pub(crate) fn is_outlived(&self, player: PlayerId, input: u64) -> bool {
-        let ack = self.acks.as_ref().and_then(|acks| acks.get(&player));
-        ack.is_some_and(|ack| input < ack.began)
+    /// How many answers wait.
+    pub(crate) fn answers(&self) -> usize {
+        self.answers.len()
+    }
+
+    /// Takes the answers that wait: the room is no more.
+    pub(crate) fn take_answers(&mut self) -> Vec<Asked> {
+        let answers = std::mem::take(&mut self.answers);
+        answers.into_iter().map(|answer| answer.asked).collect()
     }
 
     /// Calls were applied that are written up to `mark`.
     pub(crate) fn on_applied(&mut self, seats: &ByPlayer<Seat>, mark: u64) {
         let Some(acks) = &mut self.acks else { return };
+        for answer in &mut self.answers {
+            answer.mark.get_or_insert(mark);
+        }
         acks.retain(|player, _| seats.get(player).is_some());
         for (player, seat) in seats {
             let ack = acks.entry(*player).or_default();
@@ -121,11 +142,12 @@ impl Gate {
     /// True if something waits for a sync.
     pub(crate) fn waits(&self) -> bool {
         let waiting = |acks: &BTreeMap<_, Ack>| acks.values().any(|ack| ack.next.is_some());
-        self.fences.iter().any(|fence| fence.mark.is_some())
+        !self.answers.is_empty()
+            || self.fences.iter().any(|fence| fence.mark.is_some())
             || self.acks.as_ref().is_some_and(waiting)
     }
 
-    /// All up to `synced` is durable. Gives whose events may go on, and true if more inputs are acknowledged.
+    /// All up to `synced` is durable. Gives what may go on.
     pub(crate) fn on_synced(
         &mut self,
         synced: u64,
@@ -138,6 +160,17 @@ impl Gate {
                 ack.cursor = cursor;
                 opened.acknowledged = true;
             }
+        }
+        let is_synced = |answer: &Answer| answer.mark.is_some_and(|mark| mark <= synced);
+        while self.answers.front().is_some_and(is_synced) {
+            let Some(answer) = self.answers.pop_front() else {
+                break;
+            };
+            let acks = self.acks.as_mut();
+            if let Some(ack) = acks.and_then(|acks| acks.get_mut(&answer.asked.player)) {
+                ack.cursor = ack.cursor.max(answer.cursor);
+            }
+            opened.answers.push(answer.asked);
         }
         if opened.acknowledged {
             // What was applied meanwhile waits for the next.
@@ -160,6 +193,8 @@ pub(crate) struct Opened {
     pub(crate) acknowledged: bool,
     /// Members whose events go on.
     pub(crate) players: Vec<PlayerId>,
+    /// Who is answered now.
+    pub(crate) answers: Vec<Asked>,
 }
 
 #[cfg(test)]
@@ -167,6 +202,8 @@ mod tests {
     use rejoin_protocol::{Incarnation, SessionId};
 
     use super::*;
+    use crate::keys::{Key, SessionKey};
+    use crate::mail::Home;
     use crate::rooms::entry::Applicant;
 
     const ANA: PlayerId = PlayerId(1);
@@ -216,15 +253,27 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_knows_nothing_of_its_seat_goes_on_after_what_was_applied() {
+    fn who_has_a_seat_is_answered_once_that_is_synced() {
+        let asked = Asked {
+            player: ANA,
+            incarnation: Incarnation(1),
+            home: Home::Here(SessionKey::from_index(0)),
+            call: 1,
+            created: false,
+            fresh: false,
+        };
         let mut gate = Gate::new(true, &seats(3));
         gate.on_applied(&seats(5), 10);
-        gate.begin_anew(ANA, 5);
-        assert_eq!(acknowledged(&gate, &seats(5)), 5);
-        assert!(gate.is_outlived(ANA, 4) && !gate.is_outlived(ANA, 5));
         gate.on_applied(&seats(6), 11);
-        assert_eq!(acknowledged(&gate, &seats(6)), 5);
-        assert!(gate.on_synced(11, &seats(6), 11).acknowledged && !gate.waits());
+        assert!(gate.hold_answer(asked, 6) && gate.waits());
+        gate.on_applied(&seats(6), 12);
+        assert_eq!(gate.on_synced(11, &seats(6), 12).answers, []);
+        gate.on_applied(&seats(7), 13);
+        assert_eq!(gate.on_synced(11, &seats(7), 13).answers, []);
+        assert_eq!(gate.on_synced(12, &seats(7), 13).answers, [asked]);
+        assert_eq!(acknowledged(&gate, &seats(7)), 6, "all before it is");
+        assert_eq!(gate.answers(), 0);
+        assert!(!Gate::new(false, &seats(3)).hold_answer(asked, 3));
     }
 
     #[test]

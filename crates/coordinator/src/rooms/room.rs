@@ -95,8 +95,8 @@ pub(crate) struct Member {
     pub(crate) stay: Stay,
     /// Its player was last seen to be gone.
     pub(crate) away: bool,
-    /// Its client has asked for the seat, and the room has yet to answer.
-    claimed: bool,
+    /// The client that has asked for the seat, and that the room has yet to answer.
+    claimed: Option<Incarnation>,
     /// What a client of that incarnation said that it has, until the room answers it.
     held: Option<Box<(Incarnation, Held)>>,
     /// Inputs of its client that the room has lost, until the client is told.
@@ -208,15 +208,26 @@ impl HostedRoom {
         self.stays
     }
 
-    /// A session has a seat here, and its client may be on the line.
-    pub(crate) fn seat_member(&mut self, player: PlayerId, home: Home, line: Option<Line>) -> bool {
+    /// A session has a seat here, and its client is to be told.
+    pub(crate) fn seat_member(
+        &mut self,
+        player: PlayerId,
+        client: Incarnation,
+        home: Home,
+    ) -> &Member {
         let stay = self.seat(player).map_or(self.stays, |seat| seat.stay);
-        let member = self
-            .members
-            .get_or_insert_with(player, || Member::new(Some(home), stay));
+        let new = || Member::new(Some(home), stay);
+        let member = self.members.get_or_insert_with(player, new);
         member.home = Some(home);
+        member.claimed = member.claimed.max(Some(client));
+        member
+    }
+
+    /// A member's client has the seat on that line. False if it had it there already.
+    pub(crate) fn attach(&mut self, player: PlayerId, line: Option<Line>) -> bool {
         self.showing.resend = true;
-        member.attach(line)
+        let member = self.members.get_mut(&player);
+        member.is_some_and(|member| member.attach(line))
     }
 
     /// The newest input of a member's that may be acknowledged.
@@ -348,7 +359,7 @@ impl Member {
             stay,
             line: None,
             away: false,
-            claimed: false,
+            claimed: None,
             held: None,
             inputs_lost: 0,
             told: 0,
@@ -376,7 +387,7 @@ impl Member {
     /// Sends to another connection from now on, or to none. The client there has no views yet. False if
     /// that is where it sends already.
     pub(crate) fn attach(&mut self, line: Option<Line>) -> bool {
-        self.claimed = false;
+        self.claimed = None;
         let is_other = self.line != line;
         if is_other {
             self.line = line;
@@ -389,7 +400,7 @@ impl Member {
     /// Its client asks for the seat. False if it did before on the same connection.
     pub(crate) fn claim(&mut self, by: Incarnation, held: Option<Held>) -> bool {
         let before = self.is_claimed();
-        self.claimed = true;
+        self.claimed = Some(by);
         if let Some(held) = held {
             self.held = Some(Box::new((by, held)));
         }
@@ -404,7 +415,19 @@ impl Member {
 
     /// True if its client has asked for the seat.
     pub(crate) const fn is_claimed(&self) -> bool {
-        self.claimed || self.line.is_some()
+        self.claimed.is_some() || self.line.is_some()
+    }
+
+    /// The client that asked for the seat is gone.
+    pub(crate) fn abandon(&mut self, client: Incarnation) {
+        self.claimed.take_if(|claimed| *claimed <= client);
+    }
+
+    /// False if a newer client of that session has turned to the room.
+    pub(crate) fn is_newest(&self, guest: Guest) -> bool {
+        let newer =
+            |home| matches!(home, Home::There(known) if known.incarnation > guest.incarnation);
+        !self.home.is_some_and(newer)
     }
 
     /// What another shard calls its room.

@@ -190,8 +190,10 @@ fn close<S: Store, D: Directory>(
         let abroad = room.as_abroad(house.config.shard, key, &member);
         house.vacate(&member, abroad, Some(reason.clone()), now);
     }
-    for call in room.queue.take() {
-        house.refuse(call.origin, House::room_failed());
+    let answers = room.gate.take_answers().into_iter();
+    let asked = answers.map(|asked| asked.origin());
+    for origin in asked.chain(room.queue.take().into_iter().map(|call| call.origin)) {
+        house.refuse(origin, House::room_failed());
     }
     if room.after == After::Forget || !rest(hosts, house, &room, now) {
         if let Err(problem) = hosts.keep.forget(&room) {
