@@ -139,10 +139,11 @@ fn load<S: Store>(
         if let Some(sleep) = last.and_then(|(_, body)| journal::sleep_of(body)) {
             return Err(RecoveryError::Asleep(sleep));
         }
+        // A server that lacks its kind says nothing about the room.
+        let origin = replay::origin_of(&stored, kinds)?;
         if begin(&mut keep.store, id)?.quarantined {
             return Err(RecoveryError::Quarantined);
         }
-        let origin = replay::origin_of(&stored, kinds)?;
         let kind = origin.kind;
         stopwatch.begin(id, kind.name);
         let durable = replay::rebuild(&stored, kinds, u64::MAX);

@@ -24,13 +24,20 @@ pub(crate) struct Operator {
     keys: StaticKeys,
     ticket_keys: Vec<SealingKey>,
     epoch: u64,
-    /// The first process of those that hand their rooms on to the present one.
-    era: u64,
-    /// The wall clock when a run begins, in seconds since 1970, as the server has it.
-    unix_start_s: u64,
+    /// Of the present process, and of those before it.
+    starts: Vec<Start>,
     /// The first process after each loss of power.
     after_losses: Vec<u64>,
     root: Rng,
+}
+
+/// What a process began with.
+struct Start {
+    epoch: u64,
+    /// The first process of those that hand their rooms on to this one.
+    era: u64,
+    /// The wall clock when the run began, in seconds since 1970, as the process has it.
+    unix_s: u64,
 }
 
 /// Keys that open beside the one that seals.
@@ -44,8 +51,11 @@ impl Operator {
             keys: StaticKeys::generate(&mut root.fork("server key")),
             ticket_keys: vec![SealingKey::generate(&mut root.fork("ticket key 1"))],
             epoch: 1,
-            era: 1,
-            unix_start_s: UNIX_START_S,
+            starts: vec![Start {
+                epoch: 1,
+                era: 1,
+                unix_s: UNIX_START_S,
+            }],
             after_losses: Vec::new(),
             root: root.clone(),
         }
@@ -62,12 +72,23 @@ impl Operator {
 
     /// The first process of those that hand their rooms on to the present one.
     pub(crate) fn era(&self) -> u64 {
-        self.era
+        self.era_of(self.epoch)
     }
 
-    /// Seconds since 1970, as the present process has them.
-    pub(crate) fn unix_s(&self, now: Timestamp) -> u64 {
-        self.unix_start_s + now.since(Timestamp::ZERO).as_secs()
+    /// The first process of those that handed their rooms on to that one.
+    pub(crate) fn era_of(&self, process: u64) -> u64 {
+        self.start_of(process).era
+    }
+
+    /// Seconds since 1970, as that process has them.
+    pub(crate) fn unix_s(&self, process: u64, now: Timestamp) -> u64 {
+        self.start_of(process).unix_s + now.since(Timestamp::ZERO).as_secs()
+    }
+
+    fn start_of(&self, process: u64) -> &Start {
+        let mut starts = self.starts.iter().rev();
+        let start = starts.find(|start| start.epoch <= process);
+        start.expect("the first process is 1")
     }
 
     /// What would reset a connection of the present process.
@@ -82,10 +103,15 @@ impl Operator {
     /// The next process: what it finds of the one before.
     pub(crate) fn succeed(&mut self, restart: Restart) {
         self.epoch += 1;
-        if !restart.keeps_rooms {
-            self.era = self.epoch;
-        }
-        self.unix_start_s = self.unix_start_s.saturating_add_signed(restart.jump_s);
+        let before = self.start_of(self.epoch);
+        self.starts.push(Start {
+            epoch: self.epoch,
+            era: match restart.keeps_rooms {
+                true => before.era,
+                false => self.epoch,
+            },
+            unix_s: before.unix_s.saturating_add_signed(restart.jump_s),
+        });
         if restart.keys == KeysFate::Kept {
             return;
         }
@@ -132,7 +158,7 @@ impl Operator {
             empty_room_hold: options.empty_room_hold,
             ticket_keys: TicketKeys::new(self.ticket_keys.clone()).expect("few keys, each its own"),
             epoch: Epoch(self.epoch),
-            unix_start: Duration::from_secs(self.unix_start_s),
+            unix_start: Duration::from_secs(self.start_of(self.epoch).unix_s),
             store_may_lack: self.after_losses.last() == Some(&self.epoch),
             ..Config::new(self.keys.clone(), self.session_secret())
         };

@@ -13,6 +13,7 @@ use crate::house::House;
 use crate::keep::Keep;
 use crate::keys::RoomKey;
 use crate::limits::CHECKPOINT_AFTER;
+use crate::lobby::unknown_room;
 use crate::news::Lines;
 use crate::overtime::Calling;
 use crate::rooms::room::{After, HostedRoom};
@@ -190,10 +191,14 @@ fn close<S: Store, D: Directory>(
         let abroad = room.as_abroad(house.config.shard, key, &member);
         house.vacate(&member, abroad, Some(reason.clone()), now);
     }
+    let refusal = match reason {
+        RoomCloseReason::Failed(_) => House::room_failed(),
+        _ => unknown_room(),
+    };
     let answers = room.gate.take_answers().into_iter();
     let asked = answers.map(|asked| asked.origin());
     for origin in asked.chain(room.queue.take().into_iter().map(|call| call.origin)) {
-        house.refuse(origin, House::room_failed());
+        house.refuse(origin, refusal.clone());
     }
     if room.after == After::Forget || !rest(hosts, house, &room, now) {
         if let Err(problem) = hosts.keep.forget(&room) {

@@ -305,3 +305,23 @@ fn a_room_that_takes_its_process_along_is_left_alone_at_last() {
     expect_adds(&mut world, ben, room.seat, 1);
     assert_eq!(world.shard.stores()[0].standing(room.room).attempts, 0);
 }
+
+#[test]
+fn a_room_of_a_kind_that_a_server_lacks_waits_for_one_that_has_it() {
+    let mut world = world(1);
+    let ana = world.player("ana");
+    let room = world.create(ana, "yard", 1);
+    world.act(ana, room.seat, Act::Add(1));
+    expect_adds(&mut world, ana, room.seat, 1);
+    let kinds = std::mem::take(&mut world.kinds);
+    for _ in 0..4 {
+        world.restart_with_rooms(|_| {});
+        world.run(Duration::from_secs(1));
+    }
+    assert_eq!(closed(&world, ana), [RoomCloseReason::Gone]);
+    world.kinds = kinds;
+    world.restart_with_rooms(|_| {});
+    let ben = world.player("ben");
+    let seat = world.join(ben, room.room).seat;
+    expect_adds(&mut world, ben, seat, 1);
+}

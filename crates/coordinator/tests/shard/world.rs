@@ -39,7 +39,7 @@ pub(crate) struct World {
     pub(crate) hellos: Vec<(usize, Vec<u8>)>,
     server: StaticKeys,
     config: Config,
-    kinds: Kinds,
+    pub(crate) kinds: Kinds,
     wire: BTreeMap<(Timestamp, u64), Packet>,
     /// Datagrams that were put on the wire, both ways.
     pub(crate) packets: u64,

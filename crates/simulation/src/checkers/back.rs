@@ -96,14 +96,17 @@ pub(super) fn came_back(
 pub(super) fn entered(cast: &mut Cast, scene: &mut Scene, number: usize) -> Result<(), Violation> {
     let client = cast.client_mut(number);
     client.since = scene.now;
-    (client.process, client.era) = (scene.operator.epoch(), scene.operator.era());
+    // Word of one that is no more may have been on its way.
+    let epoch = client.core.epoch();
+    let process = epoch.map_or_else(|| scene.operator.epoch(), |epoch| epoch.0);
+    (client.process, client.era) = (process, scene.operator.era_of(process));
     client.heard.touch(scene.now);
     // It is refused by now if the server did not take it.
     if let Some(ticket) = client.core.ticket() {
         scene.counters.by_ticket += 1;
         scene
             .tickets
-            .opened(ticket, scene.operator.unix_s(scene.now))?;
+            .opened(ticket, scene.operator.unix_s(process, scene.now))?;
     }
     Ok(())
 }
@@ -119,9 +122,10 @@ pub(super) fn given_ticket(
     let ticket = client.core.ticket().cloned();
     let ticket = ticket
         .ok_or_else(|| Violation::new("who is told of a ticket has it", format!("{number}")))?;
-    scene
-        .tickets
-        .given(&ticket, (process, scene.operator.unix_s(scene.now)))?;
+    scene.tickets.given(
+        &ticket,
+        (process, scene.operator.unix_s(process, scene.now)),
+    )?;
     let tickets = &mut cast.player_mut(of).tickets;
     if tickets.len() >= TICKETS_MAX {
         tickets.pop_front();
