@@ -251,7 +251,7 @@ impl Call {
                 payload,
             },
             Entry::Void { player, number } => Self::Void { player, number },
-            Entry::Restored(receipt) => Self::Restored(receipt),
+            Entry::Restored { receipt, .. } => Self::Restored(receipt),
             Entry::Ahead {
                 player,
                 input,

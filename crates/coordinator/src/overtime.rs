@@ -31,7 +31,7 @@ impl Calling {
             Entry::Input { .. } | Entry::Void { .. } => Self::Other("input"),
             Entry::Tick => Self::Tick,
             Entry::Timers => Self::Other("timers"),
-            Entry::Restored(_) => Self::Other("resumed"),
+            Entry::Restored { .. } => Self::Other("resumed"),
             Entry::Ahead { .. } => Self::Other("ahead"),
             Entry::Asleep(_) => Self::Other("asleep"),
         }

@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use rejoin_protocol::planted::{self, Bug};
+use rejoin_protocol::wire::VARINT_MAX;
 use rejoin_protocol::{PlayerId, Rng, RoomId, Stay, Timestamp};
 use rejoin_room::{Kinds, Receipt};
 use rejoin_store::{Standing, Store, StoreError};
@@ -18,7 +19,7 @@ use crate::dormant::{Dormant, Waiting};
 use crate::hibernation::leave_asleep;
 use crate::house::House;
 use crate::keep::Keep;
-use crate::limits::{RECOVERED_PER_TURN, RECOVERY_PER_TURN};
+use crate::limits::{RECOVERED_PER_TURN, RECOVERY_PER_TURN, VIEWS_LOST_MAX};
 use crate::rooms::checkpoint;
 use crate::rooms::entry::{Entry, Sleep};
 use crate::rooms::journal;
@@ -201,7 +202,12 @@ fn take_up(house: &mut House, room: HostedRoom, receipt: Receipt, now: Timestamp
         let hold = now + house.config.seat_hold;
         house.schedule.set(Due::Hold(key, player), hold);
     }
-    house
-        .rooms
-        .push(key, Entry::Restored(receipt), Origin::None);
+    // The process before may have jumped too, and lost that: each of them has names of its own.
+    let views = match receipt.rolled_back {
+        true => VIEWS_LOST_MAX.saturating_mul(house.config.epoch.0),
+        false => 0,
+    };
+    let views = views.min(VARINT_MAX);
+    let entry = Entry::Restored { receipt, views };
+    house.rooms.push(key, entry, Origin::None);
 }

@@ -71,7 +71,7 @@ impl House {
             | Entry::Seat { .. }
             | Entry::Input { .. }
             | Entry::Void { .. }
-            | Entry::Restored(_)
+            | Entry::Restored { .. }
             | Entry::Ahead { .. }
             | Entry::Asleep(_)
             | Entry::Timers => {}

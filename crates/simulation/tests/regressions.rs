@@ -145,6 +145,23 @@ const REGRESSIONS: &[(u64, u64, &str)] = &[
         "A session changed its client more than ten times in a minute, and the server refused the next. The simulator did \
          not allow for that.",
     ),
+    (
+        368,
+        60,
+        "At synced a client that came back to a seat which another one had had meanwhile was told less than that one \
+         had sent. The room took its next inputs for those, and passed them over.",
+    ),
+    (
+        485,
+        60,
+        "The same; and a seat was told before it was on the medium, so that a loss of power took it.",
+    ),
+    (
+        598,
+        60,
+        "Power was lost twice within a second. The second process named its views as the first had, whose jump over \
+         lost names was lost with them, and a client patched one onto the other.",
+    ),
 ];
 
 #[test]

@@ -11,13 +11,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use rejoin_protocol::message::SeatChange;
 use rejoin_protocol::planted::{self, Bug};
+use rejoin_protocol::wire::VARINT_MAX;
 use rejoin_protocol::{Incarnation, PlayerId, Refusal, RefusalCode, Stay};
 use rejoin_room::{Audience, Call, Effect, Kind, Outcome, Receipt, RoomFault, RoomInstance};
 
 use super::by_player::ByPlayer;
 use super::entry::{Applicant, Entry, Opening};
 use super::seat::{Seat, stay_over, step};
-use crate::limits::VIEWS_LOST_MAX;
 
 /// A room as it can be rebuilt.
 #[derive(Debug)]
@@ -131,7 +131,11 @@ impl Durable {
             }
             // Nobody is there, and room time stands still.
             Entry::Asleep(_) => Ok(Applied::of(Verdict::Done)),
-            Entry::Restored(receipt) => self.restored(at, *receipt),
+            Entry::Restored { receipt, views } => {
+                // What was shown and is lost is not named again.
+                self.views_from = self.views_from.saturating_add(*views).min(VARINT_MAX / 2);
+                self.restored(at, *receipt)
+            }
             Entry::Ahead {
                 player,
                 input,
@@ -235,7 +239,6 @@ impl Durable {
     fn restored(&mut self, at: Duration, receipt: Receipt) -> Result<Applied, RoomFault> {
         let mut applied = Applied::of(Verdict::Done);
         if receipt.rolled_back {
-            self.views_from += VIEWS_LOST_MAX;
             for (_, seat) in &mut self.seats {
                 seat.rolled_to = Some(seat.events.newest());
             }

@@ -44,7 +44,12 @@ pub(crate) enum Entry {
     },
     /// The room was restored by another process than the one before: nobody is there, and whoever comes back counts
     /// incarnations anew.
-    Restored(Receipt),
+    Restored {
+        /// Of what was stored.
+        receipt: Receipt,
+        /// By how much the names of its views jump, over those that were shown and are lost.
+        views: u64,
+    },
     /// The client of a seat is ahead of its room, which has lost something: the seat's numbers go on where the client's
     /// are.
     Ahead {

@@ -11,7 +11,7 @@
 //!   5 void    player 8 | number varint
 //!   6 tick
 //!   7 timers
-//!   8 restored flags 1: rolled back 1, rebuilt 2
+//!   8 restored flags 1: rolled back 1, rebuilt 2 | views varint
 //!   9 ahead   player 8 | input varint | event varint
 //!  10 asleep  until, seconds since 1970, varint | code text, empty: none
 //! text, bytes   length varint | bytes
@@ -130,9 +130,10 @@ fn encode_entry(entry: &Entry, out: &mut Vec<u8>) {
         }
         Entry::Tick => out.push(TICK),
         Entry::Timers => out.push(TIMERS),
-        Entry::Restored(receipt) => {
+        Entry::Restored { receipt, views } => {
             let rebuilt = u8::from(receipt.rebuilt) << 1;
             out.extend_from_slice(&[RESTORED, u8::from(receipt.rolled_back) | rebuilt]);
+            put_varint(out, *views);
         }
         Entry::Asleep(sleep) => {
             out.push(ASLEEP);
@@ -179,10 +180,10 @@ fn decode_entry(reader: &mut Reader<'_>, body: &Bytes) -> Result<Entry, Malforme
         TICK => Ok(Entry::Tick),
         TIMERS => Ok(Entry::Timers),
         RESTORED => match reader.byte()? {
-            flags @ 0..4 => Ok(Entry::Restored(Receipt::new(
-                flags & 1 != 0,
-                flags & 2 != 0,
-            ))),
+            flags @ 0..4 => Ok(Entry::Restored {
+                receipt: Receipt::new(flags & 1 != 0, flags & 2 != 0),
+                views: reader.varint()?,
+            }),
             _ => Err(Malformed),
         },
         ASLEEP => decode_sleep(reader).map(Entry::Asleep),
@@ -391,9 +392,12 @@ mod tests {
             }),
             Just(Entry::Tick),
             Just(Entry::Timers),
-            (any::<bool>(), any::<bool>()).prop_map(|(rolled_back, rebuilt)| {
-                Entry::Restored(Receipt::new(rolled_back, rebuilt))
-            }),
+            (any::<bool>(), any::<bool>(), number.clone()).prop_map(
+                |(rolled_back, rebuilt, views)| {
+                    let receipt = Receipt::new(rolled_back, rebuilt);
+                    Entry::Restored { receipt, views }
+                }
+            ),
             (player, number.clone(), number).prop_map(|(player, input, event)| Entry::Ahead {
                 player,
                 input,

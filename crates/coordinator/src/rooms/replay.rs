@@ -265,7 +265,7 @@ mod tests {
             2 => Just(Entry::Tick),
             2 => Just(Entry::Timers),
             1 => any::<bool>().prop_map(|rolled_back| {
-                Entry::Restored(Receipt::new(rolled_back, false))
+                Entry::Restored { receipt: Receipt::new(rolled_back, false), views: 7 }
             }),
             1 => (player, 0_u64..60, 0_u64..9).prop_map(|(player, input, event)| {
                 Entry::Ahead { player, input, event }

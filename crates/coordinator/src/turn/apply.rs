@@ -100,7 +100,7 @@ fn void<S: Store>(
             Entry::Open(_)
             | Entry::Seat { .. }
             | Entry::Void { .. }
-            | Entry::Restored(_)
+            | Entry::Restored { .. }
             | Entry::Ahead { .. }
             | Entry::Asleep(_)
             | Entry::Tick
