@@ -201,8 +201,7 @@ pub struct Receipt {
     /// Reliable inputs that the room had not applied, and that were sent again.
     pub inputs_resent: u64,
     /// Reliable inputs that the room had acknowledged and has lost. More than none only if its machine stopped, or it is kept
-    /// as `checkpoint` and its process ended. If it is kept as `synced` they are those that an earlier client of the
-    /// player sent and was not told to be applied.
+    /// as `checkpoint` and its process ended.
     pub inputs_lost: u64,
     /// Events of the room that are lost to this client: more came than the room keeps for one who is away.
     pub events_missed: u64,

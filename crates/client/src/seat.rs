@@ -13,6 +13,8 @@ pub(crate) struct Seat {
     pub(crate) room: RoomId,
     stay: Stay,
     pub(crate) inputs: Inputs,
+    /// Inputs of the stay that the room has lost, as far as it said.
+    pub(crate) inputs_lost: u64,
     pub(crate) views: Views,
     pub(crate) events: EventNumbers,
     waits: bool,
@@ -25,6 +27,7 @@ impl Seat {
             room: seated.room,
             stay: seated.stay,
             inputs: Inputs::new(seated.cursor),
+            inputs_lost: seated.inputs_lost,
             views: Views::default(),
             events: EventNumbers(seated.event),
             waits: false,
@@ -71,6 +74,7 @@ impl Seat {
     /// go out again, and events go on. Gives how many of them will never come.
     pub(crate) fn resume(&mut self, seated: &Seated) -> u64 {
         self.waits = false;
+        self.inputs_lost = seated.inputs_lost;
         self.inputs.cover(seated.cursor);
         self.inputs.hand_again();
         self.events.pass_over(seated.event)

@@ -198,24 +198,19 @@ impl House {
         created: bool,
     ) -> Result<(), Refusal> {
         self.check_ask(key)?;
-        let room = self.rooms.get_mut(key).ok_or_else(unknown_room)?;
+        let room = self.rooms.get(key).ok_or_else(unknown_room)?;
         let seat = room.seat(from.player);
         // Nothing is told to the others, and no hold ends, for a client that is refused.
         if seat.is_some_and(|seat| !seat.is_of(ask.applicant.returns)) {
             return Err(stay_over());
         }
-        let behind = seat.and_then(|seat| Some((seat.cursor, seat.catch_up(ask.held.as_ref())?)));
-        if let Some((cursor, (input, event))) = behind.filter(|_| !planted::is(Bug::LossSkipped)) {
-            let player = from.player;
-            if let Some(member) = room.members.get_mut(&player)
-                && !planted::is(Bug::LossUncounted)
-            {
-                member.inputs_lost = member.inputs_lost.max(input - cursor);
-            }
+        if let Some(seat) = seat.filter(|_| room.rolled_back && !planted::is(Bug::LossSkipped)) {
+            let held = ask.held.filter(|held| held.stay == seat.stay);
+            let held = held.unwrap_or_default();
             let entry = Entry::Ahead {
-                player,
-                input,
-                event,
+                player: from.player,
+                input: held.input,
+                event: held.event,
             };
             self.rooms.push(key, entry, Origin::None);
         }

@@ -50,8 +50,6 @@ pub(crate) struct House {
     pub(crate) store_failure: Option<StoreError>,
     /// Rooms that are in the store alone.
     pub(crate) dormant: Dormant,
-    /// How far the store is written: see `Store::journalled`.
-    pub(crate) journalled: u64,
     /// Rooms with something that waits for the medium.
     pub(crate) unsynced: Vec<RoomKey>,
     pub(crate) schedule: Schedule<Due>,
@@ -98,7 +96,6 @@ impl House {
             rooms: Rooms::new(),
             store_failure: None,
             dormant: Dormant::default(),
-            journalled: 0,
             unsynced: Vec::new(),
             schedule: Schedule::new(),
             mail: Mail::new(config.shard, config.shards),

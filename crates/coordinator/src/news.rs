@@ -15,7 +15,7 @@ use crate::mail::{Abroad, At, Content, Guest, Mail, ToRoom, ToSession};
 use crate::request::Request;
 use crate::rooms::delivery::Lane;
 use crate::rooms::fate::{Sent, Tagged};
-use crate::rooms::room::Line;
+use crate::rooms::member::Line;
 use crate::schedule::Due;
 
 /// Both ways to a member.

@@ -170,6 +170,7 @@ fn load<S: Store>(
             checkpoint::encode(&durable, &kind, 0, &mut body).map_err(ReplayError::Call)?;
         }
         let mut room = HostedRoom::restored(kind, durable, (sequence, stays), now);
+        room.rolled_back = lost || room.seats().any(|seat| seat.rolled_to.is_some());
         keep.adopt(&mut room, body.into())?;
         Ok((room, receipt))
     };

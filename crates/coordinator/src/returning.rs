@@ -81,21 +81,16 @@ impl House {
         }
     }
 
-    /// An event is told once it is on the medium.
+    /// An event is told once it is on the medium, as far as the room is kept there.
     pub(crate) fn hold_event(&mut self, key: RoomKey, to: PlayerId, number: u64) {
         let Some(room) = self.rooms.get_mut(key) else {
             return;
         };
-        match room.kind.durability {
-            Durability::None => {}
-            Durability::Checkpoint => {
-                room.gate.hold_event(to, number, None);
-                room.upkeep.checkpoint_wanted = true;
-            }
-            Durability::Exact | Durability::Synced => {
-                room.gate.hold_event(to, number, Some(self.journalled));
-            }
+        let level = room.kind.durability;
+        if level > Durability::None {
+            room.gate.hold_event(to, number);
         }
+        room.upkeep.checkpoint_wanted |= level == Durability::Checkpoint;
     }
 
     /// A member's client has all events of the stay up to that number.

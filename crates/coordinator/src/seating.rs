@@ -1,9 +1,9 @@
 //! What a room's calls lead to outside the room: seats taken and given back, answers, events,
 //! and what the other members are told.
 
-use rejoin_protocol::message::{Answer, CallId, Member as MemberCard, SeatChange, Seated};
+use rejoin_protocol::message::{Answer, Member as MemberCard, SeatChange, Seated};
 use rejoin_protocol::message::{RoomCloseReason, ServerMessage};
-use rejoin_protocol::{Incarnation, PlayerId, Refusal, RefusalCode, SeatId, Stay, Timestamp};
+use rejoin_protocol::{PlayerId, Refusal, RefusalCode, SeatId, Stay, Timestamp};
 
 use crate::house::House;
 use crate::keys::{RoomKey, SessionKey};
@@ -14,33 +14,10 @@ use crate::news::Lines;
 use crate::rooms::backlog::Resumed;
 use crate::rooms::durable::{Applied, Happening, Verdict};
 use crate::rooms::entry::Entry;
-use crate::rooms::queue::{Origin, Queued};
-use crate::rooms::room::{HostedRoom, Line, Member};
+use crate::rooms::member::{Line, Member};
+use crate::rooms::queue::{Asked, Origin, Queued};
+use crate::rooms::room::HostedRoom;
 use crate::schedule::Due;
-
-/// A session's client that was given a seat.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Asked {
-    pub(crate) player: PlayerId,
-    pub(crate) incarnation: Incarnation,
-    pub(crate) home: Home,
-    pub(crate) call: CallId,
-    /// True if the same request opened the room.
-    pub(crate) created: bool,
-    /// False if it held the seat before.
-    pub(crate) fresh: bool,
-}
-
-impl Asked {
-    /// Who waits for the answer.
-    pub(crate) const fn origin(&self) -> Origin {
-        Origin::Admit {
-            home: self.home,
-            call: self.call,
-            created: self.created,
-        }
-    }
-}
 
 impl House {
     /// Carries out what a live call came to.
@@ -99,6 +76,8 @@ impl House {
                     call,
                     created,
                     fresh: verdict == Verdict::Seated,
+                    cursor: 0,
+                    view: 0,
                 };
                 self.seat(key, asked, now);
             }
@@ -150,11 +129,12 @@ impl House {
 
     /// The room gave a session a seat, or found the one it holds. Its client is told at once, or when that is on the
     /// medium.
-    fn seat(&mut self, key: RoomKey, asked: Asked, now: Timestamp) {
+    fn seat(&mut self, key: RoomKey, mut asked: Asked, now: Timestamp) {
         let Some(room) = self.rooms.get_mut(key) else {
             return;
         };
-        let cursor = room.seat(asked.player).map_or(0, |seat| seat.cursor);
+        asked.cursor = room.seat(asked.player).map_or(0, |seat| seat.cursor);
+        asked.view = room.view_name();
         let line = match asked.home {
             Home::Here(session) => {
                 let Some(known) = self.sessions.get_mut(session) else {
@@ -164,18 +144,23 @@ impl House {
                 let at = (room.id, !asked.fresh);
                 let seat = seat.unwrap_or_else(|| known.take_seat(At::Here(key), at));
                 if let Some(holding) = known.seats.get_mut(seat) {
-                    holding.queued_to = holding.queued_to.max(cursor);
+                    holding.queued_to = holding.queued_to.max(asked.cursor);
                 }
                 self.schedule.clear(Due::Idle(session));
                 known.connection.map(|slot| Line::Here { slot, seat })
             }
             Home::There(guest) => Some(Line::There(guest)),
         };
+        let synced = room.gate.is_synced();
         let member = room.seat_member(asked.player, asked.incarnation, asked.home);
-        // Who has it on its line was told before.
-        let is_told = line.is_some() && member.line == line;
-        if is_told || !room.gate.hold_answer(asked, cursor) {
+        if !synced {
             self.welcome(key, asked, now);
+        } else if line.is_some() && member.line == line {
+            // It has been told where it is.
+            asked.cursor = member.told_cursor();
+            self.welcome(key, asked, now);
+        } else {
+            room.gate.hold_answer(asked);
         }
     }
 
@@ -218,7 +203,7 @@ impl House {
             return;
         };
         let (slot, client) = (known.connection, asked.incarnation);
-        let is_other = room.attach(player, slot.map(|slot| Line::Here { slot, seat }));
+        let is_other = room.attach(&asked, slot.map(|slot| Line::Here { slot, seat }));
         let resumed = room.resume(player, client, is_other);
         let seated = seated(room, (player, seat), asked, resumed);
         let untold = untold_members(room);
@@ -258,7 +243,7 @@ impl House {
         let Some(room) = self.rooms.get_mut(key) else {
             return;
         };
-        let is_other = room.attach(player, Some(Line::There(guest)));
+        let is_other = room.attach(&asked, Some(Line::There(guest)));
         let resumed = room.resume(player, asked.incarnation, is_other);
         let Some(member) = room.members.get(&player) else {
             return;
@@ -284,7 +269,8 @@ impl House {
                 payload,
                 when_durable,
             } => {
-                if when_durable {
+                let room = self.rooms.get(key);
+                if when_durable || room.is_some_and(|room| room.gate.is_synced()) {
                     self.hold_event(key, to, number);
                 }
                 self.say(key, to, (number, payload));
@@ -426,7 +412,9 @@ fn seated(
     resumed: Resumed,
 ) -> Seated {
     let member = room.members.get_mut(&player);
-    let inputs_lost = member.map_or(0, |member| std::mem::take(&mut member.inputs_lost));
+    if let Some(member) = member {
+        member.answered = asked.cursor;
+    }
     let held = room.seat(player);
     Seated {
         seat,
@@ -436,10 +424,10 @@ fn seated(
         version: room.kind.version,
         tick_hz: room.kind.tick_hz,
         player,
-        cursor: room.acknowledged(player),
+        cursor: asked.cursor,
         event: resumed.event,
         events_dropped: resumed.dropped,
-        inputs_lost,
+        inputs_lost: held.map_or(0, |seat| seat.inputs_lost),
         created: asked.created && asked.fresh,
         found: !asked.fresh,
         members: members(room).take(SEATED_MEMBERS_MAX).collect(),

@@ -228,8 +228,8 @@ pub struct Seated {
     /// are kept for it while nothing acknowledged them, or another client of the session has them.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub events_dropped: u64,
-    /// How many of the client's inputs up to [`Seated::cursor`] the room has lost, although it once said that it had them:
-    /// they will not be applied.
+    /// How many inputs of the stay up to [`Seated::cursor`] the room has lost, although it once said that it had them: they
+    /// will not be applied. Those of earlier losses are counted again, of which a client may have been told.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub inputs_lost: u64,
     /// True if this call opened the room.

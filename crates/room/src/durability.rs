@@ -16,8 +16,8 @@ pub enum Durability {
     /// written within the last 20 ms and one sync.
     #[default]
     Exact,
-    /// As [`Exact`](Self::Exact), but reliable inputs are acknowledged once they are synced, so that a loss of power takes
-    /// none that was acknowledged.
+    /// As [`Exact`](Self::Exact), but nothing is told before it is synced: to players a loss of power is what a crash of the
+    /// process is.
     Synced,
 }
 

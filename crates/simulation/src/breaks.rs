@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rejoin_protocol::{CloseReason, Rng};
 
+use crate::chores::SLOW_SYNC;
 use crate::draws::{between, maybe, millis, pick};
 
 /// What was drawn.
@@ -167,6 +168,12 @@ impl Breaks {
     /// True if rooms acknowledge what is on the medium.
     pub(crate) fn is_synced(&self) -> bool {
         self.disk.is_some_and(|disk| disk.synced)
+    }
+
+    /// How long what a room tells may wait for the medium: for the sync under way, and the one after it.
+    pub(crate) fn synced_within(&self) -> Duration {
+        let disk = self.disk.filter(|disk| disk.synced);
+        disk.map_or(Duration::ZERO, |disk| disk.sync * SLOW_SYNC * 2)
     }
 
     /// True if a ticket may open nothing in this run.

@@ -57,7 +57,11 @@ impl Chores {
             true => Errand::Done(chore.run()),
             false => Errand::ToDo(chore),
         });
-        let slow = if chance.chance(SLOW_SHARE) { 10 } else { 1 };
+        let slow = if chance.chance(SLOW_SHARE) {
+            SLOW_SYNC
+        } else {
+            1
+        };
         Some(now + (longest * slow).mul_f64(chance.unit()))
     }
 
@@ -104,5 +108,6 @@ impl Chores {
 
 /// How long what is written waits for its sync.
 const SYNC_EVERY: Duration = Duration::from_millis(20);
-/// Share of those that take up to ten times as long as the others.
+/// Share of those that are slow, and how much longer they take.
 const SLOW_SHARE: f64 = 0.05;
+pub(crate) const SLOW_SYNC: u32 = 10;

@@ -376,7 +376,10 @@ impl World {
             return Ok(());
         }
         client.body = Body::Running;
-        let port = client.port;
+        let (port, player) = (client.port, client.player);
+        // What it should have done meanwhile it does now.
+        self.wiring.cast.player_mut(player).harmed_at = now;
+        let client = self.wiring.cast.client_mut(number);
         if time_first {
             client.core.handle_timeout(now);
             self.wiring.drain(number)?;

@@ -162,6 +162,17 @@ const REGRESSIONS: &[(u64, u64, &str)] = &[
         "Power was lost twice within a second. The second process named its views as the first had, whose jump over \
          lost names was lost with them, and a client patched one onto the other.",
     ),
+    (
+        804,
+        60,
+        "How many inputs were lost was told once. The answer was lost, and the client's next one was told of none.",
+    ),
+    (
+        105,
+        60,
+        "A client asked for its seat while its room was being restored, and the room went on after its own numbers. As \
+         the client asked once more, the room took events that it had said since for lost ones, and jumped over them.",
+    ),
 ];
 
 #[test]

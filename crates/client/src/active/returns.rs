@@ -128,6 +128,7 @@ impl Active {
                 let Some(seat) = self.seats.get(&id) else {
                     return Ok(());
                 };
+                let inputs_lost = seated.inputs_lost.saturating_sub(seat.inputs_lost);
                 let is_same = seated.seat == id && seat.is_of(&seated);
                 let events_missed = if is_same && seat.goes_on(&seated) {
                     self.on_seated(&seated)?
@@ -148,7 +149,7 @@ impl Active {
                             .map_or(Duration::ZERO, |lost| now.since(lost)),
                         cursor: seated.cursor,
                         inputs_resent: seat.inputs.kept(),
-                        inputs_lost: seated.inputs_lost,
+                        inputs_lost,
                         events_missed,
                     };
                     unread.push(Event::Resumed {

@@ -3,12 +3,12 @@
 //! ```text
 //! format 2 | kind text | version varint | partial 1 | views varint | payloads varint | bytes* | seats varint | seat* | instance, to the end
 //! seat      session 16 | stay 8 | incarnation varint | name text | claims bytes | cursor varint | events
-//!           | presence 1 | rolled to varint: 0, or one more than the event
+//!           | presence 1 | rolled to varint: 0, or one more than the event | inputs lost varint
 //! events    newest varint | acknowledged varint | kept varint | place of the payload varint*
 //! ```
 //!
-//! It is partial if no journal follows it, so that more had happened. Format 1 has neither version, partial, views nor rolled
-//! to. What was said to all members stands once among the payloads, and is shared again by who reads it.
+//! It is partial if no journal follows it, so that more had happened. Format 1 has neither version, partial, views, rolled
+//! to nor inputs lost. What was said to all members stands once among the payloads, and is shared again by who reads it.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -92,6 +92,7 @@ pub(crate) fn encode(
             Liveness::Loading => 3,
         });
         put_varint(out, seat.rolled_to.map_or(0, |event| event + 1));
+        put_varint(out, seat.inputs_lost);
     }
     room.instance.checkpoint(out)
 }
@@ -235,6 +236,10 @@ fn decode_seat(
         rolled_to: match format {
             FORMAT_BEFORE => None,
             _ => reader.varint()?.checked_sub(1),
+        },
+        inputs_lost: match format {
+            FORMAT_BEFORE => 0,
+            _ => reader.varint()?,
         },
     };
     Ok((session.player(), seat))

@@ -142,7 +142,7 @@ impl Durable {
                 event,
             } => {
                 if let Some(seat) = self.seats.get_mut(player) {
-                    seat.go_on_from(*input, *event);
+                    seat.go_on_after(*input, *event);
                 }
                 Ok(Applied::of(Verdict::Done))
             }

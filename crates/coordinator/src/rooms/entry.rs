@@ -50,8 +50,8 @@ pub(crate) enum Entry {
         /// By how much the names of its views jump, over those that were shown and are lost.
         views: u64,
     },
-    /// The client of a seat is ahead of its room, which has lost something: the seat's numbers go on where the client's
-    /// are.
+    /// A client has a seat of a room that has lost something, and may be ahead of it: the seat's numbers go on where the
+    /// client's are.
     Ahead {
         /// Whose seat.
         player: PlayerId,

@@ -7,8 +7,9 @@ use rejoin_protocol::room_message::SnapshotHead;
 use rejoin_room::RoomFault;
 
 use super::delivery::Wanted;
+use super::member::Member;
 use super::ring::Ring;
-use super::room::{HostedRoom, Member};
+use super::room::HostedRoom;
 use crate::keys::RoomKey;
 use crate::limits::PRIVATE_RING;
 use crate::news::Lines;
@@ -23,10 +24,10 @@ pub(crate) fn encode(
     scratch: &mut Vec<u8>,
     now: Timestamp,
 ) -> Result<(), RoomFault> {
+    let sequence = room.view_name();
     let Some(durable) = &room.durable else {
         return Ok(());
     };
-    let sequence = durable.views_from + room.sequence;
     let tick = durable.instance.tick();
     scratch.clear();
     durable.instance.view(scratch)?;
@@ -46,7 +47,7 @@ pub(crate) fn encode(
             member.restart_view();
             member.delivery.show_private(private);
         }
-        member.shown_cursor = Some(room.gate.cursor(player, seat));
+        member.shown_cursor = Some(seat.cursor);
     }
     room.on_shown(now);
     Ok(())

@@ -1,89 +1,57 @@
-//! What of a room waits for the medium: acknowledgements and answers of a room that is kept as `synced`, and events that
-//! are to be told once they are durable.
+//! What of a room waits for the medium: all that a room which is kept as `synced` tells of itself, and events that are to
+//! be told once they are durable.
 //!
 //! Owned by the room. A *mark* is how far the store was written when something happened; it is durable once the store
-//! is synced up to there.
+//! is synced up to there. What happens within a turn has its mark once the turn is written.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use rejoin_protocol::PlayerId;
 use rejoin_protocol::planted::{self, Bug};
 
 use super::by_player::ByPlayer;
-use super::seat::Seat;
-use crate::seating::Asked;
+use super::queue::Asked;
 
 /// See the module page.
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
-    /// How far each member's inputs are acknowledged; `None`: a room that acknowledges what it has applied.
-    acks: Option<BTreeMap<PlayerId, Ack>>,
-    /// Answers to those who took a seat or came back to one, oldest first: what they are told of it is on the medium.
-    answers: VecDeque<Answer>,
-    /// Events that wait, oldest first; those after them to the same member wait too.
-    fences: VecDeque<Fence>,
+    /// Everything waits.
+    synced: bool,
+    /// Answers to those who took a seat or came back to one, oldest first.
+    answers: VecDeque<(Mark, Asked)>,
+    /// The newest view. No other is made meanwhile.
+    view: Option<Mark>,
+    /// Events by whom they are for, oldest first; those after them to the same member wait too.
+    fences: ByPlayer<VecDeque<Fence>>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Ack {
-    cursor: u64,
-    /// What will be acknowledged next, and the mark that it waits for.
-    next: Option<(u64, u64)>,
-}
-
-#[derive(Debug)]
-struct Answer {
-    /// `None`: its turn is not over.
-    mark: Option<u64>,
-    /// The newest input that was applied before.
-    cursor: u64,
-    asked: Asked,
-}
+/// `None`: it is not written yet, or no checkpoint covers it yet.
+type Mark = Option<u64>;
 
 #[derive(Clone, Copy, Debug)]
 struct Fence {
-    /// `None`: no checkpoint covers it yet.
-    mark: Option<u64>,
-    player: PlayerId,
+    mark: Mark,
+    /// The first event of that mark.
     number: u64,
 }
 
 impl Gate {
-    /// Of a room whose inputs are acknowledged once they are durable, if so asked. All that its seats hold now is.
-    pub(crate) fn new(synced: bool, seats: &ByPlayer<Seat>) -> Self {
-        let ack = |seat: &Seat| Ack {
-            cursor: seat.cursor,
-            ..Ack::default()
-        };
-        let acks = seats.iter().map(|(player, seat)| (*player, ack(seat)));
+    /// Of a room of which everything waits, if so asked.
+    pub(crate) fn new(synced: bool) -> Self {
         Self {
-            acks: synced.then(|| acks.collect()),
-            answers: VecDeque::new(),
-            fences: VecDeque::new(),
+            synced: synced && !planted::is(Bug::UnsyncedAcknowledged),
+            ..Self::default()
         }
     }
 
-    /// The newest input of a seat that may be acknowledged.
-    pub(crate) fn cursor(&self, player: PlayerId, seat: &Seat) -> u64 {
-        let acks = self.acks.as_ref();
-        let acks = acks.filter(|_| !planted::is(Bug::UnsyncedAcknowledged));
-        acks.map_or(seat.cursor, |acks| {
-            acks.get(&player).map_or(0, |ack| ack.cursor)
-        })
+    /// True if everything waits.
+    pub(crate) const fn is_synced(&self) -> bool {
+        self.synced
     }
 
-    /// Somebody has a seat that stands at `cursor`. True if the answer waits.
-    pub(crate) fn hold_answer(&mut self, asked: Asked, cursor: u64) -> bool {
-        let holds = self.acks.is_some() && !planted::is(Bug::UnsyncedAcknowledged);
-        if holds {
-            let mark = None;
-            self.answers.push_back(Answer {
-                mark,
-                cursor,
-                asked,
-            });
-        }
-        holds
+    /// Somebody has a seat, and is answered later.
+    pub(crate) fn hold_answer(&mut self, asked: Asked) {
+        self.answers.push_back((None, asked));
     }
 
     /// How many answers wait.
@@ -92,97 +60,83 @@ impl Gate {
     }
 
     /// Takes the answers that wait: the room is no more.
-    pub(crate) fn take_answers(&mut self) -> Vec<Asked> {
+    pub(crate) fn take_answers(&mut self) -> impl Iterator<Item = Asked> {
         let answers = std::mem::take(&mut self.answers);
-        answers.into_iter().map(|answer| answer.asked).collect()
+        answers.into_iter().map(|(_, asked)| asked)
     }
 
-    /// Calls were applied that are written up to `mark`.
-    pub(crate) fn on_applied(&mut self, seats: &ByPlayer<Seat>, mark: u64) {
-        let Some(acks) = &mut self.acks else { return };
-        for answer in &mut self.answers {
-            answer.mark.get_or_insert(mark);
-        }
-        acks.retain(|player, _| seats.get(player).is_some());
-        for (player, seat) in seats {
-            let ack = acks.entry(*player).or_default();
-            // A seat that was taken anew counts from the beginning.
-            if ack.cursor > seat.cursor {
-                *ack = Ack::default();
-            }
-            if seat.cursor > ack.cursor && ack.next.is_none() {
-                ack.next = Some((mark, seat.cursor));
-            }
-        }
+    /// A view was made of what is written up to `mark`, which is sent later.
+    pub(crate) fn hold_view(&mut self, mark: u64) {
+        self.view = Some(Some(mark));
     }
 
-    /// An event is to be told once what is written up to `mark` is durable; once a checkpoint covers it if there is none.
-    pub(crate) fn hold_event(&mut self, player: PlayerId, number: u64, mark: Option<u64>) {
-        self.fences.push_back(Fence {
-            mark,
-            player,
-            number,
-        });
+    /// True if the newest view may not be sent yet.
+    pub(crate) const fn holds_view(&self) -> bool {
+        self.view.is_some()
+    }
+
+    /// An event is told later.
+    pub(crate) fn hold_event(&mut self, player: PlayerId, number: u64) {
+        let fences = self.fences.get_or_insert_with(player, VecDeque::new);
+        if fences.back().is_none_or(|last| last.mark.is_some()) {
+            fences.push_back(Fence { mark: None, number });
+        }
     }
 
     /// True if an event may not be told yet.
     pub(crate) fn holds(&self, player: PlayerId, number: u64) -> bool {
-        let mut fences = self.fences.iter();
-        let holds = fences.any(|fence| fence.player == player && fence.number <= number);
-        holds && !planted::is(Bug::DurableIgnored)
+        let fences = self.fences.get(&player);
+        let first = fences.and_then(VecDeque::front);
+        first.is_some_and(|first| first.number <= number) && !planted::is(Bug::DurableIgnored)
     }
 
-    /// A checkpoint covers all that was applied, and is written up to `mark`.
-    pub(crate) fn on_checkpoint(&mut self, mark: u64) {
-        for fence in &mut self.fences {
-            fence.mark.get_or_insert(mark);
+    /// All that happened so far is written up to `mark`, or a checkpoint that covers it is.
+    pub(crate) fn on_written(&mut self, mark: u64) {
+        for (of, _) in &mut self.answers {
+            of.get_or_insert(mark);
+        }
+        for (_, fences) in &mut self.fences {
+            if let Some(last) = fences.back_mut() {
+                last.mark.get_or_insert(mark);
+            }
         }
     }
 
     /// True if something waits for a sync.
     pub(crate) fn waits(&self) -> bool {
-        let waiting = |acks: &BTreeMap<_, Ack>| acks.values().any(|ack| ack.next.is_some());
-        !self.answers.is_empty()
-            || self.fences.iter().any(|fence| fence.mark.is_some())
-            || self.acks.as_ref().is_some_and(waiting)
+        let written = |fences: &VecDeque<Fence>| fences.iter().any(|fence| fence.mark.is_some());
+        let answer = self.answers.iter().any(|(mark, _)| mark.is_some());
+        answer || self.view.is_some() || self.fences.values().any(written)
     }
 
     /// All up to `synced` is durable. Gives what may go on.
-    pub(crate) fn on_synced(
-        &mut self,
-        synced: u64,
-        seats: &ByPlayer<Seat>,
-        written: u64,
-    ) -> Opened {
-        let mut opened = Opened::default();
-        for ack in self.acks.iter_mut().flat_map(BTreeMap::values_mut) {
-            if let Some((_, cursor)) = ack.next.take_if(|(mark, _)| *mark <= synced) {
-                ack.cursor = cursor;
-                opened.acknowledged = true;
+    pub(crate) fn on_synced(&mut self, synced: u64) -> Opened {
+        let is_durable = |mark: Mark| mark.is_some_and(|mark| mark <= synced);
+        let mut opened = Opened {
+            view: self.view.take_if(|mark| is_durable(*mark)).is_some(),
+            ..Opened::default()
+        };
+        while self
+            .answers
+            .front()
+            .is_some_and(|(mark, _)| is_durable(*mark))
+        {
+            opened
+                .answers
+                .extend(self.answers.pop_front().map(|(_, asked)| asked));
+        }
+        for (player, fences) in &mut self.fences {
+            let count = fences.len();
+            fences.retain(|fence| !is_durable(fence.mark));
+            if fences.len() < count {
+                opened.players.push(*player);
             }
         }
-        let is_synced = |answer: &Answer| answer.mark.is_some_and(|mark| mark <= synced);
-        while self.answers.front().is_some_and(is_synced) {
-            let Some(answer) = self.answers.pop_front() else {
-                break;
-            };
-            let acks = self.acks.as_mut();
-            if let Some(ack) = acks.and_then(|acks| acks.get_mut(&answer.asked.player)) {
-                ack.cursor = ack.cursor.max(answer.cursor);
+        for player in &opened.players {
+            if self.fences.get(player).is_some_and(VecDeque::is_empty) {
+                self.fences.remove(player);
             }
-            opened.answers.push(answer.asked);
         }
-        if opened.acknowledged {
-            // What was applied meanwhile waits for the next.
-            self.on_applied(seats, written);
-        }
-        self.fences.retain(|fence| {
-            let open = fence.mark.is_some_and(|mark| mark <= synced);
-            if open {
-                opened.players.push(fence.player);
-            }
-            !open
-        });
         opened
     }
 }
@@ -190,7 +144,8 @@ impl Gate {
 /// What need not wait any more.
 #[derive(Debug, Default)]
 pub(crate) struct Opened {
-    pub(crate) acknowledged: bool,
+    /// The newest view is sent.
+    pub(crate) view: bool,
     /// Members whose events go on.
     pub(crate) players: Vec<PlayerId>,
     /// Who is answered now.
@@ -199,102 +154,62 @@ pub(crate) struct Opened {
 
 #[cfg(test)]
 mod tests {
-    use rejoin_protocol::{Incarnation, SessionId};
+    use rejoin_protocol::Incarnation;
 
     use super::*;
     use crate::keys::{Key, SessionKey};
     use crate::mail::Home;
-    use crate::rooms::entry::Applicant;
 
     const ANA: PlayerId = PlayerId(1);
 
-    fn seats(cursor: u64) -> ByPlayer<Seat> {
-        let applicant = Applicant {
-            session: SessionId([0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]),
-            incarnation: Incarnation(1),
-            name: "ana".into(),
-            claims: Vec::new(),
-            returns: None,
-        };
-        let mut seats = ByPlayer::default();
-        let mut seat = Seat::new(&applicant, rejoin_protocol::Stay(1));
-        seat.cursor = cursor;
-        seats.insert(ANA, seat);
-        seats
-    }
-
-    fn acknowledged(gate: &Gate, seats: &ByPlayer<Seat>) -> u64 {
-        gate.cursor(ANA, seats.get(&ANA).unwrap())
-    }
-
     #[test]
-    fn inputs_are_acknowledged_once_they_are_synced() {
-        let mut gate = Gate::new(true, &seats(3));
-        assert_eq!(acknowledged(&gate, &seats(3)), 3);
-        gate.on_applied(&seats(5), 10);
-        gate.on_applied(&seats(6), 11);
-        assert_eq!(acknowledged(&gate, &seats(6)), 3);
-        assert!(!gate.on_synced(9, &seats(6), 11).acknowledged && gate.waits());
-        assert!(gate.on_synced(10, &seats(6), 11).acknowledged);
-        assert_eq!(acknowledged(&gate, &seats(6)), 5);
-        assert!(gate.on_synced(11, &seats(6), 11).acknowledged && !gate.waits());
-        assert_eq!(acknowledged(&gate, &seats(6)), 6);
-    }
-
-    #[test]
-    fn a_seat_that_is_taken_anew_begins_anew() {
-        let mut gate = Gate::new(true, &seats(3));
-        gate.on_applied(&ByPlayer::default(), 4);
-        gate.on_applied(&seats(0), 5);
-        assert_eq!(acknowledged(&gate, &seats(0)), 0);
-        let mut gate = Gate::new(true, &seats(3));
-        gate.on_applied(&seats(1), 5);
-        assert_eq!(acknowledged(&gate, &seats(1)), 0);
+    fn a_view_waits_until_what_it_shows_is_synced() {
+        let mut gate = Gate::new(true);
+        gate.hold_view(10);
+        assert!(!gate.on_synced(9).view && gate.holds_view() && gate.waits());
+        assert!(gate.on_synced(10).view && !gate.holds_view() && !gate.waits());
+        assert!(!gate.on_synced(11).view);
     }
 
     #[test]
     fn who_has_a_seat_is_answered_once_that_is_synced() {
-        let asked = Asked {
+        let asked = |call| Asked {
             player: ANA,
             incarnation: Incarnation(1),
             home: Home::Here(SessionKey::from_index(0)),
-            call: 1,
+            call,
             created: false,
             fresh: false,
+            cursor: 6,
+            view: 7,
         };
-        let mut gate = Gate::new(true, &seats(3));
-        gate.on_applied(&seats(5), 10);
-        gate.on_applied(&seats(6), 11);
-        assert!(gate.hold_answer(asked, 6) && gate.waits());
-        gate.on_applied(&seats(6), 12);
-        assert_eq!(gate.on_synced(11, &seats(6), 12).answers, []);
-        gate.on_applied(&seats(7), 13);
-        assert_eq!(gate.on_synced(11, &seats(7), 13).answers, []);
-        assert_eq!(gate.on_synced(12, &seats(7), 13).answers, [asked]);
-        assert_eq!(acknowledged(&gate, &seats(7)), 6, "all before it is");
-        assert_eq!(gate.answers(), 0);
-        assert!(!Gate::new(false, &seats(3)).hold_answer(asked, 3));
-    }
-
-    #[test]
-    fn a_room_that_is_not_synced_acknowledges_what_it_applied() {
-        let mut gate = Gate::new(false, &seats(3));
-        gate.on_applied(&seats(7), 10);
-        assert_eq!(acknowledged(&gate, &seats(7)), 7);
-        assert!(!gate.waits());
+        let mut gate = Gate::new(true);
+        gate.hold_answer(asked(1));
+        assert!(!gate.waits(), "for its turn to be written");
+        gate.on_written(12);
+        gate.hold_answer(asked(2));
+        gate.on_written(13);
+        assert_eq!(gate.on_synced(11).answers, []);
+        assert_eq!(gate.on_synced(12).answers, [asked(1)]);
+        assert!(gate.answers() == 1 && gate.waits());
+        assert_eq!(gate.on_synced(20).answers, [asked(2)]);
+        assert!(gate.answers() == 0 && !gate.waits());
     }
 
     #[test]
     fn an_event_holds_those_after_it_until_it_is_durable() {
-        let mut gate = Gate::new(false, &seats(0));
-        gate.hold_event(ANA, 4, Some(10));
-        gate.hold_event(ANA, 6, None);
+        let mut gate = Gate::new(false);
+        gate.hold_event(ANA, 4);
+        gate.hold_event(ANA, 5);
+        gate.on_written(10);
+        gate.hold_event(ANA, 6);
         assert!(!gate.holds(ANA, 3) && gate.holds(ANA, 5) && !gate.holds(PlayerId(2), 5));
-        assert_eq!(gate.on_synced(10, &seats(0), 10).players, [ANA]);
+        assert_eq!(gate.on_synced(9).players, []);
+        assert_eq!(gate.on_synced(10).players, [ANA]);
         assert!(!gate.holds(ANA, 5) && gate.holds(ANA, 6) && !gate.waits());
-        gate.on_checkpoint(12);
+        gate.on_written(12);
         assert!(gate.waits());
-        assert_eq!(gate.on_synced(12, &seats(0), 12).players, [ANA]);
-        assert!(!gate.holds(ANA, 6));
+        assert_eq!(gate.on_synced(12).players, [ANA]);
+        assert!(!gate.holds(ANA, 6) && !gate.waits());
     }
 }

@@ -12,6 +12,7 @@ pub(crate) mod fanout;
 pub(crate) mod fate;
 pub(crate) mod gate;
 pub(crate) mod journal;
+pub(crate) mod member;
 pub(crate) mod queue;
 pub(crate) mod registry;
 pub(crate) mod replay;

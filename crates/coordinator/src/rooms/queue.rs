@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rejoin_protocol::message::CallId;
-use rejoin_protocol::{Fetch, PlayerId};
+use rejoin_protocol::{Fetch, Incarnation, PlayerId};
 
 use super::entry::Entry;
 use crate::limits::INPUTS_ABROAD_MAX;
@@ -41,6 +41,34 @@ pub(crate) enum Origin {
     },
     /// A session that gives its seat back.
     Leave { home: Home, call: CallId },
+}
+
+/// A session's client that was given a seat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Asked {
+    pub(crate) player: PlayerId,
+    pub(crate) incarnation: Incarnation,
+    pub(crate) home: Home,
+    pub(crate) call: CallId,
+    /// True if the same request opened the room.
+    pub(crate) created: bool,
+    /// False if it held the seat before.
+    pub(crate) fresh: bool,
+    /// The newest input that was applied before.
+    pub(crate) cursor: u64,
+    /// The first view that may be shown to it.
+    pub(crate) view: u64,
+}
+
+impl Asked {
+    /// Who waits for the answer.
+    pub(crate) const fn origin(&self) -> Origin {
+        Origin::Admit {
+            home: self.home,
+            call: self.call,
+            created: self.created,
+        }
+    }
 }
 
 impl Queue {

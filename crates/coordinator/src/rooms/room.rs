@@ -3,28 +3,27 @@
 //! Owned by the registry. The turn feeds it, the fan-out shows it; it knows members by
 //! connection and seat, and nothing of how either comes or goes.
 
-use std::mem::offset_of;
 use std::time::Duration;
 
-use rejoin_protocol::limits::{RESYNC_INTERVAL, SNAPSHOT_RING};
-use rejoin_protocol::message::{Held, Metadata, RoomCard, RoomCloseReason};
-use rejoin_protocol::{Fetch, Incarnation, PlayerId, RoomCode, RoomId, SeatId, Stay, Timestamp};
+use rejoin_protocol::limits::SNAPSHOT_RING;
+use rejoin_protocol::message::{Metadata, RoomCard, RoomCloseReason};
+use rejoin_protocol::{Incarnation, PlayerId, RoomCode, RoomId, Stay, Timestamp};
 use rejoin_room::{Durability, Kind, RoomSpec};
 
 use super::by_player::ByPlayer;
 use super::clock::Clock;
-use super::delivery::Delivery;
 use super::durable::Durable;
 use super::entry::Entry;
 use super::gate::Gate;
-use super::queue::Queue;
+use super::member::{Line, Member};
+use super::queue::{Asked, Queue};
 use super::ring::Ring;
 use super::seat::Seat;
 use super::upkeep::Upkeep;
 use crate::addresses::AddressKey;
-use crate::keys::{RoomKey, Slot};
+use crate::keys::RoomKey;
 use crate::limits::{CHECKPOINT_AFTER, OWED_RETRY, VIEW_INTERVAL};
-use crate::mail::{Abroad, Guest, Home};
+use crate::mail::{Abroad, Home};
 
 /// A hosted room.
 #[derive(Debug)]
@@ -47,6 +46,8 @@ pub(crate) struct HostedRoom {
     pub(crate) queue: Queue,
     /// Number of the newest journal record.
     pub(crate) sequence: u64,
+    /// It has lost some of what its members were told.
+    pub(crate) rolled_back: bool,
     /// What its checkpoints stand for in the store, if that has no journal of it.
     pub(crate) stored: u64,
     pub(crate) clock: Clock,
@@ -73,47 +74,6 @@ pub(crate) enum After {
     Rest,
     /// It stays as it is, for an operator to look at.
     Quarantine,
-}
-
-/// The live side of a seat; first what each view and what becomes of it touches.
-#[derive(Debug)]
-#[repr(C)]
-pub(crate) struct Member {
-    /// Where to send: set while the session's client has the seat on a connection.
-    pub(crate) line: Option<Line>,
-    /// Tells the snapshots of one delivery from those of the next.
-    pub(crate) generation: u8,
-    /// The cursor at the newest view; `None` if none was made since the client took or found the
-    /// seat. What the room showed before is not for it: it may lack its row, hold what a private
-    /// view would hide, or tell an older cursor than the answer did.
-    pub(crate) shown_cursor: Option<u64>,
-    pub(crate) delivery: Delivery,
-    /// Own views, if the room shows this member something else than the others.
-    pub(crate) private: Option<Box<Ring>>,
-    /// How its session is reached; `None` if the room was restored and nobody has come back to the seat.
-    pub(crate) home: Option<Home>,
-    pub(crate) stay: Stay,
-    /// Its player was last seen to be gone.
-    pub(crate) away: bool,
-    /// The client that has asked for the seat, and that the room has yet to answer.
-    claimed: Option<Incarnation>,
-    /// What a client of that incarnation said that it has, until the room answers it.
-    held: Option<Box<(Incarnation, Held)>>,
-    /// Inputs of its client that the room has lost, until the client is told.
-    pub(crate) inputs_lost: u64,
-    /// The newest event that was handed over to the line.
-    pub(crate) told: u64,
-    /// When its client last had the views started anew.
-    resynced: Option<Timestamp>,
-}
-
-/// How a member is reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Line {
-    /// On a connection of this shard, under the session's name for the seat.
-    Here { slot: Slot, seat: SeatId },
-    /// Through its home.
-    There(Guest),
 }
 
 /// What the room owes its members' eyes.
@@ -146,6 +106,7 @@ impl HostedRoom {
             stays,
             queue: Queue::default(),
             sequence: 0,
+            rolled_back: false,
             stored: 0,
             clock: Clock::new(spec.room, kind.tick_hz, Duration::ZERO, now),
             ring: Ring::new(SNAPSHOT_RING),
@@ -153,7 +114,7 @@ impl HostedRoom {
                 stale: true,
                 ..Showing::default()
             },
-            gate: Gate::new(kind.durability == Durability::Synced, &ByPlayer::default()),
+            gate: Gate::new(kind.durability == Durability::Synced),
             upkeep: Upkeep {
                 card_stale: true,
                 // What has no journal has its first at once.
@@ -182,7 +143,6 @@ impl HostedRoom {
         for (player, seat) in &durable.seats {
             room.members.insert(*player, Member::new(None, seat.stay));
         }
-        room.gate = Gate::new(kind.durability == Durability::Synced, &durable.seats);
         room.durable = Some(durable);
         room
     }
@@ -190,6 +150,12 @@ impl HostedRoom {
     /// The seat of a player.
     pub(crate) fn seat(&self, player: PlayerId) -> Option<&Seat> {
         self.durable.as_ref()?.seats.get(&player)
+    }
+
+    /// All seats.
+    pub(crate) fn seats(&self) -> impl Iterator<Item = &Seat> {
+        let durable = self.durable.iter();
+        durable.flat_map(|durable| durable.seats.values())
     }
 
     /// What another shard calls the room of a member.
@@ -219,21 +185,32 @@ impl HostedRoom {
         let new = || Member::new(Some(home), stay);
         let member = self.members.get_or_insert_with(player, new);
         member.home = Some(home);
-        member.claimed = member.claimed.max(Some(client));
+        member.await_answer(client);
         member
     }
 
-    /// A member's client has the seat on that line. False if it had it there already.
-    pub(crate) fn attach(&mut self, player: PlayerId, line: Option<Line>) -> bool {
-        self.showing.resend = true;
-        let member = self.members.get_mut(&player);
-        member.is_some_and(|member| member.attach(line))
+    /// The name of a view that is made now.
+    pub(crate) fn view_name(&self) -> u64 {
+        let from = self
+            .durable
+            .as_ref()
+            .map_or(0, |durable| durable.views_from);
+        from + self.sequence
     }
 
-    /// The newest input of a member's that may be acknowledged.
-    pub(crate) fn acknowledged(&self, player: PlayerId) -> u64 {
-        let seat = self.seat(player);
-        seat.map_or(0, |seat| self.gate.cursor(player, seat))
+    /// A member's client has the seat on that line. False if it had it there already.
+    pub(crate) fn attach(&mut self, asked: &Asked, line: Option<Line>) -> bool {
+        self.showing.resend = true;
+        let newest = self.ring.newest().map(|view| view.sequence);
+        let Some(member) = self.members.get_mut(&asked.player) else {
+            return false;
+        };
+        let is_other = member.attach(line);
+        if is_other && newest >= Some(asked.view) {
+            // The view was made while the answer waited.
+            member.shown_cursor = Some(asked.cursor);
+        }
+        is_other
     }
 
     /// Seats taken.
@@ -286,7 +263,7 @@ impl HostedRoom {
         } else {
             now >= self.showing.next
         };
-        due && self.showing.stale && self.has_watchers()
+        due && self.showing.stale && !self.gate.holds_view() && self.has_watchers()
     }
 
     /// True if that will be so once the calls that wait were made: a tick is the last of them.
@@ -317,7 +294,8 @@ impl HostedRoom {
             .durable
             .as_ref()
             .and_then(|durable| durable.instance.next_timer());
-        let view = self.kind.tick_hz == 0 && self.showing.stale && self.has_watchers();
+        let stale = self.showing.stale && !self.gate.holds_view();
+        let view = self.kind.tick_hz == 0 && stale && self.has_watchers();
         [
             self.clock.next_tick(),
             timer.map(|at| self.clock.moment(at)),
@@ -348,131 +326,5 @@ impl Showing {
     pub(crate) fn owe(&mut self, some: bool, now: Timestamp) {
         self.resend = some;
         self.again = some.then(|| now + OWED_RETRY);
-    }
-}
-
-impl Member {
-    /// A seat that was just taken.
-    pub(crate) fn new(home: Option<Home>, stay: Stay) -> Self {
-        Self {
-            home,
-            stay,
-            line: None,
-            away: false,
-            claimed: None,
-            held: None,
-            inputs_lost: 0,
-            told: 0,
-            delivery: Delivery::default(),
-            private: None,
-            shown_cursor: None,
-            generation: 0,
-            resynced: None,
-        }
-    }
-
-    /// See [`crate::fetch`]: asks for what a view touches, and what becomes of it.
-    pub(crate) fn fetch_ahead(&self, fetch: Fetch) {
-        fetch.front(self, offset_of!(Self, home));
-    }
-
-    /// The connection that it is sent to, if that is one of this shard.
-    pub(crate) const fn slot(&self) -> Option<Slot> {
-        match self.line {
-            Some(Line::Here { slot, .. }) => Some(slot),
-            Some(Line::There(_)) | None => None,
-        }
-    }
-
-    /// Sends to another connection from now on, or to none. The client there has no views yet. False if
-    /// that is where it sends already.
-    pub(crate) fn attach(&mut self, line: Option<Line>) -> bool {
-        self.claimed = None;
-        let is_other = self.line != line;
-        if is_other {
-            self.line = line;
-            self.shown_cursor = None;
-            self.restart_view();
-        }
-        is_other
-    }
-
-    /// Its client asks for the seat. False if it did before on the same connection.
-    pub(crate) fn claim(&mut self, by: Incarnation, held: Option<Held>) -> bool {
-        let before = self.is_claimed();
-        self.claimed = Some(by);
-        if let Some(held) = held {
-            self.held = Some(Box::new((by, held)));
-        }
-        !before
-    }
-
-    /// What a client said that it has, as it asked. Told once.
-    pub(crate) fn take_held(&mut self, of: Incarnation) -> Option<Held> {
-        let held = self.held.take().filter(|held| held.0 == of);
-        held.map(|held| held.1)
-    }
-
-    /// True if its client has asked for the seat.
-    pub(crate) const fn is_claimed(&self) -> bool {
-        self.claimed.is_some() || self.line.is_some()
-    }
-
-    /// The client that asked for the seat is gone.
-    pub(crate) fn abandon(&mut self, client: Incarnation) {
-        self.claimed.take_if(|claimed| *claimed <= client);
-    }
-
-    /// False if a newer client of that session has turned to the room.
-    pub(crate) fn is_newest(&self, guest: Guest) -> bool {
-        let newer =
-            |home| matches!(home, Home::There(known) if known.incarnation > guest.incarnation);
-        !self.home.is_some_and(newer)
-    }
-
-    /// What another shard calls its room.
-    pub(crate) const fn room_abroad(&self, (shard, key): (u8, RoomKey), room: RoomId) -> Abroad {
-        Abroad {
-            shard,
-            key,
-            room,
-            stay: self.stay,
-        }
-    }
-
-    /// Starts the views from a whole one.
-    pub(crate) fn restart_view(&mut self) {
-        self.delivery.restart();
-        self.generation = self.generation.wrapping_add(1);
-    }
-
-    /// The client lost its view. False if it asks again too soon; a client that still needs it
-    /// repeats itself.
-    pub(crate) fn resync(&mut self, now: Timestamp) -> bool {
-        if self
-            .resynced
-            .is_some_and(|at| now.since(at) < RESYNC_INTERVAL)
-        {
-            return false;
-        }
-        self.resynced = Some(now);
-        self.restart_view();
-        true
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_view_starts_anew_only_so_often() {
-        let at = Timestamp::from_millis;
-        let mut member = Member::new(None, Stay(1));
-        let interval = u64::try_from(RESYNC_INTERVAL.as_millis()).unwrap();
-        assert!(member.resync(at(5)));
-        assert!(!member.resync(at(5)) && !member.resync(at(4 + interval)));
-        assert!(member.resync(at(5 + interval)));
-        assert_eq!(member.generation, 2);
     }
 }

@@ -1,6 +1,6 @@
 //! A seat of a room as it is stored: whose it is, how far its numbers have come, and whether its player is there.
 
-use rejoin_protocol::message::{Held, SeatChange};
+use rejoin_protocol::message::SeatChange;
 use rejoin_protocol::planted::{self, Bug};
 use rejoin_protocol::wire::VARINT_MAX;
 use rejoin_protocol::{Incarnation, Liveness, Refusal, RefusalCode, SessionId, Stay};
@@ -24,6 +24,8 @@ pub(crate) struct Seat {
     pub(crate) claims: Vec<u8>,
     /// The newest reliable input applied.
     pub(crate) cursor: u64,
+    /// How many numbers up to it stand for inputs that the room had applied and has lost.
+    pub(crate) inputs_lost: u64,
     /// What the room has said to the player.
     pub(crate) events: Backlog,
     /// Whether the player is there.
@@ -45,33 +47,30 @@ impl Seat {
             name: applicant.name.clone(),
             claims: applicant.claims.clone(),
             cursor: 0,
+            inputs_lost: 0,
             events: Backlog::default(),
             presence: Liveness::Live,
             rolled_to: None,
         }
     }
 
-    /// The input and the event after which numbers go on, if the room lost something: those of the client that takes the
-    /// seat, if it is ahead. `None` if that changes nothing.
-    pub(crate) fn catch_up(&self, held: Option<&Held>) -> Option<(u64, u64)> {
-        let newest = self.newest_before_loss()?;
-        let believed = |number: u64, known: u64| match number.saturating_sub(known) {
-            0..=NUMBERS_LOST_MAX => number.max(known),
-            _ => known,
+    /// A client has the seat, and numbers up to these. If the room lost something they go on after those, as far as the client
+    /// is to be believed.
+    pub(crate) fn go_on_after(&mut self, input: u64, event: u64) {
+        let Some(newest) = self.newest_before_loss() else {
+            return;
         };
-        let input = held.map_or(self.cursor, |held| believed(held.input, self.cursor));
-        let event = held.map_or(newest, |held| believed(held.event, newest));
-        let changes = (input, event) != (self.cursor, newest) || self.rolled_to != Some(SETTLED);
-        changes.then_some((input, event))
-    }
-
-    /// Numbers go on after those that a client has, which may be ahead.
-    pub(crate) fn go_on_from(&mut self, input: u64, event: u64) {
-        self.cursor = self.cursor.max(input);
-        if let Some(newest) = self.newest_before_loss() {
-            self.events.skip(event.saturating_sub(newest));
-            self.rolled_to = Some(SETTLED);
+        let ahead = |number: u64, known: u64| match number.saturating_sub(known) {
+            lost @ 0..=NUMBERS_LOST_MAX => lost,
+            _ => 0,
+        };
+        let inputs = ahead(input, self.cursor);
+        self.cursor += inputs;
+        if !planted::is(Bug::LossUncounted) {
+            self.inputs_lost += inputs;
         }
+        self.events.skip(ahead(event, newest));
+        self.rolled_to = Some(SETTLED);
     }
 
     /// What a client may be ahead of. Events that came since a loss are not counted as known until a client has had them.

@@ -14,7 +14,6 @@ use crate::keep::Keep;
 use crate::keys::RoomKey;
 use crate::limits::CHECKPOINT_AFTER;
 use crate::lobby::unknown_room;
-use crate::news::Lines;
 use crate::overtime::Calling;
 use crate::rooms::room::{After, HostedRoom};
 use crate::rooms::{checkpoint as bytes, fanout};
@@ -36,7 +35,7 @@ pub(crate) fn finish<S: Store, D: Directory>(
     stopwatch: &mut dyn Stopwatch,
     now: Timestamp,
 ) {
-    if let Err(problem) = show(house, key, scratch, stopwatch, now) {
+    if let Err(problem) = show(hosts.keep, house, key, scratch, stopwatch, now) {
         house.fail_room(key, &problem, After::Quarantine, now);
     }
     if let Err(problem) = look_after(hosts.keep, house, key, stopwatch, now) {
@@ -72,7 +71,8 @@ pub(crate) fn finish<S: Store, D: Directory>(
     }
 }
 
-fn show(
+fn show<S: Store>(
+    keep: &Keep<S>,
     house: &mut House,
     key: RoomKey,
     scratch: &mut Vec<u8>,
@@ -100,14 +100,11 @@ fn show(
     if ticked && room.clock.on_ticked(house.config.call_budget, now) {
         house.stats.ticks_slowed += 1;
     }
-    if std::mem::take(&mut room.showing.resend) || encoded {
-        let mut lines = Lines {
-            connections: &mut house.connections,
-            mail: &mut house.mail,
-        };
-        let here = (house.config.shard, key);
-        let all = fanout::send(room, here, &mut lines, scratch, &mut house.stats);
-        room.showing.owe(!all, now);
+    if encoded && room.gate.is_synced() {
+        room.gate.hold_view(keep.journalled());
+        house.await_sync(key);
+    } else if !room.gate.holds_view() && (std::mem::take(&mut room.showing.resend) || encoded) {
+        house.send_views(key, scratch, now);
     }
     Ok(())
 }
@@ -157,7 +154,7 @@ pub(crate) fn checkpoint<S: Store>(
     }
     match stored {
         Ok(()) => {
-            room.gate.on_checkpoint(keep.journalled());
+            room.gate.on_written(keep.journalled());
             room.upkeep.checkpoint_wanted = false;
             room.upkeep.checkpoint_bytes = len;
             room.upkeep.dirty_since = None;
@@ -191,12 +188,12 @@ fn close<S: Store, D: Directory>(
         let abroad = room.as_abroad(house.config.shard, key, &member);
         house.vacate(&member, abroad, Some(reason.clone()), now);
     }
-    let refusal = match reason {
-        RoomCloseReason::Failed(_) => House::room_failed(),
-        _ => unknown_room(),
+    let refusal = if matches!(reason, RoomCloseReason::Failed(_)) {
+        House::room_failed()
+    } else {
+        unknown_room()
     };
-    let answers = room.gate.take_answers().into_iter();
-    let asked = answers.map(|asked| asked.origin());
+    let asked = room.gate.take_answers().map(|asked| asked.origin());
     for origin in asked.chain(room.queue.take().into_iter().map(|call| call.origin)) {
         house.refuse(origin, refusal.clone());
     }

@@ -93,7 +93,6 @@ pub(crate) fn write<S: Store>(
     for level in [Durability::Exact, Durability::None] {
         write_all(keep, level, house, works, bodies, now);
     }
-    house.journalled = keep.journalled();
 }
 
 /// Writes the records of all rooms whose history stands where that of `level` does.

@@ -168,6 +168,8 @@ pub(super) fn resumed(
         told.clone()
     })?;
     (seat.cursor, seat.known_cursor) = (receipt.cursor, receipt.cursor);
+    seat.lost += receipt.inputs_lost;
+    let lost = seat.lost;
     seat.on_return(returns, generation, now);
     let (of, group) = (seat.stay_of(player), seat.group);
     let kept: Vec<_> = seat.kept.iter().copied().collect();
@@ -183,13 +185,11 @@ pub(super) fn resumed(
     }
     let told = Standing {
         cursor: receipt.cursor,
-        lost: receipt.inputs_lost,
+        lost,
         at: now,
     };
     scene.lives.resumed(of, told, &kept)?;
     scene.lives.claimed(of, number);
-    let lost = scene.lives.lost(of);
-    seat_mut(cast, number, id)?.lost = lost;
     Ok(())
 }
 

@@ -75,7 +75,7 @@ fn judge_seat(
         newest.ok_or_else(|| Violation::new("every member has a view of its room", told()))?;
     let age = scene.now.since(newest.at);
     ensure(
-        !seat.kind.ticks() || age < STALE_AFTER,
+        !seat.kind.ticks() || age < STALE_AFTER + scene.options.breaks.synced_within(),
         "views keep coming",
         || format!("{}: newest {age:?} ago", told()),
     )?;

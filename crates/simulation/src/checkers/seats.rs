@@ -83,7 +83,7 @@ pub(super) fn seated(
     go_on(cast, scene, client, (&before, told))?;
     let mut fresh = Seat::new((group, kind), site.era, told, scene.now);
     (fresh.returns, fresh.generation) = (returns, generation);
-    fresh.lost = scene.lives.lost(of);
+    fresh.lost = told.inputs_lost;
     take_seat(cast.client_mut(client), seat, before, fresh)
 }
 

@@ -84,6 +84,15 @@ impl Life {
         number - passed.sum::<u64>()
     }
 
+    /// The number of the input that is the `count`th applied.
+    fn number_of(&self, count: u64) -> u64 {
+        let gaps = self.gaps.iter();
+        gaps.fold(count, |number, (from, to)| match number > *from {
+            true => number + (to - from),
+            false => number,
+        })
+    }
+
     /// Nothing after that number was applied, or will be.
     pub(super) fn cut(&mut self, number: u64) {
         let keep = narrow(self.count_at(number));
@@ -94,9 +103,10 @@ impl Life {
         }
     }
 
-    /// The room stood at `base` and goes on at `cursor`. What it showed before it may have shown in that generation.
-    pub(super) fn pass_over(&mut self, base: u64, cursor: u64, generation: u64) {
-        let keep = narrow(self.count_at(base)) + 1;
+    /// The room had applied that many and goes on at `cursor`. What it showed before it may have shown in that generation.
+    pub(super) fn pass_over(&mut self, count: u64, cursor: u64, generation: u64) {
+        let base = self.number_of(count);
+        let keep = narrow(count) + 1;
         let gone = self.chains.iter().enumerate().skip(keep);
         let gone = gone.map(|(count, chain)| ((wide(count), *chain), generation));
         self.past.extend(gone);
@@ -116,14 +126,12 @@ impl Life {
         }
     }
 
-    /// Power was lost: of what was told from `durable` on anything may be gone, if the room is not synced.
-    pub(super) fn on_power_lost(&mut self, durable: Timestamp, synced: bool) {
+    /// Power was lost: of what was told from `durable` on anything may be gone.
+    pub(super) fn on_power_lost(&mut self, durable: Timestamp) {
         self.lost_power = true;
         self.may_be_over |= self.since >= durable;
-        if !synced {
-            self.acks.retain(|(at, _)| *at < durable);
-            self.acked = self.acks.back().map_or(0, |(_, cursor)| *cursor);
-        }
+        self.acks.retain(|(at, _)| *at < durable);
+        self.acked = self.acks.back().map_or(0, |(_, cursor)| *cursor);
     }
 
     /// True if the room may show that, to a client of that generation.

@@ -43,7 +43,7 @@ pub(crate) enum Arrival {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Standing {
     pub(crate) cursor: u64,
-    /// Acknowledged inputs before it that are gone.
+    /// How many numbers up to it stand for inputs that are gone.
     pub(crate) lost: u64,
     /// When that was told.
     pub(crate) at: Timestamp,
@@ -58,11 +58,14 @@ impl Lives {
         }
     }
 
-    /// Power was lost. What was told before `durable` was on the medium.
+    /// Power was lost. What was told before `durable` was on the medium, and all that a synced room ever told.
     pub(crate) fn on_power_lost(&mut self, durable: Timestamp) {
+        if self.synced {
+            return;
+        }
         self.generation += 1;
         let lives = self.by_seat.values_mut().flat_map(|lives| &mut lives.0);
-        lives.for_each(|(_, life)| life.on_power_lost(durable, self.synced));
+        lives.for_each(|(_, life)| life.on_power_lost(durable));
     }
 
     /// A player was told of a seat.
@@ -124,7 +127,7 @@ impl Lives {
     /// The room stands there, and goes on from there.
     fn stands(&mut self, of: StayOf, told: Standing) -> Result<(), Violation> {
         let (room, player, _) = of;
-        let (synced, generation) = (self.synced, self.generation);
+        let generation = self.generation;
         let life = self.life(of)?;
         let Standing { cursor, lost, at } = told;
         let words = || {
@@ -137,32 +140,28 @@ impl Lives {
             "what is acknowledged is lost by a loss of power alone",
             words,
         )?;
-        let base = cursor.saturating_sub(lost);
+        let count = cursor.saturating_sub(lost);
         ensure(
-            base >= life.acked,
+            count >= life.count_at(life.acked),
             "what is on the medium is not lost",
             words,
         )?;
         ensure(
-            base <= life.sent(),
+            count <= life.total().0,
             "a cursor covers only what was sent",
             words,
         )?;
-        let count = life.count_at(base);
         ensure(
             count >= life.durable,
             "what is told once it is durable has happened",
             || format!("{player} in {room}: {count} of {}", life.durable),
         )?;
         if life.lost_power {
-            life.pass_over(base, cursor, generation.saturating_sub(1));
+            life.pass_over(count, cursor, generation.saturating_sub(1));
         } else {
             life.cut(cursor);
         }
-        // If rooms are synced, views say it; here it may be what another client sent and was not told.
-        if !synced {
-            life.on_acked(cursor, at);
-        }
+        life.on_acked(cursor, at);
         Ok(())
     }
 
@@ -279,14 +278,6 @@ impl Lives {
     /// The newest number that the player gave an input.
     pub(crate) fn newest(&self, room: Site, player: PlayerId) -> u64 {
         self.last(room, player).map_or(0, Life::sent)
-    }
-
-    /// How many numbers of a stay stand for no input that was applied.
-    pub(crate) fn lost(&self, (room, player, stay): StayOf) -> u64 {
-        let lives = self.by_seat.get(&(room, player));
-        let mut lives = lives.into_iter().flat_map(|lives| &lives.0);
-        let life = lives.find(|(of, _)| *of == stay);
-        life.map_or(0, |(_, life)| life.lost())
     }
 
     fn last(&self, room: Site, player: PlayerId) -> Option<&Life> {
@@ -466,7 +457,7 @@ mod tests {
         lives.resumed(FIRST, told(5, 2), &kept).unwrap();
         lives.sent(FIRST, 7, &input(7)).unwrap();
         assert_eq!(lives.total(SITE, SEAT.1), (5, chain(&[1, 2, 3, 6, 7])));
-        assert_eq!((lives.newest(SITE, SEAT.1), lives.lost(FIRST)), (7, 2));
+        assert_eq!(lives.newest(SITE, SEAT.1), 7);
         let before = (5, chain(&[1, 2, 3, 4, 5]));
         assert!(lives.place(SEAT, before, 0).is_ok(), "a late view");
         assert!(lives.place(SEAT, before, 1).is_err(), "it is lost");
