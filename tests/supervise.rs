@@ -250,3 +250,39 @@ fn a_server_that_a_later_one_has_fenced_is_not_started_again() {
     assert!(!ended.stderr.contains("started again"), "{ended:?}");
     assert_eq!(bots.end().code, Some(6), "its players are told");
 }
+
+/// A machine may stop a process and let it go on later, when another one has its rooms.
+#[test]
+fn a_server_that_was_stopped_while_a_later_one_took_over_changes_nothing_and_ends() {
+    let folder = Folder::new("stopped");
+    let mut older = folder.serve("127.0.0.1:0", &[]);
+    let address = listening(&mut older);
+    let play = |address: &str, seconds: &str, more: &[&str]| {
+        let bots = ["bots", address, "-n", "4", "--for", seconds];
+        rejoin(&[&bots[..], &["--lateness-max", "1m"], more].concat())
+    };
+    let mut lost = play(&address, "60s", &["--resume-for", "0s"]);
+    while !lost.line().starts_with("playing") {}
+    signal(older.id(), "STOP");
+    fs::remove_file(folder.0.join("rooms/lock")).expect("the lock");
+    let mut later = folder.serve("127.0.0.1:0", &[]);
+    let address = listening(&mut later);
+    told(&mut later, "rooms are restored");
+    let mut players = play(&address, "3s", &[]);
+    while !players.line().starts_with("playing") {}
+    // It goes on in the middle of a match of the later one.
+    signal(older.id(), "CONT");
+    let ended = older.end();
+    assert_eq!(ended.code, Some(8), "{ended:?}");
+    assert!(last_line(&ended).contains("fenced"), "{ended:?}");
+    assert_eq!(lost.end().code, Some(6), "its players are told");
+    let ended = players.end();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    signal(later.id(), "TERM");
+    let ended = later.end();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    // What the older one wrote since is not taken for history.
+    let data = folder.0.to_str().expect("a plain name");
+    let ended = rejoin(&["store", "check", data]).end();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+}
