@@ -17,9 +17,11 @@ use crate::keys::{RoomKey, SessionKey};
 use crate::limits::{INPUTS_ABROAD_MAX, ROOM_CALLS_MAX};
 use crate::lobby::{RETRY_SOON, busy, limit_reached, unknown_room, unknown_seat, unrestored};
 use crate::mail::{Abroad, Ask, At, Content, Guest, Home, ToRoom};
+use crate::pausing::store_full;
 use crate::rooms::entry::Entry;
 use crate::rooms::fate::Sent;
 use crate::rooms::queue::Origin;
+use crate::rooms::room::HostedRoom;
 use crate::rooms::seat::stay_over;
 use crate::schedule::Due;
 
@@ -120,7 +122,7 @@ impl House {
             (Some(key), ToRoom::Input { number, .. } | ToRoom::Void { number })
                 if self.waits_too_long(key, sender.player, number) =>
             {
-                debug!(%from.session, number, "more than {INPUTS_ABROAD_MAX} inputs wait");
+                debug!(%from.session, number, "too many inputs wait");
                 let reason = CloseReason::OverLimit(Limit::Inputs);
                 self.mail.end(from, room, reason);
             }
@@ -147,9 +149,11 @@ impl House {
     }
 
     fn waits_too_long(&self, key: RoomKey, player: PlayerId, number: u64) -> bool {
-        let seat = self.rooms.get(key).and_then(|room| room.seat(player));
-        let cursor = seat.map_or(0, |seat| seat.cursor);
-        number.saturating_sub(cursor) > INPUTS_ABROAD_MAX
+        let Some(room) = self.rooms.get(key) else {
+            return false;
+        };
+        let cursor = room.seat(player).map_or(0, |seat| seat.cursor);
+        number.saturating_sub(cursor) > room.inputs_waiting_max(INPUTS_ABROAD_MAX)
     }
 
     /// A session of another shard wants a seat. Its home knows who asks, and the room who may.
@@ -231,10 +235,13 @@ impl House {
     /// Whether a room can be asked for a seat now.
     ///
     /// # Errors
-    /// It is about to close, or too many wait for it.
+    /// It is about to close, is paused, or too many wait for it.
     pub(crate) fn check_ask(&self, key: RoomKey) -> Result<(), Refusal> {
         let open = self.rooms.get(key).filter(|room| room.closing.is_none());
         let room = open.ok_or_else(unknown_room)?;
+        if room.is_paused() {
+            return Err(store_full());
+        }
         if room.queue.len() + room.gate.answers() >= ROOM_CALLS_MAX {
             let text = format!("at most {ROOM_CALLS_MAX} calls wait for a room");
             return Err(limit_reached(text).retry_after(RETRY_SOON));
@@ -431,6 +438,11 @@ impl House {
         let Some(member) = room.and_then(|room| room.members.get(&player)) else {
             return;
         };
+        // Nobody can come back to it meanwhile.
+        if room.is_some_and(HostedRoom::is_paused) {
+            let hold = now + self.config.seat_hold;
+            return self.schedule.set(Due::Hold(key, player), hold);
+        }
         // Back within this very turn: the room hears of it in a moment.
         if member.is_claimed() && !member.away {
             return;

@@ -187,6 +187,8 @@ impl<D: Directory> Lobby<'_, D> {
             Found::Here(key) => session.seat_in(key),
             Found::There { room, .. } => session.seat_abroad(room),
         };
+        let holding = held.and_then(|seat| session.seats.get(seat));
+        let claims = holding.is_some_and(|holding| !holding.claimed);
         if held.is_none() {
             self.check_seats(caller.session)?;
             self.house.spend_seat(caller.session, now)?;
@@ -195,7 +197,7 @@ impl<D: Directory> Lobby<'_, D> {
             Found::Here(key) => self.ask_here(caller, key, false),
             Found::There { shard, room } => {
                 let asked = AskedAbroad {
-                    room: held.map(|_| room),
+                    room: claims.then_some(room),
                     ..asked
                 };
                 self.ask_abroad(caller, (shard, room), asked)

@@ -4,7 +4,7 @@
 //! the files that extend it: `inbound` (what connections tell), `presence` (who is there), `tickets` (how they come back), `calls` (what
 //! sessions ask of rooms), `seating` (what a room's calls lead to) and `news` (what rooms tell sessions).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use rejoin_protocol::message::{Answer, CallId, ServerMessage};
 use rejoin_protocol::reset::ResetKey;
@@ -48,6 +48,8 @@ pub(crate) struct House {
     pub(crate) rooms: Rooms,
     /// The store takes nothing any more: what it did not take is not done, and the process must end.
     pub(crate) store_failure: Option<StoreError>,
+    /// Rooms whose calls wait for place in the store.
+    pub(crate) paused: BTreeSet<RoomKey>,
     /// Rooms that are in the store alone.
     pub(crate) dormant: Dormant,
     /// Rooms with something that waits for the medium.
@@ -95,6 +97,7 @@ impl House {
             sessions: Sessions::new(),
             rooms: Rooms::new(),
             store_failure: None,
+            paused: BTreeSet::new(),
             dormant: Dormant::default(),
             unsynced: Vec::new(),
             schedule: Schedule::new(),

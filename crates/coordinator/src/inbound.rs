@@ -218,13 +218,12 @@ impl House {
         // What waits lies between the cursor and the newest number queued. A sender who keeps to
         // its window cannot have more in one turn: acknowledgements leave only after it.
         if let At::Here(key) = at {
-            let seat = self
-                .rooms
-                .get(key)
-                .and_then(|room| room.seat(session.player()));
+            let room = self.rooms.get(key);
+            let seat = room.and_then(|room| room.seat(session.player()));
             let cursor = seat.map_or(0, |seat| seat.cursor);
-            if number.saturating_sub(cursor) > STREAM_WINDOW {
-                debug!(slot = ?source.slot, number, cursor, "more than {STREAM_WINDOW} inputs wait");
+            let most = room.map_or(STREAM_WINDOW, |room| room.inputs_waiting_max(STREAM_WINDOW));
+            if number.saturating_sub(cursor) > most {
+                debug!(slot = ?source.slot, number, cursor, "more than {most} inputs wait");
                 return self.close(source.slot, CloseReason::OverLimit(Limit::Inputs), now);
             }
         }

@@ -36,6 +36,12 @@ pub(crate) fn check<D: Directory>(house: &House, directory: &D) {
     check_bounds(house);
     check_connections(house);
     check_sessions(house);
+    let paused = house.rooms.by_id().filter(|(_, room)| room.is_paused());
+    assert_eq!(
+        paused.count(),
+        house.paused.len(),
+        "paused rooms are listed"
+    );
     for (key, room) in house.rooms.by_id() {
         check_room(house, key, room);
         if room.durable.is_some() && !room.active {
@@ -152,6 +158,10 @@ fn check_room(house: &House, key: RoomKey, room: &HostedRoom) {
         "calls that wait are bounded"
     );
     room.queue.check();
+    assert!(
+        !room.is_paused() || !room.queue.is_empty() || room.closing.is_some(),
+        "a paused room has something to store"
+    );
     assert!(
         room.taken() <= usize::from(room.members_max),
         "a room has no more than its seats"

@@ -5,6 +5,7 @@
 //! in memory, for as long as the process lives, so that a call which room logic cannot handle can be taken out.
 
 use bytes::Bytes;
+use rejoin_protocol::planted::{self, Bug};
 use rejoin_room::Durability;
 use rejoin_store::{MemoryStore, Record, Store, StoreError};
 use tracing::warn;
@@ -42,6 +43,12 @@ impl<S: Store> Keep<S> {
         records: &[Record<'_>],
     ) -> Result<(), StoreError> {
         self.history(level).append(records)
+    }
+
+    /// Why the store takes nothing any more, if so.
+    pub(crate) fn failure(&mut self) -> Option<StoreError> {
+        let failure = self.store.append(&[]).err();
+        failure.filter(|it| it.is_final() && !planted::is(Bug::UnwrittenTold))
     }
 
     /// Bytes of a room's journal since its newest checkpoint.

@@ -50,6 +50,7 @@ mod oversight;
 mod overtime;
 mod pace;
 mod paths;
+mod pausing;
 mod pending_joins;
 mod presence;
 mod purse;

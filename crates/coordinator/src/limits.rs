@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use rejoin_protocol::bucket::Rate;
 use rejoin_protocol::limits::{
-    EARLY_MAX, EVENT_MAX, PENDING_JOIN_LIFE, RELIABLE_MAX, ROOM_MEMBERS_MAX, SEATS_MAX,
-    SEND_QUEUE_BYTES_MAX, SNAPSHOT_RING, STREAM_WINDOW,
+    EARLY_MAX, EVENT_MAX, INPUTS_KEPT_MAX, PENDING_JOIN_LIFE, RELIABLE_MAX, ROOM_MEMBERS_MAX,
+    SEATS_MAX, SEND_QUEUE_BYTES_MAX, SNAPSHOT_RING, STREAM_WINDOW,
 };
 
 /// Calls that wait for one room in one turn; one more request for a seat is refused. Inputs are
@@ -133,6 +133,16 @@ pub(crate) const REPLIES_MAX: usize = 1_024;
 /// Reliable inputs of a member abroad that wait for its room. More than a stream's window, as its own shard
 /// acknowledges packets while the room's does not run.
 pub(crate) const INPUTS_ABROAD_MAX: u64 = 2 * STREAM_WINDOW;
+/// Reliable inputs of a member that wait for a paused room: all that its client keeps. One more closes it.
+pub(crate) const INPUTS_WAITING_MAX: u64 = INPUTS_KEPT_MAX as u64;
+/// Calls that wait for a paused room; with more it is closed, and what is stored of it stays. All inputs that 64 clients
+/// keep. What is longer than a record may be has the same end.
+pub(crate) const PAUSED_CALLS_MAX: usize = 65_536;
+/// How soon a paused room tries again to store its calls, and when who asks for a seat there may ask again.
+pub(crate) const PAUSE_RETRY: Duration = Duration::from_millis(500);
+/// Rooms that a turn tries to store one by one when it cannot be written as a whole; the others are paused. Each costs some
+/// system calls, which a full disk answers at once.
+pub(crate) const STORED_ALONE_MAX: usize = 16;
 /// Letters that wait for one other shard; see [`crate::mail`] for what is not written then. About 13 MiB, and
 /// what 1,000 members abroad are sent in two seconds. More than all sessions of an address can write in a turn.
 pub(crate) const LETTERS_MAX: usize = 65_536;
@@ -160,6 +170,8 @@ const _: () = assert!(
             + ROOM_MEMBERS_MAX as u64
                 * (INPUTS_ABROAD_MAX + 1 + REQUESTS_MAX as u64 + SEAT_CHANGES_MAX)
 );
+const _: () = assert!(INPUTS_WAITING_MAX >= INPUTS_ABROAD_MAX);
+const _: () = assert!(PAUSED_CALLS_MAX < ROOM_ENTRIES_MAX / 2);
 const _: () = assert!(PRIVATE_RING <= SNAPSHOT_RING && SNAPSHOT_RING <= IN_FLIGHT_MAX);
 const _: () = assert!(
     SEATS_MAX < REQUESTS_MAX as usize,

@@ -326,7 +326,8 @@ impl House {
         }
     }
 
-    /// A room abroad does not give a session's client the seat that the session holds there.
+    /// A room abroad does not give a session's client the seat that the session holds there, and for which it asked for the
+    /// first time.
     fn unclaim_abroad(&mut self, session: SessionKey, room: Option<RoomId>, now: Timestamp) {
         let known = self.sessions.get_mut(session);
         if let Some((known, room)) = known.zip(room)

@@ -60,7 +60,7 @@ pub(crate) struct Session {
 /// What may become of a question that another shard refuses.
 #[derive(Debug, Default)]
 pub(crate) struct AskedAbroad {
-    /// The room of a seat that the session holds there.
+    /// The room of a seat that the session holds there, if its client had not asked for it before.
     pub(crate) room: Option<RoomId>,
     /// It named a room that is not listed: to be wrong is to have guessed.
     pub(crate) guess: bool,

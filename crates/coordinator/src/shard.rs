@@ -211,6 +211,11 @@ impl<S: Store, D: Directory> Shard<S, D> {
             turn::finish(&mut hosts, &mut self.house, key, view, stopwatch, now);
         }
         self.house.on_synced(&self.keep, now);
+        if let Some(failure) = self.keep.failure() {
+            // Something that was told of this turn is not written: a room that is closed, say.
+            self.house.store_failure = Some(failure);
+            return;
+        }
         if let Life::Stopping(reason) = self.life {
             self.end_all(reason, now);
         }
@@ -312,6 +317,7 @@ impl<S: Store, D: Directory> Shard<S, D> {
             sessions: self.house.sessions.len(),
             joins_pending: self.house.connections.pending().all,
             rooms: self.house.rooms.len(),
+            rooms_paused: self.house.paused.len(),
             rooms_asleep: self.house.dormant.asleep(),
             rooms_to_come: self.house.dormant.to_come(),
             letters: self.house.mail.written(),
@@ -437,6 +443,9 @@ impl<S: Store, D: Directory> Shard<S, D> {
         let Some(room) = self.house.rooms.get_mut(key) else {
             return;
         };
+        if room.is_paused() {
+            return;
+        }
         if room.upkeep.empty_until.is_some_and(|until| until <= now) && room.queue.is_empty() {
             let word = "nobody was there".to_owned();
             room.closing.get_or_insert(RoomCloseReason::Ended(word));

@@ -9,6 +9,8 @@ pub struct ShardStats {
     pub joins_pending: usize,
     /// Rooms now.
     pub rooms: usize,
+    /// Rooms that are paused now, since the disk is full.
+    pub rooms_paused: usize,
     /// Rooms that hibernate now.
     pub rooms_asleep: usize,
     /// Rooms of an earlier process that are yet to be taken up.
@@ -70,6 +72,7 @@ impl ShardStats {
             sessions,
             joins_pending,
             rooms,
+            rooms_paused,
             rooms_asleep,
             rooms_to_come,
             joins,
@@ -99,6 +102,7 @@ impl ShardStats {
         self.sessions += sessions;
         self.joins_pending += joins_pending;
         self.rooms += rooms;
+        self.rooms_paused += rooms_paused;
         self.rooms_asleep += rooms_asleep;
         self.rooms_to_come += rooms_to_come;
         self.joins += joins;

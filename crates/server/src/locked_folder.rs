@@ -107,13 +107,14 @@ impl LockedFolder {
         &self.data
     }
 
-    /// Opens a store for each shard of an epoch that was raised. The folder stays with them.
+    /// Opens a store for each shard of an epoch that was raised. The folder stays with them. Tells whether the end of a log was
+    /// cut off.
     pub(crate) fn open(
         self,
         epoch: Epoch,
         shards: u8,
         rng: &mut Rng,
-    ) -> Result<Vec<LogStore>, OwnError> {
+    ) -> Result<(Vec<LogStore>, bool), OwnError> {
         let rooms = if self.afresh {
             set_aside(&self.data, self.rooms, epoch)?
         } else {
@@ -136,7 +137,8 @@ impl LockedFolder {
         let epoch = self.raise_epoch()?;
         let mut rng = entropy::rng().map_err(OwnError::Entropy)?;
         let mut forgotten = 0;
-        for mut store in self.open(epoch, 1, &mut rng)? {
+        let (stores, _) = self.open(epoch, 1, &mut rng)?;
+        for mut store in stores {
             let held = store.rooms();
             for room in rooms.iter().filter(|room| held.contains(room)) {
                 store.forget(*room)?;
@@ -243,7 +245,7 @@ mod tests {
             let locked = LockedFolder::lock(&folder.0).unwrap().afresh();
             let raised = locked.raise_epoch().unwrap();
             assert_eq!(raised, Epoch(epoch));
-            let stores = locked.open(raised, 1, &mut Rng::from_number(1)).unwrap();
+            let (stores, _) = locked.open(raised, 1, &mut Rng::from_number(1)).unwrap();
             assert_eq!(stores[0].rooms(), []);
             assert!(folder.0.join(format!("rooms.old-{epoch}")).is_dir());
             assert!(LockedFolder::lock(&folder.0).is_err(), "it is held");

@@ -99,7 +99,8 @@ impl RoomsFolder {
             .is_ok_and(|files| files.iter().any(|file| file != "lock"))
     }
 
-    /// Opens a store for each shard. The folder stays with them.
+    /// Opens a store for each shard. The folder stays with them. Tells whether the end of a log was cut off: a killed process
+    /// leaves none but that of a write in which it was stopped, and nobody knows what else was there.
     ///
     /// # Errors
     /// The rooms cannot be read, or belong to a later epoch.
@@ -108,7 +109,7 @@ impl RoomsFolder {
         epoch: Epoch,
         shards: u8,
         rng: &mut Rng,
-    ) -> Result<Vec<LogStore>, OwnError> {
+    ) -> Result<(Vec<LogStore>, bool), OwnError> {
         let opening = Opening {
             disk: self.disk,
             lock: Some(self.lock),
@@ -123,7 +124,7 @@ impl RoomsFolder {
             problem,
         })?;
         tell(&recovery);
-        Ok(stores)
+        Ok((stores, !recovery.cuts.is_empty()))
     }
 }
 

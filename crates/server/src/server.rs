@@ -196,9 +196,11 @@ impl Server {
                 "the machine stopped under the server before: what was not synced may be lost"
             );
         }
-        self.config.store_may_lack = running.lost_power || folder.is_volatile();
+        let may_lack = running.lost_power || folder.is_volatile();
         self.running = Some(running);
-        self.stores = folder.open(self.config.epoch, self.config.shards, &mut rng)?;
+        let cut;
+        (self.stores, cut) = folder.open(self.config.epoch, self.config.shards, &mut rng)?;
+        self.config.store_may_lack = may_lack || cut;
         self.stuck = StuckFile::of(&data);
         Ok(self.stuck.heed(&mut self.stores)?)
     }

@@ -16,6 +16,8 @@ pub(crate) struct Clock {
     start: Duration,
     /// When this process began to count it.
     origin: Timestamp,
+    /// Since when it stands still.
+    stopped: Option<Timestamp>,
     ticks: Option<Ticks>,
     brake: Brake,
 }
@@ -55,6 +57,7 @@ impl Clock {
         Self {
             start,
             origin: now,
+            stopped: None,
             ticks,
             brake: Brake::default(),
         }
@@ -62,6 +65,7 @@ impl Clock {
 
     /// Room time at `now`.
     pub(crate) fn at(&self, now: Timestamp) -> Duration {
+        let now = self.stopped.map_or(now, |stopped| stopped.min(now));
         let micros = now.since(self.origin).as_nanos() / 1_000;
         let passed = Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX));
         self.start.saturating_add(passed)
@@ -72,6 +76,23 @@ impl Clock {
         let wait = at.saturating_sub(self.start);
         let micros = u64::try_from(wait.as_nanos().div_ceil(1_000)).unwrap_or(u64::MAX);
         self.origin + Duration::from_micros(micros)
+    }
+
+    /// Stands still from now on, if it does not yet.
+    pub(crate) fn stop(&mut self, now: Timestamp) {
+        self.stopped.get_or_insert(now);
+    }
+
+    /// Goes on from where it stands: no tick of the time between was missed.
+    pub(crate) fn go_on(&mut self, now: Timestamp) {
+        let Some(stopped) = self.stopped.take() else {
+            return;
+        };
+        let between = now.since(stopped);
+        self.origin += between;
+        if let Some(ticks) = &mut self.ticks {
+            ticks.start += between;
+        }
     }
 
     /// When the next tick is due.
@@ -166,6 +187,21 @@ mod tests {
             assert!(clock.at(clock.moment(at)) >= at);
         }
         assert_eq!(clock.next_tick(), None);
+    }
+
+    #[test]
+    fn a_clock_that_stood_still_goes_on_where_it_stood() {
+        let mut clock = Clock::new(ROOM, 10, Duration::ZERO, at(1_000));
+        assert_eq!(clock.take_tick(at(1_000)), Some(DueTick { skipped: 0 }));
+        clock.stop(at(1_040));
+        clock.stop(at(1_500));
+        assert_eq!(clock.at(at(9_000)), Duration::from_millis(40));
+        clock.go_on(at(9_040));
+        clock.go_on(at(9_050));
+        assert_eq!(clock.at(at(9_060)), Duration::from_millis(60));
+        assert_eq!(clock.next_tick(), Some(at(9_100)));
+        assert_eq!(clock.take_tick(at(9_100)), Some(DueTick { skipped: 0 }));
+        assert_eq!(clock.moment(Duration::from_millis(100)), at(9_100));
     }
 
     #[test]

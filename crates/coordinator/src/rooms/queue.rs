@@ -6,7 +6,7 @@ use rejoin_protocol::message::CallId;
 use rejoin_protocol::{Fetch, Incarnation, PlayerId};
 
 use super::entry::Entry;
-use crate::limits::INPUTS_ABROAD_MAX;
+use crate::limits::INPUTS_WAITING_MAX;
 use crate::mail::Home;
 
 /// Calls that wait for the turn, in order.
@@ -136,6 +136,14 @@ impl Queue {
         std::mem::take(&mut self.calls)
     }
 
+    /// Takes calls in that were taken out, before all that came since.
+    pub(crate) fn put_back(&mut self, calls: Vec<Queued>) {
+        let later = self.take();
+        for Queued { entry, origin } in calls.into_iter().chain(later) {
+            self.push(entry, origin);
+        }
+    }
+
     /// Checks that no player has more waiting than the rules let in.
     pub(crate) fn check(&self) {
         let mut reliable = BTreeMap::new();
@@ -153,7 +161,7 @@ impl Queue {
         assert!(
             reliable
                 .into_values()
-                .all(|count| count <= INPUTS_ABROAD_MAX),
+                .all(|count| count <= INPUTS_WAITING_MAX),
             "reliable inputs that wait are bounded by sender"
         );
         let latest = self
@@ -211,6 +219,33 @@ mod tests {
         );
         queue.push(input(1, None, 5), Origin::None);
         assert_eq!(queue.len(), 1);
+    }
+
+    #[test]
+    fn calls_that_are_put_back_come_before_the_later_ones() {
+        let mut queue = Queue::default();
+        let input = |player, number, byte: u8| Entry::Input {
+            player: PlayerId(player),
+            number,
+            payload: Bytes::from(vec![byte]),
+        };
+        queue.push(input(1, None, 1), Origin::None);
+        queue.push(admit(), Origin::None);
+        queue.push(input(1, Some(1), 2), Origin::None);
+        let taken = queue.take();
+        queue.push(input(1, Some(2), 3), Origin::None);
+        queue.push(input(1, None, 4), Origin::None);
+        queue.put_back(taken);
+        queue.check();
+        assert_eq!((queue.admits(), queue.has_latest(PlayerId(1))), (1, true));
+        let entries: Vec<_> = queue.take().into_iter().map(|it| it.entry).collect();
+        let expected = [
+            input(1, None, 4),
+            admit(),
+            input(1, Some(1), 2),
+            input(1, Some(2), 3),
+        ];
+        assert_eq!(entries, expected);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use super::seat::Seat;
 use super::upkeep::Upkeep;
 use crate::addresses::AddressKey;
 use crate::keys::RoomKey;
-use crate::limits::{CHECKPOINT_AFTER, OWED_RETRY, VIEW_INTERVAL};
+use crate::limits::{CHECKPOINT_AFTER, INPUTS_WAITING_MAX, OWED_RETRY, VIEW_INTERVAL};
 use crate::mail::{Abroad, Home};
 
 /// A hosted room.
@@ -288,18 +288,36 @@ impl HostedRoom {
         self.upkeep.dirty_since.get_or_insert(now);
     }
 
+    /// True if its calls cannot be stored, and wait.
+    pub(crate) const fn is_paused(&self) -> bool {
+        self.upkeep.paused_until.is_some()
+    }
+
+    /// Reliable inputs of one member that may wait: all that its client keeps if the room is paused.
+    pub(crate) fn inputs_waiting_max(&self, usual: u64) -> u64 {
+        match self.is_paused() {
+            true => INPUTS_WAITING_MAX,
+            false => usual,
+        }
+    }
+
     /// When the room needs a turn although nobody calls.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        let stale = self.showing.stale && !self.gate.holds_view();
+        let view = self.kind.tick_hz == 0 && stale && self.has_watchers();
+        let view = view.then_some(self.showing.next);
+        if let Some(until) = self.upkeep.paused_until {
+            let due = [Some(until), view, self.showing.again];
+            return due.into_iter().flatten().min();
+        }
         let timer = self
             .durable
             .as_ref()
             .and_then(|durable| durable.instance.next_timer());
-        let stale = self.showing.stale && !self.gate.holds_view();
-        let view = self.kind.tick_hz == 0 && stale && self.has_watchers();
         [
             self.clock.next_tick(),
             timer.map(|at| self.clock.moment(at)),
-            view.then_some(self.showing.next),
+            view,
             self.upkeep
                 .dirty_since
                 .map(|since| since + CHECKPOINT_AFTER),

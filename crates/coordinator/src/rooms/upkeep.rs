@@ -23,6 +23,8 @@ pub(crate) struct Upkeep {
     pub(crate) checkpoint_wanted: bool,
     /// A checkpoint was refused: the next try is not before.
     pub(crate) checkpoint_after: Timestamp,
+    /// Its calls cannot be stored: they wait, time stands still, and they are tried again then.
+    pub(crate) paused_until: Option<Timestamp>,
     /// It is to leave memory with this turn.
     pub(crate) drowsy: bool,
     /// It is listed among those that wait for the medium.
@@ -39,7 +41,8 @@ impl Upkeep {
         let grown = journal_bytes > growth.max(CHECKPOINT_BYTES_MIN);
         let aged = self.dirty_since;
         let aged = aged.is_some_and(|since| now.since(since) >= CHECKPOINT_AFTER);
-        (grown || aged || self.checkpoint_wanted) && now >= self.checkpoint_after
+        let wanted = grown || aged || self.checkpoint_wanted;
+        wanted && now >= self.checkpoint_after && self.paused_until.is_none()
     }
 
     /// Notes a call that had to be taken out. True if there were too many.

@@ -200,7 +200,10 @@ impl House {
         }
         self.stats.rooms_failed += 1;
         // Players learn that it failed; the developer's own words are in the log.
-        let text = format!("the logic of this {kind} room failed");
+        let text = match after {
+            After::Rest => format!("this {kind} room cannot be stored"),
+            After::Forget | After::Quarantine => format!("the logic of this {kind} room failed"),
+        };
         room.closing = Some(RoomCloseReason::Failed(text));
         room.after = after;
         self.rooms.activate(key);

@@ -4,7 +4,7 @@ use rejoin_protocol::Timestamp;
 use rejoin_protocol::message::RoomCloseReason;
 use rejoin_protocol::planted::{self, Bug};
 use rejoin_room::Durability;
-use rejoin_store::Store;
+use rejoin_store::{Store, StoreError};
 use tracing::{info, warn};
 
 use crate::directory::Directory;
@@ -48,6 +48,9 @@ pub(crate) fn finish<S: Store, D: Directory>(
         return;
     };
     if room.closing.is_some() {
+        if must_wait(hosts.keep, house, key, now) {
+            return;
+        }
         return close(hosts, house, key, now);
     }
     if room.taken() > 0 {
@@ -169,6 +172,33 @@ pub(crate) fn checkpoint<S: Store>(
     Ok(())
 }
 
+/// True if it cannot be written yet that a room is over: nobody is told, for the next process would find it.
+fn must_wait<S: Store>(
+    keep: &mut Keep<S>,
+    house: &mut House,
+    key: RoomKey,
+    now: Timestamp,
+) -> bool {
+    let Some(room) = house.rooms.get(key) else {
+        return false;
+    };
+    if room.after != After::Forget || room.durable.is_none() {
+        return false;
+    }
+    let due = room.upkeep.paused_until.is_none_or(|until| until <= now);
+    if due && !matches!(keep.forget(room), Err(StoreError::Full { .. })) {
+        return false;
+    }
+    if due {
+        house.pause(key, Vec::new(), now);
+    }
+    match house.rooms.get(key).and_then(HostedRoom::deadline) {
+        Some(due) => house.schedule.set(Due::Room(key), due),
+        None => house.schedule.clear(Due::Room(key)),
+    }
+    true
+}
+
 /// Closes a room: its members are told, its history forgotten.
 fn close<S: Store, D: Directory>(
     hosts: &mut Hosts<'_, S, D>,
@@ -182,6 +212,7 @@ fn close<S: Store, D: Directory>(
     let reason = room.closing.take().unwrap_or(RoomCloseReason::Other);
     info!(room = %room.id, kind = room.kind.name, ?reason, "room is closed");
     house.schedule.clear(Due::Room(key));
+    house.paused.remove(&key);
     house.addresses.on_room_closed(room.address, now);
     for (player, member) in std::mem::take(&mut room.members) {
         house.schedule.clear(Due::Hold(key, player));
@@ -243,6 +274,7 @@ pub(crate) fn close_all<S: Store, D: Directory>(
         let Some(mut room) = house.rooms.remove(key) else {
             continue;
         };
+        house.paused.remove(&key);
         if let Err(problem) = checkpoint(hosts.keep, &mut room, now) {
             warn!(room = %room.id, problem, "room stops without a checkpoint");
         }

@@ -3,16 +3,19 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use rejoin_protocol::message::RoomCloseReason;
 use rejoin_protocol::planted::{self, Bug};
 use rejoin_protocol::{RoomId, Timestamp};
 use rejoin_room::Durability;
-use rejoin_store::{Record, Store};
+use rejoin_store::{Record, Store, StoreError};
 use tracing::warn;
 
 use super::finish::checkpoint;
 use crate::house::House;
 use crate::keep::Keep;
 use crate::keys::RoomKey;
+use crate::limits::{PAUSED_CALLS_MAX, STORED_ALONE_MAX};
+use crate::pausing::store_full;
 use crate::rooms::journal;
 use crate::rooms::queue::Queued;
 use crate::rooms::room::After;
@@ -55,7 +58,8 @@ impl Span {
     }
 }
 
-/// Writes the calls of all rooms that wait. Rooms whose calls cannot be kept are closed.
+/// Writes the calls of all rooms that wait. Rooms for whose calls there is no place are paused; those whose calls cannot
+/// be kept at all are closed.
 pub(crate) fn write<S: Store>(
     keep: &mut Keep<S>,
     house: &mut House,
@@ -69,7 +73,13 @@ pub(crate) fn write<S: Store>(
         let Some(room) = house.rooms.get_mut(*key) else {
             continue;
         };
-        if room.queue.is_empty() {
+        let waits = room.upkeep.paused_until.is_some_and(|until| now < until);
+        if room.queue.is_empty() || waits {
+            continue;
+        }
+        if room.is_paused() && room.queue.len() > PAUSED_CALLS_MAX {
+            let problem = format!("more than {PAUSED_CALLS_MAX} calls wait for it");
+            house.fail_room(*key, &problem, After::Rest, now);
             continue;
         }
         let calls = room.queue.take();
@@ -93,6 +103,7 @@ pub(crate) fn write<S: Store>(
     for level in [Durability::Exact, Durability::None] {
         write_all(keep, level, house, works, bodies, now);
     }
+    house.go_on(works.iter().map(|work| work.key), now);
 }
 
 /// Writes the records of all rooms whose history stands where that of `level` does.
@@ -118,47 +129,87 @@ fn write_all<S: Store>(
         house.store_failure = Some(problem);
         return;
     }
-    if let Some(left_out) = house.store_lines.line(now) {
+    if house.paused.is_empty()
+        && let Some(left_out) = house.store_lines.line(now)
+    {
         warn!(%problem, left_out, "a turn could not be journalled; trying room by room");
     }
-    let refused = std::mem::take(works).into_iter();
-    works.extend(refused.filter_map(|work| {
-        if there(&work) {
-            write_one(keep, house, work, bodies, now)
-        } else {
-            Some(work)
+    let mut refused = 0;
+    for work in std::mem::take(works) {
+        if !there(&work) {
+            works.push(work);
+            continue;
         }
-    }));
+        let stored = match refused < STORED_ALONE_MAX {
+            true => write_one(keep, house, &work, bodies, now),
+            false => Err(problem.clone()),
+        };
+        match stored {
+            Ok(()) => works.push(work),
+            Err(problem) if problem.is_final() => {
+                works.clear();
+                house.store_failure = Some(problem);
+                return;
+            }
+            Err(problem) => {
+                refused += 1;
+                set_aside(house, work, &problem, now);
+            }
+        }
+    }
 }
 
 /// Writes one room's record by itself, after a checkpoint has made room if need be.
 fn write_one<S: Store>(
     keep: &mut Keep<S>,
     house: &mut House,
-    work: Work,
+    work: &Work,
     bodies: &[u8],
     now: Timestamp,
-) -> Option<Work> {
+) -> Result<(), StoreError> {
     let record = work.record.record(bodies);
-    if keep.append(work.level, &[record]).is_ok() {
-        return Some(work);
-    }
-    let room = house.rooms.get_mut(work.key)?;
-    room.sequence -= 1;
-    // The checkpoint stands for what came before the record.
-    let problem = match checkpoint(keep, room, now) {
-        Ok(()) => match keep.append(work.level, &[record]) {
-            Ok(()) => {
-                room.sequence += 1;
-                return Some(work);
-            }
-            Err(problem) => problem.to_string(),
-        },
-        Err(problem) => problem,
+    let Err(problem) = keep.append(work.level, &[record]) else {
+        return Ok(());
     };
-    house.fail_room(work.key, &problem, After::Rest, now);
-    for call in work.calls {
-        house.refuse(call.origin, House::room_failed());
+    let Some(room) = house.rooms.get_mut(work.key) else {
+        return Err(problem);
+    };
+    // One that was just made would be the same, and one that was just refused too.
+    let worth = room.upkeep.dirty_since.is_some() && now >= room.upkeep.checkpoint_after;
+    if problem.is_final() || !worth {
+        return Err(problem);
     }
-    None
+    // The checkpoint stands for what came before the record.
+    room.sequence -= 1;
+    let made = checkpoint(keep, room, now);
+    room.sequence += 1;
+    match made {
+        Ok(()) => keep.append(work.level, &[record]),
+        // It fails for that once it goes on.
+        Err(_) => Err(problem),
+    }
+}
+
+/// A room's calls cannot be stored. They wait if the store is full, and if there is anything to wait for: a room that is
+/// yet to be opened is not, nor one that is about to close.
+fn set_aside(house: &mut House, work: Work, problem: &StoreError, now: Timestamp) {
+    let Some(room) = house.rooms.get_mut(work.key) else {
+        return;
+    };
+    room.sequence -= 1;
+    let full = matches!(problem, StoreError::Full { .. });
+    match (full, room.closing.is_some(), room.durable.is_some()) {
+        (_, true, _) => {}
+        (true, false, true) => return house.pause(work.key, work.calls, now),
+        (true, false, false) => room.closing = Some(RoomCloseReason::Other),
+        (false, false, _) => house.fail_room(work.key, &problem.to_string(), After::Rest, now),
+    }
+    for call in work.calls {
+        let refusal = if full {
+            store_full()
+        } else {
+            House::room_failed()
+        };
+        house.refuse(call.origin, refusal);
+    }
 }

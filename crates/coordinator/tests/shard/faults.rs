@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use rejoin_client::Event;
-use rejoin_protocol::message::RoomCloseReason;
-use rejoin_protocol::{RefusalCode, SeatId};
+use rejoin_protocol::limits::SEAT_HOLD;
+use rejoin_protocol::message::{RoomCloseReason, RoomSettings, SeatChange};
+use rejoin_protocol::{RefusalCode, RequestId, SeatId};
 use rejoin_store::MemoryStore;
 
 use crate::lines::lines_of;
@@ -15,6 +16,14 @@ fn is_closed_as_failed(world: &World, player: usize, of: SeatId) -> bool {
     world.events(player).iter().any(|event| {
         matches!(event, Event::RoomClosed { seat, reason: RoomCloseReason::Failed(_) } if *seat == of)
     })
+}
+
+fn newest_tick(world: &World, player: usize, of: SeatId) -> u64 {
+    let ticks = world.events(player).iter().filter_map(|event| match event {
+        Event::View { seat, tick, .. } if *seat == of => Some(*tick),
+        _ => None,
+    });
+    ticks.last().unwrap()
 }
 
 /// A room that must not notice what happens next to it.
@@ -220,7 +229,7 @@ fn a_room_is_rebuilt_from_its_checkpoint_too() {
 }
 
 #[test]
-fn a_full_store_is_relieved_by_a_checkpoint_or_costs_one_room() {
+fn a_full_store_is_relieved_by_a_checkpoint_or_pauses_one_room() {
     let mut world = World::with_store(MemoryStore::with_capacity(80_000), |_| {});
     let (ana, ben) = (world.player("ana"), world.player("ben"));
     let kept = world.create(ana, "mill", 1).seat;
@@ -240,21 +249,96 @@ fn a_full_store_is_relieved_by_a_checkpoint_or_costs_one_room() {
     assert_eq!(world.shard.stats().rooms_failed, 0);
     // Now its state does not fit either.
     world.act(ben, other, Act::Grow(55_000));
-    for _ in 0..30 {
-        let unreadable = vec![0xc1; 1_000];
-        if world.players[ben]
-            .core
-            .send(other, unreadable.into())
-            .is_err()
-        {
-            break;
+    let mut sent = 61;
+    let mut paused_for = Duration::ZERO;
+    while paused_for < Duration::from_secs(6) {
+        if world.shard.stats().rooms_paused == 0 {
+            let (unreadable, core) = (vec![0xc1; 1_000], &mut world.players[ben].core);
+            core.send(other, unreadable.into()).unwrap();
+            (sent, paused_for) = (sent + 1, Duration::ZERO);
         }
+        assert!(sent < 200, "there is place for all of it");
         world.run(Duration::from_millis(100));
+        paused_for += Duration::from_millis(100);
     }
-    assert!(is_closed_as_failed(&world, ben, other));
-    assert_eq!(world.shard.stats().rooms_failed, 1);
     world.act(ana, kept, Act::Add(1));
     world.expect_view(ana, kept, |board| board.adds == 1);
+    // Nothing is acknowledged that is not stored, and nobody lost.
+    let acknowledged = world.players[ben].core.cursor(other);
+    assert!(acknowledged < Some(sent), "{acknowledged:?}");
+    for _ in 0..400 {
+        world.act(ben, other, Act::Add(1));
+        world.run(Duration::from_millis(20));
+    }
+    world.run_long(SEAT_HOLD);
+    assert_eq!(world.players[ben].core.cursor(other), acknowledged);
+    let stats = world.shard.stats();
+    assert_eq!((stats.rooms_paused, stats.rooms_failed), (1, 0));
+    world.ask(ana, |core| core.close_room(kept)).unwrap();
+    let board = world.expect_view(ben, other, |board| board.adds == 400);
+    assert_eq!(board.totals.values().sum::<u64>(), 400);
+    assert_eq!(world.players[ben].core.cursor(other), Some(sent + 400));
+    assert_eq!(world.shard.stats().rooms_paused, 0);
+}
+
+#[test]
+fn a_paused_room_keeps_its_time_and_those_who_are_away() {
+    for shards in [1, 2] {
+        let mut world = World::with_shards(shards, MemoryStore::with_capacity(80_000), |_| {});
+        world.resume_for = 2 * SEAT_HOLD;
+        let (ana, ben, eve) = (
+            world.player("ana"),
+            world.player("ben"),
+            world.player("eve"),
+        );
+        // A room of the one shard whose store is small.
+        let kept = world.create(ana, "yard", 1);
+        let other = world.create(ana, "mill", 2);
+        let seat = world.join(ben, other.room).seat;
+        world.act(ana, kept.seat, Act::Grow(55_000));
+        world.run(Duration::from_secs(6));
+        world.act(ana, other.seat, Act::Grow(55_000));
+        let mut paused_for = Duration::ZERO;
+        while paused_for < Duration::from_secs(6) {
+            paused_for += Duration::from_millis(100);
+            if world.shard.stats().rooms_paused == 0 {
+                // A full queue takes no more.
+                let _ = world.players[ana]
+                    .core
+                    .send(other.seat, vec![0xc1; 1_000].into());
+                paused_for = Duration::ZERO;
+            }
+            world.run(Duration::from_millis(100));
+        }
+        let before = newest_tick(&world, ana, other.seat);
+        let refused = world.ask(eve, |core| core.join(other.room)).unwrap_err();
+        assert_eq!(refused.code, RefusalCode::LimitReached);
+        assert!(refused.wait().is_some() && refused.text.contains("disk"));
+        // No room opens either, once there is no place for its first record.
+        let refused = (10..20).find_map(|number| {
+            let (request, settings) = (RequestId([number; 16]), RoomSettings::default());
+            let asked = world.ask(eve, |core| core.create(request, "yard", settings));
+            asked.err()
+        });
+        let refused = refused.unwrap();
+        assert!(refused.wait().is_some() && refused.text.contains("disk"));
+        world.act(ben, seat, Act::Add(7));
+        world.players[ben].online = false;
+        world.run_long(SEAT_HOLD + Duration::from_secs(5));
+        world.players[ben].online = true;
+        world.run(Duration::from_secs(5));
+        world.ask(ana, |core| core.close_room(kept.seat)).unwrap();
+        let board = world.expect_view(ben, seat, |board| board.adds == 1);
+        assert_eq!(board.totals.values().sum::<u64>(), 7);
+        let left = |(_, change): &(_, SeatChange)| *change == SeatChange::Left;
+        assert!(!board.seats.iter().any(left), "{:?}", board.seats);
+        let passed = newest_tick(&world, ben, seat) - before;
+        assert!(passed < 60, "its time stood still: {passed}");
+        world.run(Duration::from_secs(1));
+        let stats = world.shard.stats();
+        assert_eq!((stats.rooms_paused, stats.rooms_failed), (0, 0));
+        world.join(eve, other.room);
+    }
 }
 
 #[test]

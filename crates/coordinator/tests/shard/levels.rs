@@ -115,6 +115,26 @@ fn a_room_that_lost_its_newest_moments_goes_on_and_says_what_is_lost() {
 }
 
 #[test]
+fn views_are_seen_after_a_loss_that_takes_with_it_that_there_was_one_before() {
+    let mut world = world(1);
+    let ana = world.player("ana");
+    let room = world.create(ana, "yard", 1);
+    world.act(ana, room.seat, Act::Add(1));
+    expect_adds(&mut world, ana, room.seat, 1);
+    world.run(Duration::from_millis(200));
+    let before = world.shard.stores();
+    for rounds in [9, 3, 1] {
+        world.restart_rolled_back(before.clone());
+        world.run(Duration::from_millis(500));
+        for round in 1..=rounds {
+            world.act(ana, room.seat, Act::Add(1));
+            world.expect_view(ana, room.seat, |board| board.adds == 1 + round);
+        }
+    }
+    assert_eq!(world.shard.stats().resyncs, 0);
+}
+
+#[test]
 fn nothing_is_told_as_lost_if_the_room_lacks_nothing() {
     let mut world = world(1);
     let ana = world.player("ana");

@@ -89,7 +89,7 @@ fn count(number: usize) -> u64 {
 }
 
 /// All figures, with what each is.
-const FIGURES: [Figure; 32] = [
+const FIGURES: [Figure; 33] = [
     gauge("sessions", "Sessions now.", |report| {
         count(report.shard.sessions)
     }),
@@ -98,6 +98,11 @@ const FIGURES: [Figure; 32] = [
         "rooms_to_come",
         "Rooms of an earlier process that are yet to be taken up.",
         |report| count(report.shard.rooms_to_come),
+    ),
+    gauge(
+        "rooms_paused",
+        "Rooms that wait for place on the disk.",
+        |report| count(report.shard.rooms_paused),
     ),
     gauge(
         "rooms_asleep",
