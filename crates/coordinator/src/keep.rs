@@ -5,6 +5,7 @@
 //! in memory, for as long as the process lives, so that a call which room logic cannot handle can be taken out.
 
 use bytes::Bytes;
+use rejoin_protocol::RoomId;
 use rejoin_protocol::planted::{self, Bug};
 use rejoin_room::Durability;
 use rejoin_store::{MemoryStore, Record, Store, StoreError};
@@ -17,6 +18,8 @@ use crate::rooms::room::HostedRoom;
 pub(crate) struct Keep<S> {
     pub(crate) store: S,
     memory: MemoryStore,
+    /// Records that are yet to be written: none, but for a planted defect.
+    late: Vec<(RoomId, u64, Vec<u8>)>,
 }
 
 impl<S: Store> Keep<S> {
@@ -24,6 +27,7 @@ impl<S: Store> Keep<S> {
         Self {
             store,
             memory: MemoryStore::default(),
+            late: Vec::new(),
         }
     }
 
@@ -42,7 +46,30 @@ impl<S: Store> Keep<S> {
         level: Durability,
         records: &[Record<'_>],
     ) -> Result<(), StoreError> {
+        if level.is_journalled() && planted::is(Bug::ToldBeforeJournalled) {
+            return self.append_late(records);
+        }
         self.history(level).append(records)
+    }
+
+    /// Writes what the turn before should have, and keeps these for the next one.
+    fn append_late(&mut self, records: &[Record<'_>]) -> Result<(), StoreError> {
+        let owned = { records.iter() }.map(|it| (it.room, it.sequence, it.body.to_vec()));
+        let before = std::mem::replace(&mut self.late, owned.collect());
+        for (room, sequence, body) in &before {
+            let record = Record {
+                room: *room,
+                sequence: *sequence,
+                body,
+            };
+            self.store
+                .append(&[record])
+                .or_else(|problem| match problem.is_final() {
+                    true => Err(problem),
+                    false => Ok(()),
+                })?;
+        }
+        Ok(())
     }
 
     /// Why the store takes nothing any more, if so.

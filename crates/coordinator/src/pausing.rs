@@ -4,6 +4,7 @@
 //! asks for a seat is told to ask again. The write of a turn says when a room is paused, and when it goes on.
 
 use rejoin_protocol::message::SeatChange;
+use rejoin_protocol::planted::{self, Bug};
 use rejoin_protocol::{PlayerId, Refusal, RefusalCode, Timestamp};
 use tracing::{info, warn};
 
@@ -32,6 +33,9 @@ impl House {
         if calls.is_empty() && room.closing.is_none() {
             // There is nothing to wait for.
             return;
+        }
+        if planted::is(Bug::PauseForgetsCalls) {
+            calls.truncate(1);
         }
         room.queue.put_back(calls);
         room.clock.stop(now);

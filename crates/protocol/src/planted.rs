@@ -74,11 +74,23 @@ pub enum Bug {
     LossUncounted,
     /// After a loss of power rooms are believed to be complete.
     LackIgnored,
+    /// What came of a turn is told before its calls are journalled, which is done with the next one.
+    ToldBeforeJournalled,
+    /// A process takes a store over and does not write down that its epoch has begun.
+    EpochNotBegun,
+    /// Two shards take the same room up.
+    TakenUpTwice,
+    /// A turn for which the disk has no place is applied and told all the same.
+    FullPassedOver,
+    /// A room that is paused forgets all calls that it could not store but the first.
+    PauseForgetsCalls,
+    /// What is read from the disk is taken for what was written.
+    RotBelieved,
 }
 
 impl Bug {
     /// All defects, for the test that catches each.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 40] = [
         Self::ReplayAccepted,
         Self::LostNotResent,
         Self::LatestGoesBack,
@@ -113,6 +125,12 @@ impl Bug {
         Self::LossSkipped,
         Self::LossUncounted,
         Self::LackIgnored,
+        Self::ToldBeforeJournalled,
+        Self::EpochNotBegun,
+        Self::TakenUpTwice,
+        Self::FullPassedOver,
+        Self::PauseForgetsCalls,
+        Self::RotBelieved,
     ];
 }
 

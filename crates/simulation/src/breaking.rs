@@ -9,10 +9,10 @@ use rejoin_protocol::{CloseReason, Timestamp};
 use rejoin_store::Store;
 
 use crate::breaks::{KeysFate, Restart};
-use crate::cast::Body;
-use crate::coverage::Fault;
+use crate::cast::{Body, Cast};
+use crate::coverage::{Coverage, Fault};
 use crate::faults::{Act, CheckBack};
-use crate::machine::{Found, rooms_of};
+use crate::machine::rooms_of;
 use crate::network::OVERTAKEN_BY;
 use crate::queue::Queue;
 use crate::report::{Violation, ensure};
@@ -143,6 +143,25 @@ pub(crate) fn fail(wiring: &mut Wiring) -> Result<(), Violation> {
     Ok(())
 }
 
+/// The disk is full for a while.
+pub(crate) fn fill(wiring: &mut Wiring, lasts: Duration) {
+    let Wiring {
+        scene,
+        cast,
+        queue,
+        coverage,
+        ..
+    } = wiring;
+    if scene.phase != Phase::Faults {
+        return;
+    }
+    let clients = cast.clients.iter().filter(|client| client.ended.is_none());
+    clients.for_each(|client| coverage.hit(Fault::FullDisk, client.stage()));
+    let until = scene.now + lasts;
+    scene.machine.fill(until);
+    queue.push(until, Happening::Act(Act::Empty));
+}
+
 fn end(scene: &mut Scene, server: &mut Server, queue: &mut Queue<Happening>, restart: Restart) {
     let durable = server.durable_until(scene.now);
     scene.trace.note(scene.now, || {
@@ -160,14 +179,19 @@ fn end(scene: &mut Scene, server: &mut Server, queue: &mut Queue<Happening>, res
 /// The next process begins.
 pub(crate) fn up(wiring: &mut Wiring, restart: Restart) -> Result<(), Violation> {
     let now = wiring.scene.now;
-    let Wiring { scene, cast, .. } = wiring;
+    let Wiring {
+        scene,
+        cast,
+        coverage,
+        ..
+    } = wiring;
     scene.counters.restarts += 1;
     scene.operator.succeed(restart);
     if restart.keys == KeysFate::Lost {
         scene.tickets.on_keys_lost(scene.operator.epoch());
     }
     let stores = if scene.machine.has_disk() {
-        open(scene)?
+        open(scene, cast, coverage)?
     } else if restart.keeps_rooms {
         scene.rooms.on_handed_on();
         wiring.server.take_stores()
@@ -192,17 +216,37 @@ pub(crate) fn up(wiring: &mut Wiring, restart: Restart) -> Result<(), Violation>
 }
 
 /// What the disk has of the processes before.
-fn open(scene: &mut Scene) -> Result<VecDeque<Box<dyn Store>>, Violation> {
+fn open(
+    scene: &mut Scene,
+    cast: &Cast,
+    coverage: &mut Coverage,
+) -> Result<VecDeque<Box<dyn Store>>, Violation> {
+    let rots = scene.options.breaks.disk.map_or(0.0, |disk| disk.rot);
+    let rot = scene.machine.rot(rots)?;
     let shards = scene.options.sharding.shards;
-    let Found { stores, durable } = scene.machine.open(&mut scene.operator, shards)?;
-    let rooms = rooms_of(&stores);
-    scene.rooms.on_found(&rooms, durable.is_some())?;
-    if let Some(durable) = durable {
-        scene.counters.power_losses += 1;
-        scene.operator.on_power_lost();
-        scene.lives.on_power_lost(durable);
+    let now = scene.now;
+    let found = scene.machine.open(&mut scene.operator, shards, now)?;
+    if rot.told {
+        let clients = cast.clients.iter().filter(|client| client.ended.is_none());
+        clients.for_each(|client| coverage.hit(Fault::Rot, client.stage()));
+        scene.counters.rots += 1;
+        scene.counters.rooms_rotten += u64::try_from(rot.rooms.len()).unwrap_or(u64::MAX);
     }
-    Ok(stores)
+    scene
+        .trace
+        .note(now, || format!("{rot:?}; lost since {:?}", found.durable));
+    let rooms = rooms_of(&found.stores);
+    let lost_power = found.durable.is_some();
+    scene.rooms.on_found(&rooms, lost_power, &rot.rooms)?;
+    scene.operator.on_opened(found.may_lack);
+    if lost_power || rot.told {
+        scene.counters.power_losses += u64::from(lost_power);
+        scene.operator.on_lost();
+        // What bits took is of those rooms alone.
+        scene.lives.on_power_lost(found.durable.unwrap_or(now));
+        scene.lives.on_rotten(rot.rooms);
+    }
+    Ok(found.stores)
 }
 
 /// Who has a seat and a connection, or is on its way back, must have a connection soon.
@@ -283,6 +327,10 @@ pub(crate) fn check_back(wiring: &mut Wiring, check: CheckBack) -> Result<(), Vi
             .shards()
             .all(|shard| server.stalled_until(shard) < up);
     if !calm {
+        return Ok(());
+    }
+    // Two bits of a packet say of which process it is: nobody is reset who missed the last three.
+    if epoch.saturating_sub(client.process) >= 4 {
         return Ok(());
     }
     scene.counters.returns_proven += 1;

@@ -29,6 +29,15 @@ pub(crate) struct Breaks {
     pub(crate) disk: Option<DiskOptions>,
 }
 
+/// Outages of some clients.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Outages {
+    /// Mean time between two.
+    pub(crate) every: Duration,
+    /// Longest one.
+    pub(crate) longest: Duration,
+}
+
 /// The disk of a server's machine.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct DiskOptions {
@@ -40,6 +49,10 @@ pub(crate) struct DiskOptions {
     pub(crate) faults: f64,
     /// Longest time of most syncs.
     pub(crate) sync: Duration,
+    /// Times in which it is full.
+    pub(crate) full: Option<Outages>,
+    /// Share of restarts before which bits flip.
+    pub(crate) rot: f64,
 }
 
 /// How a process ends.
@@ -76,6 +89,8 @@ pub(crate) struct Restarts {
     pub(crate) keeps_rooms: bool,
 }
 
+/// Longest time in which a disk is full: what waits is told late by as much.
+const FULL_MAX_MS: u64 = 5_000;
 const HOUR_S: i64 = 3_600;
 /// Beyond the life of every ticket.
 const LONG_JUMP_S: i64 = 25 * HOUR_S;
@@ -150,11 +165,19 @@ impl Breaks {
         if !has_disk {
             return;
         }
+        let synced = rng.chance(0.4);
+        // A synced room does not expect that anything it acknowledged is gone.
+        let rots = if synced { 0.0 } else { 0.35 };
         self.disk = Some(DiskOptions {
-            synced: rng.chance(0.4),
+            synced,
             power: rng.unit(),
             faults: maybe(rng, 0.6, |rng| rng.unit() * 0.6).unwrap_or(0.0),
             sync: Duration::from_millis(pick(rng, &[3, 15, 60, 200, 400])),
+            full: maybe(&mut rng.fork("full"), 0.4, |rng| Outages {
+                every: millis(rng, 3_000, 12_000),
+                longest: millis(rng, 1_000, FULL_MAX_MS),
+            }),
+            rot: maybe(&mut rng.fork("rot"), rots, |rng| rng.unit() * 0.5).unwrap_or(0.0),
         });
         self.restarts.get_or_insert_with(|| Restarts {
             every: millis(rng, 4_000, 15_000),
@@ -251,14 +274,26 @@ impl fmt::Display for Breaks {
             power,
             faults,
             sync,
+            full,
+            rot,
         }) = self.disk
         {
             let level = if synced { "synced" } else { "exact" };
             write!(
                 f,
-                "disk {level}, syncs of at most {sync:?}, {power:.2} lose power, {faults:.2} by a fault; "
+                "disk {level}, syncs of at most {sync:?}, {power:.2} lose power, {faults:.2} by a fault, {rot:.2} after rot, "
             )?;
+            match full {
+                Some(full) => write!(f, "full {full}; ")?,
+                None => write!(f, "never full; ")?,
+            }
         }
         write!(f, "{:.2} skewed", self.skewed)
+    }
+}
+
+impl fmt::Display for Outages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "of at most {:?} every {:?}", self.longest, self.every)
     }
 }

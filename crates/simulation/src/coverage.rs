@@ -36,6 +36,10 @@ pub enum Fault {
     Restart,
     /// The server's process ends and its wall clock jumps.
     ClockJump,
+    /// The disk is full for a while.
+    FullDisk,
+    /// Bits flipped before the server's next process, which found it.
+    Rot,
     /// Somebody sends the hello of a resume of its session again, from elsewhere.
     ReplayedResume,
     /// Somebody who saw its packets sends it a reset.
@@ -65,7 +69,7 @@ pub enum Stage {
 
 impl Fault {
     /// All faults, in the order of the table.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::Delay,
         Self::Loss,
         Self::Duplication,
@@ -80,6 +84,8 @@ impl Fault {
         Self::Rival,
         Self::Restart,
         Self::ClockJump,
+        Self::FullDisk,
+        Self::Rot,
         Self::ReplayedResume,
         Self::ForgedReset,
     ];
@@ -97,6 +103,7 @@ impl Fault {
             Self::Storm | Self::Restart | Self::ClockJump | Self::ReplayedResume => {
                 matches!(stage, Stage::Leaving)
             }
+            Self::FullDisk | Self::Rot => !matches!(stage, Stage::Seated | Stage::Away),
             Self::Delay
             | Self::Loss
             | Self::Duplication
@@ -122,6 +129,8 @@ impl Fault {
             Self::Rival => "rival",
             Self::Restart => "restart",
             Self::ClockJump => "clock jump",
+            Self::FullDisk => "full disk",
+            Self::Rot => "rot",
             Self::ReplayedResume => "replay",
             Self::ForgedReset => "forgery",
         }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use rejoin_protocol::{CloseReason, Rng, Timestamp};
 
-use crate::breaks::{Breaks, Restart, WORDS};
+use crate::breaks::{Breaks, Outages, Restart, WORDS};
 use crate::draws::{around, between, millis, pick};
 use crate::network::Direction;
-use crate::options::{Options, Outages};
+use crate::options::Options;
 
 /// Something that happens to players or rooms at its time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +59,10 @@ pub(crate) enum Act {
     Fail,
     /// And another one begins.
     Up(Restart),
+    /// The disk is full for a while.
+    Fill { lasts: Duration },
+    /// It has place again, unless it was filled anew.
+    Empty,
     /// Whoever was connected when the server went must be back.
     CheckBack(CheckBack),
     /// A client's address changes; what is on its way to the old one is lost.
@@ -193,6 +197,7 @@ pub(crate) fn plan(options: &Options, seconds: u64, rng: &mut Rng) -> Vec<(Times
         }
     });
     plan.privacy_and_loads(options, rng);
+    plan.full_disks(options, rng);
     let mut acts = plan.acts;
     acts.extend(plan_breaks(&options.breaks, options.players, heal, rng));
     acts.push((heal, Act::Heal));
@@ -245,6 +250,12 @@ impl Plan {
             let checked = at + CHECK_LOAD_AFTER;
             self.acts.push((checked, Act::CheckLoad { player }));
         }
+    }
+
+    fn full_disks(&mut self, options: &Options, rng: &Rng) {
+        let full = options.breaks.disk.and_then(|disk| disk.full);
+        let mut rng = rng.fork("full disks");
+        self.outages(full, &mut rng, |_, lasts, _| Act::Fill { lasts });
     }
 
     fn repeat(

@@ -37,6 +37,7 @@ mod queue;
 mod records;
 mod repeater;
 mod report;
+mod rot;
 mod scene;
 mod server;
 mod settings;

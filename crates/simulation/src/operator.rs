@@ -26,8 +26,10 @@ pub(crate) struct Operator {
     epoch: u64,
     /// Of the present process, and of those before it.
     starts: Vec<Start>,
-    /// The first process after each loss of power.
+    /// The first process after each loss of power, or of what rotted.
     after_losses: Vec<u64>,
+    /// The store may lack something that it cannot tell of.
+    may_lack: bool,
     root: Rng,
 }
 
@@ -57,6 +59,7 @@ impl Operator {
                 unix_s: UNIX_START_S,
             }],
             after_losses: Vec::new(),
+            may_lack: false,
             root: root.clone(),
         }
     }
@@ -129,12 +132,17 @@ impl Operator {
         self.epoch += 1;
     }
 
-    /// The present process finds what a loss of power has left.
-    pub(crate) fn on_power_lost(&mut self) {
+    /// The present process has opened the store, which may lack something that it cannot tell of.
+    pub(crate) fn on_opened(&mut self, may_lack: bool) {
+        self.may_lack = may_lack;
+    }
+
+    /// The present process finds what a loss of power or rot has left.
+    pub(crate) fn on_lost(&mut self) {
         self.after_losses.push(self.epoch);
     }
 
-    /// How often power was lost before that process.
+    /// How often something was lost before that process.
     pub(crate) fn generation(&self, process: u64) -> u64 {
         let losses = self.after_losses.iter();
         let before = losses.filter(|first| **first <= process).count();
@@ -159,7 +167,7 @@ impl Operator {
             ticket_keys: TicketKeys::new(self.ticket_keys.clone()).expect("few keys, each its own"),
             epoch: Epoch(self.epoch),
             unix_start: Duration::from_secs(self.start_of(self.epoch).unix_s),
-            store_may_lack: self.after_losses.last() == Some(&self.epoch),
+            store_may_lack: self.may_lack,
             ..Config::new(self.keys.clone(), self.session_secret())
         };
         let kinds = Kinds::new()

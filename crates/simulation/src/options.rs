@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rejoin_protocol::Rng;
 
-use crate::breaks::Breaks;
+use crate::breaks::{Breaks, Outages};
 use crate::draws::{between, maybe, millis, pick};
 
 /// How much is played.
@@ -127,15 +127,6 @@ pub(crate) struct Impairment {
     pub(crate) reorder: f64,
     /// Chance that a bit or byte flips, or the end is missing.
     pub(crate) corruption: f64,
-}
-
-/// Outages of some clients.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Outages {
-    /// Mean time between two.
-    pub(crate) every: Duration,
-    /// Longest one.
-    pub(crate) longest: Duration,
 }
 
 impl Options {
@@ -349,12 +340,6 @@ impl fmt::Display for Impairment {
             }
         }
         Ok(())
-    }
-}
-
-impl fmt::Display for Outages {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "of at most {:?} every {:?}", self.longest, self.every)
     }
 }
 

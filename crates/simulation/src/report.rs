@@ -115,6 +115,12 @@ pub struct Counters {
     pub restarts: u64,
     /// Of these, after a loss of power.
     pub power_losses: u64,
+    /// Rooms seen paused after a turn.
+    pub paused: u64,
+    /// Servers that found what bits had flipped.
+    pub rots: u64,
+    /// Rooms that lost something by that.
+    pub rooms_rotten: u64,
     /// Acknowledged inputs that clients were told are gone.
     pub inputs_lost: u64,
     /// Connections that the server lost on purpose.
@@ -160,6 +166,9 @@ impl Counters {
             (&mut self.loads_proven, other.loads_proven),
             (&mut self.restarts, other.restarts),
             (&mut self.power_losses, other.power_losses),
+            (&mut self.paused, other.paused),
+            (&mut self.rots, other.rots),
+            (&mut self.rooms_rotten, other.rooms_rotten),
             (&mut self.inputs_lost, other.inputs_lost),
             (&mut self.lost_connections, other.lost_connections),
             (&mut self.away, other.away),
@@ -181,7 +190,8 @@ impl fmt::Display for Counters {
             "datagrams {} up, {} down, {} lost; clients {}, connects {}, replaced {}, detached {}; \
              rooms {}, seats {}; inputs {} reliable, {} latest, {} pushed back; views {} ({} deltas), events {} ({} again, {} missed); \
              codes {}, guesses {} ({} over budget); loads {}, shown {}, proven {}; \
-             restarts {} ({} after a loss of power, {} inputs gone), connections lost {}, away {}, back {}, by ticket {}, resumed {}, proven {}",
+             restarts {} ({} after a loss of power, {} inputs gone), paused {}, rot {} ({} rooms), \
+              connections lost {}, away {}, back {}, by ticket {}, resumed {}, proven {}",
             self.to_server,
             self.to_client,
             self.lost,
@@ -208,6 +218,9 @@ impl fmt::Display for Counters {
             self.restarts,
             self.power_losses,
             self.inputs_lost,
+            self.paused,
+            self.rots,
+            self.rooms_rotten,
             self.lost_connections,
             self.away,
             self.back,

@@ -339,6 +339,7 @@ impl Server {
             counted.sessions += stats.sessions;
             counted.rooms += stats.rooms + stats.rooms_to_come;
             counted.resyncs += stats.resyncs;
+            counted.paused += stats.rooms_paused;
         }
         counted
     }
@@ -350,6 +351,7 @@ pub(crate) struct Counted {
     pub(crate) sessions: usize,
     pub(crate) rooms: usize,
     pub(crate) resyncs: u64,
+    pub(crate) paused: usize,
 }
 
 fn outcome(hello: bool, before: ShardStats, after: ShardStats) -> Outcome {

@@ -459,6 +459,7 @@ impl Wiring {
         checkers::look_at_sessions(&mut self.cast, &mut self.scene, &self.server)?;
         let stats = self.server.check();
         self.scene.rooms.check(stats.rooms)?;
+        self.scene.counters.paused += u64::try_from(stats.paused).unwrap_or(u64::MAX);
         let players = self.cast.everyone().count();
         ensure(
             stats.sessions <= players,

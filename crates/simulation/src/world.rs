@@ -45,7 +45,7 @@ impl World {
         let operator = Operator::new(&root);
         let server_key = operator.server_key();
         let rooms = Rooms::default();
-        let mut machine = Machine::new(options.breaks.disk.is_some(), &root);
+        let mut machine = Machine::new(options.breaks.disk, &root);
         let stores = machine.begin(operator.epoch(), options.sharding.shards);
         let stores = stores.expect("an empty disk makes a store");
         let server = operator.start(&options, &rooms, stores, Timestamp::ZERO);
@@ -202,6 +202,8 @@ impl World {
             | Act::Restart(_)
             | Act::Fail
             | Act::Up(_)
+            | Act::Fill { .. }
+            | Act::Empty
             | Act::CheckBack(_)) => self.break_something(act),
             Act::Move { player } => self.change_address(player),
             Act::Leave { player, back_after } => {
@@ -232,16 +234,12 @@ impl World {
     }
 
     fn change_address(&mut self, player: usize) -> Result<(), Violation> {
-        let Wiring {
-            scene,
-            cast,
-            coverage,
-            ..
-        } = &mut self.wiring;
-        if let Some(client) = cast.living_client(player) {
-            coverage.hit(Fault::Move, cast.client(client).stage());
-            cast.client_mut(client).port += 1;
-            cast.player_mut(player).harmed_at = scene.now;
+        let wiring = &mut self.wiring;
+        if let Some(client) = wiring.cast.living_client(player) {
+            let stage = wiring.cast.client(client).stage();
+            wiring.coverage.hit(Fault::Move, stage);
+            wiring.cast.client_mut(client).port += 1;
+            wiring.cast.player_mut(player).harmed_at = wiring.scene.now;
         }
         Ok(())
     }
@@ -282,6 +280,8 @@ impl World {
             Act::Restart(restart) => breaking::restart(wiring, restart),
             Act::Fail => return breaking::fail(wiring),
             Act::Up(restart) => return breaking::up(wiring, restart),
+            Act::Fill { lasts } => breaking::fill(wiring, lasts),
+            Act::Empty => wiring.scene.machine.empty(wiring.scene.now),
             Act::Start { .. }
             | Act::Cut { .. }
             | Act::Silence { .. }
@@ -392,14 +392,14 @@ impl World {
     }
 
     fn heal(&mut self) -> Result<(), Violation> {
+        let now = self.wiring.scene.now;
         self.wiring.scene.phase = Phase::Healing;
         self.wiring.scene.healed_at = self.wiring.scene.now;
         self.wiring.network.heal();
-        self.wiring.scene.machine.disarm();
+        self.wiring.scene.machine.heal(now);
         for client in 0..self.wiring.cast.clients.len() {
             self.rouse(client)?;
         }
-        let now = self.wiring.scene.now;
         for player in 0..self.wiring.cast.players.len() {
             for wish in &mut self.wiring.cast.player_mut(player).wishes {
                 wish.not_before = now;

@@ -75,6 +75,7 @@ fn broken_by(bug: Bug) -> &'static [&'static str] {
         Bug::NumberUsedTwice => &["no key seals two texts under one nonce"],
         Bug::UnwrittenTold => &[
             "a cursor never falls",
+            "views never go back",
             "what is acknowledged is lost by a loss of power alone",
             "what is on the medium is not lost",
             "a killed process loses no room and forgets none that is open",
@@ -97,6 +98,7 @@ fn broken_by(bug: Bug) -> &'static [&'static str] {
             "rooms close only for cause",
             "what is on the medium is not lost",
             "views never go back",
+            "the newest latest input wins",
             "members are told the same events in the same order",
         ],
         Bug::CursorForgotten => &["a cursor never falls", "rooms close only for cause"],
@@ -112,6 +114,40 @@ fn broken_by(bug: Bug) -> &'static [&'static str] {
             "rooms close only for cause",
             "deltas build on what clients have",
         ],
+        Bug::ToldBeforeJournalled => &[
+            "a cursor never falls",
+            "what is acknowledged is lost by a loss of power alone",
+            "a killed process loses no room and forgets none that is open",
+            "rooms close only for cause",
+            "views never go back",
+            "deltas build on what clients have",
+        ],
+        Bug::EpochNotBegun => &[
+            // There are segments and no manifest.
+            "a store opens again",
+            "a killed process loses no room and forgets none that is open",
+        ],
+        Bug::TakenUpTwice => &[
+            "a killed process loses no room and forgets none that is open",
+            "the directory lists all open rooms",
+            "one request id names one room",
+            // Each shard takes itself for the one that shows it.
+            "nothing panics",
+        ],
+        Bug::FullPassedOver => &[
+            "the directory lists all open rooms",
+            // What comes after the turn that was not written does not follow.
+            "rooms close only for cause",
+            "a cursor never falls",
+            "a killed process loses no room and forgets none that is open",
+        ],
+        Bug::PauseForgetsCalls => &[
+            "each line of a player is told once and in order",
+            "every reliable input is applied",
+            "a room applies each input once and in order",
+            "every request is answered",
+        ],
+        Bug::RotBelieved => &["nothing rots into something else"],
     }
 }
 
@@ -130,35 +166,39 @@ fn watched(seed: u64, seconds: u64) -> Result<(), Failure> {
 #[test]
 fn each_planted_bug_is_caught_for_what_it_is_and_its_seed_passes_without_it() {
     let (others, _) = Bug::ALL.split_at(OF_THE_DISK);
-    others.iter().for_each(|bug| catch(*bug, 30));
+    catch_all(others, 30);
 }
 
 #[test]
 fn so_is_each_of_the_disk_and_what_is_kept_on_it() {
     let (_, bugs) = Bug::ALL.split_at(OF_THE_DISK);
     // Some show only once a second process has ended.
-    bugs.iter().for_each(|bug| catch(*bug, 60));
+    catch_all(bugs, 60);
 }
 
 /// The first of all defects that has to do with the disk.
 const OF_THE_DISK: usize = 25;
 
+/// All are tried before any that is not caught as it should be ends the test.
+fn catch_all(bugs: &[Bug], seconds: u64) {
+    let wrong = bugs.iter().filter_map(|bug| catch(*bug, seconds).err());
+    let wrong: Vec<_> = wrong.collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
 #[expect(
     clippy::print_stdout,
     reason = "how soon each is caught is worth a line"
 )]
-fn catch(bug: Bug, seconds: u64) {
+fn catch(bug: Bug, seconds: u64) -> Result<(), String> {
     plant(Some(bug));
     let caught = (0..SEEDS).find_map(|seed| watched(seed, seconds).err());
     plant(None);
-    let failure = caught.unwrap_or_else(|| panic!("{bug:?} is not caught in {SEEDS} seeds"));
+    let failure = caught.ok_or_else(|| format!("{bug:?} is not caught in {SEEDS} seeds"))?;
     println!("{bug:?}: {failure}");
-    let fits = broken_by(bug).contains(&failure.property);
-    assert!(fits, "{bug:?} is caught for something else: {failure}");
-    let without = watched(failure.seed, seconds);
-    assert_eq!(
-        without,
-        Ok(()),
-        "the seed that caught {bug:?} fails without it"
-    );
+    if !broken_by(bug).contains(&failure.property) {
+        return Err(format!("{bug:?} is caught for something else: {failure}"));
+    }
+    watched(failure.seed, seconds)
+        .map_err(|other| format!("the seed that caught {bug:?} fails without it: {other}"))
 }

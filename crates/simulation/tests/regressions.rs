@@ -168,10 +168,32 @@ const REGRESSIONS: &[(u64, u64, &str)] = &[
         "How many inputs were lost was told once. The answer was lost, and the client's next one was told of none.",
     ),
     (
+        467,
+        60,
+        "A room was closed while the disk was full. Its members were told, but not the store, and the next process had it.",
+    ),
+    (
+        447,
+        60,
+        "Who had asked for a seat had another connection by the time the room had place for that, and was given views by the \
+         name that the first one had for the seat.",
+    ),
+    (
+        115,
+        60,
+        "A bit flipped in the record that said from where a room's views are numbered after a loss. After the next loss they \
+         had the numbers of before, and clients took them for views that they knew.",
+    ),
+    (
         105,
         60,
         "A client asked for its seat while its room was being restored, and the room went on after its own numbers. As \
          the client asked once more, the room took events that it had said since for lost ones, and jumped over them.",
+    ),
+    (
+        105,
+        60,
+        "All that was stored of a room had rotted, and it was never taken up. The simulator waited for it.",
     ),
 ];
 

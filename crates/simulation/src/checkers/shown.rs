@@ -69,7 +69,8 @@ pub(super) fn viewed(
     // Who does not know that another client of the player has the seat says nothing of where it stands.
     // Nor does who speaks of a process before power was lost, unless the room acknowledges what is on the medium.
     let synced = scene.options.breaks.is_synced();
-    if scene.lives.is_of(seat.stay_of(player), client) && (synced || !is_past) {
+    let holds = !is_past || scene.lives.is_firm(seat.room);
+    if scene.lives.is_of(seat.stay_of(player), client) && holds {
         scene
             .lives
             .covered(seat.stay_of(player), cursor, scene.now)?;

@@ -195,6 +195,10 @@ fn refused(
         (_, RefusalCode::Stopping) => scene.phase == Phase::Stopping,
         // An empty room may have closed while the request was under way.
         (Asked::Seat { .. }, RefusalCode::UnknownRoom) => true,
+        (Asked::Seat { room, .. }, RefusalCode::RoomFailed) => scene.rooms.failed(room),
+        (Asked::Seat { .. }, RefusalCode::LimitReached) if refusal.limit.is_none() => {
+            refusal.text.contains("full") && scene.machine.was_full(TOLD_WITHIN, scene.now)
+        }
         (Asked::Seat { .. }, RefusalCode::LimitReached) => is_over_budget(cast, client, refusal),
         (Asked::Leave { seat } | Asked::Close { seat }, RefusalCode::UnknownSeat) => {
             may_be_gone(cast, scene, (client, seat))

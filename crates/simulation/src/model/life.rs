@@ -134,6 +134,13 @@ impl Life {
         self.acked = self.acks.back().map_or(0, |(_, cursor)| *cursor);
     }
 
+    /// What was stored of its room has rotted: anything may be gone.
+    pub(super) fn on_rotten(&mut self) {
+        (self.lost_power, self.may_be_over) = (true, true);
+        (self.acked, self.durable) = (0, 0);
+        self.acks.clear();
+    }
+
     /// True if the room may show that, to a client of that generation.
     pub(super) fn shows(&self, count: u64, chain: u64, generation: u64) -> bool {
         let shown = self.chains.get(narrow(count)) == Some(&chain);

@@ -4,9 +4,9 @@
 //! started anew goes on at the room's cursor. After a loss of power a room may go on from where it stood some moments
 //! before: then each client is told how many of its acknowledged inputs are gone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use rejoin_protocol::{PlayerId, Stay, Timestamp};
+use rejoin_protocol::{PlayerId, RoomId, Stay, Timestamp};
 
 use super::life::Life;
 use crate::content::Input;
@@ -22,8 +22,10 @@ pub(crate) struct Lives {
     by_seat: BTreeMap<(Site, PlayerId), Seat>,
     /// True if rooms acknowledge what is on the medium.
     synced: bool,
-    /// Losses of power so far.
+    /// Losses of power and of rooms that rotted so far.
     generation: u64,
+    /// Rooms that have rotted.
+    rotten: BTreeSet<RoomId>,
 }
 
 /// The lives of one player in one room.
@@ -66,6 +68,21 @@ impl Lives {
         self.generation += 1;
         let lives = self.by_seat.values_mut().flat_map(|lives| &mut lives.0);
         lives.for_each(|(_, life)| life.on_power_lost(durable));
+    }
+
+    /// Bits have flipped in what was stored of these rooms: anything at their end may be gone.
+    pub(crate) fn on_rotten(&mut self, rooms: BTreeSet<RoomId>) {
+        for ((site, _), seat) in &mut self.by_seat {
+            if rooms.contains(&site.room) {
+                seat.0.iter_mut().for_each(|(_, life)| life.on_rotten());
+            }
+        }
+        self.rotten.extend(rooms);
+    }
+
+    /// True if what a process before the newest loss told of a room holds.
+    pub(crate) fn is_firm(&self, room: RoomId) -> bool {
+        self.synced && !self.rotten.contains(&room)
     }
 
     /// A player was told of a seat.
@@ -329,7 +346,6 @@ mod tests {
     use super::*;
     use crate::content::Mark;
     use crate::options::RoomKind;
-    use rejoin_protocol::RoomId;
 
     const SITE: Site = Site {
         era: 1,

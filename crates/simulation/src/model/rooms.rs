@@ -35,6 +35,8 @@ pub(crate) struct Rooms {
     listed: Listed,
     /// Rooms that processes before this one had opened.
     opened_before: u64,
+    /// Rooms that have rotted: some cannot be taken up any more.
+    rotten: BTreeSet<RoomId>,
 }
 
 /// A room that was asked for.
@@ -100,16 +102,20 @@ impl Rooms {
     }
 
     /// Another process has these rooms, after a loss of power if so: then some that were open may be missing, and some that
-    /// were closed may be there.
+    /// were closed may be there. The same is true of those that are rotten.
     pub(crate) fn on_found(
         &mut self,
         found: &BTreeSet<RoomId>,
         lost_power: bool,
+        rotten: &BTreeSet<RoomId>,
     ) -> Result<(), Violation> {
+        self.rotten.extend(rotten);
+        let rotten = &self.rotten;
         let mut listed = self.listed.borrow_mut();
         let open = listed.iter().filter(|(_, listing)| listing.open);
         let open: BTreeSet<_> = open.map(|(room, _)| *room).collect();
-        let differ = open.symmetric_difference(found).next();
+        let mut differ = open.symmetric_difference(found);
+        let differ = differ.find(|room| !rotten.contains(room));
         ensure(
             lost_power || differ.is_none(),
             "a killed process loses no room and forgets none that is open",
@@ -129,6 +135,14 @@ impl Rooms {
             }
         }
         Ok(())
+    }
+
+    /// A player was told that `room` cannot be taken up. True if that may be.
+    pub(crate) fn failed(&mut self, room: RoomId) -> bool {
+        if let Some(listing) = self.listed.borrow_mut().get_mut(&room) {
+            listing.open = false;
+        }
+        self.rotten.contains(&room)
     }
 
     /// A player asks for `room` by its request id.
@@ -236,9 +250,12 @@ impl Rooms {
             "no request opens a closed room again",
             || format!("{twin:?}"),
         )?;
-        let open = listed.values().filter(|listing| listing.open).count();
+        let open = listed.iter().filter(|(_, listing)| listing.open);
+        let (rotten, sound): (Vec<_>, Vec<_>) =
+            { open }.partition(|(room, _)| self.rotten.contains(*room));
+        let open = sound.len() + rotten.len();
         ensure(
-            open == counted,
+            (sound.len()..=open).contains(&counted),
             "the directory lists all open rooms",
             || format!("{open} listed, {counted} open"),
         )

@@ -31,6 +31,7 @@
 //! manifest, so that no bytes which a player sends can pass for an entry.
 
 use rejoin_protocol::RoomId;
+use rejoin_protocol::planted::{self, Bug};
 use rejoin_protocol::wire::{Malformed, Reader};
 
 use crate::contract::{Loss, Standing};
@@ -272,7 +273,7 @@ impl Head {
 
     /// Whether `body` is what was written.
     pub(crate) fn fits(&self, body: &[u8]) -> bool {
-        body_check(body) == self.body_check
+        body_check(body) == self.body_check || planted::is(Bug::RotBelieved)
     }
 }
 
