@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rejoin_protocol::message::SeatChange;
-use rejoin_protocol::wire::Malformed;
 use rejoin_protocol::{Incarnation, Liveness, PlayerId, RoomCode, SessionId, Stay};
 use rejoin_room::inspect as logic;
 use rejoin_room::{Receipt, RoomSpec};
 
+use crate::rooms::checkpoint::{self, CheckpointError};
 use crate::rooms::entry::Entry;
-use crate::rooms::{checkpoint, journal, seat};
+use crate::rooms::journal::{self, RecordError};
+use crate::rooms::seat;
 
 /// A room as its checkpoint has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -148,17 +149,34 @@ pub enum Call {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unreadable {
-    /// Not of this version.
-    #[error("malformed, or of another version")]
+    /// They are not ours.
+    #[error("malformed")]
     Malformed,
+    /// A later version wrote them; says which.
+    #[error("{0}")]
+    Later(String),
     /// The part of the room's logic is not.
     #[error(transparent)]
     Room(#[from] logic::Unreadable),
 }
 
-impl From<Malformed> for Unreadable {
-    fn from(Malformed: Malformed) -> Self {
-        Self::Malformed
+impl From<RecordError> for Unreadable {
+    fn from(problem: RecordError) -> Self {
+        match problem {
+            RecordError::Malformed => Self::Malformed,
+            RecordError::Later(_) => Self::Later(problem.to_string()),
+        }
+    }
+}
+
+impl From<CheckpointError> for Unreadable {
+    fn from(problem: CheckpointError) -> Self {
+        match problem {
+            CheckpointError::Later(_) => Self::Later(problem.to_string()),
+            CheckpointError::Malformed
+            | CheckpointError::UnknownKind(_)
+            | CheckpointError::Room(_) => Self::Malformed,
+        }
     }
 }
 
@@ -168,7 +186,7 @@ impl Checkpoint {
     /// # Errors
     /// See [`Unreadable`].
     pub fn read(body: &[u8]) -> Result<Self, Unreadable> {
-        let table = checkpoint::decode_table(body).map_err(|_| Unreadable::Malformed)?;
+        let table = checkpoint::decode_table(body)?;
         let room = logic::Checkpoint::read(table.instance)?;
         if table.kind != room.kind || !room.members.keys().eq(table.seats.keys()) {
             return Err(Unreadable::Malformed);
@@ -351,7 +369,8 @@ mod tests {
         let read = Record::read(&body.clone().into()).unwrap();
         let expected: Vec<_> = calls().into_iter().map(Call::of).collect();
         assert_eq!((read.at, read.calls), (Duration::from_secs(2), expected));
-        body.push(99);
-        assert_eq!(Record::read(&body.into()), Err(Unreadable::Malformed));
+        let with = |byte: u8| Record::read(&[body.as_slice(), &[byte]].concat().into());
+        assert_eq!(with(0), Err(Unreadable::Malformed));
+        assert!(matches!(with(99), Err(Unreadable::Later(_))));
     }
 }

@@ -162,6 +162,14 @@ fn load<S: Store>(
         let may_lack = may_lack && !planted::is(Bug::LackIgnored);
         let lost = may_lack || stored.loss.is_some() || origin.partial;
         let rebuilt = origin.version != kind.version && !stored.records.is_empty();
+        if rebuilt {
+            let (written_by, version, records) =
+                (origin.version, kind.version, stored.records.len());
+            warn!(
+                room = %id, kind = kind.name, written_by, version, records,
+                "a room is rebuilt, not exact: another version of its logic made its newest calls again"
+            );
+        }
         let receipt = Receipt::new(lost, rebuilt);
         let mut body = Vec::new();
         if !kind.durability.is_journalled() {

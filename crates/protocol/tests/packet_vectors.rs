@@ -1,6 +1,6 @@
 //! Golden bytes of data packets: both directions, both suites, every kind of frame.
 
-#[path = "vectors/golden.rs"]
+#[path = "../../../tests/vectors/golden.rs"]
 mod golden;
 
 use std::time::Duration;

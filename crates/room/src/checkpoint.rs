@@ -11,8 +11,9 @@ use std::time::Duration;
 use rejoin_protocol::limits::{MESSAGEPACK_DEPTH_MAX, TIMERS_MAX};
 use rejoin_protocol::limits::{METADATA_ENTRIES_MAX, ROOM_MEMBERS_MAX, STATE_DEPTH_MAX, STATE_MAX};
 use rejoin_protocol::message::Metadata;
-use rejoin_protocol::messagepack::{self, Bounds, EncodeError};
+use rejoin_protocol::messagepack::{self, Bounds, DecodeError, EncodeError};
 use rejoin_protocol::{PlayerId, Rng};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteArray, ByteBuf};
 
@@ -35,6 +36,28 @@ pub(crate) const STATE: Bounds = Bounds {
     items: STATE_MAX,
     ..Bounds::PEER
 };
+
+/// Reads a state.
+///
+/// # Errors
+/// A sentence that says what is wrong, and in which field.
+pub(crate) fn read_state<S: DeserializeOwned>(bytes: &[u8]) -> Result<S, String> {
+    messagepack::decode(bytes, STATE).map_err(|error| {
+        if let DecodeError::Content(text) = error {
+            // Read again for the field alone: it is asked for only once something is wrong.
+            return place_of::<S>(bytes).unwrap_or(text);
+        }
+        error.to_string()
+    })
+}
+
+/// What is wrong and where, if it is a field.
+fn place_of<S: DeserializeOwned>(bytes: &[u8]) -> Option<String> {
+    let mut reader = rmp_serde::Deserializer::from_read_ref(bytes);
+    let problem = serde_path_to_error::deserialize::<_, S>(&mut reader).err()?;
+    let has_path = problem.path().iter().len() > 0;
+    has_path.then(|| format!("{}: {}", problem.path(), problem.inner()))
+}
 
 /// All that makes a room again.
 #[derive(Debug, Serialize, Deserialize)]

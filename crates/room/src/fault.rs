@@ -49,12 +49,28 @@ pub enum RoomFault {
         /// The encoder's own words.
         message: String,
     },
-    /// A checkpoint cannot be read.
+    /// A checkpoint cannot be read, its state aside.
     #[error("{kind} cannot read its checkpoint: {message}")]
     Decode {
         /// The room's kind.
         kind: &'static str,
         /// The decoder's own words.
+        message: String,
+    },
+    /// The state in a checkpoint cannot be read by the logic as it is now.
+    #[error(
+        "{kind} of version {version} cannot read a state that version {written} wrote: {message}; three ways out: raise \
+         `Room::VERSION` and teach `Room::migrate` to read it, forget such rooms with `rejoin store drop`, or begin without \
+         any with `rejoin serve --fresh`"
+    )]
+    State {
+        /// The room's kind.
+        kind: &'static str,
+        /// Version of the logic that wrote the state.
+        written: u32,
+        /// Version of the logic that reads it.
+        version: u32,
+        /// What is wrong, and in which field; or what [`Room::migrate`](crate::Room::migrate) says.
         message: String,
     },
 }

@@ -117,16 +117,18 @@ impl<R: Room> Hosted<R> {
         }
         let context = envelope.context().map_err(unreadable)?;
         let state = if envelope.version == R::VERSION {
-            run(R::KIND, "open", || {
-                messagepack::decode(&envelope.state, checkpoint::STATE)
-            })?
-            .map_err(|error| format!("its state does not fit version {}: {error}", R::VERSION))
+            run(R::KIND, "open", || checkpoint::read_state(&envelope.state))?
         } else {
             run(R::KIND, "migrate", || {
                 R::migrate(envelope.version, &envelope.state)
             })?
         };
-        let state = state.map_err(unreadable)?;
+        let state = state.map_err(|message| RoomFault::State {
+            kind: R::KIND,
+            written: envelope.version,
+            version: R::VERSION,
+            message,
+        })?;
         Ok(Self {
             spec: envelope.spec.into_owned(),
             state,

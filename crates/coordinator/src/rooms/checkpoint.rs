@@ -25,7 +25,7 @@ use super::journal::{bytes, put_bytes, put_stay, small, stay, text, truth};
 use super::seat::Seat;
 use crate::limits::EVENTS_KEPT_MAX;
 
-/// A reader accepts this format and the one before.
+/// A reader accepts this format and the one before. Golden checkpoints of both are in `tests/vectors`.
 const FORMAT: u8 = 2;
 const FORMAT_BEFORE: u8 = 1;
 
@@ -33,9 +33,14 @@ const FORMAT_BEFORE: u8 = 1;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum CheckpointError {
-    /// The bytes are not ours, or of another format.
+    /// The bytes are not ours.
     #[error("malformed checkpoint")]
     Malformed,
+    /// They are of a format that this version does not know.
+    #[error(
+        "the checkpoint is of format {0}, this build reads {FORMAT_BEFORE} and {FORMAT}: a later version wrote it"
+    )]
+    Later(u8),
     /// This server has no such kind.
     #[error("no room logic of kind {0}")]
     UnknownKind(String),
@@ -191,10 +196,11 @@ impl Head {
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, CheckpointError> {
-        let format = reader.byte()?;
-        if !(FORMAT_BEFORE..=FORMAT).contains(&format) {
-            return Err(CheckpointError::Malformed);
-        }
+        let format = match reader.byte()? {
+            0 => return Err(CheckpointError::Malformed),
+            format @ FORMAT_BEFORE..=FORMAT => format,
+            later => return Err(CheckpointError::Later(later)),
+        };
         let kind = text(reader)?;
         let (version, partial) = match format {
             FORMAT_BEFORE => (None, false),

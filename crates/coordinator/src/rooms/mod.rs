@@ -11,6 +11,8 @@ pub(crate) mod entry;
 pub(crate) mod fanout;
 pub(crate) mod fate;
 pub(crate) mod gate;
+#[cfg(test)]
+mod golden;
 pub(crate) mod journal;
 pub(crate) mod member;
 pub(crate) mod queue;

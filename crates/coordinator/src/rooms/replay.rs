@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use rejoin_protocol::wire::Malformed;
-use rejoin_room::{Kind, Kinds, RoomFault};
+use bytes::Bytes;
+use rejoin_room::{Kind, Kinds, RoomFault, inspect};
 use rejoin_store::Stored;
 
 use super::checkpoint::{self, CheckpointError};
 use super::durable::{Applied, Durable};
 use super::entry::Entry;
-use super::journal;
+use super::journal::{self, Record, RecordError};
 
 /// Why a room cannot be rebuilt.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,8 +19,13 @@ pub(crate) enum ReplayError {
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     /// A record cannot be read.
-    #[error("record {0} is malformed")]
-    Record(u64),
+    #[error("record {sequence}: {problem}")]
+    Record {
+        /// The record.
+        sequence: u64,
+        /// What is wrong with it.
+        problem: RecordError,
+    },
     /// Room logic failed in a call.
     #[error(transparent)]
     Call(#[from] RoomFault),
@@ -86,7 +91,7 @@ pub(crate) fn rebuild(
         .iter()
         .filter(|(sequence, _)| *sequence < before)
     {
-        let record = journal::decode(body).map_err(|Malformed| ReplayError::Record(*sequence))?;
+        let record = read(*sequence, body)?;
         for (call, entry) in (1..).zip(&record.entries) {
             let made = advance(&mut room, kinds, record.at, entry);
             made.map_err(|problem| problem.at(*sequence, call))?;
@@ -112,11 +117,14 @@ pub(crate) fn origin_of(stored: &Stored, kinds: &Kinds) -> Result<Origin, Replay
     let (name, version, partial) = match stored.records.first() {
         _ if !stored.checkpoint.is_empty() => {
             let head = checkpoint::Head::of(&stored.checkpoint)?;
-            (head.kind, head.version, head.partial)
+            let version = match head.version {
+                None => version_within(&stored.checkpoint)?,
+                version => version,
+            };
+            (head.kind, version, head.partial)
         }
         Some((sequence, body)) => {
-            let record = journal::decode(body);
-            let record = record.map_err(|Malformed| ReplayError::Record(*sequence))?;
+            let record = read(*sequence, body)?;
             match record.entries.into_iter().next() {
                 Some(Entry::Open(opening)) => (opening.kind, Some(opening.version), false),
                 _ => return Err(ReplayError::NotOpened),
@@ -131,6 +139,19 @@ pub(crate) fn origin_of(stored: &Stored, kinds: &Kinds) -> Result<Origin, Replay
         version: version.unwrap_or(kind.version),
         partial,
     })
+}
+
+/// Version of the logic that wrote a checkpoint whose head does not tell.
+fn version_within(body: &[u8]) -> Result<Option<u32>, ReplayError> {
+    let table = checkpoint::decode_table(body)?;
+    // Whatever is wrong with it is told by who restores the room.
+    Ok(inspect::Checkpoint::read(table.instance)
+        .ok()
+        .map(|room| room.version))
+}
+
+fn read(sequence: u64, body: &Bytes) -> Result<Record, ReplayError> {
+    journal::decode(body).map_err(|problem| ReplayError::Record { sequence, problem })
 }
 
 impl ReplayError {
@@ -348,7 +369,8 @@ mod tests {
         };
         let error = |stored, kinds| rebuild(&stored, kinds, u64::MAX).unwrap_err();
         let broken = stored(vec![(1, body.clone()), (2, vec![0, 99])]);
-        assert_eq!(error(broken, &kinds), ReplayError::Record(2));
+        let told = "record 2: it holds a call of kind 99, this build reads 1 to 10: a later version wrote it";
+        assert_eq!(error(broken, &kinds).to_string(), told);
         let headless = stored(vec![(2, vec![0, 6])]);
         assert_eq!(error(headless, &kinds), ReplayError::NotOpened);
         let unknown = stored(vec![(1, body)]);

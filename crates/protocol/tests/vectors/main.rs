@@ -12,6 +12,7 @@ mod control;
 mod derivation;
 mod document;
 mod frames;
+#[path = "../../../../tests/vectors/golden.rs"]
 mod golden;
 mod join;
 mod noise;

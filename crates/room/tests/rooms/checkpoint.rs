@@ -217,11 +217,11 @@ proptest! {
         let mut damaged = whole.clone();
         damaged[place.index(whole.len())] = byte;
         if let Err(fault) = Kind::of::<Busy>().restore(&damaged) {
-            prop_assert!(matches!(fault, RoomFault::Decode { .. }), "{}", fault);
+            prop_assert!(matches!(fault, RoomFault::Decode { .. } | RoomFault::State { .. }), "{}", fault);
         }
         let short = &whole[..cut.index(whole.len())];
         let fault = Kind::of::<Busy>().restore(short).unwrap_err();
-        prop_assert!(matches!(fault, RoomFault::Decode { .. }), "{}", fault);
+        prop_assert!(matches!(fault, RoomFault::Decode { .. } | RoomFault::State { .. }), "{}", fault);
     }
 }
 
@@ -254,8 +254,9 @@ fn another_version_is_migrated() {
     );
 
     let back = Kind::of::<Busy>().restore(&bytes).unwrap_err();
-    let text = "busy cannot read its checkpoint: busy cannot read a state of version 2";
-    assert_eq!(back.to_string(), text);
+    let text = back.to_string();
+    let begin = "busy of version 1 cannot read a state that version 2 wrote: busy cannot read a state of version 2; three";
+    assert!(text.starts_with(begin), "{text}");
 }
 
 /// The same name and version as [`Busy`], but a developer has edited the state.
@@ -265,6 +266,34 @@ struct Edited;
 struct EditedLedger {
     draws: Vec<u64>,
     owner: String,
+}
+
+/// The same, and the type of a field is another.
+struct Retyped;
+
+#[derive(Serialize, Deserialize)]
+struct RetypedLedger {
+    draws: String,
+}
+
+impl Room for Retyped {
+    const KIND: &'static str = "busy";
+    type State = RetypedLedger;
+    type Input = ();
+    type View = ();
+    type Event = ();
+
+    fn open(_spec: &RoomSpec, _cx: &mut Cx<Self>) -> RetypedLedger {
+        RetypedLedger {
+            draws: String::new(),
+        }
+    }
+
+    fn input(_state: &mut RetypedLedger, _from: PlayerId, (): (), _cx: &mut Cx<Self>) {}
+
+    fn view(_state: &RetypedLedger) -> Cow<'_, ()> {
+        Cow::Owned(())
+    }
 }
 
 impl Room for Edited {
@@ -290,12 +319,23 @@ impl Room for Edited {
 
 #[test]
 fn an_edited_state_is_an_error_that_names_kind_and_field() {
-    let fault = Kind::of::<Edited>()
-        .restore(&checkpoint(&*open()))
-        .unwrap_err();
-    let text = fault.to_string();
-    assert!(text.starts_with("busy cannot read its checkpoint: its state does not fit version 1"));
-    assert!(text.contains("missing field `owner`"), "{text}");
+    let told = |kind: Kind| kind.restore(&checkpoint(&*open())).unwrap_err().to_string();
+    let missing = told(Kind::of::<Edited>());
+    let begin = "busy of version 1 cannot read a state that version 1 wrote: ";
+    let fields = [
+        (missing, "missing field `owner`; "),
+        (told(Kind::of::<Retyped>()), "draws: invalid type: "),
+    ];
+    for (text, field) in fields {
+        assert!(text.starts_with(&format!("{begin}{field}")), "{text}");
+        for way in [
+            "`Room::migrate`",
+            "`rejoin store drop`",
+            "`rejoin serve --fresh`",
+        ] {
+            assert!(text.contains(way), "{text}");
+        }
+    }
 }
 
 #[test]

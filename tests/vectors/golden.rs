@@ -1,4 +1,7 @@
-//! Files of golden bytes under `tests/vectors`: `name = hex`, long values on indented lines.
+//! Files of golden bytes in this folder: `name = hex`, long values on indented lines.
+//!
+//! A module of the tests that write them: messages of `rejoin-protocol`, checkpoints and records of
+//! `rejoin-coordinator`.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -51,8 +54,8 @@ fn path(file: &str) -> PathBuf {
 }
 
 fn render(about: &str, vectors: &Vectors) -> String {
-    let mut text =
-        format!("# {about}\n# Written by `REJOIN_BLESS=1 cargo test -p rejoin-protocol`.\n");
+    let package = env!("CARGO_PKG_NAME");
+    let mut text = format!("# {about}\n# Written by `REJOIN_BLESS=1 cargo test -p {package}`.\n");
     for (name, bytes) in vectors {
         text += name;
         text += " =";
