@@ -122,6 +122,33 @@ fn everybody_plays_on_whenever_their_own_server_is_killed() {
     }
 }
 
+/// Each room is replayed from its first record, without any checkpoint: it has to be what its server has of it after all kills,
+/// and to show what the bots saw.
+#[test]
+fn a_twin_that_is_replayed_from_the_first_record_is_the_room_that_was_killed() {
+    let folder = Folder::new("twins");
+    for kind in ["arena", "chat"] {
+        let json = folder.path(kind);
+        let kills = ["--kills", "4", "--kill-within", "0..800ms", "--twins"];
+        let more = [
+            "--kill-seed",
+            "11",
+            "--kind",
+            kind,
+            "--check",
+            "twins.differ==0",
+        ];
+        let ended = bots(&[&kills[..], &more].concat(), &json).end();
+        let record = read(&json);
+        nothing_is_lost(&ended, &record, 4);
+        assert_eq!(number(&record, "/twins/rooms"), 3, "{record}");
+        assert_eq!(number(&record, "/twins/differ"), 0, "{record}");
+        assert!(number(&record, "/twins/records") > 100, "{record}");
+        assert!(number(&record, "/twins/views") > 100, "{record}");
+        assert!(ended.stdout.contains("twins       3 rooms"), "{ended:?}");
+    }
+}
+
 /// The second kill comes as soon as the server listens, while its players cannot have heard of it.
 #[test]
 fn kills_before_all_are_back_are_counted() {
@@ -203,6 +230,8 @@ fn what_kills_cannot_be_made_is_said_before_anybody_plays() {
     refused(&["rejoin://127.0.0.1:7777"], "--kill-pid PID");
     refused(&["--for", "4s", "--kill-every", "2s"], "5s are needed");
     refused(&["--permits", "-"], "dev auth");
+    let unjournalled = ["--twins", "--durability", "checkpoint"];
+    refused(&unjournalled, "exact or synced");
     let other = if cfg!(target_os = "linux") {
         "serve --supervise"
     } else {

@@ -12,7 +12,7 @@ use rejoin_client::{Core, Ended, Event, State};
 use rejoin_protocol::limits::VIEW_MAX;
 use rejoin_protocol::message::{Answer, CallId, RoomCloseReason, Seated};
 use rejoin_protocol::messagepack::{self, Bounds};
-use rejoin_protocol::{Refusal, Rng, Timestamp};
+use rejoin_protocol::{Refusal, Rng, RoomId, Timestamp};
 use rejoin_room::Room;
 
 use crate::absent::Absent;
@@ -72,6 +72,17 @@ pub(crate) struct Surroundings<'a, B: Behaviour> {
     pub(crate) tally: &'a mut Tally,
     pub(crate) wallet: Wallet<'a>,
     pub(crate) now: Timestamp,
+}
+
+impl<B: Behaviour> Surroundings<'_, B> {
+    /// A member saw a view that all members share.
+    fn mark(&mut self, label: Label, view: &[u8]) {
+        if let Some(marks) = &mut self.tally.marks {
+            // The request names the room.
+            let room = RoomId::of(B::Room::KIND, self.request.request);
+            marks.see(room, label, view);
+        }
+    }
 }
 
 /// A step that is due.
@@ -220,6 +231,7 @@ impl<B: Behaviour> Bot<B> {
                 let seen = if private {
                     decode(label, &view).map(Rc::new)
                 } else {
+                    around.mark(label, &view);
                     around.agreement.see(label, &view)
                 };
                 self.on_view(seen.map_err(wrong)?, cursor, around)

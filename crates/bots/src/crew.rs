@@ -87,7 +87,7 @@ impl<'a, B: Behaviour> Crew<'a, B> {
         Self {
             bots: Vec::with_capacity(part.bots.len()),
             rooms: part.rooms.clone().map(room).collect(),
-            tally: Tally::new(options.lateness_max),
+            tally: Tally::new(options.lateness_max).with_marks(options.keep_marks),
             part,
             sockets,
             newcomers: Vec::new(),

@@ -32,6 +32,7 @@ mod fault;
 mod fleet;
 mod impairment;
 mod interruptions;
+mod marks;
 mod measure;
 mod names;
 mod news;
@@ -69,11 +70,12 @@ pub use chat_bot::ChatBot;
 pub use duration::{DurationError, parse_duration};
 pub use fleet::{FleetError, run};
 pub use impairment::{Impairment, ImpairmentError};
+pub use marks::{Mark, Marks, digest};
 pub use measure::{Bucket, Percentiles};
 pub use observer::{Control, CutOff, Glimpse, Observer, Progress, Stage, Unobserved};
 pub use options::{Conduct, Mode, ModeError, Options};
 pub use rebinds::{RebindCounts, Rebinds};
-pub use recovery::{Kills, Newest, RecoveryCounts};
+pub use recovery::{Kills, Newest, RecoveryCounts, Twins};
 pub use relay::{Relay, RelayStats};
 pub use report::{
     Cause, Failure, Inputs, Joins, Probes, Report, ResumeCounts, Resumes, Snapshots, Traffic,

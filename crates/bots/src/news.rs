@@ -6,6 +6,7 @@ use crate::agreement::Shown;
 use crate::behaviour::Behaviour;
 use crate::bot::BotStage;
 use crate::crew::{Crew, Unsettled};
+use crate::marks::Marks;
 use crate::observer::Glimpse;
 use crate::rebinds::RebindCounts;
 use crate::recovery::{Newest, Stretches};
@@ -36,6 +37,8 @@ pub(crate) struct News {
     pub(crate) shown: Vec<Shown>,
     /// Ticks that members saw, since the last answer.
     pub(crate) stretches: Stretches,
+    /// Views that members saw, since the last answer, if they are kept.
+    pub(crate) marks: Option<Marks>,
     /// If asked for.
     pub(crate) unsettled: Option<Unsettled>,
     /// If asked for, and a member is here who saw it; with the number of the view.
@@ -93,6 +96,7 @@ impl<B: Behaviour> Crew<'_, B> {
         News {
             shown: shown.collect(),
             stretches: std::mem::take(&mut self.tally.stretches),
+            marks: self.tally.marks.as_mut().map(std::mem::take),
             totals: self.totals(),
             measures: question
                 .measures

@@ -113,6 +113,8 @@ pub struct Options {
     pub client_crash_every: Option<Duration>,
     /// Where bots keep their tickets, a file for each; `None`: in memory.
     pub ticket_dir: Option<PathBuf>,
+    /// What members see of each room is kept, 40 bytes a view, to be compared with a replay. Default no.
+    pub keep_marks: bool,
     /// The network between bots and server; `None`: as it is.
     pub net: Option<Impairment>,
 }
@@ -149,6 +151,7 @@ impl Options {
             resume_for: SEAT_HOLD,
             client_crash_every: None,
             ticket_dir: None,
+            keep_marks: false,
             net: None,
         }
     }

@@ -33,6 +33,20 @@ pub struct Kills {
     pub in_recovery: u64,
 }
 
+/// What came of twins of the rooms, each replayed from its first record without any checkpoint, as whoever replayed them
+/// counts it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Twins {
+    /// Rooms that were replayed.
+    pub rooms: u64,
+    /// Records in all.
+    pub records: u64,
+    /// Views that members saw, and that were compared with those of the twins.
+    pub views: u64,
+    /// Times that something was other than it should be.
+    pub differ: u64,
+}
+
 /// The ticks of one room that members saw in one epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stretch {

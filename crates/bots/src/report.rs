@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::marks::Marks;
 use crate::measure::{Bucket, Percentiles};
 use crate::options::{Conduct, Mode};
 use crate::rebinds::Rebinds;
-use crate::recovery::{Kills, RecoveryCounts};
+use crate::recovery::{Kills, RecoveryCounts, Twins};
 use crate::series::Window;
 use crate::silences::Silences;
 
@@ -74,6 +75,11 @@ pub struct Report {
     pub recovery: RecoveryCounts,
     /// Kills of the server: filled in by whoever made them.
     pub kills: Kills,
+    /// Twins of its rooms: filled in by whoever replayed them.
+    pub twins: Twins,
+    /// What members saw, if [`Options::keep_marks`](crate::Options::keep_marks) asked for it.
+    #[serde(skip)]
+    pub marks: Option<Marks>,
     /// How late bots acted after their planned times.
     pub lateness: Percentiles,
     /// Why the figures say nothing of the server, if they do not: the bots themselves were late.

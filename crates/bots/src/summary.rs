@@ -7,12 +7,13 @@ use rejoin_protocol::Timestamp;
 
 use crate::crew::Unsettled;
 use crate::crossing::{Crossing, divided};
+use crate::marks::Marks;
 use crate::measure::Measure;
 use crate::news::{News, Totals};
 use crate::observer::{Glimpse, Progress, Stage};
 use crate::options::{Conduct, Mode, Options};
 use crate::rebinds::Rebinds;
-use crate::recovery::{Kills, RecoveryCounts, Stretches};
+use crate::recovery::{Kills, RecoveryCounts, Stretches, Twins};
 use crate::report::{ACKNOWLEDGED_SHARE_MIN, Cause, Failure, Report, Resumes, share};
 use crate::series::{Amounts, Series};
 use crate::silences::Silences;
@@ -66,6 +67,7 @@ pub(crate) struct Sums {
     pub(crate) failures: Failures,
     crossing: Crossing,
     stretches: Stretches,
+    marks: Option<Marks>,
     unsettled: Vec<Unsettled>,
     glimpse: Option<(u64, Glimpse)>,
 }
@@ -82,6 +84,7 @@ impl Sums {
             failures: Failures::default(),
             crossing: Crossing::default(),
             stretches: Stretches::default(),
+            marks: options.keep_marks.then(Marks::default),
             unsettled: Vec::new(),
             glimpse: None,
         }
@@ -105,6 +108,9 @@ impl Sums {
         }
         self.failures.merge(news.failures);
         self.stretches.merge(news.stretches);
+        if let (Some(known), Some(more)) = (&mut self.marks, news.marks) {
+            known.merge(more);
+        }
         for shown in news.shown {
             if let Err(text) = self.crossing.see(shown) {
                 self.fail(text);
@@ -304,6 +310,8 @@ impl Sums {
             },
             recovery: self.recovery(&totals),
             kills: Kills::default(),
+            twins: Twins::default(),
+            marks: self.marks,
             invalid: lateness_fault(measures, options.lateness_max),
             rtt_buckets: measures.rtt.buckets(),
             agreed_after_us: course.agreed_after.map(micros),
@@ -371,6 +379,7 @@ mod tests {
             failures: Failures::default(),
             shown: Vec::new(),
             stretches: Stretches::default(),
+            marks: None,
             unsettled: None,
             glimpse: None,
         }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::marks::Marks;
 use crate::measure::Measure;
 use crate::rebinds::RebindCounts;
 use crate::recovery::Stretches;
@@ -23,6 +24,8 @@ pub(crate) struct Tally {
     pub(crate) resumes: ResumeCounts,
     /// Ticks that members saw since that was last taken.
     pub(crate) stretches: Stretches,
+    /// Views that members saw since that was last taken, if they are asked for.
+    pub(crate) marks: Option<Marks>,
     pub(crate) measures: Measures,
     pub(crate) failures: Failures,
     /// True once anything failed.
@@ -73,11 +76,18 @@ impl Tally {
             silences: SilenceCounts::default(),
             resumes: ResumeCounts::default(),
             stretches: Stretches::default(),
+            marks: None,
             measures: Measures::default(),
             failures: Failures::default(),
             has_failed: false,
             lateness_max,
         }
+    }
+
+    /// The same, that keeps what members see if it is asked for.
+    pub(crate) fn with_marks(mut self, asked: bool) -> Self {
+        self.marks = asked.then(Marks::default);
+        self
     }
 
     /// From an input's planned time until its bot saw that the room has it.

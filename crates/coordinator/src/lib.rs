@@ -41,6 +41,9 @@ mod invariants;
 mod keep;
 mod keys;
 mod limits;
+#[cfg(test)]
+#[path = "../tests/shard/lines.rs"]
+mod lines;
 mod listing;
 mod lobby;
 mod mail;
@@ -72,6 +75,7 @@ mod storing;
 mod syncing;
 mod tickets;
 mod turn;
+pub mod twin;
 mod waking;
 
 pub use auth::Auth;

@@ -121,6 +121,10 @@ pub(crate) struct BotsArgs {
     /// What their own server has not synced dies with it, as with a machine that loses power
     #[arg(long, hide = true, requires = "kills", conflicts_with = "kill_pid")]
     pub(crate) unsynced_in_memory: bool,
+    /// Let their own server keep every record, and replay each room from its first after the run: it has to be what the
+    /// server has, and to show what the bots saw
+    #[arg(long, hide = true, requires = "kills", conflicts_with_all = ["kill_pid", "unsynced_in_memory"])]
+    pub(crate) twins: bool,
     /// Worsen the network, such as delay=50ms±10ms,loss=5%,duplicate=1%,reorder=2%
     #[arg(long, value_name = "NET")]
     pub(crate) net: Option<Impairment>,

@@ -100,7 +100,7 @@ pub(crate) fn all() -> Vec<Metric> {
 type Count = fn(&Report) -> u64;
 
 /// Counts: group, figure, where it stands, and the whole it is a part of.
-const COUNTS: [(&str, &str, Count, Option<Count>); 44] = [
+const COUNTS: [(&str, &str, Count, Option<Count>); 48] = [
     ("bots", "wanted", |r| wide(r.bots), None),
     (
         "bots",
@@ -224,6 +224,10 @@ const COUNTS: [(&str, &str, Count, Option<Count>); 44] = [
         |r| r.recovery.hash_mismatches,
         None,
     ),
+    ("twins", "rooms", |r| r.twins.rooms, None),
+    ("twins", "records", |r| r.twins.records, None),
+    ("twins", "views", |r| r.twins.views, None),
+    ("twins", "differ", |r| r.twins.differ, None),
     ("failures", "total", |r| r.failures_total, None),
 ];
 

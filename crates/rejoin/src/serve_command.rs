@@ -83,6 +83,11 @@ fn taken(
     } else {
         locked
     };
+    let locked = if args.keep_all_records {
+        locked.with_all_records()
+    } else {
+        locked
+    };
     server.own_locked(locked).map_err(failed)?;
     Ok(server)
 }

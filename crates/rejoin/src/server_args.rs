@@ -66,6 +66,9 @@ pub(crate) struct ServeArgs {
     /// Keep what is not synced in memory, so that it dies with the process: for tests of what a loss of power takes
     #[arg(long, hide = true)]
     pub(crate) unsynced_in_memory: bool,
+    /// Let no journal record go, so that each room can be replayed from its first: for tests
+    #[arg(long, hide = true)]
+    pub(crate) keep_all_records: bool,
     /// Print `listening on rejoin://…` as the first line of standard output
     #[arg(long, hide = true)]
     pub(crate) print_address: bool,

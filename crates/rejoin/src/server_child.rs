@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -47,6 +47,8 @@ pub(crate) struct Start {
     pub(crate) durability: Option<Durability>,
     /// What it has not synced dies with it, as with a machine that loses power.
     pub(crate) unsynced_in_memory: bool,
+    /// No journal record is let go.
+    pub(crate) keep_all_records: bool,
 }
 
 /// One process.
@@ -85,6 +87,11 @@ impl ServerChild {
     /// Where it listens.
     pub(crate) const fn socket(&self) -> SocketAddr {
         self.socket
+    }
+
+    /// Where it keeps its rooms.
+    pub(crate) fn data(&self) -> &Path {
+        &self.start.data
     }
 
     /// Its process id.
@@ -221,6 +228,7 @@ fn command(start: &Start, again_at: Option<SocketAddr>) -> Result<Command, Failu
                 .map(|level| format!("--durability={}", level.name())),
         )
         .args(start.unsynced_in_memory.then_some("--unsynced-in-memory"))
+        .args(start.keep_all_records.then_some("--keep-all-records"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());

@@ -1,7 +1,7 @@
 //! Where two checkpoints differ first: a path of field names, for people who hunt a room whose
 //! logic does not repeat itself.
 //!
-//! Called by `TestRoom` once bytes differ. Reads any MessagePack; it needs no type.
+//! Called by `compare` once bytes differ. Reads any MessagePack; it needs no type.
 
 use std::collections::VecDeque;
 use std::fmt;

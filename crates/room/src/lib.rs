@@ -7,6 +7,7 @@
 pub mod builtin;
 pub mod call;
 mod checkpoint;
+pub mod compare;
 mod context;
 mod difference;
 pub mod durability;
@@ -22,6 +23,7 @@ pub mod test_room;
 mod timers;
 
 pub use call::{Call, Outcome};
+pub use compare::{Mismatch, compare};
 pub use context::Seated;
 pub use durability::Durability;
 pub use effect::{Audience, Effect};

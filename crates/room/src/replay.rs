@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::call::{Call, Outcome};
-use crate::difference;
+use crate::compare::{Mismatch, compare, written};
 use crate::effect::Effect;
 use crate::fault::RoomFault;
 use crate::hosted::{Hosted, RoomInstance};
@@ -66,9 +66,9 @@ impl History {
     /// # Panics
     /// If it is not `live`, or a replay of the history is not.
     pub(crate) fn recover<R: Room>(&self, live: &Hosted<R>) -> Hosted<R> {
-        let reread = held(Hosted::restore(&written(live)));
-        compare("being written and read", live, &reread);
-        compare("a replay", live, &self.replay(live.tick()));
+        let reread = held(Hosted::restore(&held(written(live))));
+        assert_same("being written and read", live, &reread);
+        assert_same("a replay", live, &self.replay(live.tick()));
         reread
     }
 
@@ -106,42 +106,18 @@ pub(crate) fn held<T>(result: Result<T, RoomFault>) -> T {
     result.unwrap_or_else(|fault| panic!("{fault}"))
 }
 
-/// A room's checkpoint.
-pub(crate) fn written<R: Room>(room: &Hosted<R>) -> Vec<u8> {
-    let mut out = Vec::new();
-    held(room.checkpoint(&mut out));
-    out
-}
-
 /// Fails the test unless both rooms hold and show the same.
-fn compare<R: Room>(after: &str, live: &Hosted<R>, again: &Hosted<R>) {
-    let (before, now) = (written(live), written(again));
+fn assert_same<R: Room>(after: &str, live: &Hosted<R>, again: &Hosted<R>) {
     let (kind, tick) = (R::KIND, live.tick());
-    if before != now {
-        match difference::between(&before, &now) {
-            Some(found) => panic!(
-                "{kind} is another after {after}: at tick {tick}, {} was {} and became {}",
-                found.path, found.left, found.right,
-            ),
-            None => panic!("{kind} at tick {tick} is written otherwise after {after}"),
+    match compare(live, again) {
+        Ok(()) => {}
+        Err(Mismatch::Bytes) => panic!("{kind} at tick {tick} is written otherwise after {after}"),
+        Err(Mismatch::View) => panic!("a view of {kind} at tick {tick} is another after {after}"),
+        Err(Mismatch::Fault(fault)) => panic!("{fault}"),
+        Err(found @ Mismatch::Field { .. }) => {
+            panic!("{kind} is another after {after}: at tick {tick}, {found}")
         }
     }
-    assert!(
-        views(live) == views(again),
-        "a view of {kind} at tick {tick} is another after {after}"
-    );
-}
-
-/// All views of a room: the shared one, then each member's own. Fails the test if one cannot be shown.
-pub(crate) fn views<R: Room>(room: &Hosted<R>) -> Vec<Vec<u8>> {
-    let mut shared = Vec::new();
-    held(room.view(&mut shared));
-    let own = room.members().keys().map(|player| {
-        let mut out = Vec::new();
-        held(room.private_view(*player, &mut out));
-        out
-    });
-    std::iter::once(shared).chain(own).collect()
 }
 
 const fn name(call: &Call) -> &'static str {

@@ -16,9 +16,10 @@ use rejoin_protocol::{PlayerId, Refusal, RefusalCode, RequestId, RoomId};
 use serde::de::DeserializeOwned;
 
 use crate::call::{Call, Outcome};
+use crate::compare::{views, written};
 use crate::effect::{Audience, Effect};
 use crate::hosted::{Hosted, RoomInstance};
-use crate::replay::{History, Recorded, SEED, held, views, written};
+use crate::replay::{History, Recorded, SEED, held};
 use crate::room::Room;
 use crate::spec::RoomSpec;
 
@@ -225,7 +226,7 @@ impl<R: Room> TestRoom<R> {
     /// # Panics
     /// If the state cannot be encoded.
     pub fn checkpoint(&mut self) -> &mut Self {
-        self.history.start_from(written(&self.room));
+        self.history.start_from(held(written(&self.room)));
         self
     }
 
@@ -349,8 +350,8 @@ impl<R: Room> TestRoom<R> {
     /// Fails the test if a server could not show or keep the room as it is now.
     fn check_sizes(&self) {
         if self.closed.is_none() {
-            views(&self.room);
-            written(&self.room);
+            held(views(&self.room));
+            held(written(&self.room));
         }
     }
 

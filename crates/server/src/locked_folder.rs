@@ -26,6 +26,7 @@ pub struct LockedFolder {
     rooms: RoomsFolder,
     afresh: bool,
     volatile: bool,
+    keeps_all: bool,
 }
 
 impl LockedFolder {
@@ -39,6 +40,7 @@ impl LockedFolder {
             rooms: RoomsFolder::lock(data)?,
             afresh: false,
             volatile: false,
+            keeps_all: false,
         })
     }
 
@@ -92,6 +94,13 @@ impl LockedFolder {
         self
     }
 
+    /// No journal record is let go, so that each room can be replayed from its first: for tests.
+    #[must_use]
+    pub fn with_all_records(mut self) -> Self {
+        self.keeps_all = true;
+        self
+    }
+
     /// True if a killed process loses what it has not synced.
     pub(crate) fn is_volatile(&self) -> bool {
         self.volatile
@@ -125,7 +134,7 @@ impl LockedFolder {
         } else {
             rooms
         };
-        rooms.open(epoch, shards, rng)
+        rooms.open(epoch, (shards, self.keeps_all), rng)
     }
 
     /// Forgets rooms for good, and gives up the folder. When it returns, that is on the medium. Gives the epoch in which it was

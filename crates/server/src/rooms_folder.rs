@@ -100,14 +100,14 @@ impl RoomsFolder {
     }
 
     /// Opens a store for each shard. The folder stays with them. Tells whether the end of a log was cut off: a killed process
-    /// leaves none but that of a write in which it was stopped, and nobody knows what else was there.
+    /// leaves none but that of a write in which it was stopped, and nobody knows what else was there. If `keeps_all`, no record is let go.
     ///
     /// # Errors
     /// The rooms cannot be read, or belong to a later epoch.
     pub(crate) fn open(
         self,
         epoch: Epoch,
-        shards: u8,
+        (shards, keeps_all): (u8, bool),
         rng: &mut Rng,
     ) -> Result<(Vec<LogStore>, bool), OwnError> {
         let opening = Opening {
@@ -118,7 +118,11 @@ impl RoomsFolder {
             limits: Limits::default(),
         };
         let shard_of = |RoomId([first, ..]): RoomId| u16::from(first % shards.max(1));
-        let opened = log::open(opening, shard_of, rng);
+        let opened = if keeps_all {
+            log::open_keeping_all(opening, shard_of, rng)
+        } else {
+            log::open(opening, shard_of, rng)
+        };
         let (stores, recovery) = opened.map_err(|problem| OwnError::Rooms {
             folder: self.path,
             problem,

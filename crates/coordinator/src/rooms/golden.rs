@@ -6,8 +6,6 @@
 //! journal-records.hex    a record of each kind of call
 //! ```
 
-#[path = "../../tests/shard/lines.rs"]
-mod lines;
 mod migration;
 mod vault;
 #[path = "../../../../tests/vectors/golden.rs"]

@@ -5,6 +5,7 @@ pub(crate) mod brake;
 pub(crate) mod by_player;
 pub(crate) mod checkpoint;
 pub(crate) mod clock;
+pub(crate) mod compare;
 pub(crate) mod delivery;
 pub(crate) mod durable;
 pub(crate) mod entry;

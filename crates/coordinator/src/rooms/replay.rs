@@ -91,13 +91,26 @@ pub(crate) fn rebuild(
         .iter()
         .filter(|(sequence, _)| *sequence < before)
     {
-        let record = read(*sequence, body)?;
-        for (call, entry) in (1..).zip(&record.entries) {
-            let made = advance(&mut room, kinds, record.at, entry);
-            made.map_err(|problem| problem.at(*sequence, call))?;
-        }
+        replay(&mut room, kinds, (*sequence, body))?;
     }
     Ok(room)
+}
+
+/// Makes the calls of one record again.
+///
+/// # Errors
+/// See [`ReplayError`].
+pub(crate) fn replay(
+    room: &mut Option<Durable>,
+    kinds: &Kinds,
+    (sequence, body): (u64, &Bytes),
+) -> Result<(), ReplayError> {
+    let record = read(sequence, body)?;
+    for (call, entry) in (1..).zip(&record.entries) {
+        let made = advance(room, kinds, record.at, entry);
+        made.map_err(|problem| problem.at(sequence, call))?;
+    }
+    Ok(())
 }
 
 /// Where a stored room comes from.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rejoin_bots::{Observer, Options, Report};
 use rejoin_client::ServerAddress;
+use rejoin_room::Kinds;
 
 use crate::app::App;
 use crate::bots_args::BotsArgs;
@@ -73,6 +74,11 @@ impl Killing {
                 "--kills starts a server with dev auth, which takes no --permits",
             ));
         }
+        if args.twins && !args.durability.unwrap_or_default().is_journalled() {
+            return Err(usage(
+                "--twins replays journals, which rooms have that are kept as exact or synced",
+            ));
+        }
         let server = own(args)?;
         Ok(Some(Self { plan, server }))
     }
@@ -110,6 +116,24 @@ impl Killing {
         };
         let shared = Shared::new(0);
         kills::play(run, (&self.plan, &shared), &mut victim, observer)
+    }
+
+    /// Replays the rooms of a server of our own, if the run kept what its bots saw: the server is killed once more, and comes
+    /// back. What came of it is in the report.
+    ///
+    /// # Errors
+    /// Its rooms cannot be read, or it does not come back.
+    pub(super) fn replay(&mut self, kinds: &Kinds, report: &mut Report) -> Result<(), Failure> {
+        let (Target::Own { server, .. }, Some(marks)) = (&mut self.server, report.marks.take())
+        else {
+            return Ok(());
+        };
+        server.kill();
+        let outcome = kills::replay_all(server.data(), kinds, &marks)?;
+        report.twins = outcome.twins;
+        let problems = outcome.problems.into_iter();
+        problems.for_each(|problem| report.fail(problem));
+        server.start_again()
     }
 
     /// Ends a server of our own.
@@ -170,6 +194,7 @@ fn own(args: &BotsArgs) -> Result<Target, Failure> {
         rooms: count(args.rooms),
         durability: args.durability,
         unsynced_in_memory: args.unsynced_in_memory,
+        keep_all_records: args.twins,
     };
     let server = Box::new(ServerChild::start(start)?);
     Ok(Target::Own {

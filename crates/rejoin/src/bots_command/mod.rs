@@ -73,7 +73,11 @@ pub(crate) fn run(app: &App, args: &BotsArgs) -> Result<(), Failure> {
     }
     let mut observer = observer(&options, stop, silent);
     let report = match &mut killing {
-        Some(killing) => killing.play((app, kind, &options), observer.as_mut())?,
+        Some(killing) => {
+            let mut report = killing.play((app, kind, &options), observer.as_mut())?;
+            killing.replay(app.kinds(), &mut report)?;
+            report
+        }
         None => app.behaviours().run(kind, &options, observer.as_mut())?,
     };
     // What it drew goes before the result comes.
@@ -178,6 +182,7 @@ fn options(
     options.resume_for = args.resume_for;
     options.client_crash_every = args.client_crash_every;
     options.ticket_dir.clone_from(&args.ticket_dir);
+    options.keep_marks = args.twins;
     check_span(&options)?;
     check_crashes(&options)?;
     Ok(options)

@@ -145,6 +145,16 @@ fn recovery_lines(report: &Report) -> Vec<String> {
         ));
         lines.push(format!("pause       {}", spread(&report.resumes.pause)));
     }
+    let twins = &report.twins;
+    if twins.rooms + twins.differ > 0 {
+        lines.push(format!(
+            "twins       {} replayed from the first of {} records, {} views compared; {} differ",
+            counted(twins.rooms, "room"),
+            thousands(twins.records),
+            thousands(twins.views),
+            thousands(twins.differ),
+        ));
+    }
     lines
 }
 
@@ -315,6 +325,8 @@ pub(super) fn a_report() -> Report {
         resumes: rejoin_bots::Resumes::default(),
         recovery: rejoin_bots::RecoveryCounts::default(),
         kills: rejoin_bots::Kills::default(),
+        twins: rejoin_bots::Twins::default(),
+        marks: None,
         invalid: None,
         windows: Vec::new(),
         rtt_buckets: Vec::new(),

@@ -51,6 +51,7 @@ pub(crate) fn run(app: &App, args: &DemoArgs) -> Result<(), Failure> {
         rooms: 0,
         durability: None,
         unsynced_in_memory: false,
+        keep_all_records: false,
     })?;
     let kind = app.default_kind();
     let mut options = Options::new(server.socket(), server.address().key);

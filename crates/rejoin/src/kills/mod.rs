@@ -10,6 +10,7 @@ mod folder;
 mod killer;
 mod moments;
 mod shared;
+mod twins;
 mod victim;
 
 use std::thread;
@@ -23,6 +24,7 @@ use crate::figures::counted;
 pub(crate) use folder::TemporaryFolder;
 pub(crate) use moments::{Moments, Window};
 pub(crate) use shared::Shared;
+pub(crate) use twins::replay_all;
 pub(crate) use victim::{Supervisor, Victim};
 
 use killer::Killer;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use rejoin_protocol::RoomId;
 
+use super::index::Extent;
 use super::merge::{History, merge};
 use super::report::{OpenError, Recovery};
 use super::survey::{Survey, survey};
@@ -22,7 +23,11 @@ impl Contents {
     ///
     /// # Errors
     /// See [`OpenError`].
-    pub(crate) fn read(disk: &dyn Disk, epoch: Option<u64>) -> Result<Self, OpenError> {
+    pub(crate) fn read(
+        disk: &dyn Disk,
+        epoch: Option<u64>,
+        extent: Extent,
+    ) -> Result<Self, OpenError> {
         let mut survey = survey(disk, epoch)?;
         let bytes = survey.segments.iter().map(|segment| segment.believed);
         let mut recovery = Recovery {
@@ -35,7 +40,7 @@ impl Contents {
             manifest_repaired: survey.manifest_repaired,
             ..Recovery::default()
         };
-        let rooms = merge(&mut survey);
+        let rooms = merge(&mut survey, extent);
         for (id, history) in &rooms {
             tell(&mut recovery, *id, history);
         }

@@ -66,6 +66,15 @@ pub(crate) struct Room {
     pub(crate) loss_at: Option<Place>,
 }
 
+/// Which records of a room are held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// Those after the older checkpoint.
+    Needed,
+    /// Those before it too, as far back as they are there without a gap.
+    All,
+}
+
 /// All rooms of a store.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
@@ -73,6 +82,8 @@ pub(crate) struct Index {
     /// Bytes that are needed, by segment.
     live: BTreeMap<u32, u64>,
     total: u64,
+    /// Records before the older checkpoint are held too.
+    keeps_all: bool,
 }
 
 /// What to take back if a turn fails: the room, and its tip before; none if it was not there.
@@ -153,6 +164,14 @@ impl Room {
 }
 
 impl Index {
+    /// No rooms yet.
+    pub(crate) fn of(extent: Extent) -> Self {
+        Self {
+            keeps_all: extent == Extent::All,
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn room(&self, room: RoomId) -> Option<&Room> {
         self.rooms.get(&room)
     }
@@ -274,7 +293,7 @@ impl Index {
         // A loss is settled: what is there now is what the room is.
         gone.extend(room.loss_at.take());
         room.loss = None;
-        if let Some(older) = room.older {
+        if let Some(older) = room.older.filter(|_| !self.keeps_all) {
             let needed = room.newest - older.sequence;
             while u64::try_from(room.journal.len()).is_ok_and(|held| held > needed) {
                 gone.extend(room.journal.pop_front().map(|held| held.place));

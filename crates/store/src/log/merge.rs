@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use rejoin_protocol::RoomId;
 
 use super::format::{Kind, ORIGIN, loss, standing};
-use super::index::{Held, Place, Point, Room};
+use super::index::{Extent, Held, Place, Point, Room};
 use super::scan::{Entry, Stretch};
 use super::survey::{Hole, Survey};
 use crate::contract::{Loss, Standing};
@@ -26,7 +26,7 @@ pub(crate) struct History {
 
 /// Merges all that is believed, and takes it out of the survey. Segments are named by their place
 /// there.
-pub(crate) fn merge(survey: &mut Survey) -> BTreeMap<RoomId, History> {
+pub(crate) fn merge(survey: &mut Survey, extent: Extent) -> BTreeMap<RoomId, History> {
     let mut found: BTreeMap<RoomId, Vec<(Entry, Place, u16)>> = BTreeMap::new();
     for (segment, number) in survey.segments.iter_mut().zip(0_u32..) {
         for stretch in std::mem::take(&mut segment.stretches) {
@@ -52,12 +52,12 @@ pub(crate) fn merge(survey: &mut Survey) -> BTreeMap<RoomId, History> {
             (head.id, !entry.sound, std::cmp::Reverse(place.segment))
         });
         entries.dedup_by_key(|(entry, ..)| entry.head.id);
-        Some((id, merge_room(&entries, &survey.holes)?))
+        Some((id, merge_room(&entries, &survey.holes, extent)?))
     });
     merged.collect()
 }
 
-fn merge_room(entries: &[(Entry, Place, u16)], holes: &[Hole]) -> Option<History> {
+fn merge_room(entries: &[(Entry, Place, u16)], holes: &[Hole], extent: Extent) -> Option<History> {
     let mut merging = Merging::default();
     for (entry, place, _) in entries {
         merging.take(entry, *place);
@@ -73,7 +73,7 @@ fn merge_room(entries: &[(Entry, Place, u16)], holes: &[Hole]) -> Option<History
             !last.head.moved && last.head.id.epoch == hole.until.epoch && *shard != hole.shard;
         last.head.id <= hole.until && !elsewhere
     });
-    Some(merging.finish(suspect))
+    Some(merging.finish(suspect, extent))
 }
 
 /// A room while its entries are gone through.
@@ -202,7 +202,17 @@ impl Merging {
         self.reach(point.sequence, point.link)
     }
 
-    fn finish(self, suspect: bool) -> History {
+    /// The first record that is there without a gap up to the one after `base`.
+    fn first_before(&self, base: u64) -> u64 {
+        let earlier = self.records.range(..=base).rev();
+        let joined = earlier.zip((1..=base).rev());
+        joined
+            .take_while(|((sequence, _), expected)| **sequence == *expected)
+            .last()
+            .map_or(base + 1, |((sequence, _), _)| *sequence)
+    }
+
+    fn finish(self, suspect: bool, extent: Extent) -> History {
         let sound = self.points.iter().filter(|(_, sound)| *sound);
         let points: Vec<Point> = sound.map(|(point, _)| *point).rev().collect();
         let reaches = points.iter().map(|point| self.reach_of(point));
@@ -219,7 +229,11 @@ impl Merging {
             (self.reach_of(point) >= newer.sequence).then_some(*point)
         });
         let base = older.or(newer).map_or(0, |point| point.sequence);
-        let held = self.records.range(base + 1..);
+        let first = match extent {
+            Extent::Needed => base + 1,
+            Extent::All => self.first_before(base),
+        };
+        let held = self.records.range(first..);
         let held = held.take_while(|(sequence, _)| **sequence <= best);
         let mut room = Room {
             newest: best,

@@ -41,7 +41,7 @@ mod store;
 mod survey;
 mod tail;
 
-pub use open::{Opening, open};
+pub use open::{Opening, open, open_keeping_all};
 pub use reader::{EntryPlace, LogReader};
 pub use report::{Cut, Damage, Late, OpenError, Recovery};
 pub use segments::Limits;

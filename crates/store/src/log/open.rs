@@ -12,7 +12,7 @@ use rejoin_protocol::{Epoch, Rng, RoomId};
 
 use super::contents::Contents;
 use super::format::{Kind, SEGMENT_HEAD_LEN, SegmentId, synced_body};
-use super::index::Index;
+use super::index::{Extent, Index};
 use super::manifest::{Accepted, Manifest, newest_epoch};
 use super::merge::History;
 use super::report::{OpenError, Recovery};
@@ -48,6 +48,27 @@ pub fn open(
     shard_of: impl Fn(RoomId) -> u16,
     rng: &mut Rng,
 ) -> Result<(Vec<LogStore>, Recovery), OpenError> {
+    open_as((opening, Extent::Needed), shard_of, rng)
+}
+
+/// The same, and no record is ever let go, so that each room can be replayed from its first: for tests. The log grows until
+/// it is full.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_keeping_all(
+    opening: Opening,
+    shard_of: impl Fn(RoomId) -> u16,
+    rng: &mut Rng,
+) -> Result<(Vec<LogStore>, Recovery), OpenError> {
+    open_as((opening, Extent::All), shard_of, rng)
+}
+
+fn open_as(
+    (opening, extent): (Opening, Extent),
+    shard_of: impl Fn(RoomId) -> u16,
+    rng: &mut Rng,
+) -> Result<(Vec<LogStore>, Recovery), OpenError> {
     let Opening {
         disk,
         lock,
@@ -60,8 +81,9 @@ pub fn open(
         survey,
         rooms,
         recovery,
-    } = Contents::read(&*disk, Some(epoch))?;
-    let (indexes, losses) = share_out(rooms, shards, shard_of);
+    } = Contents::read(&*disk, Some(epoch), extent)?;
+    let indexes = (0..shards).map(|_| Index::of(extent)).collect();
+    let (indexes, losses) = share_out(rooms, indexes, shard_of);
     let old = open_old(&*disk, &survey, shards)?;
     let presence = Arc::new(());
     let shared: Vec<Arc<Shared>> = old.iter().map(|_| share(&presence)).collect();
@@ -112,19 +134,19 @@ pub fn open(
 /// The rooms of each shard, and what is lost of them.
 fn share_out(
     rooms: BTreeMap<RoomId, History>,
-    shards: u16,
+    mut indexes: Vec<Index>,
     shard_of: impl Fn(RoomId) -> u16,
 ) -> (Vec<Index>, Vec<Vec<(RoomId, Loss)>>) {
-    let mut indexes: Vec<Index> = (0..shards).map(|_| Index::default()).collect();
-    let mut losses = vec![Vec::new(); usize::from(shards)];
+    let last = indexes.len().saturating_sub(1);
+    let mut losses = vec![Vec::new(); indexes.len()];
     for (id, history) in rooms {
-        let shard = usize::from(shard_of(id).min(shards - 1));
+        let shard = usize::from(shard_of(id)).min(last);
         if let (Some(loss), Some(losses)) = (history.loss, losses.get_mut(shard)) {
             losses.push((id, loss));
         }
         if planted::is(Bug::TakenUpTwice)
-            && let Some(index) = indexes.get_mut(usize::from(shards - 1) - shard)
-            && shards > 1
+            && let Some(index) = indexes.get_mut(last - shard)
+            && last > 0
         {
             index.insert(id, history.room.clone());
         }

@@ -6,10 +6,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use rejoin_protocol::RoomId;
 
 use super::contents::Contents;
-use super::index::{Place, Room};
+use super::index::{Extent, Place, Room};
 use super::load;
 use super::manifest::MANIFEST;
 use super::report::{OpenError, Recovery};
@@ -53,7 +54,7 @@ impl LogReader {
     pub fn open(disk: &dyn Disk) -> Result<(Self, Recovery), OpenError> {
         let mut before = None;
         for _ in 0..READS_MAX {
-            let contents = Contents::read(disk, None).and_then(|contents| {
+            let contents = Contents::read(disk, None, Extent::All).and_then(|contents| {
                 let segments = open_all(disk, &contents.survey)?;
                 Ok((contents, segments))
             });
@@ -99,11 +100,39 @@ impl LogReader {
     #[must_use]
     pub fn load(&self, room: RoomId) -> Option<Stored> {
         let held = self.rooms.get(&room)?;
-        let read = |place: Place, sequence| {
-            let segment = self.segment(place)?;
-            load::body(&*segment.file, segment.seed, place, (room, sequence))
-        };
+        let read = |place: Place, sequence| self.body(place, (room, sequence));
         Some(load::load(held, read))
+    }
+
+    /// All records of `room` from the first on, if it began with one and every one of them is still there; see
+    /// [`open_keeping_all`](super::open_keeping_all).
+    #[must_use]
+    pub fn whole_journal(&self, room: RoomId) -> Option<Vec<(u64, Bytes)>> {
+        let held = self.rooms.get(&room)?;
+        let mut journal = Vec::new();
+        for (expected, (sequence, place)) in (1..).zip(held.records()) {
+            let body = self.body(place, (room, sequence));
+            journal.push((sequence, body.filter(|_| sequence == expected)?));
+        }
+        (!journal.is_empty()).then_some(journal)
+    }
+
+    /// The checkpoints of `room` that are held, the newest first: up to two, each with the sequence that it stands for.
+    #[must_use]
+    pub fn checkpoints(&self, room: RoomId) -> Vec<(u64, Bytes)> {
+        let held = self.rooms.get(&room);
+        let points = held
+            .into_iter()
+            .flat_map(|it| [it.newer, it.older])
+            .flatten();
+        points
+            .filter_map(|it| Some((it.sequence, self.body(it.place, (room, it.sequence))?)))
+            .collect()
+    }
+
+    fn body(&self, place: Place, of: (RoomId, u64)) -> Option<Bytes> {
+        let segment = self.segment(place)?;
+        load::body(&*segment.file, segment.seed, place, of)
     }
 
     /// How `room` stands; as if never loaded if it is not held.

@@ -8,6 +8,7 @@
 
 mod crashes;
 mod faults;
+mod keeping;
 mod model;
 mod reading;
 mod rot;

@@ -11,9 +11,9 @@ use rejoin_room::{Cx, Kinds, Receipt, Room, RoomSpec};
 use rejoin_store::{MemoryStore, Record, Store, Stored};
 use serde::{Deserialize, Serialize};
 
-use super::lines::lines_of;
 use super::vault::{Coins, ROOM, Vault, input, session};
 use super::{coins, of_format, room};
+use crate::lines::lines_of;
 use crate::rooms::entry::Entry;
 use crate::rooms::{journal, replay};
 use crate::{Config, MemoryDirectory, Shard};
