@@ -57,6 +57,9 @@ pub struct Config {
     pub budgets: Budgets,
     /// The machine stopped without a word since the store was written last: what was not synced may be lost.
     pub store_may_lack: bool,
+    /// With each checkpoint a room is rebuilt from the one before and compared, and what differs is logged: for the
+    /// development of room logic. It takes as long as the calls since then took. Default false.
+    pub check_determinism: bool,
     /// How memory is asked for ahead. Default: it is not.
     pub fetch: Fetch,
 }
@@ -85,6 +88,7 @@ impl Config {
             call_budget: Duration::from_millis(10),
             budgets: Budgets::default(),
             store_may_lack: false,
+            check_determinism: false,
             fetch: Fetch::default(),
         }
     }

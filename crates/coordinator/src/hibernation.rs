@@ -11,6 +11,7 @@ use rejoin_room::{Durability, Kind};
 use rejoin_store::{Record, Store};
 use tracing::{debug, info, warn};
 
+use crate::determinism;
 use crate::directory::Directory;
 use crate::house::House;
 use crate::keep::Keep;
@@ -92,6 +93,7 @@ pub(crate) fn lay<S: Store, D: Directory>(
         until_unix_s: house.config.unix_s(now + span),
         code: room.code,
     };
+    determinism::check(hosts.keep, &house.config, room);
     if let Err(problem) = write(hosts.keep, room, sleep, now) {
         warn!(room = %room.id, problem, "a room does not hibernate");
         house.hold_absent(key, now + house.config.seat_hold);

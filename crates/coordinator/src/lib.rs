@@ -22,6 +22,7 @@ pub mod config;
 mod connection_ids;
 mod connections;
 mod credentials;
+mod determinism;
 pub mod directory;
 mod dormant;
 mod ending;

@@ -41,6 +41,7 @@ pub(crate) fn run(app: &App, args: &ServeArgs, settings: &Checked) -> Result<(),
     config.admin = settings.admin();
     config.shards = settings.shards();
     config.durability = settings.durability();
+    config.check_determinism = settings.check_determinism();
     let notifier = Notifier::of(|name| std::env::var_os(name));
     let notifier = notifier.map_err(|error| Failure::new(Exit::Usage, error))?;
     let mut server = taken(&config, args, folder.as_deref())?;

@@ -33,6 +33,9 @@ pub(crate) struct SettingsArgs {
     /// Keep rooms of all kinds as LEVEL says: none, checkpoint, exact or synced [default: as each kind says, exact]
     #[arg(long, value_name = "LEVEL")]
     pub(crate) durability: Option<Durability>,
+    /// For the development of room logic: replay each room at each checkpoint, and log what differs
+    #[arg(long)]
+    pub(crate) check_determinism: bool,
     /// Change a limit, such as inputs_per_s=2000; repeatable. docs/limits.md names them all
     #[arg(long = "limit", value_name = "NAME=VALUE", value_parser = parse_limit)]
     pub(crate) limits: Vec<String>,

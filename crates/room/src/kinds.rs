@@ -90,6 +90,15 @@ impl Kind {
     }
 }
 
+impl From<Kind> for Kinds {
+    /// That one alone.
+    fn from(kind: Kind) -> Self {
+        Self {
+            by_name: BTreeMap::from([(kind.name, kind)]),
+        }
+    }
+}
+
 /// All kinds of a server, by name.
 #[derive(Clone, Debug, Default)]
 pub struct Kinds {

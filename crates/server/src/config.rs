@@ -26,6 +26,8 @@ pub struct ServerConfig {
     pub shards: NonZeroU8,
     /// How rooms of all kinds are kept, if not as these say themselves. Without a data folder none is.
     pub durability: Option<Durability>,
+    /// Whether rooms are replayed and compared with each checkpoint: for the development of room logic.
+    pub check_determinism: bool,
     /// How much of everything.
     pub limits: Limits,
 }
@@ -79,6 +81,7 @@ impl ServerConfig {
             admin: None,
             shards: NonZeroU8::MIN,
             durability: None,
+            check_determinism: false,
             limits: Limits::default(),
         }
     }
@@ -133,6 +136,7 @@ impl ServerConfig {
         config.idle_session_hold = self.limits.idle_session_hold;
         config.call_budget = self.limits.call_budget;
         config.budgets = self.limits.budgets;
+        config.check_determinism = self.check_determinism;
         config.fetch = Fetch::new(rejoin_datagram::fetch);
         Ok(config)
     }

@@ -7,6 +7,7 @@ use rejoin_room::Durability;
 use rejoin_store::{Store, StoreError};
 use tracing::{info, warn};
 
+use crate::determinism;
 use crate::directory::Directory;
 use crate::hibernation;
 use crate::house::House;
@@ -124,6 +125,12 @@ fn look_after<S: Store>(
     };
     if room.closing.is_some() || !room.upkeep.is_checkpoint_due(keep.journal_bytes(room), now) {
         return Ok(());
+    }
+    if house.config.check_determinism {
+        // The watchdog looks at it, and nothing is held against the room.
+        stopwatch.begin(room.id, room.kind.name);
+        determinism::check(keep, &house.config, room);
+        stopwatch.end();
     }
     stopwatch.begin(room.id, room.kind.name);
     let outcome = checkpoint(keep, room, now);
@@ -275,6 +282,7 @@ pub(crate) fn close_all<S: Store, D: Directory>(
             continue;
         };
         house.paused.remove(&key);
+        determinism::check(hosts.keep, &house.config, &room);
         if let Err(problem) = checkpoint(hosts.keep, &mut room, now) {
             warn!(room = %room.id, problem, "room stops without a checkpoint");
         }

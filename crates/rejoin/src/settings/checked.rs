@@ -19,6 +19,7 @@ pub(crate) struct Checked {
     admin: Option<SocketAddr>,
     shards: NonZeroU8,
     durability: Option<Durability>,
+    check_determinism: bool,
     limits: Limits,
 }
 
@@ -36,6 +37,7 @@ impl Checked {
             admin: settings.admin,
             shards: settings.shards,
             durability: settings.durability,
+            check_determinism: settings.check_determinism,
             limits: settings.limits,
         })
     }
@@ -63,6 +65,11 @@ impl Checked {
     /// How rooms of all kinds are kept, if not as these say.
     pub(crate) fn durability(&self) -> Option<Durability> {
         self.durability
+    }
+
+    /// Whether rooms are replayed at each checkpoint.
+    pub(crate) fn check_determinism(&self) -> bool {
+        self.check_determinism
     }
 
     /// How much of everything.

@@ -77,6 +77,10 @@ impl Saying<'_> {
     }
 
     fn text(&self, key: &Key<'_>) -> Result<String, Problem> {
+        if key.is_switch() {
+            let is_on = self.value.as_bool().map(|it| it.to_string());
+            return is_on.ok_or_else(|| self.wrong_type("true or false"));
+        }
         if !key.is_number() {
             let text = self.value.as_str().map(str::to_owned);
             return text.ok_or_else(|| self.wrong_type("a text in quotes"));

@@ -48,6 +48,8 @@ pub(crate) enum Place<'a> {
     Shards(&'a mut NonZeroU8),
     /// How rooms are kept.
     Durability(&'a mut Option<Durability>),
+    /// True or false.
+    Switch(&'a mut bool),
     /// Severity of a log.
     Level(&'a mut Option<LevelFilter>),
     /// One of the server's limits.
@@ -60,11 +62,22 @@ pub(crate) const LIMITS: &str = "limits";
 pub(crate) const VARIABLES: &str = "REJOIN_";
 /// What `log` is for.
 const LOG: &str = "Least severity to log. Without it: as $RUST_LOG says, else info.";
+/// What `data` is for.
+const DATA: &str = "Folder of the server's keys. Without it: under `dev` auth the well-known development key and nothing \
+     on disk, else $XDG_STATE_HOME/rejoin or ~/.local/state/rejoin.";
+/// What `shards` is for.
+const SHARDS: &str = "How many threads serve, each on a processor of its own where it can be. Sessions and rooms are \
+     spread over them, and so are `sessions_max`, `rooms_max` and `pending_joins_max`.";
 /// What `durability` is for.
 const DURABILITY: &str = "How rooms are kept, of all kinds alike. Without it: as each kind says, by default `exact`. It \
      takes a data folder: without one rooms end with the server.";
+/// What `check_determinism` is for.
+const CHECK_DETERMINISM: &str = "For the development of room logic: with each checkpoint a room is replayed from the one \
+     before and compared, and what differs is logged as an error. It takes the time of all calls since then once more.";
 /// By the words of `--durability`.
 const DURABILITIES: [&str; 4] = ["none", "checkpoint", "exact", "synced"];
+/// What a switch takes.
+const SWITCH: [&str; 2] = ["true", "false"];
 /// By the words of `--log`.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
@@ -78,6 +91,7 @@ impl Settings {
             admin,
             shards,
             durability,
+            check_determinism,
             log,
             limits,
         } = self;
@@ -103,13 +117,7 @@ impl Settings {
                 "",
                 Place::Auth(auth),
             ),
-            top(
-                "data",
-                "Folder of the server's keys. Without it: under `dev` auth the well-known development \
-                 key and nothing on disk, else $XDG_STATE_HOME/rejoin or ~/.local/state/rejoin.",
-                "/var/lib/rejoin",
-                Place::Folder(data),
-            ),
+            top("data", DATA, "/var/lib/rejoin", Place::Folder(data)),
             top(
                 "admin",
                 "Where operators ask for /livez, /readyz, /metrics and /rooms: a loopback address and port. \
@@ -119,19 +127,19 @@ impl Settings {
             ),
             Key {
                 unit: "threads",
-                ..top(
-                    "shards",
-                    "How many threads serve, each on a processor of its own where it can be. Sessions and rooms are \
-                     spread over them, and so are `sessions_max`, `rooms_max` and `pending_joins_max`.",
-                    "",
-                    Place::Shards(shards),
-                )
+                ..top("shards", SHARDS, "", Place::Shards(shards))
             },
             top(
                 "durability",
                 DURABILITY,
                 "exact",
                 Place::Durability(durability),
+            ),
+            top(
+                "check_determinism",
+                CHECK_DETERMINISM,
+                "",
+                Place::Switch(check_determinism),
             ),
             top("log", LOG, "info", Place::Level(log)),
         ];
@@ -177,8 +185,14 @@ impl<'a> Key<'a> {
             | Place::Folder(_)
             | Place::Admin(_)
             | Place::Durability(_)
+            | Place::Switch(_)
             | Place::Level(_) => false,
         }
+    }
+
+    /// Whether a file gives it as true or false.
+    pub(crate) fn is_switch(&self) -> bool {
+        matches!(self.place, Place::Switch(_))
     }
 
     /// Reads a value.
@@ -214,6 +228,9 @@ impl<'a> Key<'a> {
             Place::Durability(place) => {
                 **place = Some(text.parse().map_err(|_| word(&DURABILITIES))?);
             }
+            Place::Switch(place) => {
+                **place = text.parse().map_err(|_| word(&SWITCH))?;
+            }
             Place::Level(place) => {
                 let level = LEVELS.contains(&text).then(|| text.parse().ok()).flatten();
                 **place = Some(level.ok_or_else(|| word(&LEVELS))?);
@@ -232,6 +249,7 @@ impl<'a> Key<'a> {
             Place::Admin(address) => address.map(|it| quoted(&it.to_string())),
             Place::Shards(count) => Some(count.to_string()),
             Place::Durability(level) => level.map(|it| quoted(it.name())),
+            Place::Switch(is_on) => Some(is_on.to_string()),
             Place::Level(level) => level.map(|it| quoted(&it.to_string())),
             Place::Limit(limit) if self.is_number() => Some(limit.text()),
             Place::Limit(limit) => Some(quoted(&limit.text())),
@@ -247,6 +265,7 @@ impl<'a> Key<'a> {
             Place::Admin(_) => "a loopback address and port".to_owned(),
             Place::Shards(_) => shards_bounds(),
             Place::Durability(_) => one_of(&DURABILITIES),
+            Place::Switch(_) => one_of(&SWITCH),
             Place::Level(_) => one_of(&LEVELS),
             Place::Limit(limit) => limit.bounds(),
         }

@@ -48,6 +48,8 @@ pub(crate) struct Settings {
     pub(crate) shards: NonZeroU8,
     /// How rooms of all kinds are kept, if not as these say.
     pub(crate) durability: Option<Durability>,
+    /// Rooms are replayed and compared with each checkpoint.
+    pub(crate) check_determinism: bool,
     /// Least severity to log.
     pub(crate) log: Option<LevelFilter>,
     /// How much of everything.
@@ -63,6 +65,7 @@ impl Default for Settings {
             admin: None,
             shards: NonZeroU8::MIN,
             durability: None,
+            check_determinism: false,
             log: None,
             limits: Limits::default(),
         }
@@ -159,6 +162,11 @@ impl Loaded {
                 "durability",
                 "--durability",
                 flags.durability.map(|level| level.name().to_owned()),
+            ),
+            (
+                "check_determinism",
+                "--check-determinism",
+                flags.check_determinism.then(|| "true".to_owned()),
             ),
             ("log", "--log", log.map(|level| level.to_string())),
         ];
