@@ -207,7 +207,7 @@ mod tests {
             let epoch = locked.raise_epoch().unwrap();
             (
                 epoch,
-                locked.open(epoch, 2, &mut Rng::from_number(1)).unwrap(),
+                locked.open(epoch, 2, &mut Rng::from_number(1)).unwrap().0,
             )
         }
     }

@@ -90,8 +90,8 @@ impl Disk for VolatileDisk {
 
 impl DiskFile for VolatileFile {
     fn size(&self) -> Result<u64, DiskError> {
-        let below = self.below.size()?;
         let unsynced = locked(&self.unsynced);
+        let below = self.below.size()?;
         let ends = unsynced.iter().map(|(offset, bytes)| offset + wide(bytes));
         Ok(ends.fold(below, u64::max))
     }
@@ -102,8 +102,10 @@ impl DiskFile for VolatileFile {
     }
 
     fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>, DiskError> {
+        // Before the disk below is read: a sync moves there what is unsynced.
+        let unsynced = locked(&self.unsynced);
         let mut out = self.below.read(offset, len)?;
-        for (start, bytes) in locked(&self.unsynced).iter() {
+        for (start, bytes) in unsynced.iter() {
             for (at, byte) in (*start..).zip(bytes) {
                 let place = at
                     .checked_sub(offset)

@@ -319,6 +319,25 @@ impl Index {
         self.lose(old);
     }
 
+    /// A room's history ends there.
+    pub(crate) fn cut(&mut self, id: RoomId, newest: u64) {
+        let Some(room) = self.rooms.get_mut(&id) else {
+            return;
+        };
+        let mut gone = Vec::new();
+        room.tip = room.link_of(newest);
+        while let Some(point) = room.newer.filter(|point| point.sequence > newest) {
+            gone.push(point.place);
+            room.newer = room.older.take();
+        }
+        while room.newest > newest {
+            room.newest -= 1;
+            gone.extend(room.journal.pop_back().map(|held| held.place));
+        }
+        room.count();
+        self.lose(gone);
+    }
+
     pub(crate) fn set_loss(&mut self, id: RoomId, loss: Loss, place: Place) {
         if let Some(room) = self.rooms.get_mut(&id) {
             room.loss = Some(loss);

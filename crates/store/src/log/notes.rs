@@ -5,7 +5,7 @@ use rejoin_protocol::RoomId;
 use super::format::{Kind, ORIGIN, loss_body, standing_body};
 use super::segments::Claim;
 use super::store::{Entry, LogStore};
-use crate::contract::{Loss, Standing, StoreError};
+use crate::contract::{Loss, Standing, Store, StoreError};
 
 impl LogStore {
     pub(crate) fn set_loss(&mut self, room: RoomId, loss: Loss) -> Result<(), StoreError> {
@@ -24,6 +24,21 @@ impl LogStore {
         let place = self.write_one(&entry, Claim::Upkeep)?;
         self.index.set_loss(room, loss, place);
         Ok(())
+    }
+
+    /// A room goes on where its readable history ends, before what is held of it: bytes went bad since the store was opened.
+    /// False if it is not so.
+    pub(crate) fn settle(&mut self, room: RoomId, found: u64) -> Result<bool, StoreError> {
+        let loss = self.load(room)?.and_then(|stored| stored.loss);
+        let is_held = { self.index.room(room) }.is_some_and(|it| found <= it.newest);
+        match loss.filter(|_| is_held) {
+            Some(loss @ Loss::Records { from, .. }) if from == found => {
+                self.index.cut(room, found - 1);
+                self.set_loss(room, loss)?;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
     }
 
     /// Writes down what a room lacks once something of it was given up, so that the next process knows.

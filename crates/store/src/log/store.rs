@@ -276,16 +276,21 @@ impl Store for LogStore {
             len += entry_len(body.len());
             check_turn(*room, len)?;
         }
-        self.begin(len, Claim::Records)?;
-        self.undo.clear();
-        let put = self.put_records(records);
-        let written = put.and_then(|()| self.commit());
-        if written.is_err() {
+        loop {
+            self.begin(len, Claim::Records)?;
+            self.undo.clear();
+            let put = self.put_records(records);
+            let Err(problem) = put.and_then(|()| self.commit()) else {
+                return Ok(());
+            };
             while let Some(undo) = self.undo.pop() {
                 self.index.undo(undo);
             }
+            match problem {
+                StoreError::OutOfOrder { room, found, .. } if self.settle(room, found)? => {}
+                problem => return Err(problem),
+            }
         }
-        written
     }
 
     fn amend(&mut self, record: Record<'_>) -> Result<(), StoreError> {

@@ -206,6 +206,35 @@ fn a_bad_record_costs_its_room_what_follows_and_no_other_room_anything() {
 }
 
 #[test]
+fn a_record_that_goes_bad_while_the_store_is_open_costs_no_more() {
+    let (disk, segment, at) = five_records_in_each_of_two_rooms();
+    let (mut store, recovery) = open_one(&disk, 2);
+    assert_eq!(recovery.losses, []);
+    disk.flip(&segment, at + 7, 0x10);
+    let lost = Loss::Records { from: 3, to: 5 };
+    let stored = store.load(room(1)).unwrap().unwrap();
+    assert_eq!((stored.records.len(), stored.loss), (2, Some(lost)));
+    // Its owner goes on from there, in one turn with another room.
+    let turn = [(1, 3), (2, 6)].map(|(it, number)| crate::support::record(it, number, b"on"));
+    store.append(&turn).unwrap();
+    store.check_invariants();
+    let early = crate::support::record(2, 4, b"not the first that is lost");
+    assert!(store.append(&[early]).is_err());
+    for epoch in 3..5 {
+        let again = store.load(room(1)).unwrap().unwrap();
+        assert_eq!(again.records.last().unwrap(), &(3, "on".into()));
+        assert_eq!((again.records.len(), again.loss), (3, Some(lost)));
+        assert_eq!(store.load(room(2)).unwrap().unwrap().records.len(), 6);
+        store.sync_now().unwrap();
+        drop(store);
+        store = open_one(&disk, epoch).0;
+    }
+    store.checkpoint(room(1), 3, "settled".into()).unwrap();
+    assert_eq!(store.load(room(1)).unwrap().unwrap().loss, None);
+    store.check_invariants();
+}
+
+#[test]
 fn a_record_whose_head_is_bad_costs_no_more() {
     let (disk, segment, at) = five_records_in_each_of_two_rooms();
     disk.flip(&segment, at - 30, 0x10);
