@@ -26,9 +26,12 @@ impl LogStore {
         Ok(())
     }
 
-    /// A room goes on where its readable history ends, before what is held of it: bytes went bad since the store was opened.
-    /// False if it is not so.
-    pub(crate) fn settle(&mut self, room: RoomId, found: u64) -> Result<bool, StoreError> {
+    /// True if a record is refused because its room goes on where its readable history ends, before what is held of it: bytes
+    /// went bad since the store was opened. What cannot be read is given up then.
+    pub(crate) fn settle(&mut self, problem: &StoreError) -> Result<bool, StoreError> {
+        let StoreError::OutOfOrder { room, found, .. } = *problem else {
+            return Ok(false);
+        };
         let loss = self.load(room)?.and_then(|stored| stored.loss);
         let is_held = { self.index.room(room) }.is_some_and(|it| found <= it.newest);
         match loss.filter(|_| is_held) {

@@ -286,9 +286,8 @@ impl Store for LogStore {
             while let Some(undo) = self.undo.pop() {
                 self.index.undo(undo);
             }
-            match problem {
-                StoreError::OutOfOrder { room, found, .. } if self.settle(room, found)? => {}
-                problem => return Err(problem),
+            if !self.settle(&problem)? {
+                return Err(problem);
             }
         }
     }
