@@ -62,7 +62,10 @@ fn a_minute_of_each_fixed_seed_passes() {
             "{coverage}"
         );
     };
-    tried(&Fault::ALL, Stage::Seated);
+    let common: Vec<_> = { Fault::ALL.into_iter() }
+        .filter(|fault| *fault != Fault::Rot)
+        .collect();
+    tried(&common, Stage::Seated);
     for stage in [Stage::Joining, Stage::Seatless, Stage::Away] {
         tried(&[Fault::Delay, Fault::Loss, Fault::Duplication], stage);
     }
