@@ -85,9 +85,8 @@ pub(crate) const CHECKPOINT_GROWTH: usize = 4;
 /// Longest age of a call that no checkpoint covers.
 pub(crate) const CHECKPOINT_AFTER: Duration = Duration::from_secs(5);
 
-/// Views of a room that were shown and lost with some of its history: what is not synced within a minute at 1,000 turns a
-/// second is less than a sixteenth.
-pub(crate) const VIEWS_LOST_MAX: u64 = 1 << 20;
+/// Names of views that a room may give under one epoch, all those before it included: 4 years at 30 a second.
+pub(crate) const VIEWS_PER_EPOCH: u64 = 1 << 32;
 /// Inputs or events of a seat that were told and lost; a client that claims more is not believed.
 pub(crate) const NUMBERS_LOST_MAX: u64 = 1 << 20;
 /// How soon a room that nobody is in looks again whether it may hibernate, if a connection is yet to be given up.

@@ -19,7 +19,7 @@ use crate::dormant::{Dormant, Waiting};
 use crate::hibernation::leave_asleep;
 use crate::house::House;
 use crate::keep::Keep;
-use crate::limits::{RECOVERED_PER_TURN, RECOVERY_PER_TURN, VIEWS_LOST_MAX};
+use crate::limits::{RECOVERED_PER_TURN, RECOVERY_PER_TURN, VIEWS_PER_EPOCH};
 use crate::rooms::checkpoint;
 use crate::rooms::entry::{Entry, Sleep};
 use crate::rooms::journal;
@@ -211,12 +211,12 @@ fn take_up(house: &mut House, room: HostedRoom, receipt: Receipt, now: Timestamp
         let hold = now + house.config.seat_hold;
         house.schedule.set(Due::Hold(key, player), hold);
     }
-    // The process before may have jumped too, and lost that: each of them has names of its own.
+    // Of what was shown nothing may be left, not even how far names had come: so they begin anew, beyond all epochs before.
     let views = match receipt.rolled_back {
-        true => VIEWS_LOST_MAX.saturating_mul(house.config.epoch.0),
+        true => VIEWS_PER_EPOCH.saturating_mul(house.config.epoch.0),
         false => 0,
     };
-    let views = views.min(VARINT_MAX);
+    let views = views.min(VARINT_MAX / 2);
     let entry = Entry::Restored { receipt, views };
     house.rooms.push(key, entry, Origin::None);
 }

@@ -195,6 +195,12 @@ const REGRESSIONS: &[(u64, u64, &str)] = &[
         60,
         "All that was stored of a room had rotted, and it was never taken up. The simulator waited for it.",
     ),
+    (
+        763,
+        60,
+        "Bits that flipped took the jumps over lost names of two processes with them, and the third jumped less far than both. A client that \
+         had seen the names of the second was shown nothing more.",
+    ),
 ];
 
 #[test]

@@ -133,7 +133,7 @@ impl Durable {
             Entry::Asleep(_) => Ok(Applied::of(Verdict::Done)),
             Entry::Restored { receipt, views } => {
                 // What was shown and is lost is not named again.
-                self.views_from = self.views_from.saturating_add(*views).min(VARINT_MAX / 2);
+                self.views_from = self.views_from.max(*views).min(VARINT_MAX / 2);
                 self.restored(at, *receipt)
             }
             Entry::Ahead {

@@ -47,7 +47,7 @@ pub(crate) enum Entry {
     Restored {
         /// Of what was stored.
         receipt: Receipt,
-        /// By how much the names of its views jump, over those that were shown and are lost.
+        /// Names of its views go on after this, beyond those that were shown and are lost.
         views: u64,
     },
     /// A client has a seat of a room that has lost something, and may be ahead of it: the seat's numbers go on where the
