@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rejoin_client::{Ended, Loss, State};
-use rejoin_protocol::{CloseReason, Liveness, PlayerId, RoomId, SeatId};
+use rejoin_protocol::{CloseReason, Liveness, PlayerId, RoomId, SeatId, Timestamp};
 
 use super::loading::judge_shown;
 use super::lookup::{player_of, seats_in};
@@ -82,7 +82,7 @@ fn judge_seat(
     judge_lines(scene, seat, &newest.view)
         .and_then(|()| judge_rows(cast, scene, (client, id, seat), player))?;
     judge_shown(cast, (client, seat), player)?;
-    judge_alike(cast, (client, id, seat))
+    judge_alike(cast, scene.now, (client, id, seat))
 }
 
 /// All that the room told to all must have been told here.
@@ -144,8 +144,18 @@ fn judge_rows(
 }
 
 /// Rooms without a clock must show all members the very same.
-fn judge_alike(cast: &Cast, (client, id, seat): (usize, SeatId, &Seat)) -> Result<(), Violation> {
+fn judge_alike(
+    cast: &Cast,
+    now: Timestamp,
+    (client, id, seat): (usize, SeatId, &Seat),
+) -> Result<(), Violation> {
     for (other, held) in seats_in(cast, seat.room) {
+        let newer = [held, seat].into_iter().max_by_key(|it| it.sequence);
+        let newer = newer.and_then(|it| it.newest.as_ref());
+        let on_its_way = newer.is_some_and(|it| now.since(it.at) < ON_ITS_WAY);
+        if on_its_way && !seat.kind.ticks() {
+            continue;
+        }
         let spread = held.sequence.abs_diff(seat.sequence);
         let same = match (&held.newest, &seat.newest) {
             (Some(one), Some(two)) => one.private || two.private || one.hash == two.hash,
@@ -194,6 +204,8 @@ fn members(cast: &Cast, room: RoomId) -> Vec<PlayerId> {
         .collect()
 }
 
+/// How long a view may be on its way to some members while others have it.
+const ON_ITS_WAY: Duration = Duration::from_millis(500);
 /// How old the newest view of a ticking room may be on a clean network: five heartbeats.
 const STALE_AFTER: Duration = Duration::from_millis(2_500);
 /// How far members of a ticking room may be apart, in snapshots: a second at 30 Hz.
