@@ -104,6 +104,12 @@ pub(crate) fn kill(wiring: &mut Wiring, player: usize, back_after: Duration, tic
     queue.push(scene.now + back_after, Happening::Act(act));
 }
 
+/// It meets every client, wherever that stands.
+fn hit_all(coverage: &mut Coverage, cast: &Cast, fault: Fault) {
+    let clients = cast.clients.iter().filter(|client| client.ended.is_none());
+    clients.for_each(|client| coverage.hit(fault, client.stage()));
+}
+
 /// The server's process ends: nobody hears it any more.
 pub(crate) fn restart(wiring: &mut Wiring, restart: Restart) {
     let Wiring {
@@ -121,8 +127,7 @@ pub(crate) fn restart(wiring: &mut Wiring, restart: Restart) {
         0 => Fault::Restart,
         _ => Fault::ClockJump,
     };
-    let clients = cast.clients.iter().filter(|client| client.ended.is_none());
-    clients.for_each(|client| coverage.hit(fault, client.stage()));
+    hit_all(coverage, cast, fault);
     if scene.machine.plan_end(restart) {
         end(scene, server, queue, restart);
     }
@@ -155,8 +160,7 @@ pub(crate) fn fill(wiring: &mut Wiring, lasts: Duration) {
     if scene.phase != Phase::Faults {
         return;
     }
-    let clients = cast.clients.iter().filter(|client| client.ended.is_none());
-    clients.for_each(|client| coverage.hit(Fault::FullDisk, client.stage()));
+    hit_all(coverage, cast, Fault::FullDisk);
     let until = scene.now + lasts;
     scene.machine.fill(until);
     queue.push(until, Happening::Act(Act::Empty));
@@ -227,8 +231,7 @@ fn open(
     let now = scene.now;
     let found = scene.machine.open(&mut scene.operator, shards, now)?;
     if rot.told {
-        let clients = cast.clients.iter().filter(|client| client.ended.is_none());
-        clients.for_each(|client| coverage.hit(Fault::Rot, client.stage()));
+        hit_all(coverage, cast, Fault::Rot);
         scene.counters.rots += 1;
         scene.counters.rooms_rotten += u64::try_from(rot.rooms.len()).unwrap_or(u64::MAX);
     }
