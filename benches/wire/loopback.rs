@@ -5,12 +5,11 @@ use std::time::{Duration, Instant};
 use criterion::Criterion;
 use rejoin::protocol::Timestamp;
 use rejoin::server::{Identity, Server, ServerConfig};
+use rejoin_arena::players::{Clock, Ping, Players, Target};
+use rejoin_arena::room::Arena;
+use rejoin_arena::workload::WHOLE;
+use rejoin_arena::{RejoinPlayers, Size};
 use rejoin_room::Kinds;
-
-use crate::players::{Clock, Ping, Players, Target};
-use crate::rejoin_players::RejoinPlayers;
-use crate::room::Arena;
-use crate::workload::WHOLE;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -49,6 +48,9 @@ impl Lone {
         let target = Target {
             address: server.address(),
             key: Some(server.public_key()),
+        };
+        let size = Size {
+            players: 1,
             shape: Some(WHOLE),
         };
         std::thread::spawn(move || {
@@ -58,7 +60,7 @@ impl Lone {
             let running = server.run(kinds, std::future::pending());
             runtime.block_on(running).expect("the server runs");
         });
-        let (mut players, clock) = (RejoinPlayers::new(target, 1), Clock::start());
+        let (mut players, clock) = (RejoinPlayers::new(target, size), Clock::start());
         players.begin(0, clock.now());
         let mut echoes = Vec::new();
         wait(&mut players, clock, &mut echoes, |players, _| {

@@ -21,23 +21,9 @@
 mod crypto;
 mod loopback;
 mod messages;
-#[path = "../arena/net.rs"]
-#[allow(dead_code, reason = "the arena needs all of it")]
-mod net;
 mod packets;
-#[path = "../arena/players.rs"]
-#[allow(dead_code, reason = "the arena needs all of it")]
-mod players;
-#[path = "../arena/rejoin_players.rs"]
-#[allow(dead_code, reason = "the arena needs all of it")]
-mod rejoin_players;
-#[path = "../arena/room.rs"]
-mod room;
 mod turns;
 mod views;
-#[path = "../arena/workload.rs"]
-#[allow(dead_code, reason = "the arena needs all of it")]
-mod workload;
 
 use criterion::{criterion_group, criterion_main};
 

@@ -12,8 +12,8 @@ use rejoin_protocol::{RequestId, Rng, SeatId, Timestamp, messagepack};
 use rejoin_room::{Kinds, Room};
 use rejoin_store::MemoryStore;
 
-use crate::room::Arena;
-use crate::workload::{INPUT_LEN, Packed, QUARTER, WHOLE};
+use rejoin_arena::room::Arena;
+use rejoin_arena::workload::{INPUT_LEN, Packed, QUARTER, WHOLE};
 
 /// A tick of 30 Hz and a bit, so that each step of the benchmark has one.
 const STEP: Duration = Duration::from_millis(34);

@@ -1,9 +1,10 @@
 //! From samples to figures: per player and second, medians, ratios within a round, and whether to believe.
 
-use rejoin::serde::Serialize;
+use serde::Serialize;
 
+use crate::own::{RAW2, RAW2_AES};
 use crate::play::{Plan, Sample};
-use crate::server::Kind;
+use crate::subject::Subject;
 
 /// What IPv4 and UDP add to a datagram.
 const WIRE_OVERHEAD: u64 = 28;
@@ -16,7 +17,6 @@ const SHOWN_MIN: f64 = 0.97;
 
 /// One server in one round.
 #[derive(Clone, Serialize)]
-#[serde(crate = "rejoin::serde")]
 pub(crate) struct Turn {
     pub(crate) round: u16,
     pub(crate) server: &'static str,
@@ -37,6 +37,9 @@ pub(crate) struct Turn {
     pub(crate) datagrams_down: f64,
     pub(crate) wire_up: f64,
     pub(crate) wire_down: f64,
+    /// The same of both ways, as the loopback device counts them.
+    pub(crate) packets_carried: f64,
+    pub(crate) wire_carried: f64,
     pub(crate) rtt_p50_ms: f64,
     pub(crate) rtt_p99_ms: f64,
     pub(crate) pings_unanswered: u64,
@@ -51,9 +54,9 @@ pub(crate) struct Turn {
 
 /// What a turn was about.
 #[derive(Clone, Copy)]
-pub(crate) struct Subject {
+pub(crate) struct About {
     pub(crate) round: u16,
-    pub(crate) kind: Kind,
+    pub(crate) subject: &'static Subject,
     pub(crate) plan: Plan,
     pub(crate) tick_hz: u32,
     /// Resident bytes of the server before its first player.
@@ -61,31 +64,36 @@ pub(crate) struct Subject {
 }
 
 impl Turn {
-    pub(crate) fn new(subject: Subject, sample: &Sample) -> Self {
-        let Subject {
+    pub(crate) fn new(about: About, sample: &Sample) -> Self {
+        let About {
             round,
-            kind,
+            subject,
             plan,
             tick_hz,
             resident,
-        } = subject;
+        } = about;
         let seconds = sample.span.as_secs_f64();
         let player_seconds = seconds * plan.players as f64;
         let traffic = sample.traffic;
         let wire = |bytes: u64, count: u64| (bytes + count * WIRE_OVERHEAD) as f64 / player_seconds;
         let shown = (traffic.whole + traffic.deltas) as f64;
-        let due = if kind == Kind::Echo {
-            0.0
-        } else {
+        let due = if subject.has_rooms {
             player_seconds * f64::from(tick_hz)
+        } else {
+            0.0
         };
         let ran = sample.cpu.ran as f64;
+        let datagrams = match traffic.up + traffic.down {
+            // The players' library does not tell.
+            0 => sample.carried.packets.max(1),
+            counted => counted,
+        };
         let mut turn = Self {
             round,
-            server: kind.name(),
+            server: subject.name,
             invalid: None,
             cpu_ns_per_player_second: ran / player_seconds,
-            cpu_ns_per_datagram: ran / (traffic.up + traffic.down).max(1) as f64,
+            cpu_ns_per_datagram: ran / datagrams as f64,
             cpu_share: ran / 1e9 / seconds,
             waited_share: sample.cpu.waited as f64 / 1e9 / seconds,
             wakes_per_s: sample.cpu.sleeps as f64 / seconds,
@@ -95,6 +103,8 @@ impl Turn {
             datagrams_down: traffic.down as f64 / player_seconds,
             wire_up: wire(traffic.up_bytes, traffic.up),
             wire_down: wire(traffic.down_bytes, traffic.down),
+            packets_carried: sample.carried.packets as f64 / player_seconds,
+            wire_carried: sample.carried.bytes as f64 / player_seconds,
             rtt_p50_ms: millis(sample.rtt.value_at_quantile(0.5)),
             rtt_p99_ms: millis(sample.rtt.value_at_quantile(0.99)),
             pings_unanswered: sample.unanswered,
@@ -157,7 +167,6 @@ fn millis(nanos: u64) -> f64 {
 
 /// A median and how far its values lie apart.
 #[derive(Clone, Copy, Serialize)]
-#[serde(crate = "rejoin::serde")]
 pub(crate) struct Spread {
     pub(crate) median: f64,
     pub(crate) least: f64,
@@ -182,7 +191,6 @@ impl Spread {
 
 /// One server over all its rounds.
 #[derive(Serialize)]
-#[serde(crate = "rejoin::serde")]
 pub(crate) struct Summary {
     pub(crate) server: &'static str,
     pub(crate) rounds: usize,
@@ -196,6 +204,8 @@ pub(crate) struct Summary {
     pub(crate) datagrams_down: f64,
     pub(crate) wire_up: f64,
     pub(crate) wire_down: f64,
+    pub(crate) packets_carried: f64,
+    pub(crate) wire_carried: f64,
     pub(crate) rtt_p50_ms: f64,
     pub(crate) rtt_p99_ms: f64,
     pub(crate) pings_unanswered: u64,
@@ -206,17 +216,17 @@ pub(crate) struct Summary {
 
 impl Summary {
     /// Of the turns to be believed, or of all if `rough`. `None` if there are none.
-    pub(crate) fn of(kind: Kind, turns: &[Turn], rough: bool) -> Option<Self> {
+    pub(crate) fn of(subject: &Subject, turns: &[Turn], rough: bool) -> Option<Self> {
         let valid = |turn: &&Turn| rough || turn.invalid.is_none();
         let own: Vec<&Turn> = turns
             .iter()
-            .filter(|turn| turn.server == kind.name())
+            .filter(|turn| turn.server == subject.name)
             .filter(valid)
             .collect();
         let cpu = |turn: &Turn| turn.cpu_ns_per_player_second;
-        let ratio = |other: Kind| {
+        let ratio = |other: &Subject| {
             let same = |turn: &Turn| {
-                let of_round = |it: &&Turn| it.round == turn.round && it.server == other.name();
+                let of_round = |it: &&Turn| it.round == turn.round && it.server == other.name;
                 let found = turns.iter().find(of_round);
                 found.filter(valid).map(|it| cpu(turn) / cpu(it))
             };
@@ -226,17 +236,19 @@ impl Summary {
             Spread::of(own.iter().map(|turn| of(turn))).map(|spread| spread.median)
         };
         Some(Self {
-            server: kind.name(),
+            server: subject.name,
             rounds: own.len(),
             cpu_us_per_player_second: Spread::of(own.iter().map(|turn| cpu(turn) / 1e3))?,
-            ratio_to_raw2: ratio(Kind::Raw2),
-            ratio_to_raw2_aes: ratio(Kind::Raw2Aes),
+            ratio_to_raw2: ratio(&RAW2),
+            ratio_to_raw2_aes: ratio(&RAW2_AES),
             cpu_ns_per_datagram: median(|turn| turn.cpu_ns_per_datagram)?,
             wakes_per_s: median(|turn| turn.wakes_per_s)?,
             datagrams_up: median(|turn| turn.datagrams_up)?,
             datagrams_down: median(|turn| turn.datagrams_down)?,
             wire_up: median(|turn| turn.wire_up)?,
             wire_down: median(|turn| turn.wire_down)?,
+            packets_carried: median(|turn| turn.packets_carried)?,
+            wire_carried: median(|turn| turn.wire_carried)?,
             rtt_p50_ms: median(|turn| turn.rtt_p50_ms)?,
             rtt_p99_ms: median(|turn| turn.rtt_p99_ms)?,
             pings_unanswered: own.iter().map(|turn| turn.pings_unanswered).sum(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use rejoin::protocol::Timestamp;
 
-use crate::net::Traffic;
+use crate::net::{Carried, Traffic};
 use crate::players::{Clock, Ping, Players};
 use crate::schedule::Schedule;
 use crate::server::{Cpu, Server};
@@ -25,6 +25,7 @@ pub(crate) struct Sample {
     pub(crate) span: Duration,
     pub(crate) cpu: Cpu,
     pub(crate) traffic: Traffic,
+    pub(crate) carried: Carried,
     /// Resident bytes of the server at the end.
     pub(crate) resident: u64,
     /// From when a ping should have been sent, in nanoseconds. One without an answer counts as a second.
@@ -52,6 +53,7 @@ struct Mark {
     at: Timestamp,
     cpu: Cpu,
     traffic: Traffic,
+    carried: Carried,
 }
 
 /// Lets players begin until there are `count`.
@@ -127,6 +129,7 @@ pub(crate) fn play(players: &mut dyn Players, server: &Server, plan: Plan, clock
         span: end.at.since(start.at),
         cpu: end.cpu.since(start.cpu),
         traffic: end.traffic.since(start.traffic),
+        carried: end.carried.since(start.carried),
         resident: server.resident(),
         rtt: play.rtt,
         unanswered,
@@ -153,6 +156,7 @@ impl Play<'_> {
             at: self.clock.now(),
             cpu: server.cpu(),
             traffic: self.players.traffic(),
+            carried: Carried::so_far(),
         }
     }
 

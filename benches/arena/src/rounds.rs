@@ -1,17 +1,18 @@
 //! A B A B: every server once per round, each in a fresh process, under the same load.
 
-use rejoin::serde::Serialize;
+use serde::Serialize;
 
-use crate::figures::{Spread, Subject, Summary, Turn};
+use crate::figures::{About, Spread, Summary, Turn};
 use crate::options::Options;
+use crate::own::{ECHO, EXACT, RAW2, RAW2_AES, REJOIN, SYNCED};
 use crate::play::{self, Plan};
 use crate::players::Clock;
-use crate::server::{Kind, Server, Size};
+use crate::server::Server;
+use crate::subject::{Size, Subject};
 use crate::workload::SHAPES;
 
 /// What `--json` writes.
 #[derive(Serialize)]
-#[serde(crate = "rejoin::serde")]
 struct Document<'a> {
     machine: String,
     players: usize,
@@ -24,10 +25,10 @@ struct Document<'a> {
 
 /// Runs all rounds. True if every server has a round to be believed.
 pub(crate) fn run(options: &Options) -> bool {
-    let kinds = options.servers(if options.lone {
-        &[Kind::Echo, Kind::Raw2, Kind::Rejoin]
+    let subjects = options.subjects(if options.lone {
+        &[&ECHO, &RAW2, &REJOIN]
     } else {
-        &[Kind::Raw2, Kind::Raw2Aes, Kind::Rejoin]
+        &[&RAW2, &RAW2_AES, &REJOIN]
     });
     println!(
         "{} players, rooms of kind {}, {:?} a turn, {} rounds",
@@ -38,16 +39,16 @@ pub(crate) fn run(options: &Options) -> bool {
     );
     let (mut turns, mut good) = (Vec::new(), true);
     for round in 1..=options.rounds {
-        for kind in &kinds {
-            let (turn, ended_well) = measure(round, *kind, options);
+        for subject in &subjects {
+            let (turn, ended_well) = measure(round, subject, options);
             println!("{}", turn.line());
             good &= ended_well;
             turns.push(turn);
         }
     }
-    let summaries: Vec<Summary> = kinds
+    let summaries: Vec<Summary> = subjects
         .iter()
-        .filter_map(|kind| Summary::of(*kind, &turns, options.rough))
+        .filter_map(|subject| Summary::of(subject, &turns, options.rough))
         .collect();
     let disturbed = turns.iter().filter(|turn| turn.invalid.is_some()).count();
     if disturbed > 0 {
@@ -76,60 +77,55 @@ pub(crate) fn run(options: &Options) -> bool {
         let text = serde_json::to_string_pretty(&document).expect("figures can be written");
         std::fs::write(file, text).expect("the file can be written");
     }
-    good && summaries.len() == kinds.len()
+    good && summaries.len() == subjects.len()
 }
 
-fn measure(round: u16, kind: Kind, options: &Options) -> (Turn, bool) {
+fn measure(round: u16, subject: &'static Subject, options: &Options) -> (Turn, bool) {
     let size = Size {
         players: options.players(),
         shape: Some(options.shape()),
     };
     let mut plan = Plan::arena(options.players(), options.ping_hz(), options.span());
-    if kind == Kind::Echo {
+    if !subject.has_rooms {
         // It would send inputs back too.
         plan.input_hz = 0;
     }
-    let server = Server::start(kind, size);
+    let server = Server::start(subject, size);
     let resident = server.resident();
     let (mut players, clock) = (server.players(), Clock::start());
     play::begin(players.as_mut(), plan.players, clock);
     let sample = play::play(players.as_mut(), &server, plan, clock);
-    let subject = Subject {
+    let about = About {
         round,
-        kind,
+        subject,
         plan,
         tick_hz: SHAPES[options.shape()].hz,
         resident,
     };
-    let turn = Turn::new(subject, &sample);
+    let turn = Turn::new(about, &sample);
     (turn, server.stop())
 }
 
 /// What it costs to keep rooms, beside the turn of a server that keeps none in the same round.
 fn print_durability(turns: &[Turn], rough: bool) {
     let sound = |turn: &&Turn| rough || turn.invalid.is_none();
-    for kind in [Kind::Exact, Kind::Synced] {
+    for subject in [&EXACT, &SYNCED] {
         let kept = || {
             turns
                 .iter()
                 .filter(sound)
-                .filter(|it| it.server == kind.name())
+                .filter(|it| it.server == subject.name)
         };
         let ratios = kept().filter_map(|turn| {
             let mut beside = turns.iter().filter(sound);
-            let none =
-                beside.find(|it| it.server == Kind::Rejoin.name() && it.round == turn.round)?;
+            let none = beside.find(|it| it.server == REJOIN.name && it.round == turn.round)?;
             Some(turn.cpu_ns_per_player_second / none.cpu_ns_per_player_second)
         });
         let written = Spread::of(kept().map(|turn| turn.written_per_input));
         if let Some((ratio, written)) = Spread::of(ratios).zip(written) {
             println!(
                 "{}: {:.3} [{:.3}-{:.3}] of the CPU of rejoin in the same round; {:.0} bytes written an input",
-                kind.name(),
-                ratio.median,
-                ratio.least,
-                ratio.most,
-                written.median
+                subject.name, ratio.median, ratio.least, ratio.most, written.median
             );
         }
     }
@@ -138,8 +134,8 @@ fn print_durability(turns: &[Turn], rough: bool) {
 fn print_table(summaries: &[Summary]) {
     println!(
         "\n| server | rounds | CPU us/player/s | x raw2 | x raw2+aes | ns/datagram | wakes/s | datagrams up + down \
-         | wire B up + down | RTT p50 / p99 ms | pings lost | deltas | KiB/player | late p99 ms |\n\
-         |---|---|---|---|---|---|---|---|---|---|---|---|---|---|"
+         | wire B up + down | carried B | RTT p50 / p99 ms | pings lost | deltas | KiB/player | late p99 ms |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|"
     );
     let ratio = |spread: Option<Spread>| match spread {
         Some(it) => format!("{:.2} [{:.2}-{:.2}]", it.median, it.least, it.most),
@@ -149,7 +145,7 @@ fn print_table(summaries: &[Summary]) {
         let cpu = row.cpu_us_per_player_second;
         println!(
             "| {} | {} | {:.1} [{:.1}-{:.1}] | {} | {} | {:.0} | {:.0} | {:.1} + {:.1} | {:.0} + {:.0} \
-             | {:.2} / {:.2} | {} | {:.0} % | {:.1} | {:.2} |",
+             | {:.0} | {:.2} / {:.2} | {} | {:.0} % | {:.1} | {:.2} |",
             row.server,
             row.rounds,
             cpu.median,
@@ -163,6 +159,7 @@ fn print_table(summaries: &[Summary]) {
             row.datagrams_down,
             row.wire_up,
             row.wire_down,
+            row.wire_carried,
             row.rtt_p50_ms,
             row.rtt_p99_ms,
             row.pings_unanswered,

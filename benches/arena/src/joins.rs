@@ -2,20 +2,21 @@
 
 use std::time::Duration;
 
-use rejoin::serde::Serialize;
+use serde::Serialize;
 
 use crate::figures::Spread;
 use crate::options::Options;
+use crate::own::{RAW2_AES, REJOIN};
 use crate::play;
 use crate::players::Clock;
-use crate::server::{Kind, Server, Size};
+use crate::server::Server;
+use crate::subject::{Size, Subject};
 
 /// Joins before the count: the first find caches cold and buckets full.
 const WARM: usize = 128;
 
 /// One server in one round.
 #[derive(Serialize)]
-#[serde(crate = "rejoin::serde")]
 struct Joins {
     round: u16,
     server: &'static str,
@@ -31,11 +32,11 @@ pub(crate) fn run(options: &Options, count: usize) -> bool {
         "{} joins a turn without a seat, {} rounds",
         count, options.rounds
     );
-    let kinds = options.servers(&[Kind::Raw2Aes, Kind::Rejoin]);
+    let subjects = options.subjects(&[&RAW2_AES, &REJOIN]);
     let (mut all, mut good) = (Vec::new(), true);
     for round in 1..=options.rounds {
-        for kind in &kinds {
-            let (joins, ended_well) = measure(round, *kind, count);
+        for subject in &subjects {
+            let (joins, ended_well) = measure(round, subject, count);
             println!(
                 "round {round:>2} {:<9} {:.1} us of CPU a join: {:.0} joins a second of a core; \
                  {:.0} a second seen, {:.1} datagrams each",
@@ -50,15 +51,12 @@ pub(crate) fn run(options: &Options, count: usize) -> bool {
         }
     }
     println!("\n| server | CPU us per join |\n|---|---|");
-    for kind in kinds {
-        let own = all.iter().filter(|joins| joins.server == kind.name());
+    for subject in subjects {
+        let own = all.iter().filter(|joins| joins.server == subject.name);
         let cpu = Spread::of(own.map(|joins| joins.cpu_us_per_join)).expect("a round each");
         println!(
             "| {} | {:.1} [{:.1}-{:.1}] |",
-            kind.name(),
-            cpu.median,
-            cpu.least,
-            cpu.most
+            subject.name, cpu.median, cpu.least, cpu.most
         );
     }
     if let Some(file) = &options.json {
@@ -68,12 +66,12 @@ pub(crate) fn run(options: &Options, count: usize) -> bool {
     good
 }
 
-fn measure(round: u16, kind: Kind, count: usize) -> (Joins, bool) {
+fn measure(round: u16, subject: &'static Subject, count: usize) -> (Joins, bool) {
     let size = Size {
         players: WARM + count,
         shape: None,
     };
-    let server = Server::start(kind, size);
+    let server = Server::start(subject, size);
     let (mut players, clock) = (server.players(), Clock::start());
     play::begin(players.as_mut(), WARM, clock);
     play::rest(players.as_mut(), Duration::from_millis(200), clock);
@@ -92,7 +90,7 @@ fn measure(round: u16, kind: Kind, count: usize) -> (Joins, bool) {
     }
     let joins = Joins {
         round,
-        server: kind.name(),
+        server: subject.name,
         cpu_us_per_join: per_join / 1e3,
         joins_per_second_of_cpu: 1e9 / per_join,
         joins_per_second_seen: count as f64 / seen,

@@ -6,6 +6,7 @@ use rejoin::protocol::Timestamp;
 use crate::net::{Net, Traffic};
 use crate::players::{Ping, Players, Target};
 use crate::raw_wire::{self, Head, Kind, Way};
+use crate::subject::Size;
 use crate::workload::{INPUT_LEN, SHAPES};
 
 /// All players of one raw server.
@@ -27,14 +28,14 @@ struct Player {
 }
 
 impl RawPlayers {
-    pub(crate) fn new(target: Target, sealed: bool, greeted: bool, count: usize) -> Self {
+    pub(crate) fn new(target: Target, sealed: bool, greeted: bool, size: Size) -> Self {
         Self {
-            net: Net::open(target.address, count),
+            net: Net::open(target.address, size.players),
             sealed,
             greeted,
             players: Vec::new(),
             ready: 0,
-            state_len: target.shape.map_or(0, |shape| SHAPES[shape].state_len),
+            state_len: size.shape.map_or(0, |shape| SHAPES[shape].state_len),
             out: Vec::new(),
         }
     }

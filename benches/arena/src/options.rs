@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::Parser;
+use clap::builder::{PossibleValue, PossibleValuesParser};
+use clap::{CommandFactory, FromArgMatches, Parser};
 
-use crate::server::Kind;
+use crate::subject::Subject;
 use crate::workload::{MEMBERS, QUARTER, WHOLE};
 
-/// Rejoin beside the least that a UDP game server can be.
+/// Game servers under one load, in turns.
 #[derive(Parser, Debug)]
-#[command(name = "arena")]
 pub(crate) struct Options {
     /// Rooms of 16 players
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=400))]
@@ -21,9 +21,12 @@ pub(crate) struct Options {
     /// Measured seconds of each turn; one more before it warms up
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
-    /// The servers, in their order [default: raw2,raw2+aes,rejoin; with --lone also echo]
+    /// The servers, in their order [default: raw2,raw2+aes,rejoin; with --lone echo,raw2,rejoin]
     #[arg(long, value_delimiter = ',')]
-    servers: Vec<Kind>,
+    servers: Vec<String>,
+    /// All that can be asked for.
+    #[arg(skip)]
+    known: &'static [&'static Subject],
     /// Pings a second of each player [default: 5; with --lone 50]
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1_000))]
     ping_hz: Option<u64>,
@@ -53,9 +56,24 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    pub(crate) fn parse(arguments: &[String]) -> Self {
-        let name = std::iter::once("arena".to_owned());
-        Self::parse_from(name.chain(arguments.iter().cloned()))
+    /// Ends this process if the arguments are wrong, or ask for help.
+    pub(crate) fn parse(
+        program: &'static str,
+        arguments: &[String],
+        known: &'static [&'static Subject],
+    ) -> Self {
+        let names = known
+            .iter()
+            .map(|subject| PossibleValue::new(subject.name).help(subject.about));
+        let names = PossibleValuesParser::new(names);
+        let command = Self::command().name(program);
+        let mut command = command.mut_arg("servers", |servers| servers.value_parser(names));
+        let name = std::iter::once(program.to_owned());
+        let matches = command
+            .try_get_matches_from_mut(name.chain(arguments.iter().cloned()))
+            .unwrap_or_else(|error| error.exit());
+        let options = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        Self { known, ..options }
     }
 
     pub(crate) fn players(&self) -> usize {
@@ -79,12 +97,12 @@ impl Options {
     }
 
     /// The servers asked for, else those of `default`.
-    pub(crate) fn servers(&self, default: &[Kind]) -> Vec<Kind> {
+    pub(crate) fn subjects(&self, default: &[&'static Subject]) -> Vec<&'static Subject> {
         if self.servers.is_empty() {
-            default.to_vec()
-        } else {
-            self.servers.clone()
+            return default.to_vec();
         }
+        let named = |name: &String| self.known.iter().find(|subject| subject.name == name);
+        self.servers.iter().filter_map(named).copied().collect()
     }
 
     /// What the figures depend on besides the code.

@@ -3,66 +3,21 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rejoin::client::ServerAddress;
 
+use crate::own;
 use crate::players::{Players, Target};
-use crate::raw_players::RawPlayers;
-use crate::rejoin_players::RejoinPlayers;
-use crate::workload::MEMBERS;
-
-/// Which server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
-pub(crate) enum Kind {
-    /// One thread, recvmmsg and sendmmsg, nothing else
-    Raw2,
-    /// The same, every datagram sealed with AES-128-GCM
-    #[value(name = "raw2+aes")]
-    Raw2Aes,
-    /// A plain echo, one system call each way, woken by each datagram
-    Echo,
-    /// Rejoin
-    Rejoin,
-    /// Rejoin with two shards, both on the server's core
-    Rejoin2,
-    /// Rejoin with a data folder on a disk: every call is journalled
-    #[value(name = "rejoin-exact")]
-    Exact,
-    /// The same, and inputs are acknowledged once they are on the medium
-    #[value(name = "rejoin-synced")]
-    Synced,
-}
-
-impl Kind {
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Raw2 => "raw2",
-            Self::Raw2Aes => "raw2+aes",
-            Self::Echo => "echo",
-            Self::Rejoin => "rejoin",
-            Self::Rejoin2 => "rejoin2",
-            Self::Exact => "rejoin-exact",
-            Self::Synced => "rejoin-synced",
-        }
-    }
-}
-
-/// What a server is started for.
-#[derive(Clone, Copy)]
-pub(crate) struct Size {
-    pub(crate) players: usize,
-    pub(crate) shape: Option<usize>,
-}
+use crate::subject::{Size, Subject};
 
 /// A running server. It ends with this value, and with this process however that ends.
 pub(crate) struct Server {
     child: Child,
-    kind: Kind,
+    subject: &'static Subject,
     size: Size,
-    address: ServerAddress,
+    target: Target,
 }
 
 /// Processor time of a server so far, in nanoseconds.
@@ -94,53 +49,30 @@ const PLAYERS_CORE: &str = "1";
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 
 impl Server {
-    pub(crate) fn start(kind: Kind, size: Size) -> Self {
-        let own = std::env::current_exe().expect("this process has a program");
-        let mut command = if has_taskset() {
-            let mut command = Command::new("taskset");
-            command.args(["-c", SERVER_CORE]).arg(own);
-            command
-        } else {
-            Command::new(own)
-        };
-        let mut child = command
-            .args(arguments(kind, size))
+    pub(crate) fn start(subject: &'static Subject, size: Size) -> Self {
+        let mut child = pinned((subject.command)(size))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .expect("the server starts");
         let mut line = String::new();
         let read = BufReader::new(child.stdout.take().unwrap()).read_line(&mut line);
-        let address = line.trim().strip_prefix("listening on ").map(str::parse);
-        let Some(Ok(address)) = address else {
+        let Some(target) = line.trim().strip_prefix("listening on ").and_then(target) else {
             child.kill().ok();
             child.wait().ok();
-            panic!("{} says {line:?}, {read:?}", kind.name());
+            panic!("{} says {line:?}, {read:?}", subject.name);
         };
         Self {
             child,
-            kind,
+            subject,
             size,
-            address,
+            target,
         }
     }
 
     /// Players for this server, none of whom has begun.
     pub(crate) fn players(&self) -> Box<dyn Players> {
-        let target = Target {
-            address: SocketAddr::new(self.address.host.parse().unwrap(), self.address.port),
-            key: Some(self.address.key),
-            shape: self.size.shape,
-        };
-        let count = self.size.players;
-        match self.kind {
-            Kind::Raw2 => Box::new(RawPlayers::new(target, false, true, count)),
-            Kind::Raw2Aes => Box::new(RawPlayers::new(target, true, true, count)),
-            Kind::Echo => Box::new(RawPlayers::new(target, false, false, count)),
-            Kind::Rejoin | Kind::Rejoin2 | Kind::Exact | Kind::Synced => {
-                Box::new(RejoinPlayers::new(target, count))
-            }
-        }
+        (self.subject.players)(self.target, self.size)
     }
 
     /// Processor time of all its threads.
@@ -194,12 +126,12 @@ impl Server {
             match self.child.try_wait().unwrap() {
                 Some(status) => {
                     if !status.success() {
-                        println!("{} ended with {status}", self.kind.name());
+                        println!("{} ended with {status}", self.subject.name);
                     }
                     return status.success();
                 }
                 None if Instant::now() >= end => {
-                    println!("{} did not end when asked", self.kind.name());
+                    println!("{} did not end when asked", self.subject.name);
                     return false;
                 }
                 None => std::thread::sleep(Duration::from_millis(5)),
@@ -213,61 +145,36 @@ impl Drop for Server {
         // Only if the run was cut short; a stopped server is gone already.
         self.child.kill().ok();
         self.child.wait().ok();
-        fs::remove_dir_all(folder()).ok();
+        own::clear();
     }
 }
 
-fn arguments(kind: Kind, size: Size) -> Vec<String> {
-    let rooms = size.players.div_ceil(MEMBERS);
-    let shape = size.shape.unwrap_or(crate::workload::STILL);
-    let told = match kind {
-        Kind::Raw2 => format!("raw {shape} {rooms} plain"),
-        Kind::Raw2Aes => format!("raw {shape} {rooms} aes"),
-        Kind::Echo => "echo".to_owned(),
-        // Limits that a server of this size is given; all that bound one peer stay as they are.
-        Kind::Rejoin | Kind::Rejoin2 | Kind::Exact | Kind::Synced => format!(
-            "serve --shards {} --log warn --bind 127.0.0.1:0 --print-address --until-stdin-closes \
-             --limit sessions_max={} --limit rooms_max={} --limit address_rooms_max={} \
-             --limit address_room_creates_burst={}{}",
-            shards(kind),
-            // Divided among the shards, and the players may not be.
-            shards(kind) * (size.players + 64),
-            shards(kind) * (rooms + 64),
-            rooms + 64,
-            rooms + 64,
-            durability(kind),
-        ),
-    };
-    told.split_whitespace().map(str::to_owned).collect()
-}
-
-/// Rooms are kept in a folder of this process alone, made anew for each server.
-fn durability(kind: Kind) -> String {
-    let level = match kind {
-        Kind::Exact => "exact",
-        Kind::Synced => "synced",
-        Kind::Raw2 | Kind::Raw2Aes | Kind::Echo | Kind::Rejoin | Kind::Rejoin2 => {
-            return String::new();
-        }
-    };
-    format!(" --data {} --durability {level}", folder().display())
-}
-
-/// On the disk that holds temporary files.
-fn folder() -> PathBuf {
-    std::env::temp_dir().join(format!("rejoin-arena-{}", std::process::id()))
-}
-
-const fn shards(kind: Kind) -> usize {
-    match kind {
-        Kind::Rejoin2 => 2,
-        Kind::Raw2 | Kind::Raw2Aes | Kind::Echo | Kind::Rejoin | Kind::Exact | Kind::Synced => 1,
+/// Where a server says that it is: an address of ours, with its key, or a plain one.
+fn target(told: &str) -> Option<Target> {
+    if let Ok(address) = told.parse() {
+        return Some(Target { address, key: None });
     }
+    let address: ServerAddress = told.parse().ok()?;
+    Some(Target {
+        address: SocketAddr::new(address.host.parse().ok()?, address.port),
+        key: Some(address.key),
+    })
+}
+
+/// The same command, on the server's core.
+fn pinned(command: Command) -> Command {
+    if !has_taskset() {
+        return command;
+    }
+    let mut pinned = Command::new("taskset");
+    pinned.args(["-c", SERVER_CORE]).arg(command.get_program());
+    pinned.args(command.get_args());
+    pinned
 }
 
 /// Says where this server listens, and ends this process once whoever started it is gone.
-pub(crate) fn announce(address: SocketAddr) {
-    println!("listening on rejoin://{address}");
+pub fn announce(address: SocketAddr) {
+    println!("listening on {address}");
     std::io::stdout().flush().unwrap();
     std::thread::spawn(|| {
         std::io::stdin().lock().read_to_end(&mut Vec::new()).ok();

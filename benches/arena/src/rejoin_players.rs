@@ -21,12 +21,15 @@ use rejoin::protocol::{RequestId, Rng, SeatId, Timestamp};
 
 use crate::net::{Net, Traffic};
 use crate::players::{Ping, Players, Target};
+use crate::subject::Size;
 use crate::workload::{INPUT_LEN, MEMBERS, Packed, SHAPES};
 
 /// All players of one Rejoin server.
-pub(crate) struct RejoinPlayers {
+pub struct RejoinPlayers {
     net: Net,
     target: Target,
+    /// `None`: they take no seats.
+    shape: Option<usize>,
     players: Vec<Player>,
     /// Those whose hello has no answer.
     newcomers: Vec<usize>,
@@ -53,10 +56,12 @@ enum Stage {
 }
 
 impl RejoinPlayers {
-    pub(crate) fn new(target: Target, count: usize) -> Self {
+    #[must_use]
+    pub fn new(target: Target, size: Size) -> Self {
         Self {
-            net: Net::open(target.address, count),
+            net: Net::open(target.address, size.players),
             target,
+            shape: size.shape,
             players: Vec::new(),
             newcomers: Vec::new(),
             timers: BinaryHeap::new(),
@@ -139,7 +144,7 @@ impl RejoinPlayers {
         match event {
             Event::Connected { .. } => {
                 self.newcomers.retain(|newcomer| *newcomer != index);
-                match self.target.shape {
+                match self.shape {
                     Some(shape) => self.ask_for_seat(index, shape),
                     None => self.on_ready(index, None),
                 }

@@ -7,7 +7,7 @@ use rejoin::prelude::*;
 use crate::workload::{Field, Packed, SHAPES, Shape};
 
 /// A room of shape number `SHAPE`.
-pub(crate) struct Arena<const SHAPE: usize>;
+pub struct Arena<const SHAPE: usize>;
 
 impl<const SHAPE: usize> Arena<SHAPE> {
     const SHAPE: &Shape = &SHAPES[SHAPE];
@@ -15,7 +15,7 @@ impl<const SHAPE: usize> Arena<SHAPE> {
 
 /// The field, and whose row is which.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct Ground {
+pub struct Ground {
     field: Field,
     seats: Vec<PlayerId>,
 }

@@ -1,12 +1,14 @@
 //! Sessions that only are there: memory of each, and CPU of all.
 
-use rejoin::serde::Serialize;
+use serde::Serialize;
 
 use crate::figures::Spread;
 use crate::options::Options;
+use crate::own::{RAW2_AES, REJOIN};
 use crate::play;
 use crate::players::Clock;
-use crate::server::{Kind, Server, Size};
+use crate::server::Server;
+use crate::subject::{Size, Subject};
 use crate::workload::STILL;
 
 /// Sessions that warm the server up before memory is counted: what is made once is made then.
@@ -14,7 +16,6 @@ const WARM: usize = 128;
 
 /// One server in one round.
 #[derive(Serialize)]
-#[serde(crate = "rejoin::serde")]
 struct Idle {
     round: u16,
     server: &'static str,
@@ -37,11 +38,11 @@ pub(crate) fn run(options: &Options, sessions: usize) -> bool {
         options.span(),
         options.rounds
     );
-    let kinds = options.servers(&[Kind::Raw2Aes, Kind::Rejoin]);
+    let subjects = options.subjects(&[&RAW2_AES, &REJOIN]);
     let (mut all, mut good) = (Vec::new(), true);
     for round in 1..=options.rounds {
-        for kind in &kinds {
-            let (idle, ended_well) = measure(round, *kind, (options, sessions));
+        for subject in &subjects {
+            let (idle, ended_well) = measure(round, subject, (options, sessions));
             println!(
                 "round {round:>2} {:<9} {:.2} KiB per session, {:.2} % of a core, \
                  datagrams per session and second {:.2} up, {:.2} down",
@@ -56,19 +57,13 @@ pub(crate) fn run(options: &Options, sessions: usize) -> bool {
         }
     }
     println!("\n| server | KiB per session | CPU, % of a core |\n|---|---|---|");
-    for kind in kinds {
-        let own = || all.iter().filter(|idle| idle.server == kind.name());
+    for subject in subjects {
+        let own = || all.iter().filter(|idle| idle.server == subject.name);
         let kib = Spread::of(own().map(|idle| idle.kib_per_session)).expect("a round each");
         let cpu = Spread::of(own().map(|idle| idle.cpu_share * 100.0)).expect("a round each");
         println!(
             "| {} | {:.2} [{:.2}-{:.2}] | {:.2} [{:.2}-{:.2}] |",
-            kind.name(),
-            kib.median,
-            kib.least,
-            kib.most,
-            cpu.median,
-            cpu.least,
-            cpu.most
+            subject.name, kib.median, kib.least, kib.most, cpu.median, cpu.least, cpu.most
         );
     }
     if let Some(file) = &options.json {
@@ -78,12 +73,16 @@ pub(crate) fn run(options: &Options, sessions: usize) -> bool {
     good
 }
 
-fn measure(round: u16, kind: Kind, (options, sessions): (&Options, usize)) -> (Idle, bool) {
+fn measure(
+    round: u16,
+    subject: &'static Subject,
+    (options, sessions): (&Options, usize),
+) -> (Idle, bool) {
     let size = Size {
         players: WARM + sessions,
         shape: options.seated.then_some(STILL),
     };
-    let server = Server::start(kind, size);
+    let server = Server::start(subject, size);
     let (mut players, clock) = (server.players(), Clock::start());
     let pause = std::time::Duration::from_secs(2);
     play::begin(players.as_mut(), WARM, clock);
@@ -102,7 +101,7 @@ fn measure(round: u16, kind: Kind, (options, sessions): (&Options, usize)) -> (I
     let session_seconds = span * size.players as f64;
     let idle = Idle {
         round,
-        server: kind.name(),
+        server: subject.name,
         kib_per_session: grown / 1_024.0 / sessions as f64,
         cpu_share: ran as f64 / 1e9 / span,
         datagrams_up: traffic.up as f64 / session_seconds,

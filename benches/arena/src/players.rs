@@ -9,7 +9,7 @@ use crate::net::Traffic;
 use crate::workload::PING_LEN;
 
 /// Players of one server, in one thread.
-pub(crate) trait Players {
+pub trait Players {
     /// Lets player number `player` begin.
     fn begin(&mut self, player: usize, now: Timestamp);
 
@@ -34,18 +34,18 @@ pub(crate) trait Players {
 
 /// What a ping carries: when it should have been sent.
 #[derive(Clone, Copy)]
-pub(crate) struct Ping {
-    pub(crate) planned: Timestamp,
+pub struct Ping {
+    pub planned: Timestamp,
 }
 
 impl Ping {
-    pub(crate) fn bytes(self) -> [u8; PING_LEN] {
+    pub fn bytes(self) -> [u8; PING_LEN] {
         let mut bytes = [0; PING_LEN];
         bytes[..8].copy_from_slice(&self.planned.as_nanos().to_be_bytes());
         bytes
     }
 
-    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
+    pub fn read(bytes: &[u8]) -> Option<Self> {
         let nanos = u64::from_be_bytes(*bytes.first_chunk()?);
         let planned = Timestamp::from_nanos(nanos);
         Some(Self { planned })
@@ -54,23 +54,21 @@ impl Ping {
 
 /// Where a server is, and what clients must know of it.
 #[derive(Clone, Copy)]
-pub(crate) struct Target {
-    pub(crate) address: SocketAddr,
-    pub(crate) key: Option<rejoin::protocol::crypto::PublicKey>,
-    /// Which of the workload's shapes its rooms have; `None`: the players take no seats.
-    pub(crate) shape: Option<usize>,
+pub struct Target {
+    pub address: SocketAddr,
+    pub key: Option<rejoin::protocol::crypto::PublicKey>,
 }
 
 /// The players' clock.
 #[derive(Clone, Copy)]
-pub(crate) struct Clock(Instant);
+pub struct Clock(Instant);
 
 impl Clock {
-    pub(crate) fn start() -> Self {
+    pub fn start() -> Self {
         Self(Instant::now())
     }
 
-    pub(crate) fn now(self) -> Timestamp {
+    pub fn now(self) -> Timestamp {
         Timestamp::ZERO + self.0.elapsed()
     }
 }

@@ -2,34 +2,34 @@
 
 use std::borrow::Cow;
 
-use rejoin::serde::de::{Deserializer, Error, Visitor};
-use rejoin::serde::{Deserialize, Serialize, Serializer};
+use serde::de::{Deserializer, Error, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// Seats of a room.
-pub(crate) const MEMBERS: usize = 16;
+pub const MEMBERS: usize = 16;
 /// Bytes of an input, and how many a second each player sends.
-pub(crate) const INPUT_LEN: usize = 32;
-pub(crate) const INPUT_HZ: u64 = 30;
+pub const INPUT_LEN: usize = 32;
+pub const INPUT_HZ: u64 = 30;
 /// Bytes of a ping and of its echo.
-pub(crate) const PING_LEN: usize = 16;
+pub const PING_LEN: usize = 16;
 
 /// A kind of room: how large its state is, how often it changes, and how much of it.
-pub(crate) struct Shape {
-    pub(crate) kind: &'static str,
-    pub(crate) hz: u32,
-    pub(crate) state_len: usize,
+pub struct Shape {
+    pub kind: &'static str,
+    pub hz: u32,
+    pub state_len: usize,
     /// Of this many players one moves.
-    pub(crate) one_moves_in: usize,
+    pub one_moves_in: usize,
 }
 
 /// Indexes of [`SHAPES`].
-pub(crate) const WHOLE: usize = 0;
-pub(crate) const QUARTER: usize = 1;
-pub(crate) const STILL: usize = 2;
+pub const WHOLE: usize = 0;
+pub const QUARTER: usize = 1;
+pub const STILL: usize = 2;
 
 /// In the first every byte changes with each tick, so that no delta is shorter than the whole: like for
 /// like with a server that sends whole snapshots. The last is for sessions that only are there.
-pub(crate) const SHAPES: [Shape; 3] = [
+pub const SHAPES: [Shape; 3] = [
     Shape {
         kind: "bench-whole",
         hz: 30,
@@ -52,20 +52,20 @@ pub(crate) const SHAPES: [Shape; 3] = [
 
 /// A room's state: one row per member.
 #[derive(Clone)]
-pub(crate) struct Field(Vec<u8>);
+pub struct Field(Vec<u8>);
 
 impl Field {
-    pub(crate) fn new(shape: &Shape) -> Self {
+    pub fn new(shape: &Shape) -> Self {
         let byte = |index: usize| index as u8;
         Self((0..shape.state_len).map(byte).collect())
     }
 
-    pub(crate) fn bytes(&self) -> &[u8] {
+    pub fn bytes(&self) -> &[u8] {
         &self.0
     }
 
     /// A member acts: its row takes the input in.
-    pub(crate) fn input(&mut self, shape: &Shape, member: usize, input: &[u8; INPUT_LEN]) {
+    pub fn input(&mut self, shape: &Shape, member: usize, input: &[u8; INPUT_LEN]) {
         if let Some(row) = self.rows(shape).nth(member / shape.one_moves_in)
             && member.is_multiple_of(shape.one_moves_in)
         {
@@ -74,7 +74,7 @@ impl Field {
     }
 
     /// One step: every byte of those who move becomes another.
-    pub(crate) fn tick(&mut self, shape: &Shape) {
+    pub fn tick(&mut self, shape: &Shape) {
         for row in self.rows(shape) {
             // A step of an odd multiplier and summand, 1 modulo 4: full period, so no byte stays.
             for byte in row {
@@ -92,7 +92,7 @@ impl Field {
 
 /// An input or a ping as room logic gets it: 32 bytes or 16, on the wire as a byte string.
 #[derive(Clone, Copy)]
-pub(crate) enum Packed {
+pub enum Packed {
     Input([u8; INPUT_LEN]),
     Ping([u8; PING_LEN]),
 }

@@ -1,0 +1,78 @@
+//! One load for any game server, and what it costs: rooms of players who act, ping, and are shown a state.
+//!
+//! Linux only: it reads /proc, and pins each server to core 0 and the players to core 1. Our own servers are the
+//! running program, started again under another name.
+
+#![allow(
+    missing_docs,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "a tool of its own, which may stop at the first surprise"
+)]
+
+mod echo;
+mod figures;
+mod idle;
+mod joins;
+pub mod net;
+mod options;
+pub mod own;
+mod play;
+pub mod players;
+mod raw;
+mod raw_players;
+mod raw_wire;
+mod rejoin_players;
+pub mod room;
+mod rounds;
+mod schedule;
+pub mod server;
+mod subject;
+pub mod workload;
+
+use std::process::ExitCode;
+
+pub use crate::rejoin_players::RejoinPlayers;
+pub use crate::subject::{Size, Subject};
+
+use crate::options::Options;
+use crate::room::Arena;
+
+/// What a program that measures `subjects` does with its arguments: it measures, or is one of our own servers.
+#[must_use]
+pub fn run(program: &'static str, subjects: &'static [&'static Subject]) -> ExitCode {
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|argument| argument != "--bench")
+        .collect();
+    let named: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match named.as_slice() {
+        ["serve" | "--log", ..] => rejoin::serve(|app| {
+            app.room::<Arena<{ workload::WHOLE }>>()
+                .room::<Arena<{ workload::QUARTER }>>()
+                .room::<Arena<{ workload::STILL }>>()
+        }),
+        ["raw", told @ ..] => raw::run(told),
+        ["echo"] => echo::run(),
+        // What `cargo bench` and `cargo test --benches` do without being asked for anything.
+        [] | ["--test"] => {
+            println!("{program}: say what to measure: --rooms N, --lone, --idle N or --joins N");
+            ExitCode::SUCCESS
+        }
+        _ => measure(&Options::parse(program, &arguments, subjects)),
+    }
+}
+
+fn measure(options: &Options) -> ExitCode {
+    server::pin_self();
+    println!("{}", options.machine());
+    let good = match (options.idle, options.joins) {
+        (Some(sessions), _) => idle::run(options, sessions),
+        (None, Some(joins)) => joins::run(options, joins),
+        (None, None) => rounds::run(options),
+    };
+    ExitCode::from(u8::from(!good))
+}
