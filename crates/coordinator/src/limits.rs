@@ -37,6 +37,10 @@ pub const TICKET_LIFE: Duration = Duration::from_secs(24 * 3_600);
 pub(crate) const RESETS_PER_S: u32 = 40_000;
 /// See [`RESETS_PER_S`].
 pub(crate) const RESETS_BURST: u32 = 4_096;
+/// Rounds of epoch bits before the last one whose clients are told too: with it 16 starts of a server.
+pub(crate) const RESET_OLDER_ROUNDS: u8 = 3;
+/// A packet in this many is also answered for an older round: a client of the last one mostly waits for none.
+pub(crate) const RESET_OLDER_EVERY: u8 = 8;
 /// Closed rooms remembered, so that a late retry of their request does not open a twin; the
 /// oldest is forgotten.
 pub(crate) const TOMBSTONES_MAX: usize = 1_024;

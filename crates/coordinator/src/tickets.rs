@@ -5,15 +5,18 @@ use std::net::SocketAddr;
 use rejoin_protocol::bucket::Rate;
 use rejoin_protocol::handshake::Bearer;
 use rejoin_protocol::message::ServerMessage;
+use rejoin_protocol::packet::{Header, TruncatedNumber};
 use rejoin_protocol::planted::{self, Bug};
 use rejoin_protocol::reset::{self, RESET_LEN};
-use rejoin_protocol::{ConnectionId, Epoch, Timestamp, packet};
+use rejoin_protocol::{ConnectionId, Epoch, Timestamp};
 use tracing::trace;
 
 use crate::answers::Answer;
 use crate::house::House;
 use crate::keys::SessionKey;
-use crate::limits::{RESETS_BURST, RESETS_PER_S, TICKET_LIFE};
+use crate::limits::{
+    RESET_OLDER_EVERY, RESET_OLDER_ROUNDS, RESETS_BURST, RESETS_PER_S, TICKET_LIFE,
+};
 use crate::schedule::Due;
 
 impl House {
@@ -46,19 +49,38 @@ impl House {
         (from, datagram): (SocketAddr, &[u8]),
         now: Timestamp,
     ) {
-        let own = self.config.epoch;
-        let meant = packet::epoch_bits(datagram).and_then(|bits| reset::epoch_meant(bits, own));
-        let may = |epoch: &Epoch| *epoch < own || self.connections.is_past(id);
-        let Some(epoch) = meant.filter(|epoch| may(epoch) || planted::is(Bug::LivingReset)) else {
+        let Ok((header, _)) = Header::decode(datagram) else {
             return;
         };
-        let rate = Rate::per_second(RESETS_PER_S, RESETS_BURST);
-        if datagram.len() <= RESET_LEN || self.resets.take(rate, now).is_err() {
-            return;
+        let own = self.config.epoch;
+        let is_past = self.connections.is_past(id) || planted::is(Bug::LivingReset);
+        let may = |epoch: &Epoch| *epoch < own || is_past;
+        let meant = |round| reset::epoch_meant(header.epoch_bits, own, round).filter(may);
+        let last = meant(0);
+        let older = older_round(header.number, last.is_some()).and_then(meant);
+        let shorter = datagram.len().saturating_sub(1) / RESET_LEN;
+        for epoch in older.into_iter().chain(last).take(shorter) {
+            let rate = Rate::per_second(RESETS_PER_S, RESETS_BURST);
+            if self.resets.take(rate, now).is_err() {
+                return;
+            }
+            trace!(%from, ?epoch, "datagram of a connection that is no more: reset");
+            let reset = reset::encode(id, self.reset_key.token(epoch, id));
+            self.stats.resets += 1;
+            self.answers.push(from, Answer::Demand(reset.to_vec()));
         }
-        trace!(%from, ?epoch, "datagram of a connection that is no more: reset");
-        let reset = reset::encode(id, self.reset_key.token(epoch, id));
-        self.stats.resets += 1;
-        self.answers.push(from, Answer::Demand(reset.to_vec()));
+    }
+}
+
+/// The round of epochs that a packet is answered for besides the last, if any. The packet's number tells, so that a
+/// client that goes on is answered for each round in turn, and the server remembers nothing.
+fn older_round(number: TruncatedNumber, has_last: bool) -> Option<u8> {
+    let number = number.low_byte();
+    match has_last {
+        true if number.is_multiple_of(RESET_OLDER_EVERY) => {
+            Some(1 + number / RESET_OLDER_EVERY % RESET_OLDER_ROUNDS)
+        }
+        true => None,
+        false => Some(1 + number % RESET_OLDER_ROUNDS),
     }
 }

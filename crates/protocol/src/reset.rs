@@ -46,12 +46,12 @@ impl ResetKey {
     }
 }
 
-/// The epoch that a packet's two bits mean to a server of epoch `own`: its own or one of the three before. The
-/// first is 1.
+/// The epoch that a packet's two bits may mean to a server of epoch `own`: for round 0 its own or one of the three
+/// before, for each further round four epochs earlier. The first is 1.
 #[must_use]
-pub const fn epoch_meant(bits: u8, own: Epoch) -> Option<Epoch> {
+pub const fn epoch_meant(bits: u8, own: Epoch, round: u8) -> Option<Epoch> {
     let back = own.0.wrapping_sub(bits as u64) % EPOCHS_TOLD_APART;
-    match own.0.checked_sub(back) {
+    match own.0.checked_sub(back + round as u64 * EPOCHS_TOLD_APART) {
         Some(0) | None => None,
         Some(epoch) => Some(Epoch(epoch)),
     }
@@ -131,15 +131,25 @@ mod tests {
     }
 
     #[test]
-    fn two_bits_mean_this_epoch_or_one_of_the_three_before() {
-        for own in [5, 6, 7, 8, u64::MAX] {
-            for back in 0..4 {
+    fn two_bits_mean_one_of_four_epochs_in_each_round() {
+        for own in [17, 18, 19, 20, u64::MAX] {
+            for back in 0..16 {
                 let bits = u8::try_from((own - back) % 4).unwrap();
-                assert_eq!(epoch_meant(bits, Epoch(own)), Some(Epoch(own - back)));
+                let round = u8::try_from(back / 4).unwrap();
+                assert_eq!(
+                    epoch_meant(bits, Epoch(own), round),
+                    Some(Epoch(own - back))
+                );
             }
         }
         for bits in [0, 2, 3] {
-            assert_eq!(epoch_meant(bits, Epoch(1)), None, "there was none before 1");
+            assert_eq!(
+                epoch_meant(bits, Epoch(1), 0),
+                None,
+                "there was none before 1"
+            );
         }
+        assert_eq!(epoch_meant(1, Epoch(5), 1), Some(Epoch(1)));
+        assert_eq!(epoch_meant(1, Epoch(5), 2), None);
     }
 }

@@ -11,12 +11,12 @@ use rejoin_protocol::handshake::{
 };
 use rejoin_protocol::limits::SEAT_HOLD;
 use rejoin_protocol::packet::{Header, TruncatedNumber};
-use rejoin_protocol::reset::{self, RESET_LEN};
+use rejoin_protocol::reset::{self, RESET_LEN, ResetKey};
 use rejoin_protocol::{Epoch, Incarnation, Liveness, Rng, SessionId, Timestamp};
 
 use crate::rooms::Act;
 use crate::strangers::{answer, server_with, stranger};
-use crate::world::{World, identity};
+use crate::world::{SESSION_SECRET, World, identity};
 
 const STRANGER: ([u8; 4], u16) = ([127, 0, 9, 9], 999);
 
@@ -189,11 +189,15 @@ fn a_relaunched_client_whose_clock_is_an_hour_off_comes_back_all_the_same() {
 
 /// A data packet of that connection and epoch, as long as one with nothing in it.
 fn packet(id: [u8; 4], epoch: u64) -> Vec<u8> {
+    numbered(id, epoch, 5)
+}
+
+fn numbered(id: [u8; 4], epoch: u64, number: u64) -> Vec<u8> {
     let header = Header {
         epoch_bits: Epoch(epoch).bits(),
         key_phase: false,
         label: Some(id),
-        number: TruncatedNumber::shortest(5, None),
+        number: TruncatedNumber::shortest(number, None),
     };
     let mut packet = Vec::new();
     header.encode(&mut packet);
@@ -203,7 +207,7 @@ fn packet(id: [u8; 4], epoch: u64) -> Vec<u8> {
 
 #[test]
 fn a_reset_is_smaller_than_what_asks_for_it_and_never_of_a_connection_that_is_there() {
-    let mut world = World::with(|config| config.epoch = Epoch(6));
+    let mut world = World::with(|config| config.epoch = Epoch(4));
     world.resume_for = SEAT_HOLD;
     let ana = world.player("ana");
     world.create(ana, "yard", 1);
@@ -214,12 +218,12 @@ fn a_reset_is_smaller_than_what_asks_for_it_and_never_of_a_connection_that_is_th
         let [_, a, b, c] = (number * 559).to_be_bytes();
         let id = [u8::try_from(number).unwrap_or(0) % shards, a, b, c];
         // No connection of this process has ended.
-        let back = send(&mut world, &packet(id, 6));
+        let back = send(&mut world, &packet(id, 4));
         assert_eq!(back, [[0; 0]; 0], "{id:?}");
         if number % 300 != 0 {
             continue;
         }
-        for epoch in [3, 4, 5] {
+        for epoch in [1, 2, 3] {
             for bytes in send(&mut world, &packet(id, epoch)) {
                 answered += 1;
                 assert_eq!(bytes.len(), RESET_LEN);
@@ -233,6 +237,47 @@ fn a_reset_is_smaller_than_what_asks_for_it_and_never_of_a_connection_that_is_th
     assert_eq!(answered, 300);
     assert_eq!(world.shard.stats().resets, 300);
     assert!(is_live(&world, ana));
+}
+
+/// Which epochs resets are of, in order; all must be of that connection.
+fn epochs_told(id: [u8; 4], resets: &[Vec<u8>]) -> Vec<u64> {
+    let key = ResetKey::of(&SESSION_SECRET);
+    let told = resets.iter().map(|bytes| {
+        let (of, token) = reset::decode(bytes).expect("a reset");
+        assert_eq!(of.0, id);
+        let epoch = (1..=40).find(|epoch| key.token(Epoch(*epoch), of) == token);
+        epoch.expect("of one epoch")
+    });
+    told.collect()
+}
+
+#[test]
+fn a_client_that_goes_on_is_told_though_its_server_began_fifteen_times_anew() {
+    let own = 40;
+    let mut world = World::with(|config| config.epoch = Epoch(own));
+    let id = [0, 1, 2, 3];
+    for behind in 1..=20 {
+        let mut told = Vec::new();
+        for number in 200..224 {
+            let short = send(&mut world, &numbered(id, own - behind, number));
+            let mut long = numbered(id, own - behind, number);
+            long.resize(2 * RESET_LEN + 1, 0);
+            let long = send(&mut world, &long);
+            assert!(short.len() <= 1 && long.len() <= 2, "{short:?} {long:?}");
+            let long = epochs_told(id, &long);
+            let short = epochs_told(id, &short);
+            assert_eq!(long.first(), short.first());
+            // A long one leaves place for the last round whatever else it asks for.
+            assert!(
+                behind > 3 || long.contains(&(own - behind)),
+                "{behind} behind: {long:?}"
+            );
+            told.extend(short);
+        }
+        let answered = told.contains(&(own - behind));
+        assert_eq!(answered, behind <= 15, "{behind} behind: {told:?}");
+        assert!(!told.contains(&own), "no token of its own: {told:?}");
+    }
 }
 
 #[test]

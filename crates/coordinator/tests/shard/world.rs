@@ -20,6 +20,8 @@ use crate::overtime::Script;
 use crate::rooms::{Act, Board, Mill, Yard, board};
 
 const STEP: Duration = Duration::from_millis(1);
+/// The server's, of all processes.
+pub(crate) const SESSION_SECRET: [u8; 32] = [7; 32];
 /// One way.
 pub(crate) const DELAY: Duration = Duration::from_millis(10);
 
@@ -92,7 +94,7 @@ impl World {
         change: impl FnOnce(&mut Config),
     ) -> Self {
         let server = StaticKeys::development();
-        let mut config = Config::new(server.clone(), [7; 32]);
+        let mut config = Config::new(server.clone(), SESSION_SECRET);
         change(&mut config);
         let kinds = Kinds::new().with::<Yard>().with::<Mill>();
         let now = Timestamp::from_millis(1_000);

@@ -46,6 +46,12 @@ impl TruncatedNumber {
         false
     }
 
+    /// The lowest byte.
+    #[must_use]
+    pub const fn low_byte(self) -> u8 {
+        self.low.to_be_bytes()[3]
+    }
+
     /// Appends the bytes.
     pub fn encode(self, out: &mut impl BufMut) {
         let bytes = self.low.to_be_bytes();
