@@ -95,6 +95,6 @@ impl House {
 
 /// The refusal of a room that is paused, or cannot be opened for the same reason.
 pub(crate) fn store_full() -> Refusal {
-    let text = "the disk of the server is full: the room is paused";
+    let text = "the disk of the server is full: rooms wait until there is place";
     Refusal::new(RefusalCode::LimitReached, text).retry_after(PAUSE_RETRY)
 }

@@ -193,19 +193,18 @@ fn write_one<S: Store>(
     }
 }
 
-/// A room's calls cannot be stored. They wait if the store is full, and if there is anything to wait for: a room that is
-/// yet to be opened is not, nor one that is about to close.
+/// A room's calls cannot be stored. They wait if the store is full, unless the room is yet to be opened.
 fn set_aside(house: &mut House, work: Work, problem: &StoreError, now: Timestamp) {
     let Some(room) = house.rooms.get_mut(work.key) else {
         return;
     };
     room.sequence -= 1;
     let full = matches!(problem, StoreError::Full { .. });
-    match (full, room.closing.is_some(), room.durable.is_some()) {
-        (_, true, _) => {}
-        (true, false, true) => return house.pause(work.key, work.calls, now),
+    match (full, room.durable.is_some(), room.closing.is_some()) {
+        (true, true, _) => return house.pause(work.key, work.calls, now),
+        (_, _, true) => {}
         (true, false, false) => room.closing = Some(RoomCloseReason::Other),
-        (false, false, _) => house.fail_room(work.key, &problem.to_string(), After::Rest, now),
+        (false, _, false) => house.fail_room(work.key, &problem.to_string(), After::Rest, now),
     }
     for call in work.calls {
         let refusal = if full {
