@@ -149,6 +149,11 @@ impl Operator {
         u64::try_from(before).expect("losses are few")
     }
 
+    /// True if something was lost since that process: its word says nothing of the rooms of this one.
+    pub(crate) fn has_lost_since(&self, process: u64) -> bool {
+        self.generation(process) < self.generation(self.epoch)
+    }
+
     /// Starts the present process: shards of one kind, each with the rooms that are stored there.
     pub(crate) fn start(
         &self,

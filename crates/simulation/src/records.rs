@@ -164,6 +164,7 @@ mod tests {
             cursor: 0,
             lost: 0,
             at: Timestamp::ZERO,
+            holds: true,
         };
         lives
             .seated((ROOM, PLAYER, STAY), told, Arrival::New)

@@ -283,6 +283,7 @@ impl Repeater {
                     cursor: seated.cursor,
                     lost: seated.inputs_lost,
                     at: scene.now,
+                    holds: true,
                 };
                 scene.lives.seated(of, told, Arrival::New)?;
                 self.newest = seated.cursor;

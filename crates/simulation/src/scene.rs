@@ -1,6 +1,6 @@
 //! What all parts of a run share: its options, its chance, its records, the moment.
 
-use rejoin_protocol::{Rng, Timestamp};
+use rejoin_protocol::{Rng, RoomId, Timestamp};
 
 use crate::machine::Machine;
 use crate::model::{Hearings, Lives, Loads, Rooms, Sessions, Tickets};
@@ -45,3 +45,10 @@ pub(crate) enum Phase {
 
 /// Seats of each room: enough for every player of a run.
 pub(crate) const MEMBERS_MAX: u16 = 64;
+
+impl Scene {
+    /// True if it still stands what that process told of how far a room has come.
+    pub(crate) fn holds(&self, process: u64, room: RoomId) -> bool {
+        !self.operator.has_lost_since(process) || self.lives.is_firm(room)
+    }
+}

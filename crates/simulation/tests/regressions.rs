@@ -201,6 +201,22 @@ const REGRESSIONS: &[(u64, u64, &str)] = &[
         "Bits that flipped took the jumps over lost names of two processes with them, and the third jumped less far than both. A client that \
          had seen the names of the second was shown nothing more.",
     ),
+    (
+        701,
+        60,
+        "Packets tell four epochs apart, and a server that began anew for the fourth time told its clients nothing: they waited for \
+         silence.",
+    ),
+    (
+        1_867,
+        60,
+        "Who left a room that was about to close was refused, since neither could be written while the disk was full.",
+    ),
+    (
+        2_039,
+        60,
+        "A client took word of a process before the rot of its room for news. The simulator did.",
+    ),
 ];
 
 #[test]

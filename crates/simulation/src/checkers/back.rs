@@ -147,7 +147,8 @@ pub(super) fn resumed(
     let stale = cast.is_stale(number);
     let (era, returns) = (cast.client(number).era, cast.client(number).returns);
     let now = scene.now;
-    let generation = scene.operator.generation(cast.client(number).process);
+    let process = cast.client(number).process;
+    let generation = scene.operator.generation(process);
     let seat = seat_mut(cast, number, id)?;
     let told = format!(
         "client {number}, {id:?}: {receipt:?}, known {}",
@@ -187,6 +188,7 @@ pub(super) fn resumed(
         cursor: receipt.cursor,
         lost,
         at: now,
+        holds: scene.holds(process, of.0.room),
     };
     scene.lives.resumed(of, told, &kept)?;
     scene.lives.claimed(of, number);

@@ -35,10 +35,9 @@ pub(super) fn seated(
         era: cast.client(client).era,
         room,
     };
-    // Word of a process that is no more says nothing of the rooms of this one.
     let process = cast.client(client).process;
     let generation = scene.operator.generation(process);
-    let is_past = generation < scene.operator.generation(scene.operator.epoch());
+    let is_past = scene.operator.has_lost_since(process);
     let is_news = site.era == scene.operator.era() && !is_past;
     if is_news {
         scene.rooms.code_told(room, told.code)?;
@@ -72,6 +71,7 @@ pub(super) fn seated(
             cursor,
             lost: told.inputs_lost,
             at: scene.now,
+            holds: scene.holds(process, room),
         };
         arrive(scene, of, told, (&before, returns))?;
         scene.lives.claimed(of, client);

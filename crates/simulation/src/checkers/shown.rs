@@ -49,8 +49,8 @@ pub(super) fn viewed(
         format!("client {client} is shown {id:?}: {sequence}, tick {tick}, cursor {cursor}")
     });
     let player = player_of(cast, client)?;
-    let generation = scene.operator.generation(cast.client(client).process);
-    let is_past = generation < scene.operator.generation(scene.operator.epoch());
+    let process = cast.client(client).process;
+    let generation = scene.operator.generation(process);
     let seat = seat_mut(cast, client, id)?;
     let older = (seat.sequence, seat.tick, seat.cursor);
     let grows = sequence > older.0 && tick >= older.1 && cursor >= older.2;
@@ -69,7 +69,7 @@ pub(super) fn viewed(
     // Who does not know that another client of the player has the seat says nothing of where it stands.
     // Nor does who speaks of a process before power was lost, unless the room acknowledges what is on the medium.
     let synced = scene.options.breaks.is_synced();
-    let holds = !is_past || scene.lives.is_firm(seat.room);
+    let holds = scene.holds(process, seat.room);
     if scene.lives.is_of(seat.stay_of(player), client) && holds {
         scene
             .lives

@@ -49,6 +49,8 @@ pub(crate) struct Standing {
     pub(crate) lost: u64,
     /// When that was told.
     pub(crate) at: Timestamp,
+    /// False if something was lost since: it need not stand there any more.
+    pub(crate) holds: bool,
 }
 
 impl Lives {
@@ -93,7 +95,9 @@ impl Lives {
         arrival: Arrival,
     ) -> Result<(), Violation> {
         let (room, player, stay) = of;
-        let Standing { cursor, lost, at } = told;
+        let Standing {
+            cursor, lost, at, ..
+        } = told;
         let lives = self.by_seat.entry((room, player)).or_default();
         if self.generation > 0 {
             // A seat that was given up may be there again, and what came after it not.
@@ -113,7 +117,8 @@ impl Lives {
             // What the client before had sent and the room had not applied died with it.
             Arrival::New => self.stands(of, told),
             // An answer to a repeated request may be older than what views told since.
-            Arrival::Repeated => self.covered(of, cursor, at),
+            Arrival::Repeated if told.holds => self.covered(of, cursor, at),
+            Arrival::Repeated => Ok(()),
         }
     }
 
@@ -146,7 +151,12 @@ impl Lives {
         let (room, player, _) = of;
         let generation = self.generation;
         let life = self.life(of)?;
-        let Standing { cursor, lost, at } = told;
+        let Standing {
+            cursor,
+            lost,
+            at,
+            holds,
+        } = told;
         let words = || {
             let (acked, sent) = (life.acked, life.sent());
             format!("{player} in {room}: {told:?}, told {acked}, sent {sent}")
@@ -178,7 +188,9 @@ impl Lives {
         } else {
             life.cut(cursor);
         }
-        life.on_acked(cursor, at);
+        if holds {
+            life.on_acked(cursor, at);
+        }
         Ok(())
     }
 
@@ -362,6 +374,7 @@ mod tests {
             cursor,
             lost: 0,
             at: NOW,
+            holds: true,
         }
     }
 
@@ -452,6 +465,7 @@ mod tests {
             cursor,
             lost,
             at: ms(30),
+            holds: true,
         };
         let lost_power = |synced| {
             let mut lives = Lives::new(synced);
