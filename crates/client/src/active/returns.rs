@@ -130,17 +130,14 @@ impl Active {
                 };
                 let inputs_lost = seated.inputs_lost.saturating_sub(seat.inputs_lost);
                 let is_same = seated.seat == id && seat.is_of(&seated);
-                let events_missed = if is_same && seat.goes_on(&seated) {
-                    self.on_seated(&seated)?
-                } else if is_same && !seat.waits() {
-                    // A request of the game's own had its answer before.
-                    0
-                } else {
+                // It does not wait if a request of the game's own had its answer before.
+                if !is_same || seat.waits() && !seat.goes_on(&seated) {
                     if seat.waits() {
                         self.on_seat_gone(id, unread);
                     }
                     return Ok(());
-                };
+                }
+                let events_missed = self.on_seated(&seated)?;
                 if let Some(seat) = self.seats.get(&id) {
                     let receipt = Receipt {
                         away: self

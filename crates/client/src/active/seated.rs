@@ -25,6 +25,7 @@ impl Active {
             if seat.is_of(seated) && id == seated.seat && !seat.waits() {
                 // Asked twice on one connection: what was sent is still on its way.
                 seat.inputs.cover(seated.cursor);
+                seat.inputs_lost = seat.inputs_lost.max(seated.inputs_lost);
                 return Ok(0);
             }
             if let Some(mut seat) = self.seats.remove(&id).filter(|seat| seat.is_of(seated)) {

@@ -200,6 +200,60 @@ fn a_seat_that_is_there_no_longer_is_told_and_one_that_is_busy_asked_for_again()
 }
 
 #[test]
+fn what_goes_out_again_is_counted_though_the_game_had_asked_for_the_seat_itself() {
+    let mut duet = returning();
+    for _ in 0..3 {
+        duet.core.send(SEAT, Bytes::from_static(b"input")).unwrap();
+    }
+    reset(&mut duet);
+    let join = duet.core.join(RoomId([7; 16])).unwrap();
+    duet.exchange();
+    duet.accept();
+    duet.exchange();
+    duet.take_events();
+    let mut back = None;
+    for asked in duet.take_requests() {
+        if let ClientMessage::Return { call, .. } = asked {
+            back = Some(call);
+        }
+    }
+    let found = |cursor, inputs_lost| {
+        let seated = rejoin_protocol::message::Seated {
+            found: true,
+            cursor,
+            inputs_lost,
+            ..seated(SEAT, 7)
+        };
+        Ok(Answer::Seated(seated))
+    };
+    duet.answer(join, found(0, 0));
+    duet.answer(back.unwrap(), found(2, 1));
+    duet.exchange();
+    let told = duet.take_events();
+    let Some(Event::Resumed { receipt, .. }) = told.last() else {
+        panic!("{told:?}");
+    };
+    assert_eq!(
+        (receipt.cursor, receipt.inputs_resent, receipt.inputs_lost),
+        (2, 1, 1)
+    );
+    // What was told once is not told again.
+    reset(&mut duet);
+    duet.exchange();
+    duet.accept();
+    duet.exchange();
+    duet.take_events();
+    let call = asked_to_return(&mut duet);
+    duet.answer(call, found(3, 1));
+    duet.exchange();
+    let told = duet.take_events();
+    let Some(Event::Resumed { receipt, .. }) = told.last() else {
+        panic!("{told:?}");
+    };
+    assert_eq!((receipt.inputs_resent, receipt.inputs_lost), (0, 0));
+}
+
+#[test]
 fn a_seat_that_was_being_given_back_is_once_the_room_has_confirmed_it() {
     for is_there in [true, false] {
         let mut duet = returning();
