@@ -317,7 +317,7 @@ mod tests {
     fn house(pending_joins_max: usize) -> House {
         let mut config = Config::new(StaticKeys::development(), [7; 32]);
         config.pending_joins_max = pending_joins_max;
-        House::new(config, &mut Rng::from_number(1))
+        House::new(config, &mut Rng::from_number(1), Timestamp::ZERO)
     }
 
     fn hello(name: &str, moment: u64) -> Vec<u8> {

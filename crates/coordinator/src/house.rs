@@ -39,6 +39,8 @@ pub(crate) struct House {
     pub(crate) reset_key: ResetKey,
     /// Resets that may leave.
     pub(crate) resets: Bucket,
+    /// When this shard began.
+    pub(crate) began: Timestamp,
     pub(crate) addresses: Addresses,
     pub(crate) hellos: Hellos,
     pub(crate) answers: Answers,
@@ -77,7 +79,7 @@ pub(crate) struct House {
 
 impl House {
     /// Nobody there yet.
-    pub(crate) fn new(config: Config, rng: &mut Rng) -> Self {
+    pub(crate) fn new(config: Config, rng: &mut Rng, now: Timestamp) -> Self {
         let cookie_secret = config
             .cookie_secret
             .unwrap_or_else(|| rng.fork("cookies").bytes());
@@ -86,6 +88,7 @@ impl House {
             gate: Gate::new(&config.keys.public(), cookie_secret),
             reset_key: ResetKey::of(&config.session_secret),
             resets: Bucket::default(),
+            began: now,
             addresses: Addresses::new(
                 config.budgets.address_sessions_max,
                 matches!(config.auth, Auth::Dev),

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use rejoin_protocol::bucket::Rate;
 use rejoin_protocol::limits::{
-    EARLY_MAX, EVENT_MAX, INPUTS_KEPT_MAX, PENDING_JOIN_LIFE, RELIABLE_MAX, ROOM_MEMBERS_MAX,
-    SEATS_MAX, SEND_QUEUE_BYTES_MAX, SNAPSHOT_RING, STREAM_WINDOW,
+    EARLY_MAX, EVENT_MAX, HEARTBEAT_SEATED, INPUTS_KEPT_MAX, PENDING_JOIN_LIFE, RELIABLE_MAX,
+    ROOM_MEMBERS_MAX, SEATS_MAX, SEND_QUEUE_BYTES_MAX, SNAPSHOT_RING, STREAM_WINDOW,
 };
 
 /// Calls that wait for one room in one turn; one more request for a seat is refused. Inputs are
@@ -41,6 +41,9 @@ pub(crate) const RESETS_BURST: u32 = 4_096;
 pub(crate) const RESET_OLDER_ROUNDS: u8 = 3;
 /// A packet in this many is also answered for an older round: a client of the last one mostly waits for none.
 pub(crate) const RESET_OLDER_EVERY: u8 = 8;
+/// A packet too short for two resets is answered for the last round alone until the server is that old: twice as long as
+/// members are silent.
+pub(crate) const RESET_OLDER_ALONE_AFTER: Duration = HEARTBEAT_SEATED.saturating_mul(2);
 /// Closed rooms remembered, so that a late retry of their request does not open a twin; the
 /// oldest is forgotten.
 pub(crate) const TOMBSTONES_MAX: usize = 1_024;

@@ -88,7 +88,7 @@ impl<S: Store, D: Directory> Shard<S, D> {
         now: Timestamp,
     ) -> Self {
         let mut shard = Self {
-            house: House::new(config, &mut rng.fork("connection ids")),
+            house: House::new(config, &mut rng.fork("connection ids"), now),
             kinds,
             keep: Keep::new(store),
             directory,

@@ -15,7 +15,8 @@ use crate::answers::Answer;
 use crate::house::House;
 use crate::keys::SessionKey;
 use crate::limits::{
-    RESET_OLDER_EVERY, RESET_OLDER_ROUNDS, RESETS_BURST, RESETS_PER_S, TICKET_LIFE,
+    RESET_OLDER_ALONE_AFTER, RESET_OLDER_EVERY, RESET_OLDER_ROUNDS, RESETS_BURST, RESETS_PER_S,
+    TICKET_LIFE,
 };
 use crate::schedule::Due;
 
@@ -57,8 +58,10 @@ impl House {
         let may = |epoch: &Epoch| *epoch < own || is_past;
         let meant = |round| reset::epoch_meant(header.epoch_bits, own, round).filter(may);
         let last = meant(0);
-        let older = older_round(header.number, last.is_some()).and_then(meant);
         let shorter = datagram.len().saturating_sub(1) / RESET_LEN;
+        let is_busy = last.is_some() && shorter < 2 && now < self.began + RESET_OLDER_ALONE_AFTER;
+        let older = older_round(header.number, last.is_some()).filter(|_| !is_busy);
+        let older = older.and_then(meant);
         for epoch in older.into_iter().chain(last).take(shorter) {
             let rate = Rate::per_second(RESETS_PER_S, RESETS_BURST);
             if self.resets.take(rate, now).is_err() {

@@ -256,6 +256,11 @@ fn a_client_that_goes_on_is_told_though_its_server_began_fifteen_times_anew() {
     let own = 40;
     let mut world = World::with(|config| config.epoch = Epoch(own));
     let id = [0, 1, 2, 3];
+    // Members of the last processes are told first, whatever the number.
+    let young = (200..224).flat_map(|number| send(&mut world, &numbered(id, own - 3, number)));
+    let young: Vec<_> = young.collect();
+    assert_eq!(epochs_told(id, &young), [own - 3; 24]);
+    world.run(Duration::from_secs(1));
     for behind in 1..=20 {
         let mut told = Vec::new();
         for number in 200..224 {
