@@ -13,6 +13,7 @@ use crate::cast::{Body, Cast};
 use crate::coverage::{Coverage, Fault};
 use crate::faults::{Act, CheckBack};
 use crate::machine::rooms_of;
+use crate::model::Site;
 use crate::network::OVERTAKEN_BY;
 use crate::queue::Queue;
 use crate::report::{Violation, ensure};
@@ -35,6 +36,13 @@ pub(crate) fn lose(wiring: &mut Wiring, player: usize, fault: Fault, word: Optio
     };
     (own.lost_at, own.harmed_at) = (Some(now), now);
     own.lost_words.extend(word);
+    if let (Some(player), Some(client)) = (own.id, own.client) {
+        let client = cast.client(client);
+        for room in client.seats_asked_for() {
+            let era = client.era;
+            scene.lives.lost_unheard(Site { era, room }, player);
+        }
+    }
     let stage = cast.living_client(player);
     coverage.hit(fault, stage.and_then(|client| cast.client(client).stage()));
     if let Some(shard) = server.lose(id, word, now) {

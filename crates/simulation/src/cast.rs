@@ -267,6 +267,14 @@ impl Client {
         self.body == Body::Running && !self.leaving && open
     }
 
+    /// Rooms whose answer about a seat it waits for.
+    pub(crate) fn seats_asked_for(&self) -> impl Iterator<Item = RoomId> {
+        self.calls.values().filter_map(|asked| match asked {
+            Asked::Seat { room, .. } => Some(*room),
+            Asked::Leave { .. } | Asked::Close { .. } | Asked::List | Asked::Guess => None,
+        })
+    }
+
     /// A full queue refuses a request; the player asks again in its next turn.
     pub(crate) fn remember(&mut self, call: Result<CallId, SendError>, asked: Asked) {
         if let Ok(call) = call {

@@ -217,6 +217,17 @@ const REGRESSIONS: &[(u64, u64, &str)] = &[
         60,
         "A client took word of a process before the rot of its room for news. The simulator did.",
     ),
+    (
+        2_441,
+        60,
+        "A client that had its seat by a request of the game before the room answered its return counted inputs as sent again that the room \
+         had applied meanwhile.",
+    ),
+    (
+        2_753,
+        60,
+        "A short packet was answered for an older epoch alone, and the client of the last one waited for its next heartbeat.",
+    ),
 ];
 
 #[test]

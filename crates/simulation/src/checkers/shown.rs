@@ -149,7 +149,10 @@ pub(super) fn said(
                 .told((seat.site(), generation), before.map(|(key, _)| key), key)
         }
         Some(Heard::Whisper(word, durable)) => {
-            if let Some(count) = durable {
+            // Bits flip on the medium too.
+            let is_past = generation < scene.operator.generation(scene.operator.epoch());
+            let may_be_gone = is_past && scene.lives.has_rotted(seat.room);
+            if let Some(count) = durable.filter(|_| !may_be_gone) {
                 scene.lives.durable(seat.stay_of(player), count);
             }
             let fresh = seat.whispered.insert(word);

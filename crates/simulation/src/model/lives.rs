@@ -30,7 +30,11 @@ pub(crate) struct Lives {
 
 /// The lives of one player in one room.
 #[derive(Debug, Default)]
-struct Seat(Vec<(Stay, Life)>);
+struct Seat {
+    lives: Vec<(Stay, Life)>,
+    /// One may have been taken and given up again that no client was told of.
+    unheard: bool,
+}
 
 /// How a client came to a seat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +72,7 @@ impl Lives {
             return;
         }
         self.generation += 1;
-        let lives = self.by_seat.values_mut().flat_map(|lives| &mut lives.0);
+        let lives = self.by_seat.values_mut().flat_map(|seat| &mut seat.lives);
         lives.for_each(|(_, life)| life.on_power_lost(durable));
     }
 
@@ -76,7 +80,7 @@ impl Lives {
     pub(crate) fn on_rotten(&mut self, rooms: BTreeSet<RoomId>) {
         for ((site, _), seat) in &mut self.by_seat {
             if rooms.contains(&site.room) {
-                seat.0.iter_mut().for_each(|(_, life)| life.on_rotten());
+                seat.lives.iter_mut().for_each(|(_, life)| life.on_rotten());
             }
         }
         self.rotten.extend(rooms);
@@ -84,7 +88,12 @@ impl Lives {
 
     /// True if what a process before the newest loss told of a room holds.
     pub(crate) fn is_firm(&self, room: RoomId) -> bool {
-        self.synced && !self.rotten.contains(&room)
+        self.synced && !self.has_rotted(room)
+    }
+
+    /// True if bits of it have flipped.
+    pub(crate) fn has_rotted(&self, room: RoomId) -> bool {
+        self.rotten.contains(&room)
     }
 
     /// A player was told of a seat.
@@ -98,11 +107,8 @@ impl Lives {
         let Standing {
             cursor, lost, at, ..
         } = told;
+        self.find_again(of);
         let lives = self.by_seat.entry((room, player)).or_default();
-        if self.generation > 0 {
-            // A seat that was given up may be there again, and what came after it not.
-            lives.move_last(stay);
-        }
         if lives.get_mut(stay).is_none() {
             let told = || format!("{player} in {room}: {stay:?} starts at {cursor}");
             ensure(cursor == lost, "a fresh seat starts at cursor 0", told)?;
@@ -138,12 +144,22 @@ impl Lives {
         told: Standing,
         kept: &[(u64, Input)],
     ) -> Result<(), Violation> {
+        self.find_again(of);
         self.stands(of, told)?;
         let kept = kept.iter().filter(|(number, _)| *number > told.cursor);
         for (number, input) in kept {
             self.sent(of, *number, input)?;
         }
         Ok(())
+    }
+
+    /// After a loss a seat that was given up may be there again, and what came after it not.
+    fn find_again(&mut self, (room, player, stay): StayOf) {
+        if self.generation > 0
+            && let Some(lives) = self.by_seat.get_mut(&(room, player))
+        {
+            lives.move_last(stay);
+        }
     }
 
     /// The room stands there, and goes on from there.
@@ -204,7 +220,7 @@ impl Lives {
     /// True if that client goes on with the seat.
     pub(crate) fn is_of(&self, (room, player, stay): StayOf, client: usize) -> bool {
         let lives = self.by_seat.get(&(room, player));
-        let life = lives.and_then(|lives| lives.0.last());
+        let life = lives.and_then(|seat| seat.lives.last());
         life.is_some_and(|(of, life)| *of == stay && life.client == Some(client))
     }
 
@@ -247,10 +263,15 @@ impl Lives {
         }
     }
 
+    /// A player lost its connection before it heard whether it has the seat that it asked for.
+    pub(crate) fn lost_unheard(&mut self, room: Site, player: PlayerId) {
+        self.by_seat.entry((room, player)).or_default().unheard = true;
+    }
+
     /// The seat may be lost: it was given back, the room was closed, the hold ran out.
     pub(crate) fn may_end(&mut self, room: Site, player: PlayerId) {
         let lives = self.by_seat.get_mut(&(room, player));
-        if let Some((_, life)) = lives.and_then(|lives| lives.0.last_mut()) {
+        if let Some((_, life)) = lives.and_then(|seat| seat.lives.last_mut()) {
             life.may_be_over = true;
         }
     }
@@ -265,9 +286,9 @@ impl Lives {
     /// True if the player may ever have lost a seat in `room`.
     pub(crate) fn may_have_ended(&self, room: Site, player: PlayerId) -> bool {
         let lives = self.by_seat.get(&(room, player));
-        lives.is_none_or(|lives| {
-            let mut lives = lives.0.iter();
-            lives.any(|(_, life)| life.may_be_over || life.over)
+        lives.is_none_or(|seat| {
+            let mut lives = seat.lives.iter();
+            seat.unheard || lives.any(|(_, life)| life.may_be_over || life.over)
         })
     }
 
@@ -283,7 +304,7 @@ impl Lives {
             return Ok(None);
         }
         let lives = self.by_seat.get(&(room, player));
-        let mut lives = lives.into_iter().flat_map(|lives| &lives.0);
+        let mut lives = lives.into_iter().flat_map(|seat| &seat.lives);
         let place = lives.rfind(|(_, life)| life.shows(count, chain, generation));
         let place = place.map(|(stay, _)| *stay);
         ensure(
@@ -325,28 +346,28 @@ impl Lives {
 
 impl Seat {
     fn last(&self) -> Option<&Life> {
-        self.0.last().map(|(_, life)| life)
+        self.lives.last().map(|(_, life)| life)
     }
 
     fn get_mut(&mut self, stay: Stay) -> Option<&mut Life> {
-        let mut lives = self.0.iter_mut().rev();
+        let mut lives = self.lives.iter_mut().rev();
         lives.find(|(of, _)| *of == stay).map(|(_, life)| life)
     }
 
     fn move_last(&mut self, stay: Stay) {
-        if let Some(place) = self.0.iter().position(|(of, _)| *of == stay) {
-            let known = self.0.remove(place);
-            self.0.push(known);
+        if let Some(place) = self.lives.iter().position(|(of, _)| *of == stay) {
+            let known = self.lives.remove(place);
+            self.lives.push(known);
         }
     }
 
     /// A room counts its stays from where it draws: one a little below the newest is an older one that was heard of late,
     /// and one far from it is of a room that was opened anew.
     fn add(&mut self, stay: Stay, at: Timestamp) {
-        let later = self.0.iter().rev();
+        let later = self.lives.iter().rev();
         let later = later.take_while(|(of, _)| (1..FAR).contains(&of.0.wrapping_sub(stay.0)));
-        let place = self.0.len() - later.count();
-        self.0.insert(place, (stay, Life::new(at)));
+        let place = self.lives.len() - later.count();
+        self.lives.insert(place, (stay, Life::new(at)));
     }
 }
 
@@ -354,147 +375,4 @@ impl Seat {
 const FAR: u64 = 1 << 32;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::content::Mark;
-    use crate::options::RoomKind;
-
-    const SITE: Site = Site {
-        era: 1,
-        room: RoomId([1; 16]),
-    };
-    const SEAT: (Site, PlayerId) = (SITE, PlayerId(5));
-    const FIRST: StayOf = (SITE, PlayerId(5), Stay(1));
-    const SECOND: StayOf = (SITE, PlayerId(5), Stay(2));
-
-    const NOW: Timestamp = Timestamp::ZERO;
-
-    fn at(cursor: u64) -> Standing {
-        Standing {
-            cursor,
-            lost: 0,
-            at: NOW,
-            holds: true,
-        }
-    }
-
-    fn input(number: u64) -> Input {
-        RoomKind::Witness.input(
-            Mark {
-                counter: number,
-                place: number,
-            },
-            true,
-        )
-    }
-
-    fn seated_with(inputs: u64) -> Lives {
-        let mut lives = Lives::default();
-        lives.seated(FIRST, at(0), Arrival::New).unwrap();
-        for number in 1..=inputs {
-            lives.sent(FIRST, number, &input(number)).unwrap();
-        }
-        lives
-    }
-
-    fn chain(numbers: &[u64]) -> u64 {
-        numbers
-            .iter()
-            .fold(0, |sum, number| input(*number).chain(sum))
-    }
-
-    #[test]
-    fn any_prefix_may_be_shown_and_nothing_else() {
-        let lives = seated_with(3);
-        assert_eq!(lives.place(SEAT, (0, 0), 0), Ok(None));
-        assert_eq!(lives.place(SEAT, (2, chain(&[1, 2])), 0), Ok(Some(FIRST.2)));
-        assert!(lives.place(SEAT, (2, chain(&[2, 1])), 0).is_err());
-        assert!(lives.place(SEAT, (3, chain(&[1, 2, 2])), 0).is_err());
-        assert!(lives.place(SEAT, (4, chain(&[1, 2, 3, 4])), 0).is_err());
-    }
-
-    #[test]
-    fn a_cursor_neither_falls_nor_runs_ahead() {
-        let mut lives = seated_with(3);
-        lives.covered(FIRST, 2, NOW).unwrap();
-        assert!(lives.covered(FIRST, 4, NOW).is_err());
-        assert!(lives.seated(FIRST, at(4), Arrival::Repeated).is_err());
-        assert!(
-            lives.seated(FIRST, at(1), Arrival::Repeated).is_ok(),
-            "a late answer"
-        );
-        assert!(lives.seated(FIRST, at(1), Arrival::New).is_err());
-    }
-
-    #[test]
-    fn a_client_started_anew_goes_on_at_the_cursor() {
-        let mut lives = seated_with(3);
-        lives.covered(FIRST, 1, NOW).unwrap();
-        lives.seated(FIRST, at(2), Arrival::New).unwrap();
-        lives.sent(FIRST, 3, &input(9)).unwrap();
-        assert_eq!(lives.total(SEAT.0, SEAT.1), (3, chain(&[1, 2, 9])));
-        assert!(lives.place(SEAT, (3, chain(&[1, 2, 3])), 0).is_err());
-    }
-
-    #[test]
-    fn a_seat_starts_afresh_only_if_it_may_be_lost() {
-        let mut lives = seated_with(2);
-        lives.covered(FIRST, 2, NOW).unwrap();
-        assert!(lives.seated(SECOND, at(0), Arrival::New).is_err());
-        lives.may_end(SEAT.0, SEAT.1);
-        lives.seated(SECOND, at(0), Arrival::New).unwrap();
-        lives.sent(SECOND, 1, &input(7)).unwrap();
-        assert_eq!(lives.place(SEAT, (1, chain(&[7])), 0), Ok(Some(SECOND.2)));
-        assert_eq!(lives.place(SEAT, (2, chain(&[1, 2])), 0), Ok(Some(FIRST.2)));
-        lives.ended(FIRST);
-        assert!(
-            lives.seated(SECOND, at(1), Arrival::New).is_ok(),
-            "it goes on"
-        );
-    }
-
-    #[test]
-    fn inputs_are_numbered_without_gaps() {
-        assert!(seated_with(2).sent(FIRST, 4, &input(4)).is_err());
-    }
-
-    #[test]
-    fn after_a_loss_of_power_only_what_was_not_on_the_medium_may_be_gone() {
-        let ms = Timestamp::from_millis;
-        let told = |cursor, lost| Standing {
-            cursor,
-            lost,
-            at: ms(30),
-            holds: true,
-        };
-        let lost_power = |synced| {
-            let mut lives = Lives::new(synced);
-            lives.seated(FIRST, at(0), Arrival::New).unwrap();
-            for number in 1..=6 {
-                lives.sent(FIRST, number, &input(number)).unwrap();
-            }
-            lives.covered(FIRST, 3, ms(10)).unwrap();
-            lives.covered(FIRST, 5, ms(20)).unwrap();
-            assert!(lives.resumed(FIRST, told(5, 1), &[]).is_err(), "no loss");
-            lives.on_power_lost(ms(15));
-            lives
-        };
-        let kept = [(6, input(6))];
-        assert!(lost_power(true).resumed(FIRST, told(5, 1), &kept).is_err());
-        assert!(lost_power(true).resumed(FIRST, told(5, 0), &kept).is_ok());
-        assert!(lost_power(false).resumed(FIRST, told(5, 3), &kept).is_err());
-        let mut lives = lost_power(false);
-        lives.resumed(FIRST, told(5, 2), &kept).unwrap();
-        lives.sent(FIRST, 7, &input(7)).unwrap();
-        assert_eq!(lives.total(SITE, SEAT.1), (5, chain(&[1, 2, 3, 6, 7])));
-        assert_eq!(lives.newest(SITE, SEAT.1), 7);
-        let before = (5, chain(&[1, 2, 3, 4, 5]));
-        assert!(lives.place(SEAT, before, 0).is_ok(), "a late view");
-        assert!(lives.place(SEAT, before, 1).is_err(), "it is lost");
-        // A second loss takes the first jump back.
-        lives.on_power_lost(ms(25));
-        lives.resumed(FIRST, told(7, 4), &[]).unwrap();
-        assert_eq!(lives.total(SITE, SEAT.1), (3, chain(&[1, 2, 3])));
-        assert_eq!(lives.newest(SITE, SEAT.1), 7);
-    }
-}
+mod tests;
