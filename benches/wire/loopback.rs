@@ -6,9 +6,9 @@ use criterion::Criterion;
 use rejoin::protocol::Timestamp;
 use rejoin::server::{Identity, Server, ServerConfig};
 use rejoin_arena::players::{Clock, Ping, Players, Target};
-use rejoin_arena::room::Arena;
-use rejoin_arena::workload::WHOLE;
 use rejoin_arena::{RejoinPlayers, Size};
+use rejoin_hall::room::Arena;
+use rejoin_hall::workload::WHOLE;
 use rejoin_room::Kinds;
 
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -69,6 +69,7 @@ pub(crate) fn check(root: &Path) -> Result<(), String> {
         cargo(root, &arguments)?;
     }
     generated(root)?;
+    paths(root)?;
     cargo(
         root,
         &[
@@ -89,6 +90,16 @@ fn generated(root: &Path) -> Result<(), String> {
     arguments.extend(["rejoin-fuzzing", "--example", "generated", "--"]);
     arguments.extend(["--inputs", INPUTS, "--steps", STEPS]);
     cargo(root, &arguments)
+}
+
+/// Instructions of the hot paths.
+fn paths(root: &Path) -> Result<(), String> {
+    if Command::new("valgrind").arg("--version").output().is_err() {
+        crate::say("\n== hot paths: not counted here: valgrind is not installed");
+        return Ok(());
+    }
+    let bench = ["bench", "--locked", "--package", "rejoin-hall"];
+    cargo(root, &[bench.as_slice(), &["--bench", "paths"]].concat())
 }
 
 fn docs(root: &Path) -> Result<(), String> {

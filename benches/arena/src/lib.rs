@@ -26,20 +26,21 @@ mod raw;
 mod raw_players;
 mod raw_wire;
 mod rejoin_players;
-pub mod room;
 mod rounds;
 mod schedule;
 pub mod server;
 mod subject;
-pub mod workload;
 
 use std::process::ExitCode;
+
+pub use rejoin_hall::workload;
 
 pub use crate::rejoin_players::RejoinPlayers;
 pub use crate::subject::{Size, Subject};
 
+use rejoin_hall::room::Arena;
+
 use crate::options::Options;
-use crate::room::Arena;
 
 /// What a program that measures `subjects` does with its arguments: it measures, or is one of our own servers.
 #[must_use]

@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use rejoin::prelude::*;
+use rejoin_protocol::PlayerId;
+use rejoin_protocol::message::SeatChange;
+use rejoin_room::{Cx, Room, RoomSpec};
+use serde::{Deserialize, Serialize};
 
 use crate::workload::{Field, Packed, SHAPES, Shape};
 

@@ -1,0 +1,235 @@
+//! Instructions of the hot paths, counted by callgrind and held against those of the repository.
+//!
+//! ```sh
+//! cargo bench --bench paths                # counts, and fails where one grew by more than 3 %
+//! cargo bench --bench paths -- --bless     # writes what it counts
+//! ```
+//!
+//! Instructions are no time, but they repeat: the same program counts the same whatever else the machine does. They
+//! depend on the compiler and on what the processor can do, so `paths.toml` holds a table for each such pair, and one
+//! that is not there is told and passes.
+
+#![allow(clippy::print_stdout, reason = "a tool of its own")]
+
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use rejoin_hall::Hall;
+use rejoin_hall::workload::{QUARTER, WHOLE};
+use rejoin_protocol::snapshot;
+
+/// How much more than written a path may take, in hundredths.
+const TOLERANCE: u64 = 3;
+
+/// By compiler and processor, then by path.
+type Counts = BTreeMap<String, BTreeMap<String, u64>>;
+
+/// Does something often, and inside of [`counted`] nothing else. Gives how often.
+type Run = fn() -> u64;
+
+const PATHS: [(&str, Run); 6] = [
+    ("input taken", || steps(Hall::open(16, WHOLE), TAKE)),
+    ("view of 1000 B sent", || steps(Hall::open(16, WHOLE), TURN)),
+    ("delta of a quarter sent", || {
+        steps(Hall::open(16, QUARTER), TURN)
+    }),
+    ("delta sent to one of 100", || {
+        steps(Hall::open(100, QUARTER), TURN)
+    }),
+    ("delta taken by a client", || {
+        steps(Hall::open(16, QUARTER), HAND_OUT)
+    }),
+    ("delta made of 1000 B", deltas),
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        ["run", name] => run(name),
+        // What `cargo test --benches` does.
+        ["--test"] => ExitCode::SUCCESS,
+        ["--bless", ..] | ["--bench", "--bless"] | ["--bench"] | [] => {
+            let bless = arguments.contains(&"--bless");
+            guard(bless).unwrap_or_else(|problem| {
+                println!("paths: {problem}");
+                ExitCode::FAILURE
+            })
+        }
+        other => {
+            println!(
+                "paths: {} is unknown; there is only --bless",
+                other.join(" ")
+            );
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// What callgrind counts: all that is called by this, and nothing around it.
+#[inline(never)]
+fn counted(work: &mut dyn FnMut()) {
+    work();
+    black_box(());
+}
+
+/// One part of a step of a hall.
+type Part = fn(&mut Hall);
+
+/// Ticks of a full room, of which one part counts. Gives the datagrams that passed.
+fn steps(mut hall: Hall, part: usize) -> u64 {
+    const STEPS: u64 = 32;
+    for _ in 0..STEPS {
+        hall.act();
+        for (index, does) in PARTS.iter().enumerate() {
+            match index == part {
+                true => counted(&mut || does(&mut hall)),
+                false => does(&mut hall),
+            }
+        }
+    }
+    STEPS * hall.members()
+}
+
+const PARTS: [Part; 3] = [Hall::take, Hall::turn, Hall::hand_out];
+const TAKE: usize = 0;
+const TURN: usize = 1;
+const HAND_OUT: usize = 2;
+
+fn deltas() -> u64 {
+    const DELTAS: u64 = 256;
+    let base: Vec<u8> = (0..1_000_u32).map(|i| i.to_le_bytes()[0]).collect();
+    let mut view = base.clone();
+    for row in view.chunks_mut(62).step_by(4) {
+        row.iter_mut().for_each(|byte| *byte ^= 0x55);
+    }
+    for _ in 0..DELTAS {
+        counted(&mut || drop(black_box(snapshot::delta(black_box(&base), &view))));
+    }
+    DELTAS
+}
+
+/// What valgrind runs.
+fn run(name: &str) -> ExitCode {
+    let Some((_, run)) = PATHS.iter().find(|(path, _)| *path == name) else {
+        return ExitCode::from(2);
+    };
+    println!("{} {}", run(), features());
+    ExitCode::SUCCESS
+}
+
+/// What the cipher and the hashes choose their code by.
+fn features() -> String {
+    let mut found = vec![std::env::consts::ARCH];
+    #[cfg(target_arch = "x86_64")]
+    {
+        let known = [
+            ("aes", is_x86_feature_detected!("aes")),
+            ("avx2", is_x86_feature_detected!("avx2")),
+            ("vaes", is_x86_feature_detected!("vaes")),
+            ("avx512f", is_x86_feature_detected!("avx512f")),
+        ];
+        found.extend(known.iter().filter(|(_, has)| *has).map(|(name, _)| name));
+    }
+    found.join("+")
+}
+
+/// Counts all paths and compares.
+fn guard(bless: bool) -> Result<ExitCode, String> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("paths.toml");
+    let text = std::fs::read_to_string(&file).unwrap_or_default();
+    let mut written: Counts =
+        toml::from_str(&text).map_err(|problem| format!("{}: {problem}", file.display()))?;
+    let compiler = output(Command::new("rustc").arg("--version"))?;
+    let compiler: Vec<&str> = compiler.split_whitespace().take(2).collect();
+    let compiler = compiler.join(" ");
+    let mut counts: Counts = BTreeMap::new();
+    let mut grown = Vec::new();
+    for (name, _) in &PATHS {
+        let (count, features) = count(name)?;
+        let key = format!("{compiler}, {features}");
+        let before = written.get(&key).and_then(|paths| paths.get(*name));
+        println!("{}", line(name, count, before.copied()));
+        if before.is_some_and(|before| count * 100 > before * (100 + TOLERANCE)) {
+            grown.push(*name);
+        }
+        let paths = counts.entry(key).or_default();
+        paths.insert((*name).to_owned(), count);
+    }
+    if bless {
+        written.extend(counts);
+        std::fs::write(&file, toml_of(&written)).map_err(|problem| problem.to_string())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    for key in counts.keys().filter(|key| !written.contains_key(*key)) {
+        println!("nothing is written for {key}: `cargo bench --bench paths -- --bless` does");
+    }
+    if grown.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    Err(format!(
+        "more than {TOLERANCE} % above what is written: {}",
+        grown.join(", ")
+    ))
+}
+
+fn line(name: &str, count: u64, before: Option<u64>) -> String {
+    match before {
+        None => format!("{name:<26} {count:>8}"),
+        Some(before) => {
+            let [count_f, before_f] =
+                [count, before].map(|count| f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
+            let change = (count_f / before_f - 1.0) * 100.0;
+            format!("{name:<26} {count:>8}  {change:>+6.2} %")
+        }
+    }
+}
+
+/// Instructions of one run of a path, and what the processor can do under valgrind.
+fn count(name: &str) -> Result<(u64, String), String> {
+    let own = std::env::current_exe().map_err(|problem| problem.to_string())?;
+    let mut valgrind = Command::new("valgrind");
+    valgrind.args([
+        "--tool=callgrind",
+        "--callgrind-out-file=/dev/null",
+        "--toggle-collect=*paths::counted*",
+    ]);
+    valgrind.arg(own).args(["run", name]);
+    let done = valgrind.output();
+    let done =
+        done.map_err(|problem| format!("valgrind does not start, is it installed? {problem}"))?;
+    let (told, log) = (
+        String::from_utf8_lossy(&done.stdout),
+        String::from_utf8_lossy(&done.stderr),
+    );
+    let collected = log.lines().find_map(|line| line.split_once("Collected : "));
+    let collected = collected.and_then(|(_, count)| count.trim().parse::<u64>().ok());
+    let runs = told.trim().split_once(' ');
+    let runs = runs.and_then(|(runs, features)| Some((runs.parse::<u64>().ok()?, features)));
+    match (collected, runs) {
+        (Some(collected), Some((runs, features))) if collected > 0 && runs > 0 => {
+            Ok((collected / runs, features.to_owned()))
+        }
+        _ => Err(format!("{name}: valgrind counted nothing\n{told}{log}")),
+    }
+}
+
+fn output(command: &mut Command) -> Result<String, String> {
+    let done = command.output().map_err(|problem| problem.to_string())?;
+    Ok(String::from_utf8_lossy(&done.stdout).into_owned())
+}
+
+fn toml_of(counts: &Counts) -> String {
+    let mut text =
+        "# Instructions of one run of each hot path: cargo bench --bench paths -- --bless\n"
+            .to_owned();
+    for (key, paths) in counts {
+        text += &format!("\n[\"{key}\"]\n");
+        for (name, count) in paths {
+            text += &format!("\"{name}\" = {count}\n");
+        }
+    }
+    text
+}
