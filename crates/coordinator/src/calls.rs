@@ -6,6 +6,7 @@
 use bytes::Bytes;
 use rejoin_protocol::message::{Answer, RoomCloseReason, SeatChange};
 use rejoin_protocol::planted::{self, Bug};
+use rejoin_protocol::wire::VARINT_MAX;
 use rejoin_protocol::{
     CloseReason, Incarnation, Limit, PlayerId, Refusal, RefusalCode, RoomId, Timestamp,
 };
@@ -19,7 +20,7 @@ use crate::lobby::{RETRY_SOON, busy, limit_reached, unknown_room, unknown_seat, 
 use crate::mail::{Abroad, Ask, At, Content, Guest, Home, ToRoom};
 use crate::pausing::store_full;
 use crate::rooms::entry::Entry;
-use crate::rooms::fate::Sent;
+use crate::rooms::fate::{self, Sent};
 use crate::rooms::queue::Origin;
 use crate::rooms::room::HostedRoom;
 use crate::rooms::seat::stay_over;
@@ -211,10 +212,11 @@ impl House {
         if let Some(seat) = seat.filter(|_| room.rolled_back && !planted::is(Bug::LossSkipped)) {
             let held = ask.held.filter(|held| held.stay == seat.stay);
             let held = held.unwrap_or_default();
+            // As far as a record can say; the seat judges what to believe of it.
             let entry = Entry::Ahead {
                 player: from.player,
-                input: held.input,
-                event: held.event,
+                input: held.input.min(VARINT_MAX),
+                event: held.event.min(VARINT_MAX),
             };
             self.rooms.push(key, entry, Origin::None);
         }
@@ -361,6 +363,7 @@ impl House {
         if member.generation != generation {
             return;
         }
+        let sequence = fate::widen(sequence, member.delivery.newest());
         let behind = if arrived {
             let waited = member.delivery.is_on_stream();
             member.delivery.on_acked(sequence);

@@ -92,8 +92,9 @@ pub(crate) const CHECKPOINT_GROWTH: usize = 4;
 /// Longest age of a call that no checkpoint covers.
 pub(crate) const CHECKPOINT_AFTER: Duration = Duration::from_secs(5);
 
-/// Names of views that a room may give under one epoch, all those before it included: 4 years at 30 a second.
-pub(crate) const VIEWS_PER_EPOCH: u64 = 1 << 32;
+/// Names of views that a room may give between two losses, or before what it knows of them is on the medium: a hundred days at
+/// 30 a second. An epoch that is a time of day leaves place for them too.
+pub(crate) const VIEWS_PER_EPOCH: u64 = 1 << 28;
 /// Inputs or events of a seat that were told and lost; a client that claims more is not believed.
 pub(crate) const NUMBERS_LOST_MAX: u64 = 1 << 20;
 /// How soon a room that nobody is in looks again whether it may hibernate, if a connection is yet to be given up.

@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use rejoin_protocol::message::RoomCloseReason;
 use rejoin_protocol::planted::{self, Bug};
 use rejoin_protocol::wire::VARINT_MAX;
 use rejoin_protocol::{PlayerId, Rng, RoomId, Stay, Timestamp};
@@ -157,8 +158,7 @@ fn load<S: Store>(
         if let Some(loss) = stored.loss {
             warn!(room = %id, ?loss, "a room goes on without the newest that was stored of it");
         }
-        let newest = stored.records.last().map(|(sequence, _)| *sequence);
-        let sequence = newest.unwrap_or(stored.checkpoint_sequence);
+        let sequence = stored.newest();
         let may_lack = may_lack && !planted::is(Bug::LackIgnored);
         let lost = may_lack || stored.loss.is_some() || origin.partial;
         let rebuilt = origin.version != kind.version && !stored.records.is_empty();
@@ -178,6 +178,10 @@ fn load<S: Store>(
             checkpoint::encode(&durable, &kind, 0, &mut body).map_err(ReplayError::Call)?;
         }
         let mut room = HostedRoom::restored(kind, durable, (sequence, stays), now);
+        if room.durable.as_ref().is_some_and(|durable| durable.ended) {
+            // The process before ended with the turn in which the room did.
+            room.closing = Some(RoomCloseReason::Gone);
+        }
         room.rolled_back = lost || room.seats().any(|seat| seat.rolled_to.is_some());
         keep.adopt(&mut room, body.into())?;
         Ok((room, receipt))
@@ -206,17 +210,96 @@ fn end<S: Store>(store: &mut S, id: RoomId) -> Result<(), StoreError> {
 fn take_up(house: &mut House, room: HostedRoom, receipt: Receipt, now: Timestamp) {
     house.dormant.remove(room.id);
     let players: Vec<PlayerId> = room.members.keys().copied().collect();
+    // Of what was shown nothing may be left, not even how far names had come: so they begin anew, beyond all epochs before
+    // and beyond what is known.
+    let views = match receipt.rolled_back {
+        true => {
+            let before = house.config.epoch.0.saturating_sub(1);
+            let before = before.saturating_mul(VIEWS_PER_EPOCH);
+            before.max(room.view_name()).saturating_add(VIEWS_PER_EPOCH)
+        }
+        false => 0,
+    };
+    let views = views.min(VARINT_MAX / 2);
     let key = house.rooms.insert(room);
     for player in players {
         let hold = now + house.config.seat_hold;
         house.schedule.set(Due::Hold(key, player), hold);
     }
-    // Of what was shown nothing may be left, not even how far names had come: so they begin anew, beyond all epochs before.
-    let views = match receipt.rolled_back {
-        true => VIEWS_PER_EPOCH.saturating_mul(house.config.epoch.0),
-        false => 0,
-    };
-    let views = views.min(VARINT_MAX / 2);
     let entry = Entry::Restored { receipt, views };
     house.rooms.push(key, entry, Origin::None);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use rejoin_protocol::crypto::StaticKeys;
+    use rejoin_room::{Cx, Room, RoomSettings, RoomSpec};
+    use rejoin_store::{MemoryStore, Record};
+
+    use super::*;
+    use crate::rooms::entry::Opening;
+    use crate::{Config, MemoryDirectory, Shard};
+
+    const ROOM: RoomId = RoomId([6; 16]);
+
+    /// Over with its first tick.
+    struct Brief;
+
+    impl Room for Brief {
+        const KIND: &'static str = "brief";
+        const TICK_HZ: u32 = 1;
+
+        type State = ();
+        type Input = ();
+        type View = ();
+        type Event = ();
+
+        fn open(_spec: &RoomSpec, _cx: &mut Cx<Self>) {}
+
+        fn input((): &mut (), _from: PlayerId, (): (), _cx: &mut Cx<Self>) {}
+
+        fn tick((): &mut (), cx: &mut Cx<Self>) {
+            cx.close("over");
+        }
+
+        fn view((): &()) -> Cow<'_, ()> {
+            Cow::Owned(())
+        }
+    }
+
+    #[test]
+    fn a_room_that_ended_before_its_process_forgot_it_does_not_come_back() {
+        let spec = RoomSpec {
+            room: ROOM,
+            owner: PlayerId(1),
+            settings: RoomSettings::default(),
+            code: None,
+        };
+        let opening = Entry::Open(Box::new(Opening {
+            kind: Brief::KIND.to_owned(),
+            version: Brief::VERSION,
+            seed: [3; 32],
+            spec,
+        }));
+        let mut store = MemoryStore::default();
+        for (sequence, entry) in (1..).zip([opening, Entry::Tick]) {
+            let mut body = Vec::new();
+            journal::encode(Duration::from_secs(sequence), [entry].iter(), &mut body);
+            let record = Record {
+                room: ROOM,
+                sequence,
+                body: &body,
+            };
+            store.append(&[record]).unwrap();
+        }
+        let config = Config::new(StaticKeys::development(), [7; 32]);
+        let kinds = Kinds::new().with::<Brief>();
+        let (rng, now) = (Rng::from_number(1), Timestamp::ZERO);
+        let mut shard = Shard::new(config, kinds, store, MemoryDirectory::default(), rng, now);
+        shard.turn(now);
+        assert_eq!(shard.stats().rooms, 0);
+        assert_eq!(shard.into_store().rooms(), []);
+    }
 }

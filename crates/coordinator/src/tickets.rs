@@ -59,8 +59,9 @@ impl House {
         let meant = |round| reset::epoch_meant(header.epoch_bits, own, round).filter(may);
         let last = meant(0);
         let shorter = datagram.len().saturating_sub(1) / RESET_LEN;
-        let is_busy = last.is_some() && shorter < 2 && now < self.began + RESET_OLDER_ALONE_AFTER;
-        let older = older_round(header.number, last.is_some()).filter(|_| !is_busy);
+        let is_young = now < self.began + RESET_OLDER_ALONE_AFTER;
+        let last_alone = last.is_some() && shorter < 2 && is_young;
+        let older = older_round(header.number, last.is_some()).filter(|_| !last_alone);
         let older = older.and_then(meant);
         for epoch in older.into_iter().chain(last).take(shorter) {
             let rate = Rate::per_second(RESETS_PER_S, RESETS_BURST);

@@ -45,24 +45,20 @@ pub(crate) fn start() -> io::Result<mpsc::Sender<Errand>> {
 #[derive(Debug)]
 pub(crate) struct Chores {
     thread: mpsc::Sender<Errand>,
-    back: mpsc::SyncSender<Finished>,
-    finished: mpsc::Receiver<Finished>,
+    /// What is under way comes back here, or the thread has ended.
+    under_way: Option<mpsc::Receiver<Finished>>,
     /// Rung when a chore is finished.
     bell: Arc<Notify>,
-    under_way: bool,
     /// When the next one may begin.
     next: Timestamp,
 }
 
 impl Chores {
     pub(crate) fn new(thread: mpsc::Sender<Errand>) -> Self {
-        let (back, finished) = mpsc::sync_channel(1);
         Self {
             thread,
-            back,
-            finished,
+            under_way: None,
             bell: Arc::default(),
-            under_way: false,
             next: Timestamp::ZERO,
         }
     }
@@ -76,34 +72,37 @@ impl Chores {
         shard: &mut Shard<S, D>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        if let Ok(finished) = self.finished.try_recv() {
-            self.under_way = false;
-            shard.on_chore(finished, now)?;
+        match self.under_way.as_ref().map(mpsc::Receiver::try_recv) {
+            Some(Ok(finished)) => {
+                self.under_way = None;
+                shard.on_chore(finished, now)?;
+            }
+            Some(Err(mpsc::TryRecvError::Disconnected)) => return Err(thread_ended()),
+            Some(Err(mpsc::TryRecvError::Empty)) | None => {}
         }
         let waits = now < self.next && !shard.is_sync_awaited();
-        if self.under_way || waits {
+        if self.under_way.is_some() || waits {
             return Ok(());
         }
         self.next = now + SYNC_EVERY;
         if let Some(chore) = shard.take_chore() {
-            let errand = Errand {
-                chore,
-                back: self.back.clone(),
-                bell: Arc::clone(&self.bell),
-            };
-            self.under_way = self.thread.send(errand).is_ok();
+            let (back, finished) = mpsc::sync_channel(1);
+            let bell = Arc::clone(&self.bell);
+            let errand = Errand { chore, back, bell };
+            self.thread.send(errand).map_err(|_| thread_ended())?;
+            self.under_way = Some(finished);
         }
         Ok(())
     }
 
     /// When a turn is needed for what is not synced.
     pub(crate) fn due<S: Store, D: Directory>(&self, shard: &Shard<S, D>) -> Option<Timestamp> {
-        (!self.under_way && shard.is_unsynced()).then_some(self.next)
+        (self.under_way.is_none() && shard.is_unsynced()).then_some(self.next)
     }
 
     /// Waits until a chore is finished that players wait for.
     pub(crate) async fn finished<S: Store, D: Directory>(&self, shard: &Shard<S, D>) {
-        if self.under_way && shard.is_sync_awaited() {
+        if self.under_way.is_some() && shard.is_sync_awaited() {
             self.bell.notified().await;
         } else {
             std::future::pending().await
@@ -119,11 +118,17 @@ impl Chores {
         shard: &mut Shard<S, D>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        if std::mem::take(&mut self.under_way)
-            && let Ok(finished) = self.finished.recv()
-        {
+        if let Some(finished) = self.under_way.take() {
+            let finished = finished.recv().map_err(|_| thread_ended())?;
             shard.on_chore(finished, now)?;
         }
         shard.sync()
+    }
+}
+
+/// A chore never came back: only a bug of ours ends the thread before its shards.
+fn thread_ended() -> StoreError {
+    StoreError::Broken {
+        reason: "the store thread has ended".to_owned(),
     }
 }

@@ -144,6 +144,10 @@ impl Fence {
 /// Its zeros are put on the medium, so that a later sync writes no more than what was added.
 fn make_spare(disk: &dyn Disk, name: String, size: u64) -> Result<Spare, DiskError> {
     let file = disk.create(&name, size)?;
-    file.sync()?;
+    if let Err(error) = file.sync() {
+        // The name is free again for whoever tries next.
+        drop(disk.remove(&name));
+        return Err(error);
+    }
     Ok(Spare { file, name, size })
 }

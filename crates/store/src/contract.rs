@@ -32,6 +32,15 @@ pub struct Stored {
     pub loss: Option<Loss>,
 }
 
+impl Stored {
+    /// The newest record that is there, or that the checkpoint stands for.
+    #[must_use]
+    pub fn newest(&self) -> u64 {
+        let newest = self.records.last().map(|(sequence, _)| *sequence);
+        newest.unwrap_or(self.checkpoint_sequence)
+    }
+}
+
 /// What a room's history lacks at its end. The next record takes the number of the first one lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loss {
@@ -54,7 +63,7 @@ pub enum Loss {
 pub struct Standing {
     /// Loads that were begun and have not ended since one did.
     pub attempts: u8,
-    /// It is not loaded any more, until an operator says so.
+    /// It is not loaded any more; an operator may look at it and drop it.
     pub quarantined: bool,
 }
 
@@ -249,7 +258,7 @@ pub trait Store {
         Ok(standing)
     }
 
-    /// `room` is not loaded any more, until an operator says so.
+    /// `room` is not loaded any more; an operator may look at it and drop it.
     ///
     /// # Errors
     /// The engine cannot write.

@@ -188,6 +188,11 @@ impl Delivery {
         }
     }
 
+    /// The name of the newest snapshot sent; 0 before the first.
+    pub(crate) fn newest(&self) -> u64 {
+        self.last.map_or(0, |last| last.sequence)
+    }
+
     /// The newest cursor told: never more than the room's own.
     pub(crate) fn told_cursor(&self) -> u64 {
         self.last.map_or(0, |last| last.cursor)

@@ -28,8 +28,8 @@ pub(crate) struct Durable {
     pub(crate) seats: ByPlayer<Seat>,
     /// Names of views begin after this: those that were shown before some history was lost are not given again.
     pub(crate) views_from: u64,
-    /// Room logic ended the room: the calls after that are refused, live and in a replay. It ends
-    /// with the turn, so that no checkpoint needs to tell.
+    /// Room logic ended the room: the calls after that are refused, live and in a replay. It is forgotten
+    /// with the turn or once there is place for that, and until then its journal tells; no checkpoint is made any more.
     pub(crate) ended: bool,
 }
 

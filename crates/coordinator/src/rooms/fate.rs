@@ -27,11 +27,16 @@ pub(crate) struct Tagged {
     pub(crate) sent: Sent,
 }
 
-/// Bits of a sequence or number in a tag: at a thousand a second, 17 years.
+/// Bits of a sequence or number in a tag: at a thousand a second, 17 years. Names of snapshots grow beyond them.
 const NUMBER_BITS: u32 = 39;
 const NUMBER_MASK: u64 = (1 << NUMBER_BITS) - 1;
 /// Set for an event.
 const EVENT: u64 = 1 << NUMBER_BITS;
+
+/// The number, not above `newest`, of which a tag has `low`.
+pub(crate) const fn widen(low: u64, newest: u64) -> u64 {
+    newest.saturating_sub(newest.wrapping_sub(low) & NUMBER_MASK)
+}
 
 impl Sent {
     /// An event of a stay.
@@ -96,6 +101,21 @@ mod tests {
                     let tagged = Tagged { seat, sent };
                     assert_eq!(Tagged::unpack(tagged.pack()), tagged);
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn a_number_that_a_tag_cannot_hold_is_known_again_by_the_newest() {
+        for newest in [
+            5,
+            NUMBER_MASK,
+            NUMBER_MASK + 3,
+            200 << 28,
+            (1_800_000_000 << 28) + 7,
+        ] {
+            for number in [newest, newest - 1, newest - 5] {
+                assert_eq!(widen(number & NUMBER_MASK, newest), number);
             }
         }
     }

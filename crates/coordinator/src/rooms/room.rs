@@ -147,6 +147,11 @@ impl HostedRoom {
         room
     }
 
+    /// True if it is closed but for the word in the store that it is over, for which there was no place.
+    pub(crate) fn waits_for_its_end(&self) -> bool {
+        self.closing.is_some() && self.after == After::Forget && self.is_paused()
+    }
+
     /// The seat of a player.
     pub(crate) fn seat(&self, player: PlayerId) -> Option<&Seat> {
         self.durable.as_ref()?.seats.get(&player)

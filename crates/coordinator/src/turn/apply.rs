@@ -55,8 +55,8 @@ pub(crate) fn apply<S: Store>(
                 stopwatch.begin(room.id, room.kind.name);
                 let voided = void(keep, kinds, house, &mut work, fault, now);
                 house.on_called(work.key, Calling::Other("rebuild"), stopwatch.end(), now);
-                if let Err(problem) = voided {
-                    house.fail_room(work.key, &problem, After::Quarantine, now);
+                if let Err(Unfit { problem, after }) = voided {
+                    house.fail_room(work.key, &problem, after, now);
                     for call in work.calls.drain(index..) {
                         house.refuse(call.origin, House::room_failed());
                     }
@@ -77,6 +77,30 @@ struct Fault {
     problem: ReplayError,
 }
 
+/// Why a room cannot go on.
+struct Unfit {
+    problem: String,
+    after: After,
+}
+
+impl Unfit {
+    /// Its logic is to blame.
+    const fn logic(problem: String) -> Self {
+        Self {
+            problem,
+            after: After::Quarantine,
+        }
+    }
+
+    /// It is not: what is stored of the room is taken up again once somebody asks for it.
+    fn store(problem: impl ToString) -> Self {
+        Self {
+            problem: problem.to_string(),
+            after: After::Rest,
+        }
+    }
+}
+
 /// Takes the failed call out: of the work, of the journal, and of the room, which is rebuilt as
 /// it was before the call.
 ///
@@ -89,10 +113,11 @@ fn void<S: Store>(
     work: &mut Work,
     fault: Fault,
     now: Timestamp,
-) -> Result<(), String> {
+) -> Result<(), Unfit> {
     let Fault { index, problem } = fault;
     let text = problem.to_string();
-    let room = house.rooms.get_mut(work.key).ok_or_else(|| text.clone())?;
+    let gone = || Unfit::logic(text.clone());
+    let room = house.rooms.get_mut(work.key).ok_or_else(gone)?;
     let can_be_refused = match work.calls.get(index).map(|call| &call.entry) {
         Some(Entry::Admit { .. } | Entry::Input { .. }) => true,
         // Nobody can be refused a tick, a timer or a change of a seat.
@@ -109,7 +134,7 @@ fn void<S: Store>(
         | None => false,
     };
     if !can_be_refused {
-        return Err(text);
+        return Err(Unfit::logic(text));
     }
     if let Some(left_out) = house.fault_lines.line(now) {
         warn!(room = %room.id, kind = room.kind.name, problem = text, left_out, "a call is taken out of its room");
@@ -119,10 +144,13 @@ fn void<S: Store>(
     let refusal = Refusal::new(RefusalCode::RoomFailed, "room logic failed");
     take_out(house, work, index, refusal);
     if too_many {
-        return Err(text);
+        return Err(Unfit::logic(text));
     }
-    let room = house.rooms.get_mut(work.key).ok_or_else(|| text.clone())?;
-    rewind(keep, kinds, room, work, index).map_err(|problem| format!("{text}; {problem}"))
+    let room = house.rooms.get_mut(work.key).ok_or_else(gone)?;
+    rewind(keep, kinds, room, work, index).map_err(|unfit| Unfit {
+        problem: format!("{text}; {}", unfit.problem),
+        after: unfit.after,
+    })
 }
 
 /// Refuses a call. Of a reliable input the number stays, so that the cursor passes it.
@@ -153,7 +181,7 @@ fn rewind<S: Store>(
     room: &mut HostedRoom,
     work: &Work,
     index: usize,
-) -> Result<(), String> {
+) -> Result<(), Unfit> {
     let mut body = Vec::new();
     journal::encode(
         work.at,
@@ -166,15 +194,15 @@ fn rewind<S: Store>(
         body: &body,
     };
     let history = keep.history(room.kind.durability);
-    let amended = history.amend(record);
-    amended.map_err(|problem| problem.to_string())?;
-    let stored = history
-        .load(room.id)
-        .map_err(|problem| problem.to_string())?;
-    let stored = stored.ok_or("the store holds nothing of the room")?;
-    let mut rebuilt = replay::rebuild(&stored, kinds, room.sequence).map_err(|p| p.to_string())?;
+    history.amend(record).map_err(Unfit::store)?;
+    let stored = history.load(room.id).map_err(Unfit::store)?;
+    // What cannot be read is lost, and its clients are told so when the room is taken up again.
+    let stored = stored.filter(|stored| stored.newest() == room.sequence);
+    let stored = stored.ok_or_else(|| Unfit::store("its history cannot be read to its end"))?;
+    let failed = |problem: ReplayError| Unfit::logic(problem.to_string());
+    let mut rebuilt = replay::rebuild(&stored, kinds, room.sequence).map_err(failed)?;
     for call in work.calls.iter().take(index) {
-        replay::advance(&mut rebuilt, kinds, work.at, &call.entry).map_err(|p| p.to_string())?;
+        replay::advance(&mut rebuilt, kinds, work.at, &call.entry).map_err(failed)?;
     }
     if let (Some(rebuilt), Some(live)) = (&mut rebuilt, &room.durable) {
         rebuilt.take_acks(live);

@@ -148,7 +148,8 @@ pub(crate) fn checkpoint<S: Store>(
     room: &mut HostedRoom,
     now: Timestamp,
 ) -> Result<(), String> {
-    let Some(durable) = &room.durable else {
+    // A checkpoint does not tell that a room has ended: its journal does, until it is forgotten.
+    let Some(durable) = room.durable.as_ref().filter(|durable| !durable.ended) else {
         return Ok(());
     };
     let mut body = Vec::new();
@@ -282,6 +283,14 @@ pub(crate) fn close_all<S: Store, D: Directory>(
             continue;
         };
         house.paused.remove(&key);
+        if room.closing.is_some() && room.after == After::Forget {
+            // It waits for nothing but this.
+            if let Err(problem) = hosts.keep.forget(&room) {
+                warn!(room = %room.id, %problem, "a closed room is not forgotten");
+            }
+            hosts.directory.withdraw(room.id);
+            continue;
+        }
         determinism::check(hosts.keep, &house.config, &room);
         if let Err(problem) = checkpoint(hosts.keep, &mut room, now) {
             warn!(room = %room.id, problem, "room stops without a checkpoint");

@@ -7,7 +7,7 @@ use rejoin_protocol::message::RoomCloseReason;
 use rejoin_protocol::planted::{self, Bug};
 use rejoin_protocol::{RoomId, Timestamp};
 use rejoin_room::Durability;
-use rejoin_store::{Record, Store, StoreError};
+use rejoin_store::{BODY_LEN_MAX, Record, Store, StoreError};
 use tracing::warn;
 
 use super::finish::checkpoint;
@@ -74,7 +74,7 @@ pub(crate) fn write<S: Store>(
             continue;
         };
         let waits = room.upkeep.paused_until.is_some_and(|until| now < until);
-        if room.queue.is_empty() || waits {
+        if room.queue.is_empty() || waits || room.waits_for_its_end() {
             continue;
         }
         if room.is_paused() && room.queue.len() > PAUSED_CALLS_MAX {
@@ -86,6 +86,16 @@ pub(crate) fn write<S: Store>(
         let at = room.clock.at(now);
         let start = bodies.len();
         journal::encode(at, calls.iter().map(|call| &call.entry), bodies);
+        if bodies.len() - start > BODY_LEN_MAX {
+            // By itself, so that no other room's record fails with it.
+            bodies.truncate(start);
+            let problem = format!("its calls of one turn are longer than {BODY_LEN_MAX} bytes");
+            house.fail_room(*key, &problem, After::Rest, now);
+            for call in calls {
+                house.refuse(call.origin, House::room_failed());
+            }
+            continue;
+        }
         room.sequence += 1;
         let record = Span {
             room: room.id,

@@ -4,155 +4,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use rejoin_coordinator::{Config, MemoryDirectory, Shard};
-use rejoin_protocol::crypto::{StaticKeys, Suite};
-use rejoin_protocol::handshake::{ClientHandshake, HandshakeOptions, Permit};
 use rejoin_protocol::limits::{AEAD_FAILURES_MAX, DATAGRAM_MAX, INPUT_MAX};
-use rejoin_protocol::message::{Answer, ClientMessage, RoomSettings, Seated, ServerMessage};
-use rejoin_protocol::messagepack::{self, Bounds};
+use rejoin_protocol::message::{ClientMessage, Held};
 use rejoin_protocol::room_message::RoomMessage;
-use rejoin_protocol::{
-    CloseReason, Connection, ConnectionEvent, Limit, RequestId, Rng, SeatId, Timestamp,
-};
-use rejoin_room::Kinds;
-use rejoin_store::MemoryStore;
+use rejoin_protocol::{CloseReason, Limit, Rng, SeatId, Timestamp};
 
-use crate::rooms::{Act, Yard};
-
-/// One bare connection to a shard; the network takes no time.
-struct Raw {
-    shard: Shard<MemoryStore, MemoryDirectory>,
-    connection: Connection,
-    now: Timestamp,
-    events: Vec<ConnectionEvent>,
-}
-
-const ADDRESS: ([u8; 4], u16) = ([127, 0, 0, 1], 9);
-
-fn shard() -> Shard<MemoryStore, MemoryDirectory> {
-    let config = Config::new(StaticKeys::development(), [7; 32]);
-    let kinds = Kinds::new().with::<Yard>();
-    let (store, directory) = (MemoryStore::default(), MemoryDirectory::default());
-    Shard::new(
-        config,
-        kinds,
-        store,
-        directory,
-        Rng::from_number(1),
-        Timestamp::ZERO,
-    )
-}
-
-fn handshake() -> ClientHandshake {
-    let mut rng = Rng::from_number(5);
-    let options = HandshakeOptions {
-        server: StaticKeys::development().public(),
-        identity: StaticKeys::generate(&mut rng),
-        permit: Permit::dev("raw"),
-        suites: Suite::ALL.to_vec(),
-        receive_id: None,
-        moment: 1,
-    };
-    ClientHandshake::new(&options, &mut rng).unwrap()
-}
-
-impl Raw {
-    fn join() -> Self {
-        let (mut shard, now) = (shard(), Timestamp::from_millis(1));
-        let mut handshake = handshake();
-        let mut hello = handshake.hello().to_vec();
-        shard.handle_datagram(SocketAddr::from(ADDRESS), &mut hello, now);
-        let mut reply = Vec::new();
-        shard.poll_transmit(&mut reply, now).unwrap();
-        let setup = handshake.handle_reply(&reply).unwrap().setup;
-        let connection = Connection::new(setup, None, now);
-        let mut raw = Self {
-            shard,
-            connection,
-            now,
-            events: Vec::new(),
-        };
-        raw.run();
-        raw
-    }
-
-    /// Lets a second pass.
-    fn run(&mut self) {
-        for _ in 0..200 {
-            self.now += Duration::from_millis(5);
-            let mut bytes = Vec::new();
-            self.connection.handle_timeout(self.now);
-            while self.connection.poll_transmit(&mut bytes, self.now) {
-                self.shard
-                    .handle_datagram(SocketAddr::from(ADDRESS), &mut bytes, self.now);
-                bytes.clear();
-            }
-            self.shard.turn(self.now);
-            self.shard.check_invariants();
-            while self.shard.poll_transmit(&mut bytes, self.now).is_some() {
-                let _ = self.connection.handle_datagram(&mut bytes, self.now);
-                bytes.clear();
-            }
-            while let Some(event) = self.connection.poll_event() {
-                self.events.push(event);
-            }
-        }
-    }
-
-    fn ask(&mut self, message: &ClientMessage) {
-        let bytes = messagepack::encode(message).unwrap();
-        self.connection.send_control(bytes.into()).unwrap();
-    }
-
-    /// Sends on the ordered stream and waits.
-    fn say(&mut self, message: Bytes) {
-        self.connection.send_ordered(message, None).unwrap();
-        self.run();
-    }
-
-    fn input(&mut self, seat: SeatId, number: u64, payload: Bytes) {
-        self.say(
-            RoomMessage::Input {
-                seat,
-                number,
-                payload,
-            }
-            .encode(),
-        );
-    }
-
-    fn create(&mut self) -> Seated {
-        let (request, kind) = (RequestId([1; 16]), "yard".to_owned());
-        let settings = RoomSettings::default();
-        self.ask(&ClientMessage::Create {
-            call: 1,
-            request,
-            kind,
-            settings,
-        });
-        self.run();
-        let seated = self.events.iter().find_map(|event| {
-            let ConnectionEvent::Control(bytes) = event else {
-                return None;
-            };
-            match messagepack::decode(bytes, Bounds::PEER).unwrap() {
-                ServerMessage::Reply {
-                    result: Ok(Answer::Seated(seated)),
-                    ..
-                } => Some(seated),
-                _ => None,
-            }
-        });
-        seated.unwrap()
-    }
-
-    fn closed(&self) -> Option<CloseReason> {
-        self.events.iter().find_map(|event| match event {
-            ConnectionEvent::Closed(reason) => Some(*reason),
-            _ => None,
-        })
-    }
-}
+use crate::raw::{ADDRESS, Raw, handshake, shard};
+use crate::rooms::Act;
 
 #[test]
 fn a_gap_in_the_numbers_ends_the_connection_and_keeps_the_seat() {
@@ -478,4 +336,27 @@ fn a_relay_that_never_answers_makes_the_shard_send_it_little() {
     assert!((95..=104).contains(&down), "{down} challenges");
     assert_eq!(at_once, 5, "within 200 ms");
     assert_eq!(raw.shard.stats().sessions, 1);
+}
+
+#[test]
+fn a_client_that_claims_more_than_a_record_can_say_is_not_believed_and_harms_nobody() {
+    let mut raw = Raw::join();
+    let seated = raw.create();
+    raw.input(seated.seat, 1, Act::Add(1).encode());
+    let mut raw = raw.rejoin_after_a_loss();
+    raw.ask(&ClientMessage::Return {
+        call: 1,
+        room: seated.room,
+        seat: seated.seat,
+        held: Held {
+            stay: seated.stay,
+            event: u64::MAX,
+            input: u64::MAX,
+            snapshot: None,
+        },
+    });
+    raw.run();
+    assert_eq!(raw.seated().map(|seated| seated.cursor), Some(1));
+    raw.input(seated.seat, 2, Act::Add(1).encode());
+    assert_eq!((raw.closed(), raw.shard.stats().inputs), (None, 1));
 }

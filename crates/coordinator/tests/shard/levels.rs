@@ -135,6 +135,31 @@ fn views_are_seen_after_a_loss_that_takes_with_it_that_there_was_one_before() {
 }
 
 #[test]
+fn views_arrive_and_are_built_upon_after_a_loss_whatever_the_epoch() {
+    // A clock's word is what a damaged file of the epoch is mended with.
+    for epoch in [2, 200, 1_800_000_000] {
+        let mut world = world(1);
+        let ana = world.player("ana");
+        let seat = world.create(ana, "yard", 1).seat;
+        world.act(ana, seat, Act::Grow(3_000));
+        world.run(Duration::from_millis(200));
+        let before = world.shard.stores();
+        world.set_epoch(epoch);
+        for losses in 1..=3 {
+            world.restart_rolled_back(before.clone());
+            world.run(Duration::from_millis(500));
+            for round in 1..=losses {
+                world.act(ana, seat, Act::Add(1));
+                world.expect_view(ana, seat, |board| board.adds == round);
+            }
+            world.run(Duration::from_millis(200));
+            let stats = world.shard.stats();
+            assert!(stats.snapshots_delta >= losses, "{epoch}: {stats:?}");
+        }
+    }
+}
+
+#[test]
 fn nothing_is_told_as_lost_if_the_room_lacks_nothing() {
     let mut world = world(1);
     let ana = world.player("ana");

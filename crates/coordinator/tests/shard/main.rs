@@ -28,6 +28,7 @@ mod paths;
 mod presence;
 mod private;
 mod queues;
+mod raw;
 mod restored;
 mod resume;
 mod returning;

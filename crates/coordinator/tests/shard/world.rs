@@ -201,6 +201,11 @@ impl World {
         self.start_shards(count, before.into_stores());
     }
 
+    /// The next process is the one after that.
+    pub(crate) fn set_epoch(&mut self, epoch: u64) {
+        self.config.epoch.0 = epoch;
+    }
+
     /// The next process takes up the rooms of these stores.
     pub(crate) fn restart_from(&mut self, stores: VecDeque<MemoryStore>) {
         self.config.epoch.0 += 1;

@@ -168,7 +168,7 @@ impl LogStore {
             self.pick(&bytes, victim, seed, last)
         };
         let next = (victim.offset + wide(part.len)).min(end);
-        if next >= end {
+        if next >= end && self.index.live_in(victim.segment) > 0 {
             // What nobody could find must not keep the segment for ever.
             part.rest = Some((0, u64::MAX));
         }

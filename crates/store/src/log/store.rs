@@ -306,7 +306,8 @@ impl Store for LogStore {
             newest: true,
             ..Entry::of_room(Kind::Record, room, found, body)
         };
-        let place = self.write_one(&entry, Claim::Records)?;
+        // It takes the place of the record before: a full disk need not end the room.
+        let place = self.write_one(&entry, Claim::Upkeep)?;
         let link = self.id(self.written).link();
         self.index.amend(room, Held { place, link });
         Ok(())
