@@ -21,6 +21,8 @@ pub(crate) struct Dormant {
     queue: VecDeque<RoomId>,
     /// Those that sleep, by when that is over.
     by_end: BTreeSet<(u64, RoomId)>,
+    /// All that the process found were looked at.
+    first_done: bool,
     /// What waits for a room. Bounded together.
     calls: Vec<(RoomId, Waiting)>,
 }
@@ -80,6 +82,11 @@ impl Dormant {
     /// True if some may have to be taken up.
     pub(crate) fn has_more(&self) -> bool {
         !self.wanted.is_empty() || !self.queue.is_empty()
+    }
+
+    /// True once, when all that the process found were looked at.
+    pub(crate) fn is_first_done(&mut self) -> bool {
+        !self.has_more() && !std::mem::replace(&mut self.first_done, true)
     }
 
     /// True if there is nothing to do.

@@ -95,7 +95,7 @@ pub(crate) fn recover<S: Store, D: Directory>(
             break;
         }
     }
-    if !house.dormant.has_more() && house.rooms.len() > 0 {
+    if house.dormant.is_first_done() && house.rooms.len() > 0 {
         let (shard, rooms) = (house.config.shard, house.rooms.len());
         let (failed, asleep) = (house.dormant.failed(), house.dormant.asleep());
         info!(shard, rooms, asleep, failed, "rooms are restored");
