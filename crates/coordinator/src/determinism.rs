@@ -9,7 +9,7 @@ use tracing::error;
 
 use crate::config::Config;
 use crate::keep::Keep;
-use crate::rooms::checkpoint::{self, CheckpointError};
+use crate::rooms::checkpoint::{self, CheckpointError, Reach};
 use crate::rooms::compare::{Mismatch, compare};
 use crate::rooms::durable::Durable;
 use crate::rooms::replay::{self, ReplayError};
@@ -73,7 +73,7 @@ fn repeat<S: Store>(
 
 fn write(durable: &Durable, room: &HostedRoom) -> Result<Vec<u8>, RoomFault> {
     let mut body = Vec::new();
-    checkpoint::encode(durable, &room.kind, 0, &mut body)?;
+    checkpoint::encode(durable, &room.kind, Reach::default(), &mut body)?;
     Ok(body)
 }
 

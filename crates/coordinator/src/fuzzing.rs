@@ -65,6 +65,6 @@ fn write(room: &Durable, from: &[u8]) -> Option<Vec<u8>> {
     let head = checkpoint::Head::of(from).expect("it was read before");
     let kind = KINDS.get(&head.kind).expect("it was found before");
     let mut out = Vec::new();
-    checkpoint::encode(room, kind, 0, &mut out).ok()?;
+    checkpoint::encode(room, kind, checkpoint::Reach::default(), &mut out).ok()?;
     Some(out)
 }

@@ -22,7 +22,7 @@ use crate::rooms::journal;
 use crate::rooms::room::HostedRoom;
 use crate::rooms::seat::Seat;
 use crate::schedule::Due;
-use crate::turn::{Hosts, checkpoint};
+use crate::turn::{Hosts, Occasion, checkpoint};
 
 impl House {
     /// How long a room of that kind sleeps; `None`: it does not, and the seats of those who do not come back are given up.
@@ -123,7 +123,7 @@ fn write<S: Store>(
     sleep: Sleep,
     now: Timestamp,
 ) -> Result<(), String> {
-    checkpoint(keep, room, now)?;
+    checkpoint(keep, room, Occasion::End, now)?;
     if room.upkeep.dirty_since.is_some() {
         return Err("its checkpoint is not stored".to_owned());
     }

@@ -345,7 +345,13 @@ mod tests {
         }
         let room: Durable = room.unwrap();
         let mut body = Vec::new();
-        checkpoint::encode(&room, kinds.get("chat").unwrap(), 0, &mut body).unwrap();
+        checkpoint::encode(
+            &room,
+            kinds.get("chat").unwrap(),
+            checkpoint::Reach::default(),
+            &mut body,
+        )
+        .unwrap();
         let read = Checkpoint::read(&body).unwrap();
         assert_eq!(read.room.kind, "chat");
         assert_eq!(read.room.now, Duration::from_secs(1));

@@ -21,7 +21,7 @@ use crate::hibernation::leave_asleep;
 use crate::house::House;
 use crate::keep::Keep;
 use crate::limits::{RECOVERED_PER_TURN, RECOVERY_PER_TURN, VIEWS_PER_EPOCH};
-use crate::rooms::checkpoint;
+use crate::rooms::checkpoint::{self, Reach};
 use crate::rooms::entry::{Entry, Sleep};
 use crate::rooms::journal;
 use crate::rooms::queue::Origin;
@@ -175,7 +175,8 @@ fn load<S: Store>(
         if !kind.durability.is_journalled() {
             // Its records are numbered anew.
             durable.views_from += sequence;
-            checkpoint::encode(&durable, &kind, 0, &mut body).map_err(ReplayError::Call)?;
+            checkpoint::encode(&durable, &kind, Reach::default(), &mut body)
+                .map_err(ReplayError::Call)?;
         }
         let mut room = HostedRoom::restored(kind, durable, (sequence, stays), now);
         if room.durable.as_ref().is_some_and(|durable| durable.ended) {

@@ -174,7 +174,13 @@ mod tests {
         let seat = room.seats.get_mut(&SESSION.player()).unwrap();
         seat.events.on_acked(2);
         let mut body = Vec::new();
-        checkpoint::encode(room, &Kind::of::<Chat>(), 0, &mut body).unwrap();
+        checkpoint::encode(
+            room,
+            &Kind::of::<Chat>(),
+            checkpoint::Reach::default(),
+            &mut body,
+        )
+        .unwrap();
         Stored {
             checkpoint_sequence: 5,
             checkpoint: body.into(),

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use rejoin_protocol::planted::{self, Bug};
 use rejoin_protocol::wire::{Malformed, Reader, put_varint};
 use rejoin_protocol::{Incarnation, Liveness, PlayerId, SessionId};
-use rejoin_room::{Durability, Kind, Kinds, RoomFault};
+use rejoin_room::{Kind, Kinds, RoomFault};
 
 use super::backlog::Backlog;
 use super::by_player::ByPlayer;
@@ -55,21 +55,30 @@ impl From<Malformed> for CheckpointError {
     }
 }
 
-/// Appends a checkpoint of `room`, of which `views` more have names.
+/// What a checkpoint says that the room does not know.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Reach {
+    /// So many more views have names.
+    pub(crate) views: u64,
+    /// Calls are made after it that nothing tells.
+    pub(crate) partial: bool,
+}
+
+/// Appends a checkpoint of `room`.
 ///
 /// # Errors
 /// The room's state cannot be written.
 pub(crate) fn encode(
     room: &Durable,
     kind: &Kind,
-    views: u64,
+    reach: Reach,
     out: &mut Vec<u8>,
 ) -> Result<(), RoomFault> {
     out.push(FORMAT);
     put_bytes(out, kind.name.as_bytes());
     put_varint(out, u64::from(kind.version));
-    out.push(u8::from(kind.durability == Durability::Checkpoint));
-    put_varint(out, room.views_from + views);
+    out.push(u8::from(reach.partial));
+    put_varint(out, room.views_from + reach.views);
     let payloads = Payloads::of(room);
     put_len(out, payloads.list.len());
     payloads
@@ -361,7 +370,7 @@ mod tests {
     fn bytes_of(room: &Durable) -> Vec<u8> {
         let mut out = Vec::new();
         let kinds = Kinds::new().with::<Chat>();
-        encode(room, kinds.get("chat").unwrap(), 0, &mut out).unwrap();
+        encode(room, kinds.get("chat").unwrap(), Reach::default(), &mut out).unwrap();
         out
     }
 

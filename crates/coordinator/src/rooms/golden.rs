@@ -20,7 +20,7 @@ use rejoin_room::{Kind, Kinds, Receipt};
 use vault::{Coins, Vault, admit, calls, input, opening, session};
 use vectors::{golden, stored, vectors};
 
-use super::checkpoint::{self, CheckpointError};
+use super::checkpoint::{self, CheckpointError, Reach};
 use super::durable::Durable;
 use super::entry::{Entry, Sleep};
 use super::journal::{self, Record, RecordError};
@@ -55,7 +55,7 @@ fn seat_mut(room: &mut Durable, number: u8) -> &mut Seat {
 
 fn written(room: &Durable) -> Vec<u8> {
     let mut out = Vec::new();
-    checkpoint::encode(room, &Kind::of::<Vault>(), 0, &mut out).unwrap();
+    checkpoint::encode(room, &Kind::of::<Vault>(), Reach::default(), &mut out).unwrap();
     out
 }
 

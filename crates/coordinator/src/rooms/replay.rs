@@ -309,7 +309,13 @@ mod tests {
 
     fn bytes(room: &Durable) -> Vec<u8> {
         let mut out = Vec::new();
-        checkpoint::encode(room, &Kind::of::<Dice>(), 0, &mut out).unwrap();
+        checkpoint::encode(
+            room,
+            &Kind::of::<Dice>(),
+            checkpoint::Reach::default(),
+            &mut out,
+        )
+        .unwrap();
         out
     }
 

@@ -14,10 +14,12 @@ use crate::house::House;
 use crate::keep::Keep;
 use crate::keys::RoomKey;
 use crate::limits::CHECKPOINT_AFTER;
-use crate::lobby::unknown_room;
+use crate::lobby::{unknown_room, unknown_seat};
 use crate::overtime::Calling;
+use crate::rooms::checkpoint::{self as bytes, Reach};
+use crate::rooms::fanout;
+use crate::rooms::queue::Origin;
 use crate::rooms::room::{After, HostedRoom};
-use crate::rooms::{checkpoint as bytes, fanout};
 use crate::schedule::Due;
 use crate::stopwatch::Stopwatch;
 
@@ -133,10 +135,19 @@ fn look_after<S: Store>(
         stopwatch.end();
     }
     stopwatch.begin(room.id, room.kind.name);
-    let outcome = checkpoint(keep, room, now);
+    let outcome = checkpoint(keep, room, Occasion::Play, now);
     house.on_called(key, Calling::Other("checkpoint"), stopwatch.end(), now);
     house.on_written(keep, key);
     outcome
+}
+
+/// When a checkpoint is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Occasion {
+    /// The room goes on.
+    Play,
+    /// It leaves memory with it.
+    End,
 }
 
 /// Stores a checkpoint that stands for all that was applied.
@@ -146,6 +157,7 @@ fn look_after<S: Store>(
 pub(crate) fn checkpoint<S: Store>(
     keep: &mut Keep<S>,
     room: &mut HostedRoom,
+    occasion: Occasion,
     now: Timestamp,
 ) -> Result<(), String> {
     // A checkpoint does not tell that a room has ended: its journal does, until it is forgotten.
@@ -153,13 +165,18 @@ pub(crate) fn checkpoint<S: Store>(
         return Ok(());
     };
     let mut body = Vec::new();
-    bytes::encode(durable, &room.kind, 0, &mut body).map_err(|problem| problem.to_string())?;
+    let encoded = bytes::encode(durable, &room.kind, Reach::default(), &mut body);
+    encoded.map_err(|problem| problem.to_string())?;
     let len = body.len();
     let mut stored = keep.checkpoint(room, body.into());
     if room.kind.durability == Durability::Checkpoint && stored.is_ok() {
         // In the store its records have no numbers, so views go on after what they have come to.
         let mut body = Vec::new();
-        let encoded = bytes::encode(durable, &room.kind, room.sequence, &mut body);
+        let reach = Reach {
+            views: room.sequence,
+            partial: occasion == Occasion::Play,
+        };
+        let encoded = bytes::encode(durable, &room.kind, reach, &mut body);
         encoded.map_err(|problem| problem.to_string())?;
         stored = keep.checkpoint_alone(room, body.into());
     }
@@ -234,7 +251,12 @@ fn close<S: Store, D: Directory>(
     };
     let asked = room.gate.take_answers().map(|asked| asked.origin());
     for origin in asked.chain(room.queue.take().into_iter().map(|call| call.origin)) {
-        house.refuse(origin, refusal.clone());
+        let refusal = match origin {
+            // The seat went with the room.
+            Origin::Leave { .. } => unknown_seat(),
+            Origin::Admit { .. } | Origin::None => refusal.clone(),
+        };
+        house.refuse(origin, refusal);
     }
     if room.after == After::Forget || !rest(hosts, house, &room, now) {
         if let Err(problem) = hosts.keep.forget(&room) {
@@ -292,7 +314,7 @@ pub(crate) fn close_all<S: Store, D: Directory>(
             continue;
         }
         determinism::check(hosts.keep, &house.config, &room);
-        if let Err(problem) = checkpoint(hosts.keep, &mut room, now) {
+        if let Err(problem) = checkpoint(hosts.keep, &mut room, Occasion::End, now) {
             warn!(room = %room.id, problem, "room stops without a checkpoint");
         }
         hosts.directory.withdraw(room.id);
@@ -334,6 +356,7 @@ mod tests {
         checkpoint(
             &mut Keep::new(MemoryStore::with_capacity(1)),
             &mut room,
+            Occasion::Play,
             now,
         )
         .unwrap();

@@ -5,5 +5,5 @@ mod finish;
 mod write;
 
 pub(crate) use apply::apply;
-pub(crate) use finish::{Hosts, checkpoint, close_all, finish};
+pub(crate) use finish::{Hosts, Occasion, checkpoint, close_all, finish};
 pub(crate) use write::{Written, write};

@@ -10,7 +10,7 @@ use rejoin_room::Durability;
 use rejoin_store::{BODY_LEN_MAX, Record, Store, StoreError};
 use tracing::warn;
 
-use super::finish::checkpoint;
+use super::finish::{Occasion, checkpoint};
 use crate::house::House;
 use crate::keep::Keep;
 use crate::keys::RoomKey;
@@ -194,7 +194,7 @@ fn write_one<S: Store>(
     }
     // The checkpoint stands for what came before the record.
     room.sequence -= 1;
-    let made = checkpoint(keep, room, now);
+    let made = checkpoint(keep, room, Occasion::Play, now);
     room.sequence += 1;
     match made {
         Ok(()) => keep.append(work.level, &[record]),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rejoin_client::{Event, Receipt};
 use rejoin_protocol::limits::SEAT_HOLD;
 use rejoin_protocol::message::RoomCloseReason;
-use rejoin_protocol::{RefusalCode, SeatId};
+use rejoin_protocol::{CloseReason, RefusalCode, SeatId};
 use rejoin_room::Durability;
 use rejoin_store::{MemoryStore, Store};
 
@@ -226,6 +226,23 @@ fn a_room_kept_as_checkpoints_goes_back_to_the_last_one_and_says_so() {
         assert_eq!((receipt.inputs_lost, receipt.events_missed), (2, 0));
     }
     assert_eq!(closed(&world, ana), []);
+}
+
+#[test]
+fn a_room_kept_as_checkpoints_loses_nothing_where_its_server_stops_in_order() {
+    let mut world = world(1);
+    world.keep_as(Durability::Checkpoint);
+    let ana = world.player("ana");
+    let seat = world.create(ana, "yard", 1).seat;
+    world.act(ana, seat, Act::Add(1));
+    expect_adds(&mut world, ana, seat, 1);
+    world.shard.stop(CloseReason::ServerStopping);
+    world.run(Duration::from_millis(100));
+    world.restart_with_rooms(|_| {});
+    world.act(ana, seat, Act::Add(1));
+    let board = world.expect_view(ana, seat, |board| board.adds == 2);
+    assert_eq!(board.resumed, [(false, false)]);
+    assert_eq!(receipts(&world, ana).last().unwrap().inputs_lost, 0);
 }
 
 #[test]
