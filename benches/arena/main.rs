@@ -1,10 +1,10 @@
 //! Rejoin beside the least that a UDP game server can be, under one load, in turns.
 //!
 //! ```sh
-//! cargo bench --bench arena -- --rooms 62 --rounds 5    # CPU, bytes and round trips beside raw2
-//! cargo bench --bench arena -- --lone                   # one player's round trip beside a plain echo
-//! cargo bench --bench arena -- --idle 1000              # memory and CPU of sessions that do nothing
-//! cargo bench --bench arena -- --joins 2000             # CPU of a join
+//! cargo bench -p rejoin-arena --bench arena -- --rooms 62 --rounds 5    # CPU, bytes and round trips beside raw2
+//! cargo bench -p rejoin-arena --bench arena -- --lone                   # one player's round trip beside a plain echo
+//! cargo bench -p rejoin-arena --bench arena -- --idle 1000              # memory and CPU of sessions that do nothing
+//! cargo bench -p rejoin-arena --bench arena -- --joins 2000             # CPU of a join
 //! ```
 //!
 //! What is measured and what is not: `docs/benchmarks/README.md`.

@@ -1,8 +1,8 @@
 //! Instructions of the hot paths, counted by callgrind and held against those of the repository.
 //!
 //! ```sh
-//! cargo bench --bench paths                # counts, and fails where one grew by more than 3 %
-//! cargo bench --bench paths -- --bless     # writes what it counts
+//! cargo bench -p rejoin-hall --bench paths                # counts, and fails where one grew by more than 3 %
+//! cargo bench -p rejoin-hall --bench paths -- --bless     # writes what it counts
 //! ```
 //!
 //! Instructions are no time, but they repeat: the same program counts the same whatever else the machine does. They
@@ -164,7 +164,9 @@ fn guard(bless: bool) -> Result<ExitCode, String> {
         return Ok(ExitCode::SUCCESS);
     }
     for key in counts.keys().filter(|key| !written.contains_key(*key)) {
-        println!("nothing is written for {key}: `cargo bench --bench paths -- --bless` does");
+        println!(
+            "nothing is written for {key}: `cargo bench -p rejoin-hall --bench paths -- --bless` does"
+        );
     }
     if grown.is_empty() {
         return Ok(ExitCode::SUCCESS);
@@ -223,7 +225,7 @@ fn output(command: &mut Command) -> Result<String, String> {
 
 fn toml_of(counts: &Counts) -> String {
     let mut text =
-        "# Instructions of one run of each hot path: cargo bench --bench paths -- --bless\n"
+        "# Instructions of one run of each hot path: cargo bench -p rejoin-hall --bench paths -- --bless\n"
             .to_owned();
     for (key, paths) in counts {
         text += &format!("\n[\"{key}\"]\n");

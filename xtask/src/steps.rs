@@ -36,7 +36,8 @@ pub(crate) fn check(root: &Path) -> Result<(), String> {
         cargo(root, &arguments)?;
     }
     cargo(root, &["test", "--locked"])?;
-    cargo(root, &["test", "--locked", "--package", "xtask"])?;
+    let others = ["--package", "rejoin-fuzzing", "--package", "xtask"];
+    cargo(root, &[["test", "--locked"].as_slice(), &others].concat())?;
     crate::examples::check(root)?;
     crate::two_machines::check_if_possible(root)?;
     cargo(
