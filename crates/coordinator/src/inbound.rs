@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use rejoin_protocol::connection::{Origin as PacketOrigin, Tag};
+use rejoin_protocol::connection::{Origin as PacketOrigin, PacketError, Tag};
 use rejoin_protocol::limits::{INPUT_MAX, STREAM_WINDOW};
 use rejoin_protocol::message::ClientMessage;
 use rejoin_protocol::messagepack::{self, Bounds};
@@ -83,8 +83,14 @@ impl House {
             self.reset(label, (from, datagram), now);
         }
         self.end_mute(slot, now);
+        // The packet of a client whose copy was faster, from the place that the connection began at and that is not shown yet.
+        let overtaken = taken == Err(PacketError::Replayed)
+            && self
+                .connections
+                .get(slot)
+                .is_some_and(|peer| peer.path == from && !peer.path_shown);
         // After that, since the packet may confirm the join, or answer a challenge.
-        if taken.is_ok() && newest {
+        if taken.is_ok() && newest || overtaken {
             self.on_newest(slot, from, now);
         }
         self.schedule_timers(slot, now);

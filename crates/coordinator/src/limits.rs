@@ -39,11 +39,8 @@ pub(crate) const RESETS_PER_S: u32 = 40_000;
 pub(crate) const RESETS_BURST: u32 = 4_096;
 /// Rounds of epoch bits before the last one whose clients are told too: with it 16 starts of a server.
 pub(crate) const RESET_OLDER_ROUNDS: u8 = 3;
-/// A packet in this many is also answered for an older round: a client of the last one mostly waits for none.
-pub(crate) const RESET_OLDER_EVERY: u8 = 8;
-/// A packet too short for two resets is answered for the last round alone until the server is that old: twice as long as
-/// members are silent.
-pub(crate) const RESET_OLDER_ALONE_AFTER: Duration = HEARTBEAT_SEATED.saturating_mul(2);
+/// Until a server is that old it answers for the last round alone: twice as long as members are silent.
+pub(crate) const RESET_OLDER_AFTER: Duration = HEARTBEAT_SEATED.saturating_mul(2);
 /// Closed rooms remembered, so that a late retry of their request does not open a twin; the
 /// oldest is forgotten.
 pub(crate) const TOMBSTONES_MAX: usize = 1_024;

@@ -57,7 +57,8 @@ impl House {
                 }
                 candidate.since
             }
-            Some(other) if now.since(other.since) < CANDIDATE_LIFE => return,
+            // Who copies packets and is faster does not keep out the place that the connection began at.
+            Some(other) if now.since(other.since) < CANDIDATE_LIFE && from != peer.path => return,
             Some(_) | None => now,
         };
         // Until an answer comes each packet from there may be the one whose challenge arrives.

@@ -15,8 +15,7 @@ use crate::answers::Answer;
 use crate::house::House;
 use crate::keys::SessionKey;
 use crate::limits::{
-    RESET_OLDER_ALONE_AFTER, RESET_OLDER_EVERY, RESET_OLDER_ROUNDS, RESETS_BURST, RESETS_PER_S,
-    TICKET_LIFE,
+    RESET_OLDER_AFTER, RESET_OLDER_ROUNDS, RESETS_BURST, RESETS_PER_S, TICKET_LIFE,
 };
 use crate::schedule::Due;
 
@@ -57,13 +56,16 @@ impl House {
         let is_past = self.connections.is_past(id) || planted::is(Bug::LivingReset);
         let may = |epoch: &Epoch| *epoch < own || is_past;
         let meant = |round| reset::epoch_meant(header.epoch_bits, own, round).filter(may);
-        let last = meant(0);
-        let shorter = datagram.len().saturating_sub(1) / RESET_LEN;
-        let is_young = now < self.began + RESET_OLDER_ALONE_AFTER;
-        let last_alone = last.is_some() && shorter < 2 && is_young;
-        let older = older_round(header.number, last.is_some()).filter(|_| !last_alone);
-        let older = older.and_then(meant);
-        for epoch in older.into_iter().chain(last).take(shorter) {
+        let is_young = now < self.began + RESET_OLDER_AFTER;
+        let places = datagram.len().saturating_sub(1) / RESET_LEN;
+        let older = (1..=RESET_OLDER_ROUNDS).take_while(|round| meant(*round).is_some());
+        let older = u8::try_from(older.count()).unwrap_or(0);
+        let rounds = match (meant(0).is_some(), is_young) {
+            (true, true) => [Some(0), None],
+            (has_last, _) => rounds(header.number, (has_last, older), places > 1),
+        };
+        let epochs = rounds.into_iter().flatten().filter_map(meant);
+        for epoch in epochs.take(places) {
             let rate = Rate::per_second(RESETS_PER_S, RESETS_BURST);
             if self.resets.take(rate, now).is_err() {
                 return;
@@ -76,15 +78,18 @@ impl House {
     }
 }
 
-/// The round of epochs that a packet is answered for besides the last, if any. The packet's number tells, so that a
-/// client that goes on is answered for each round in turn, and the server remembers nothing.
-fn older_round(number: TruncatedNumber, has_last: bool) -> Option<u8> {
+/// The rounds of epochs that a packet is answered for. Its number tells, so that a client that goes on is answered for each
+/// in turn, and the server remembers nothing.
+fn rounds(
+    number: TruncatedNumber,
+    (has_last, older): (bool, u8),
+    fits_two: bool,
+) -> [Option<u8>; 2] {
     let number = number.low_byte();
-    match has_last {
-        true if number.is_multiple_of(RESET_OLDER_EVERY) => {
-            Some(1 + number / RESET_OLDER_EVERY % RESET_OLDER_ROUNDS)
-        }
-        true => None,
-        false => Some(1 + number % RESET_OLDER_ROUNDS),
+    let next = number.checked_rem(older).map(|round| 1 + round);
+    match (has_last, fits_two) {
+        (false, _) => [next, None],
+        (true, true) => [Some(0), next],
+        (true, false) => [Some(number % (1 + older)), None],
     }
 }

@@ -4,11 +4,11 @@ use std::fmt::Display;
 use std::io::ErrorKind;
 use std::path::Path;
 
-use rejoin_server::{EpochError, KeyFileError, OwnError};
+use rejoin_server::{KeyFileError, OwnError};
 use rejoin_store::disk::{DiskError, DiskFault, LockError};
 use rejoin_store::log::OpenError;
 
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 
 /// What the folder was wanted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,14 +23,6 @@ pub(crate) enum For {
 pub(crate) fn of(error: OwnError, folder: &Path, wanted: For) -> Failure {
     let folder = folder.display();
     let what_to_do = match &error {
-        OwnError::Epoch(EpochError::File(KeyFileError::Io { source, .. }))
-            if matches!(
-                source.kind(),
-                ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge
-            ) =>
-        {
-            Some(MAKE_ROOM.to_owned())
-        }
         OwnError::Epoch(_) | OwnError::Entropy(_) => None,
         OwnError::Lock(LockError::Held { .. }) => Some(match wanted {
             For::Serve => "stop it first, or start with --take-over, which kills it".to_owned(),
@@ -43,6 +35,10 @@ pub(crate) fn of(error: OwnError, folder: &Path, wanted: For) -> Failure {
     };
     let failure = Failure::from(error);
     match what_to_do {
+        // As if it had filled while a server ran: who starts it again may find place.
+        Some(what) if what == MAKE_ROOM => {
+            Failure::new(Exit::Internal, format!("{}; {what}", failure.text))
+        }
         Some(what) => Failure::new(failure.exit, format!("{}; {what}", failure.text)),
         None => failure,
     }
@@ -53,7 +49,9 @@ fn of_rooms(problem: &OpenError, folder: &impl Display) -> Option<String> {
         OpenError::Newer { .. } => {
             "or begin without these rooms: --fresh moves them aside".to_owned()
         }
-        OpenError::ManifestDamaged(_) | OpenError::ManifestMissing(_) => format!(
+        OpenError::ManifestDamaged(_)
+        | OpenError::ManifestMissing(_)
+        | OpenError::ManifestStale { .. } => format!(
             "put back a copy of {folder}, or begin without these rooms: --fresh moves them aside"
         ),
         OpenError::Fenced { found, .. } => {
@@ -74,4 +72,15 @@ fn of_disk(error: &DiskError) -> Option<String> {
     (error.fault == DiskFault::Full).then(|| MAKE_ROOM.to_owned())
 }
 
-const MAKE_ROOM: &str = "the disk is full: make room there, then start again";
+/// True if a file cannot be written since there is no place for it.
+pub(crate) fn is_full(error: &KeyFileError) -> bool {
+    let KeyFileError::Io { source, .. } = error else {
+        return false;
+    };
+    matches!(
+        source.kind(),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge
+    )
+}
+
+pub(crate) const MAKE_ROOM: &str = "the disk is full: make room there, then start again";

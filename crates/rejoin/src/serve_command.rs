@@ -6,6 +6,7 @@ use std::thread;
 
 use rejoin_client::ServerAddress;
 use rejoin_protocol::handshake::TicketKeys;
+use rejoin_room::Durability;
 use rejoin_server::{
     Auth, BindError, EpochError, Identity, KeyFileError, LockedFolder, Notifier, OwnError,
     ReloadSignals, Server, ServerConfig, ServerError, key_ids,
@@ -65,6 +66,15 @@ fn taken(
             let text =
                 "--take-over and --fresh are about a data folder: say which, with --data DIR";
             return Err(Failure::new(Exit::Usage, text));
+        }
+        if is_child
+            || config
+                .durability
+                .is_some_and(|level| level > Durability::None)
+        {
+            tracing::warn!(
+                "rooms end with this process: there is no data folder to keep them in, say --data DIR"
+            );
         }
         return bound(config, is_child);
     };
@@ -279,6 +289,10 @@ impl From<ServerError> for Failure {
 
 impl From<KeyFileError> for Failure {
     fn from(error: KeyFileError) -> Self {
+        if own_failure::is_full(&error) {
+            let text = format!("{error}; {}", own_failure::MAKE_ROOM);
+            return Self::new(Exit::Internal, text);
+        }
         let entropy = matches!(error, KeyFileError::Entropy(_));
         Self::new(if entropy { Exit::Internal } else { Exit::Usage }, error)
     }

@@ -20,7 +20,7 @@ pub(crate) struct SettingsArgs {
     /// Who may enter: dev (anyone, on loopback only) or token (whoever holds a permit) [default: dev]
     #[arg(long, value_name = "MODE", hide_possible_values = true)]
     pub(crate) auth: Option<AuthMode>,
-    /// Keep the server's keys in DIR [default: with --auth dev the well-known development key and
+    /// Keep the server's keys and its rooms in DIR [default: with --auth dev the well-known development key and
     /// nothing on disk, else $XDG_STATE_HOME/rejoin or ~/.local/state/rejoin]
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,

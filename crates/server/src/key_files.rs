@@ -43,8 +43,18 @@ pub fn default_folder() -> Result<PathBuf, KeyFileError> {
 pub fn load_or_make(folder: &Path) -> Result<Identity, KeyFileError> {
     make_folder(folder)?;
     let fresh = Identity::generate(&mut entropy::rng()?);
-    let secret = secret_file(folder.join("server.key"), fresh.keys.secret())?;
-    let session_secret = secret_file(folder.join("session.secret"), &fresh.session_secret)?;
+    let used = folder.join("epoch").exists();
+    let file = |name, secret: &[u8; 32], lost| {
+        let path = folder.join(name);
+        if used && if_there(read(&path))?.is_none() {
+            tracing::warn!(file = %path.display(), "made anew, though there was one: put back a copy, or {lost}");
+        }
+        secret_file(path, secret)
+    };
+    let lost = "clients that pin the old key stay out";
+    let secret = file("server.key", fresh.keys.secret(), lost)?;
+    let lost = "players come back as new ones";
+    let session_secret = file("session.secret", &fresh.session_secret, lost)?;
     Ok(Identity {
         keys: StaticKeys::from_secret(secret),
         session_secret,

@@ -134,7 +134,7 @@ impl RoomsFolder {
 
 fn tell(recovery: &Recovery) {
     for line in recovery.to_string().lines() {
-        if recovery.is_sound() {
+        if recovery.is_sound() && recovery.cuts.is_empty() {
             tracing::info!("{line}");
         } else {
             tracing::warn!("{line}");

@@ -118,6 +118,8 @@ pub(crate) struct Client {
     pub(crate) returns: u32,
     /// True once a reset of the server's own arrived.
     pub(crate) was_reset: bool,
+    /// Rooms that it asked for a seat on a connection that it lost before it was answered.
+    pub(crate) asked_before: BTreeSet<RoomId>,
     /// Why it has no connection; `None` if it has one.
     pub(crate) away: Option<Loss>,
     pub(crate) ended: Option<Ended>,
@@ -227,6 +229,7 @@ impl Client {
             since: now,
             returns: 0,
             was_reset: false,
+            asked_before: BTreeSet::new(),
             away: None,
             ended: None,
         }

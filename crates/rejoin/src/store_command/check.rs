@@ -30,7 +30,10 @@ pub(super) fn run(folder: &Path) -> Result<(), Failure> {
         let text = format!("{folder} is damaged: each line above says what, and whose it was");
         return Err(Failure::new(Exit::CheckFailed, text));
     }
-    output::line("sound");
+    output::line(match recovery.cuts.is_empty() {
+        true => "sound",
+        false => "sound but for the end that is cut: rooms of that log may lack their newest",
+    });
     Ok(())
 }
 

@@ -40,6 +40,8 @@ pub(super) fn went_away(
         format!("client {number}: {loss:?}; silent for {silent:?} at most")
     })?;
     let client = cast.client_mut(number);
+    let asked: Vec<_> = client.seats_asked_for().collect();
+    client.asked_before.extend(asked);
     client.away = Some(loss);
     client.loading = false;
     Ok(())

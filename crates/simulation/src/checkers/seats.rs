@@ -142,7 +142,9 @@ fn go_on(
     (before, told): (&Option<(SeatId, Seat)>, &Seated),
 ) -> Result<(), Violation> {
     let Some((_, known)) = before else {
-        let unsure = was_deaf(cast, client, told.room);
+        // Events that overtook an answer are not told before it, and die with their connection.
+        let before = cast.client(client).asked_before.contains(&told.room);
+        let unsure = before || was_deaf(cast, client, told.room);
         return scene.hearings.seated(told, unsure);
     };
     ensure(known.stay == told.stay, "a stay keeps its name", || {

@@ -7,7 +7,7 @@ use rejoin_protocol::RoomId;
 use super::index::Extent;
 use super::merge::{History, merge};
 use super::report::{OpenError, Recovery};
-use super::survey::{Survey, survey};
+use super::survey::{FIRST_LEN_MAX, Survey, survey};
 use crate::disk::Disk;
 
 /// See the module page.
@@ -44,6 +44,14 @@ impl Contents {
         for (id, history) in &rooms {
             tell(&mut recovery, *id, history);
         }
+        let begun = FIRST_LEN_MAX + recovery.losses.len() * LOSS_LEN_MAX;
+        if let Some((segment, bytes)) = survey.later.iter().find(|(_, bytes)| *bytes > begun) {
+            return Err(OpenError::ManifestStale {
+                epoch: survey.epoch,
+                segment: segment.clone(),
+                bytes: *bytes,
+            });
+        }
         Ok(Self {
             survey,
             rooms,
@@ -51,6 +59,9 @@ impl Contents {
         })
     }
 }
+
+/// Bytes of the entry that says what a room has lost, at most.
+const LOSS_LEN_MAX: usize = 128;
 
 /// Tells of a room that was found.
 fn tell(recovery: &mut Recovery, id: RoomId, history: &History) {

@@ -85,6 +85,18 @@ fn open_as(
     let indexes = (0..shards).map(|_| Index::of(extent)).collect();
     let (indexes, losses) = share_out(rooms, indexes, shard_of);
     let old = open_old(&*disk, &survey, shards)?;
+    for shard in 0..shards {
+        let name = SegmentId {
+            epoch,
+            shard,
+            number: 0,
+        }
+        .name();
+        // Of who ended while it opened the store under this epoch, before that was put back.
+        if survey.useless.contains(&name) {
+            disk.remove(&name)?;
+        }
+    }
     let presence = Arc::new(());
     let shared: Vec<Arc<Shared>> = old.iter().map(|_| share(&presence)).collect();
     let salt = rng.next_u64();

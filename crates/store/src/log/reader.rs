@@ -52,7 +52,7 @@ impl LogReader {
     /// # Errors
     /// See [`OpenError`]; nobody is fenced here. [`OpenError::Changed`] says that its owner works too fast to be looked at.
     pub fn open(disk: &dyn Disk) -> Result<(Self, Recovery), OpenError> {
-        let mut before = None;
+        let (mut before, mut stale) = (None, None);
         for _ in 0..READS_MAX {
             let contents = Contents::read(disk, None, Extent::All).and_then(|contents| {
                 let segments = open_all(disk, &contents.survey)?;
@@ -60,6 +60,13 @@ impl LogReader {
             });
             let (contents, segments) = match contents {
                 Err(OpenError::Disk(error)) if went_away(disk, &error) => continue,
+                // An owner that begins between the two looks makes it look so.
+                Err(problem @ OpenError::ManifestStale { .. }) => {
+                    if stale.replace(problem.clone()).as_ref() == Some(&problem) {
+                        return Err(problem);
+                    }
+                    continue;
+                }
                 read => read?,
             };
             let damages = contents.recovery.damages.clone();

@@ -120,6 +120,18 @@ pub enum OpenError {
     /// There are segments, but no manifest.
     #[error("{0} is missing, but not the segments beside it: the store cannot be read without it")]
     ManifestMissing(&'static str),
+    /// The manifest is of an epoch before the one that wrote segments beside it: an older copy was put back.
+    #[error(
+        "the manifest is of epoch {epoch}, but {segment} beside it holds {bytes} bytes of a later one: it was put back"
+    )]
+    ManifestStale {
+        /// The manifest's.
+        epoch: u64,
+        /// A segment of a later one.
+        segment: String,
+        /// What is written there.
+        bytes: usize,
+    },
     /// A segment went away while the store was opened.
     #[error("{0} went away meanwhile: another process uses this store")]
     Changed(String),

@@ -27,6 +27,9 @@ pub(crate) struct Survey {
     /// For each hole, whose log it is in and which entries it may have held: up to that one.
     pub(crate) holes: Vec<Hole>,
     pub(crate) manifest_repaired: bool,
+    /// Segments of epochs after the manifest's, with what is written in them: of who ended while it opened the store, or the
+    /// manifest is an older one.
+    pub(crate) later: Vec<(String, usize)>,
 }
 
 /// Entries of which nothing is known.
@@ -150,6 +153,8 @@ impl Survey {
     fn on_foreign(&mut self, id: SegmentId, manifest: &Manifest, used: usize) {
         if id.epoch <= manifest.epoch {
             self.on_late(id, used);
+        } else {
+            self.later.push((id.name(), used));
         }
         self.useless.push(id.name());
     }
@@ -291,5 +296,6 @@ fn gaps(log: &[Segment]) -> impl Iterator<Item = SegmentId> + '_ {
     })
 }
 
-/// A segment without a manifest holds no more than what is written before there is one.
-const FIRST_LEN_MAX: usize = 256;
+/// A segment without a manifest holds no more than what is written before there is one: that an epoch begins, and what rooms
+/// have lost.
+pub(crate) const FIRST_LEN_MAX: usize = 256;

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use rejoin_protocol::{Rng, RoomId};
 use rejoin_store::disk::{Crash, SimulatedDisk};
-use rejoin_store::log::{Damage, LogStore, OpenError, Recovery};
-use rejoin_store::{Loss, Standing, Store};
+use rejoin_store::log::{Damage, LogReader, LogStore, OpenError, Recovery};
+use rejoin_store::{Loss, Record, Standing, Store};
 
 use crate::model::{Model, ROOMS, State, perform, state_in};
 use crate::support::{disk, open_one, room, try_open};
@@ -336,6 +336,48 @@ fn without_a_readable_manifest_nothing_is_believed() {
     disk.lose("manifest");
     let error = try_open(disk.process(), 3, 1).unwrap_err();
     assert_eq!(error, OpenError::ManifestMissing("manifest"));
+}
+
+#[test]
+fn a_manifest_that_is_older_than_its_segments_is_refused_and_nothing_is_removed() {
+    let (disk, _) = written(1);
+    let before = disk.contents("manifest").unwrap();
+    let (mut store, _) = open_one(&disk, 3);
+    // One that only began looks like one that ended while it opened the store.
+    let now = disk.contents("manifest").unwrap();
+    disk.replace("manifest", &before);
+    assert!(reads(&disk));
+    disk.replace("manifest", &now);
+    let new = room(77);
+    for sequence in 1..=40 {
+        let body = [b'x'; 50];
+        let record = Record {
+            room: new,
+            sequence,
+            body: &body,
+        };
+        store.append(&[record]).unwrap();
+    }
+    disk.crash(Crash::Process);
+    disk.replace("manifest", &before);
+    let names = disk.names();
+    assert!(!reads(&disk));
+    let error = try_open(disk.process(), 4, 1).unwrap_err();
+    let OpenError::ManifestStale { segment, bytes, .. } = &error else {
+        panic!("{error}");
+    };
+    assert!(
+        segment.starts_with("0000000000000003-") && *bytes > 2_000,
+        "{error}"
+    );
+    assert_eq!(disk.names(), names);
+    disk.replace("manifest", &now);
+    assert!(try_open(disk.process(), 5, 1).is_ok());
+}
+
+/// True if whoever only looks can.
+fn reads(disk: &SimulatedDisk) -> bool {
+    LogReader::open(&*disk.process()).is_ok()
 }
 
 #[test]
