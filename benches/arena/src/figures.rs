@@ -17,39 +17,39 @@ const SHOWN_MIN: f64 = 0.97;
 
 /// One server in one round.
 #[derive(Clone, Serialize)]
-pub(crate) struct Turn {
-    pub(crate) round: u16,
-    pub(crate) server: &'static str,
+pub struct Turn {
+    pub round: u16,
+    pub server: &'static str,
     /// Why its figures are not to be believed; they are left out of medians.
-    pub(crate) invalid: Option<String>,
-    pub(crate) cpu_ns_per_player_second: f64,
-    pub(crate) cpu_ns_per_datagram: f64,
+    pub invalid: Option<String>,
+    pub cpu_ns_per_player_second: f64,
+    pub cpu_ns_per_datagram: f64,
     /// Share of a core.
-    pub(crate) cpu_share: f64,
+    pub cpu_share: f64,
     /// Share of the time in which the server could have run and something else did.
-    pub(crate) waited_share: f64,
+    pub waited_share: f64,
     /// Times a second that the server slept and was woken.
-    pub(crate) wakes_per_s: f64,
+    pub wakes_per_s: f64,
     /// Bytes that the server gave to the system for files, per input of a player.
-    pub(crate) written_per_input: f64,
+    pub written_per_input: f64,
     /// Datagrams and bytes, IPv4 and UDP included, per player and second.
-    pub(crate) datagrams_up: f64,
-    pub(crate) datagrams_down: f64,
-    pub(crate) wire_up: f64,
-    pub(crate) wire_down: f64,
+    pub datagrams_up: f64,
+    pub datagrams_down: f64,
+    pub wire_up: f64,
+    pub wire_down: f64,
     /// The same of both ways, as the loopback device counts them.
-    pub(crate) packets_carried: f64,
-    pub(crate) wire_carried: f64,
-    pub(crate) rtt_p50_ms: f64,
-    pub(crate) rtt_p99_ms: f64,
-    pub(crate) pings_unanswered: u64,
+    pub packets_carried: f64,
+    pub wire_carried: f64,
+    pub rtt_p50_ms: f64,
+    pub rtt_p99_ms: f64,
+    pub pings_unanswered: u64,
     /// Share of the snapshots of all ticks that came.
-    pub(crate) snapshots_share: f64,
+    pub snapshots_share: f64,
     /// Share of those that came as deltas.
-    pub(crate) deltas_share: f64,
-    pub(crate) late_p99_ms: f64,
+    pub deltas_share: f64,
+    pub late_p99_ms: f64,
     /// By how much the server grew since it started, rooms and queues included.
-    pub(crate) kib_per_player: f64,
+    pub kib_per_player: f64,
 }
 
 /// What a turn was about.
@@ -167,15 +167,15 @@ fn millis(nanos: u64) -> f64 {
 
 /// A median and how far its values lie apart.
 #[derive(Clone, Copy, Serialize)]
-pub(crate) struct Spread {
-    pub(crate) median: f64,
-    pub(crate) least: f64,
-    pub(crate) most: f64,
+pub struct Spread {
+    pub median: f64,
+    pub least: f64,
+    pub most: f64,
 }
 
 impl Spread {
     /// `None` of nothing.
-    pub(crate) fn of(values: impl Iterator<Item = f64>) -> Option<Self> {
+    pub fn of(values: impl Iterator<Item = f64>) -> Option<Self> {
         let mut values: Vec<f64> = values.collect();
         values.sort_by(f64::total_cmp);
         let middle = |at: usize| values.get(at).copied();

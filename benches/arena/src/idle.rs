@@ -1,5 +1,7 @@
 //! Sessions that only are there: memory of each, and CPU of all.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use crate::figures::Spread;
@@ -12,17 +14,30 @@ use crate::subject::{Size, Subject};
 use crate::workload::STILL;
 
 /// Sessions that warm the server up before memory is counted: what is made once is made then.
-const WARM: usize = 128;
+pub const WARM: usize = 128;
 
 /// One server in one round.
-#[derive(Serialize)]
-struct Idle {
-    round: u16,
-    server: &'static str,
-    kib_per_session: f64,
-    cpu_share: f64,
-    datagrams_up: f64,
-    datagrams_down: f64,
+#[derive(Clone, Serialize)]
+pub struct Idle {
+    pub round: u16,
+    pub server: &'static str,
+    /// Growth of its resident memory.
+    pub kib_per_session: f64,
+    /// Share of a core, of all sessions.
+    pub cpu_share: f64,
+    /// Per session and second, as the players see them.
+    pub datagrams_up: f64,
+    pub datagrams_down: f64,
+}
+
+/// How many sessions do nothing, and for how long that is watched.
+#[derive(Clone, Copy)]
+pub struct Stillness {
+    /// Those that are counted. [`WARM`] more are there before them.
+    pub sessions: usize,
+    /// Each has a seat in a room.
+    pub seated: bool,
+    pub span: Duration,
 }
 
 /// Runs all rounds. True if every server ended well.
@@ -38,11 +53,16 @@ pub(crate) fn run(options: &Options, sessions: usize) -> bool {
         options.span(),
         options.rounds
     );
+    let stillness = Stillness {
+        sessions,
+        seated: options.seated,
+        span: options.span(),
+    };
     let subjects = options.subjects(&[&RAW2_AES, &REJOIN]);
     let (mut all, mut good) = (Vec::new(), true);
     for round in 1..=options.rounds {
         for subject in &subjects {
-            let (idle, ended_well) = measure(round, subject, (options, sessions));
+            let (idle, ended_well) = measure(round, subject, stillness);
             println!(
                 "round {round:>2} {:<9} {:.2} KiB per session, {:.2} % of a core, \
                  datagrams per session and second {:.2} up, {:.2} down",
@@ -73,25 +93,30 @@ pub(crate) fn run(options: &Options, sessions: usize) -> bool {
     good
 }
 
-fn measure(
-    round: u16,
-    subject: &'static Subject,
-    (options, sessions): (&Options, usize),
-) -> (Idle, bool) {
+/// One turn, and whether the server ended well.
+///
+/// # Panics
+/// If the server does not start, or not all sessions can begin.
+pub fn measure(round: u16, subject: &'static Subject, stillness: Stillness) -> (Idle, bool) {
+    let Stillness {
+        sessions,
+        seated,
+        span,
+    } = stillness;
     let size = Size {
         players: WARM + sessions,
-        shape: options.seated.then_some(STILL),
+        shape: seated.then_some(STILL),
     };
     let server = Server::start(subject, size);
     let (mut players, clock) = (server.players(), Clock::start());
-    let pause = std::time::Duration::from_secs(2);
+    let pause = Duration::from_secs(2);
     play::begin(players.as_mut(), WARM, clock);
     play::rest(players.as_mut(), pause, clock);
     let before = server.resident();
     play::begin(players.as_mut(), WARM + sessions, clock);
     play::rest(players.as_mut(), pause, clock);
     let (cpu, traffic, from) = (server.cpu(), players.traffic(), clock.now());
-    play::rest(players.as_mut(), options.span(), clock);
+    play::rest(players.as_mut(), span, clock);
     let span = clock.now().since(from).as_secs_f64();
     let (ran, traffic) = (
         server.cpu().since(cpu).ran,

@@ -13,17 +13,19 @@ use crate::server::Server;
 use crate::subject::{Size, Subject};
 
 /// Joins before the count: the first find caches cold and buckets full.
-const WARM: usize = 128;
+pub const WARM: usize = 128;
 
 /// One server in one round.
-#[derive(Serialize)]
-struct Joins {
-    round: u16,
-    server: &'static str,
-    cpu_us_per_join: f64,
-    joins_per_second_of_cpu: f64,
-    joins_per_second_seen: f64,
-    datagrams_per_join: f64,
+#[derive(Clone, Serialize)]
+pub struct Joins {
+    pub round: u16,
+    pub server: &'static str,
+    pub cpu_us_per_join: f64,
+    pub joins_per_second_of_cpu: f64,
+    /// What the players' core can do is in it.
+    pub joins_per_second_seen: f64,
+    /// As the players see them.
+    pub datagrams_per_join: f64,
 }
 
 /// Runs all rounds. True if every server ended well.
@@ -66,7 +68,11 @@ pub(crate) fn run(options: &Options, count: usize) -> bool {
     good
 }
 
-fn measure(round: u16, subject: &'static Subject, count: usize) -> (Joins, bool) {
+/// One turn of `count` joins after [`WARM`] others, and whether the server ended well.
+///
+/// # Panics
+/// If the server does not start, or not all can join.
+pub fn measure(round: u16, subject: &'static Subject, count: usize) -> (Joins, bool) {
     let size = Size {
         players: WARM + count,
         shape: None,

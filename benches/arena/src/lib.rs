@@ -15,8 +15,8 @@
 
 mod echo;
 mod figures;
-mod idle;
-mod joins;
+pub mod idle;
+pub mod joins;
 pub mod net;
 mod options;
 pub mod own;
@@ -26,7 +26,7 @@ mod raw;
 mod raw_players;
 mod raw_wire;
 mod rejoin_players;
-mod rounds;
+pub mod rounds;
 mod schedule;
 pub mod server;
 mod subject;
@@ -35,6 +35,8 @@ use std::process::ExitCode;
 
 pub use rejoin_hall::workload;
 
+pub use crate::figures::{Spread, Turn};
+pub use crate::options::machine;
 pub use crate::rejoin_players::RejoinPlayers;
 pub use crate::subject::{Size, Subject};
 
@@ -69,7 +71,7 @@ pub fn run(program: &'static str, subjects: &'static [&'static Subject]) -> Exit
 
 fn measure(options: &Options) -> ExitCode {
     server::pin_self();
-    println!("{}", options.machine());
+    println!("{}", machine());
     let good = match (options.idle, options.joins) {
         (Some(sessions), _) => idle::run(options, sessions),
         (None, Some(joins)) => joins::run(options, joins),

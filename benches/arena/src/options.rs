@@ -104,30 +104,29 @@ impl Options {
         let named = |name: &String| self.known.iter().find(|subject| subject.name == name);
         self.servers.iter().filter_map(named).copied().collect()
     }
-
-    /// What the figures depend on besides the code.
-    pub(crate) fn machine(&self) -> String {
-        let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-        let cpus = read("/proc/cpuinfo");
-        let models = || cpus.lines().filter(|line| line.starts_with("model name"));
-        let model = models().next().and_then(|line| line.split_once(": "));
-        format!(
-            "profile {}; {} cores of {}; Linux {}; load average {}",
-            profile(),
-            models().count(),
-            model.map_or("an unknown model", |(_, model)| model),
-            read("/proc/sys/kernel/osrelease").trim(),
-            read("/proc/loadavg").trim(),
-        )
-    }
 }
 
-/// The cargo profile that all servers were built with: the folder that cargo put this program in.
+/// What the figures depend on besides the code.
+#[must_use]
+pub fn machine() -> String {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let cpus = read("/proc/cpuinfo");
+    let models = || cpus.lines().filter(|line| line.starts_with("model name"));
+    let model = models().next().and_then(|line| line.split_once(": "));
+    format!(
+        "profile {}; {} cores of {}; Linux {}; load average {}",
+        profile(),
+        models().count(),
+        model.map_or("an unknown model", |(_, model)| model),
+        read("/proc/sys/kernel/osrelease").trim(),
+        read("/proc/loadavg").trim(),
+    )
+}
+
+/// The cargo profile that all servers were built with: the folder that cargo put this program in, above that of benches.
 fn profile() -> String {
     let own = std::env::current_exe().unwrap_or_default();
-    let folder = own
-        .parent()
-        .and_then(Path::parent)
-        .and_then(Path::file_name);
+    let mut folders = own.ancestors().skip(1).filter_map(Path::file_name);
+    let folder = folders.find(|folder| *folder != "deps");
     folder.unwrap_or_default().to_string_lossy().into_owned()
 }

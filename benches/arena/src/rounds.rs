@@ -1,15 +1,27 @@
 //! A B A B: every server once per round, each in a fresh process, under the same load.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use crate::figures::{About, Spread, Summary, Turn};
-use crate::options::Options;
+use crate::options::{Options, machine};
 use crate::own::{ECHO, EXACT, RAW2, RAW2_AES, REJOIN, SYNCED};
 use crate::play::{self, Plan};
 use crate::players::Clock;
 use crate::server::Server;
 use crate::subject::{Size, Subject};
 use crate::workload::SHAPES;
+
+/// What the players of a turn do, and for how long that is measured.
+#[derive(Clone, Copy)]
+pub struct Load {
+    pub players: usize,
+    /// One of [`SHAPES`].
+    pub shape: usize,
+    pub ping_hz: u64,
+    pub span: Duration,
+}
 
 /// What `--json` writes.
 #[derive(Serialize)]
@@ -37,10 +49,16 @@ pub(crate) fn run(options: &Options) -> bool {
         options.span(),
         options.rounds
     );
+    let load = Load {
+        players: options.players(),
+        shape: options.shape(),
+        ping_hz: options.ping_hz(),
+        span: options.span(),
+    };
     let (mut turns, mut good) = (Vec::new(), true);
     for round in 1..=options.rounds {
         for subject in &subjects {
-            let (turn, ended_well) = measure(round, subject, options);
+            let (turn, ended_well) = measure(round, subject, load);
             println!("{}", turn.line());
             good &= ended_well;
             turns.push(turn);
@@ -66,7 +84,7 @@ pub(crate) fn run(options: &Options) -> bool {
     print_durability(&turns, options.rough);
     if let Some(file) = &options.json {
         let document = Document {
-            machine: options.machine(),
+            machine: machine(),
             players: options.players(),
             seconds: options.span().as_secs_f64(),
             kind: SHAPES[options.shape()].kind,
@@ -80,12 +98,16 @@ pub(crate) fn run(options: &Options) -> bool {
     good && summaries.len() == subjects.len()
 }
 
-fn measure(round: u16, subject: &'static Subject, options: &Options) -> (Turn, bool) {
+/// One turn, and whether the server ended well.
+///
+/// # Panics
+/// If the server does not start, or not all players can begin.
+pub fn measure(round: u16, subject: &'static Subject, load: Load) -> (Turn, bool) {
     let size = Size {
-        players: options.players(),
-        shape: Some(options.shape()),
+        players: load.players,
+        shape: Some(load.shape),
     };
-    let mut plan = Plan::arena(options.players(), options.ping_hz(), options.span());
+    let mut plan = Plan::arena(load.players, load.ping_hz, load.span);
     if !subject.has_rooms {
         // It would send inputs back too.
         plan.input_hz = 0;
@@ -99,7 +121,7 @@ fn measure(round: u16, subject: &'static Subject, options: &Options) -> (Turn, b
         round,
         subject,
         plan,
-        tick_hz: SHAPES[options.shape()].hz,
+        tick_hz: SHAPES[load.shape].hz,
         resident,
     };
     let turn = Turn::new(about, &sample);

@@ -183,7 +183,10 @@ pub fn announce(address: SocketAddr) {
 }
 
 /// Moves this process to the players' core.
-pub(crate) fn pin_self() {
+///
+/// # Panics
+/// If there is no second core.
+pub fn pin_self() {
     if !has_taskset() {
         println!("no taskset of util-linux here: server and players share all cores");
         return;
