@@ -9,26 +9,14 @@
 
 use std::process::ExitCode;
 
-use rejoin_arena::{Subject, own};
-
 mod colyseus;
 mod enet;
 mod game;
 mod netcode;
+mod peer;
 mod quic;
 mod readiness;
-
-/// All that can be asked for, in the order of the tables.
-static SUBJECTS: &[&Subject] = &[
-    &own::RAW2,
-    &own::RAW2_AES,
-    &own::REJOIN,
-    &own::EXACT,
-    &netcode::SUBJECT,
-    &quic::SUBJECT,
-    &enet::SUBJECT,
-    &colyseus::SUBJECT,
-];
+mod report;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -37,10 +25,23 @@ fn main() -> ExitCode {
         [netcode::NAME, told @ ..] => netcode::serve(told),
         [quic::NAME, told @ ..] => quic::serve(told),
         [enet::NAME, told @ ..] => enet::serve(told),
-        _ => return rejoin_arena::run("peers", SUBJECTS),
+        told if report::asked_for(told) => return report::run(&arguments),
+        told => return arena(told),
     };
     served.unwrap_or_else(|| {
         eprintln!("error: servers are started by the run that measures them");
         ExitCode::from(2)
     })
+}
+
+/// As the arena, with the peers' names.
+fn arena(told: &[&str]) -> ExitCode {
+    let names_colyseus = told.iter().any(|it| it.contains(colyseus::NAME));
+    match colyseus::missing().filter(|_| names_colyseus) {
+        Some(why) => {
+            eprintln!("error: {}: {why}", colyseus::NAME);
+            ExitCode::from(2)
+        }
+        None => rejoin_arena::run("peers", peer::SUBJECTS),
+    }
 }

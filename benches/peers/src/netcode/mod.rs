@@ -3,6 +3,8 @@
 mod players;
 mod server;
 
+use std::time::Duration;
+
 use renet_netcode::NETCODE_KEY_BYTES;
 
 use rejoin_arena::workload::STILL;
@@ -15,6 +17,9 @@ pub(crate) const NAME: &str = "renet";
 
 /// More it does not let in: `NETCODE_MAX_CLIENTS`.
 pub(crate) const CLIENTS_MAX: usize = 1_024;
+
+/// Between the starts of two passes of the server's loop: 60 Hz.
+pub(crate) const FRAME: Duration = Duration::from_nanos(1_000_000_000 / 60);
 
 pub(crate) const SUBJECT: Subject = Subject {
     name: NAME,

@@ -9,11 +9,8 @@ use rejoin_arena::server;
 use renet::{ClientId, ConnectionConfig, DefaultChannel, RenetServer};
 use renet_netcode::{NetcodeServerTransport, ServerAuthentication, ServerConfig};
 
-use super::{CLIENTS_MAX, KEY, PROTOCOL};
+use super::{CLIENTS_MAX, FRAME, KEY, PROTOCOL};
 use crate::game::{Game, Told};
-
-/// Between the starts of two passes.
-const FRAME: Duration = Duration::from_nanos(1_000_000_000 / 60);
 
 /// Serves until standard input closes: `SHAPE ROOMS`. `None` if told something else.
 pub(crate) fn serve(told: &[&str]) -> Option<ExitCode> {
