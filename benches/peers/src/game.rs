@@ -3,7 +3,8 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use rejoin_arena::workload::{Field, INPUT_LEN, MEMBERS, PING_LEN, SHAPES, Shape};
+use rejoin_arena::Size;
+use rejoin_arena::workload::{Field, INPUT_LEN, MEMBERS, PING_LEN, SHAPES, STILL, Shape};
 
 /// All rooms of one server. Player number `n` sits in room `n / 16`.
 pub(crate) struct Game {
@@ -90,6 +91,19 @@ impl Game {
             show(members(number), room.field.bytes());
         }
     }
+}
+
+/// The shape of a server's rooms: players without seats are shown what changes least.
+pub(crate) const fn shape(size: Size) -> usize {
+    match size.shape {
+        Some(shape) => shape,
+        None => STILL,
+    }
+}
+
+/// Bytes of a snapshot.
+pub(crate) fn state_len(size: Size) -> usize {
+    SHAPES.get(shape(size)).map_or(0, |shape| shape.state_len)
 }
 
 /// Who sits in a room.

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rejoin_arena::Subject;
-use rejoin_arena::workload::{SHAPES, STILL, Shape};
+use rejoin_arena::workload::{SHAPES, Shape};
+
+use crate::game;
 
 pub(crate) const NAME: &str = "colyseus";
 
@@ -14,7 +16,7 @@ pub(crate) const SUBJECT: Subject = Subject {
     name: NAME,
     about: "Colyseus on Node: WebSocket without TLS, bytes instead of a schema",
     command: |size| {
-        let shape = SHAPES.get(size.shape.unwrap_or(STILL));
+        let shape = SHAPES.get(game::shape(size));
         let Shape {
             hz,
             state_len,
@@ -26,7 +28,7 @@ pub(crate) const SUBJECT: Subject = Subject {
         command.args([*state_len, *hz as usize, *one_moves_in].map(|number| number.to_string()));
         command
     },
-    players: |target, _| Box::new(players::ColyseusPlayers::new(target)),
+    players: |target, size| Box::new(players::ColyseusPlayers::new(target, size)),
     has_rooms: true,
 };
 

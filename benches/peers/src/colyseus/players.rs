@@ -9,12 +9,14 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use rejoin::protocol::Timestamp;
+use rejoin_arena::Size;
 use rejoin_arena::net::Traffic;
 use rejoin_arena::players::{Ping, Players, Target};
 use rejoin_arena::workload::INPUT_LEN;
 use tungstenite::protocol::WebSocketConfig;
 use tungstenite::{Error, Message, WebSocket};
 
+use crate::game::state_len;
 use crate::readiness::Readiness;
 
 // Colyseus' codes, the first byte of a message.
@@ -36,6 +38,7 @@ pub(crate) struct ColyseusPlayers {
     readiness: Readiness,
     players: Vec<Player>,
     ready: usize,
+    state_len: usize,
     traffic: Traffic,
 }
 
@@ -52,12 +55,13 @@ struct Seat {
 }
 
 impl ColyseusPlayers {
-    pub(crate) fn new(target: Target) -> Self {
+    pub(crate) fn new(target: Target, size: Size) -> Self {
         Self {
             server: target.address,
             readiness: Readiness::new(),
             players: Vec::new(),
             ready: 0,
+            state_len: state_len(size),
             traffic: Traffic::default(),
         }
     }
@@ -134,7 +138,9 @@ impl ColyseusPlayers {
                 Err(error) => panic!("player {index}: {error}"),
             };
             match *message {
-                [ROOM_DATA_BYTES, STATE, ..] => self.traffic.whole += 1,
+                [ROOM_DATA_BYTES, STATE, ref state @ ..] => {
+                    self.traffic.whole += u64::from(state.len() == self.state_len);
+                }
                 [ROOM_DATA_BYTES, ECHO, ref ping @ ..] => echoes.extend(Ping::read(ping)),
                 [JOIN_ROOM, ..] => {
                     player.send(vec![JOIN_ROOM]);

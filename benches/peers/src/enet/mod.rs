@@ -3,11 +3,12 @@
 mod players;
 mod server;
 
-use rejoin_arena::workload::STILL;
 use rejoin_arena::{Subject, own};
 use rusty_enet::{Packet, Peer, Socket};
 
 pub(crate) use server::serve;
+
+use crate::game;
 
 /// What it is called, and its word on the command line.
 pub(crate) const NAME: &str = "enet";
@@ -19,7 +20,7 @@ pub(crate) const SUBJECT: Subject = Subject {
     name: NAME,
     about: "rusty_enet: no encryption, a look at the socket each millisecond",
     command: |size| {
-        let shape = size.shape.unwrap_or(STILL);
+        let shape = game::shape(size);
         own::told(&format!("{NAME} {shape} {}", size.rooms()))
     },
     players: |target, size| Box::new(players::EnetPlayers::new(target, size)),

@@ -11,6 +11,7 @@ use rejoin_arena::workload::{INPUT_LEN, PING_LEN};
 use rusty_enet::{EventNoRef, Host, HostSettings, PeerID};
 
 use super::{send, turn_throttle_off};
+use crate::game::state_len;
 
 /// Each walks over its peers whenever it sends or looks, so that few large ones are dear, and many small ones make many
 /// system calls.
@@ -25,6 +26,7 @@ pub(crate) struct EnetPlayers {
     begun: usize,
     ready: usize,
     left: usize,
+    state_len: usize,
     traffic: Traffic,
 }
 
@@ -51,6 +53,7 @@ impl EnetPlayers {
             begun: 0,
             ready: 0,
             left: 0,
+            state_len: state_len(size),
             traffic: Traffic::default(),
         }
     }
@@ -116,7 +119,10 @@ impl Players for EnetPlayers {
                     EventNoRef::Receive { packet, .. } if packet.data().len() == PING_LEN => {
                         echoes.extend(Ping::read(packet.data()));
                     }
-                    EventNoRef::Receive { .. } => self.traffic.whole += 1,
+                    EventNoRef::Receive { packet, .. } => {
+                        let is_whole = packet.data().len() == self.state_len;
+                        self.traffic.whole += u64::from(is_whole);
+                    }
                 }
             }
         }

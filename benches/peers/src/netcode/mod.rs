@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use renet_netcode::NETCODE_KEY_BYTES;
 
-use rejoin_arena::workload::STILL;
 use rejoin_arena::{Subject, own};
 
 pub(crate) use server::serve;
+
+use crate::game;
 
 /// What it is called, and its word on the command line.
 pub(crate) const NAME: &str = "renet";
@@ -25,10 +26,10 @@ pub(crate) const SUBJECT: Subject = Subject {
     name: NAME,
     about: "renet: the netcode protocol with connect tokens, a loop of 60 Hz",
     command: |size| {
-        let shape = size.shape.unwrap_or(STILL);
+        let shape = game::shape(size);
         own::told(&format!("{NAME} {shape} {}", size.rooms()))
     },
-    players: |target, _| Box::new(players::RenetPlayers::new(target)),
+    players: |target, size| Box::new(players::RenetPlayers::new(target, size)),
     has_rooms: true,
 };
 

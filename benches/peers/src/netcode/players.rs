@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rejoin::protocol::Timestamp;
+use rejoin_arena::Size;
 use rejoin_arena::net::Traffic;
 use rejoin_arena::players::{Ping, Players, Target};
 use rejoin_arena::workload::{INPUT_LEN, PING_LEN};
@@ -17,6 +18,7 @@ use renet_netcode::{ClientAuthentication, ConnectToken, NetcodeClientTransport};
 
 use super::server::since_1970;
 use super::{KEY, PROTOCOL};
+use crate::game::state_len;
 use crate::readiness::Readiness;
 
 /// How often a client does what is due though nothing came: requests again, keep-alives, acknowledgements.
@@ -29,6 +31,7 @@ pub(crate) struct RenetPlayers {
     /// When whose upkeep is due, the next one first.
     upkeep: VecDeque<(Timestamp, usize)>,
     ready: usize,
+    state_len: usize,
     traffic: Traffic,
 }
 
@@ -42,13 +45,14 @@ struct Player {
 }
 
 impl RenetPlayers {
-    pub(crate) fn new(target: Target) -> Self {
+    pub(crate) fn new(target: Target, size: Size) -> Self {
         Self {
             server: target.address,
             readiness: Readiness::new(),
             players: Vec::new(),
             upkeep: VecDeque::new(),
             ready: 0,
+            state_len: state_len(size),
             traffic: Traffic::default(),
         }
     }
@@ -78,9 +82,8 @@ impl RenetPlayers {
         while let Some(message) = player.client.receive_message(DefaultChannel::Unreliable) {
             if message.len() == PING_LEN {
                 echoes.extend(Ping::read(&message));
-            } else {
-                self.traffic.whole += 1;
             }
+            self.traffic.whole += u64::from(message.len() == self.state_len);
         }
     }
 }

@@ -5,10 +5,11 @@ mod server;
 
 use std::sync::OnceLock;
 
-use rejoin_arena::workload::STILL;
 use rejoin_arena::{Subject, own};
 
 pub(crate) use server::serve;
+
+use crate::game;
 
 /// What it is called, and its word on the command line.
 pub(crate) const NAME: &str = "quinn";
@@ -17,7 +18,7 @@ pub(crate) const SUBJECT: Subject = Subject {
     name: NAME,
     about: "quinn: QUIC datagrams over TLS 1.3, woken by each datagram",
     command: |size| {
-        let shape = size.shape.unwrap_or(STILL);
+        let shape = game::shape(size);
         let Identity { certificate, key } = identity();
         let (certificate, key) = (hex(certificate), hex(key));
         own::told(&format!(

@@ -20,6 +20,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 
 use super::{HOST, identity};
+use crate::game::state_len;
 
 pub(crate) struct QuinnPlayers {
     net: Net,
@@ -32,6 +33,7 @@ pub(crate) struct QuinnPlayers {
     timers: BinaryHeap<Reverse<(Instant, usize)>>,
     touched: Vec<usize>,
     ready: usize,
+    state_len: usize,
     out: Vec<u8>,
 }
 
@@ -59,6 +61,7 @@ impl QuinnPlayers {
             timers: BinaryHeap::new(),
             touched: Vec::new(),
             ready: 0,
+            state_len: state_len(size),
             out: Vec::new(),
         }
     }
@@ -130,9 +133,8 @@ impl QuinnPlayers {
         while let Some(message) = player.connection.datagrams().recv() {
             if message.len() == PING_LEN {
                 echoes.extend(Ping::read(&message));
-            } else {
-                self.net.traffic.whole += 1;
             }
+            self.net.traffic.whole += u64::from(message.len() == self.state_len);
         }
         self.transmit(index, now);
     }
