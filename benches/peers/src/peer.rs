@@ -22,75 +22,49 @@ pub(crate) struct Peer {
     pub(crate) missing: fn() -> Option<String>,
 }
 
-const HERE: fn() -> Option<String> = || None;
-
 /// In the order of the tables.
 pub(crate) static PEERS: &[Peer] = &[
+    peer(&own::RAW2, NONE),
+    peer(&own::RAW2_AES, AES_128),
     Peer {
-        subject: &own::RAW2,
-        cipher: "none",
-        is_ours: false,
-        players_max: None,
-        frame: Duration::ZERO,
-        missing: HERE,
-    },
-    Peer {
-        subject: &own::RAW2_AES,
-        cipher: "AES-128-GCM",
-        is_ours: false,
-        players_max: None,
-        frame: Duration::ZERO,
-        missing: HERE,
-    },
-    Peer {
-        subject: &own::REJOIN,
-        cipher: "AES-128-GCM",
         is_ours: true,
-        players_max: None,
-        frame: Duration::ZERO,
-        missing: HERE,
+        ..peer(&own::REJOIN, AES_128)
     },
     Peer {
-        subject: &own::EXACT,
-        cipher: "AES-128-GCM",
         is_ours: true,
-        players_max: None,
-        frame: Duration::ZERO,
-        missing: HERE,
+        ..peer(&own::EXACT, AES_128)
     },
     Peer {
-        subject: &netcode::SUBJECT,
-        cipher: "ChaCha20-Poly1305",
-        is_ours: false,
         players_max: Some(netcode::CLIENTS_MAX),
         frame: netcode::FRAME,
-        missing: HERE,
+        ..peer(&netcode::SUBJECT, "ChaCha20-Poly1305")
     },
+    peer(&quic::SUBJECT, "AES-256-GCM"),
     Peer {
-        subject: &quic::SUBJECT,
-        cipher: "AES-256-GCM",
-        is_ours: false,
-        players_max: None,
-        frame: Duration::ZERO,
-        missing: HERE,
-    },
-    Peer {
-        subject: &enet::SUBJECT,
-        cipher: "none",
-        is_ours: false,
         players_max: Some(enet::PEERS_MAX),
-        frame: Duration::ZERO,
-        missing: HERE,
+        ..peer(&enet::SUBJECT, NONE)
     },
     Peer {
-        subject: &colyseus::SUBJECT,
-        cipher: "none",
-        is_ours: false,
-        players_max: None,
-        frame: Duration::ZERO,
         missing: colyseus::missing,
+        ..peer(&colyseus::SUBJECT, NONE)
     },
 ];
+
+/// Of a server that sends in clear.
+pub(crate) const NONE: &str = "none";
+const AES_128: &str = "AES-128-GCM";
+
+/// One that is here, lets everybody in, and looks at its sockets more often than round trips show.
+const fn peer(subject: &'static Subject, cipher: &'static str) -> Peer {
+    Peer {
+        subject,
+        cipher,
+        is_ours: false,
+        players_max: None,
+        frame: Duration::ZERO,
+        missing: || None,
+    }
+}
 
 /// The same for the arena's own command.
 pub(crate) static SUBJECTS: &[&Subject] = &[

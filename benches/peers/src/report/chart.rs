@@ -2,7 +2,7 @@
 
 use super::Report;
 use super::summary::Summary;
-use crate::peer::Peer;
+use crate::peer::{NONE, Peer};
 
 const WIDTH: f64 = 800.0;
 /// Room for names on the left, and for figures on the right.
@@ -67,7 +67,7 @@ fn bar(top: f64, (peer, it): (&Peer, &Summary), scale: f64) -> String {
     let ratio = it
         .ratio
         .map_or(String::new(), |ratio| format!(" ({:.2}x)", ratio.median));
-    let secret = if peer.cipher == "none" {
+    let secret = if peer.cipher == NONE {
         ", not encrypted"
     } else {
         ""

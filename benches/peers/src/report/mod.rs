@@ -61,7 +61,7 @@ pub(crate) fn run(arguments: &[String]) -> ExitCode {
         return ExitCode::from(2);
     }
     server::pin_self();
-    let mut report = Report::new(&options);
+    let mut report = Report::new(&options, arguments);
     report.measure();
     match report.write(folder) {
         Ok(()) => ExitCode::from(u8::from(!report.is_complete())),
@@ -73,7 +73,7 @@ pub(crate) fn run(arguments: &[String]) -> ExitCode {
 }
 
 impl Report {
-    fn new(options: &Options) -> Self {
+    fn new(options: &Options, arguments: &[String]) -> Self {
         let (mut peers, mut left_out) = (Vec::new(), Vec::new());
         for peer in options.peers() {
             match (peer.missing)() {
@@ -89,7 +89,7 @@ impl Report {
         }
         Self {
             machine: Machine::of_this(),
-            command: std::env::args().collect::<Vec<_>>().join(" "),
+            command: format!("rejoin-peers {}", arguments.join(" ")),
             plan: options.plan(),
             left_out,
             failures: Vec::new(),
