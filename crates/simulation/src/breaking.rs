@@ -38,7 +38,7 @@ pub(crate) fn lose(wiring: &mut Wiring, player: usize, fault: Fault, word: Optio
     own.lost_words.extend(word);
     if let (Some(player), Some(client)) = (own.id, own.client) {
         let client = cast.client(client);
-        for room in client.seats_asked_for() {
+        for (_, room) in client.seats_asked_for() {
             let era = client.era;
             scene.lives.lost_unheard(Site { era, room }, player);
         }

@@ -259,6 +259,11 @@ impl Client {
         })
     }
 
+    /// True if it is not over.
+    pub(crate) fn lives(&self) -> bool {
+        self.body != Body::Dead && self.ended.is_none()
+    }
+
     /// True if it has a connection.
     pub(crate) fn is_active(&self) -> bool {
         matches!(self.core.state(), State::Active(_))
@@ -270,10 +275,10 @@ impl Client {
         self.body == Body::Running && !self.leaving && open
     }
 
-    /// Rooms whose answer about a seat it waits for.
-    pub(crate) fn seats_asked_for(&self) -> impl Iterator<Item = RoomId> {
+    /// Groups and rooms whose answer about a seat it waits for.
+    pub(crate) fn seats_asked_for(&self) -> impl Iterator<Item = (usize, RoomId)> {
         self.calls.values().filter_map(|asked| match asked {
-            Asked::Seat { room, .. } => Some(*room),
+            Asked::Seat { group, room } => Some((*group, *room)),
             Asked::Leave { .. } | Asked::Close { .. } | Asked::List | Asked::Guess => None,
         })
     }
@@ -287,9 +292,7 @@ impl Client {
 
     /// True if it wants a seat in `group` and waits for the answer.
     pub(crate) fn asks_for(&self, group: usize) -> bool {
-        self.calls
-            .values()
-            .any(|asked| matches!(asked, Asked::Seat { group: of, .. } if *of == group))
+        self.seats_asked_for().any(|(of, _)| of == group)
     }
 
     /// True if it holds a seat in a room of `group`.
@@ -397,10 +400,8 @@ impl Cast {
 
     /// The newest client of a player, unless it is over or dead.
     pub(crate) fn living_client(&self, player: usize) -> Option<usize> {
-        self.player(player).client.filter(|number| {
-            let client = self.client(*number);
-            client.body != Body::Dead && client.ended.is_none()
-        })
+        let client = self.player(player).client;
+        client.filter(|number| self.client(*number).lives())
     }
 
     /// The newest client of a player, if it runs and its session is open.
@@ -417,10 +418,8 @@ impl Cast {
 
     /// The client that has the session is the one that the player plays with, if it runs.
     pub(crate) fn follow_holder(&mut self, player: usize) {
-        let holder = self.player(player).holder.filter(|holder| {
-            let client = self.client(*holder);
-            client.body != Body::Dead && client.ended.is_none()
-        });
+        let holder = self.player(player).holder;
+        let holder = holder.filter(|holder| self.client(*holder).lives());
         if holder.is_some() {
             self.player_mut(player).client = holder;
         }

@@ -40,7 +40,7 @@ pub(super) fn went_away(
         format!("client {number}: {loss:?}; silent for {silent:?} at most")
     })?;
     let client = cast.client_mut(number);
-    let asked: Vec<_> = client.seats_asked_for().collect();
+    let asked: Vec<_> = client.seats_asked_for().map(|(_, room)| room).collect();
     client.asked_before.extend(asked);
     client.away = Some(loss);
     client.loading = false;
