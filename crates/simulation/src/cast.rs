@@ -285,9 +285,7 @@ impl Client {
 
     /// A full queue refuses a request; the player asks again in its next turn.
     pub(crate) fn remember(&mut self, call: Result<CallId, SendError>, asked: Asked) {
-        if let Ok(call) = call {
-            self.calls.insert(call, asked);
-        }
+        self.calls.extend(call.ok().map(|call| (call, asked)));
     }
 
     /// True if it wants a seat in `group` and waits for the answer.
@@ -406,8 +404,8 @@ impl Cast {
 
     /// The newest client of a player, if it runs and its session is open.
     pub(crate) fn playing(&self, player: usize) -> Option<usize> {
-        self.living_client(player)
-            .filter(|number| self.client(*number).can_play())
+        let living = self.living_client(player);
+        living.filter(|number| self.client(*number).can_play())
     }
 
     /// True if the server says that another client has the session of this one.
@@ -427,9 +425,8 @@ impl Cast {
 
     /// All players, the guest included.
     pub(crate) fn everyone(&self) -> impl Iterator<Item = &Player> {
-        self.players
-            .iter()
-            .chain(self.guest.iter().map(|(player, _)| player))
+        let guest = self.guest.iter().map(|(player, _)| player);
+        self.players.iter().chain(guest)
     }
 
     /// The player behind an id.
