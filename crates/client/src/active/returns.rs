@@ -144,7 +144,8 @@ impl Active {
                             .returns
                             .lost_at
                             .map_or(Duration::ZERO, |lost| now.since(lost)),
-                        cursor: seated.cursor,
+                        // Views may have told more before this answer came.
+                        cursor: seat.inputs.cursor(),
                         inputs_resent: seat.inputs.kept(),
                         inputs_lost,
                         events_missed,
