@@ -224,6 +224,16 @@ const REGRESSIONS: &[(u64, u64, &str)] = &[
          had applied meanwhile.",
     ),
     (
+        1_451,
+        60,
+        "A receipt told an older cursor than views that had overtaken the room's answer.",
+    ),
+    (
+        1_844,
+        60,
+        "An observer whose copies of a new connection's packets were faster kept the client's own address from being asked.",
+    ),
+    (
         2_753,
         60,
         "A short packet was answered for an older epoch alone, and the client of the last one waited for its next heartbeat.",
