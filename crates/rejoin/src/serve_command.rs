@@ -9,7 +9,7 @@ use rejoin_protocol::handshake::TicketKeys;
 use rejoin_room::Durability;
 use rejoin_server::{
     Auth, BindError, EpochError, Identity, KeyFileError, LockedFolder, Notifier, OwnError,
-    ReloadSignals, Server, ServerConfig, ServerError, key_ids,
+    ReloadSignals, Server, ServerConfig, ServerError, StopSignals, key_ids,
 };
 use tokio::sync::{oneshot, watch};
 
@@ -30,6 +30,17 @@ pub(crate) fn run(app: &App, args: &ServeArgs, settings: &Checked) -> Result<(),
         let parent = args.until_stdin_closes.then(watch_parent).transpose()?;
         return supervisor::run(args, parent);
     }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Internal, format!("no async runtime: {error}")))?;
+    // Before all else: a signal that comes while the server starts is not lost, and ends it in order.
+    let signals = {
+        let _entered = runtime.enter();
+        Signals::listen()
+    };
+    let signals =
+        signals.map_err(|error| Failure::new(Exit::Internal, format!("no signals: {error}")))?;
     let lives = args.supervised_by.map_or(Ok(true), supervisor::die_with);
     let lives = lives.map_err(|error| Failure::new(Exit::Internal, format!("no parent: {error}")));
     if !lives? {
@@ -47,11 +58,22 @@ pub(crate) fn run(app: &App, args: &ServeArgs, settings: &Checked) -> Result<(),
     let notifier = notifier.map_err(|error| Failure::new(Exit::Usage, error))?;
     let mut server = taken(&config, args, folder.as_deref())?;
     notifier.into_iter().for_each(|it| server.notify(it));
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::new(Exit::Internal, format!("no async runtime: {error}")))?;
-    runtime.block_on(serve(server, app, args, settings.auth(), folder))
+    runtime.block_on(serve((server, signals), app, args, settings.auth(), folder))
+}
+
+/// What this process is asked from outside.
+struct Signals {
+    stop: StopSignals,
+    reload: ReloadSignals,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            stop: StopSignals::listen()?,
+            reload: ReloadSignals::listen()?,
+        })
+    }
 }
 
 /// A server that has its port and folder. A child waits for those of a process that dies just now.
@@ -177,24 +199,19 @@ impl Keys {
 }
 
 async fn serve(
-    server: Server,
+    (server, signals): (Server, Signals),
     app: &App,
     args: &ServeArgs,
     mode: AuthMode,
     folder: Option<PathBuf>,
 ) -> Result<(), Failure> {
     let address = address_of(&server);
-    // The listener for signals stands before anyone is told that the server does.
-    let signals = rejoin_server::StopSignals::listen()
-        .map_err(|error| Failure::new(Exit::Internal, format!("no signals: {error}")))?;
-    let reloads = ReloadSignals::listen()
-        .map_err(|error| Failure::new(Exit::Internal, format!("no signals: {error}")))?;
     let keys = folder.map(|folder| Keys::of(&server, mode, folder));
     if let Some(keys) = &keys {
         let rotation = rejoin_server::rotate_ticket_keys(keys.folder.clone(), keys.tickets.clone());
         drop(tokio::spawn(rotation));
     }
-    drop(tokio::spawn(reload(keys, reloads)));
+    drop(tokio::spawn(reload(keys, signals.reload)));
     let parent = args.until_stdin_closes.then(watch_parent).transpose()?;
     if args.print_address {
         output::line(format_args!("listening on {address}"));
@@ -206,7 +223,7 @@ async fn serve(
     let (shards, epoch) = (server.shards(), server.epoch().0);
     tracing::info!(%address, shards, epoch, rooms = rooms.join(" "), auth = ?mode, "listening");
     let report = server
-        .run(app.kinds().clone(), stop(signals, parent))
+        .run(app.kinds().clone(), stop(signals.stop, parent))
         .await?;
     tracing::info!(
         joins = report.shard.joins,
@@ -221,7 +238,7 @@ async fn serve(
 }
 
 /// Waits for whatever stops the server first.
-async fn stop(mut signals: rejoin_server::StopSignals, parent: Option<oneshot::Receiver<()>>) {
+async fn stop(mut signals: StopSignals, parent: Option<oneshot::Receiver<()>>) {
     let parent_gone = async {
         match parent {
             // An error means that the watching thread is gone: as good as an answer.
