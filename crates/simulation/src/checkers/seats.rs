@@ -38,7 +38,7 @@ pub(super) fn seated(
     let process = cast.client(client).process;
     let generation = scene.operator.generation(process);
     let is_past = scene.operator.has_lost_since(process);
-    let is_news = site.era == scene.operator.era() && !is_past;
+    let is_news = site.era == scene.operator.era() && scene.holds(process, room);
     if is_news {
         scene.rooms.code_told(room, told.code)?;
     }
