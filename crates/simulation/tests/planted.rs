@@ -56,6 +56,8 @@ fn broken_by(bug: Bug) -> &'static [&'static str] {
             // It takes one of the next process for the one it had.
             "each seat has its own name",
             "no seat outlives its room",
+            // Of the new stay in place of the old one.
+            "views never go back",
         ],
         Bug::SwitchedByHello => &["a hello alone changes no session"],
         Bug::OlderClientWins => &[
