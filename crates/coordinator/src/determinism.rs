@@ -85,13 +85,13 @@ mod tests {
 
     use rejoin_protocol::crypto::StaticKeys;
     use rejoin_protocol::{PlayerId, Rng, RoomId, Timestamp};
-    use rejoin_room::{Cx, Durability, Room, RoomSettings, RoomSpec};
+    use rejoin_room::{Cx, Durability, Room, RoomSpec};
     use rejoin_store::{MemoryStore, Record};
     use serde::{Deserialize, Serialize};
 
     use super::*;
     use crate::lines::lines_of;
-    use crate::rooms::entry::{Entry, Opening};
+    use crate::rooms::entry::Entry;
     use crate::rooms::journal;
     use crate::{MemoryDirectory, Shard};
 
@@ -151,18 +151,7 @@ mod tests {
 
     /// A room that was opened and has a clock, through two checkpoints. Tells what was logged at warn and above.
     fn logged<R: Room>(level: Durability, check_determinism: bool) -> Vec<String> {
-        let spec = RoomSpec {
-            room: ROOM,
-            owner: PlayerId(1),
-            settings: RoomSettings::default(),
-            code: None,
-        };
-        let opening = Entry::Open(Box::new(Opening {
-            kind: R::KIND.to_owned(),
-            version: R::VERSION,
-            seed: [3; 32],
-            spec,
-        }));
+        let opening = Entry::opening::<R>(ROOM);
         let mut body = Vec::new();
         journal::encode(Duration::ZERO, [opening].iter(), &mut body);
         let mut store = MemoryStore::default();

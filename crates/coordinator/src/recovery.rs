@@ -236,11 +236,10 @@ mod tests {
     use std::borrow::Cow;
 
     use rejoin_protocol::crypto::StaticKeys;
-    use rejoin_room::{Cx, Room, RoomSettings, RoomSpec};
+    use rejoin_room::{Cx, Room, RoomSpec};
     use rejoin_store::{MemoryStore, Record};
 
     use super::*;
-    use crate::rooms::entry::Opening;
     use crate::{Config, MemoryDirectory, Shard};
 
     const ROOM: RoomId = RoomId([6; 16]);
@@ -272,18 +271,7 @@ mod tests {
 
     #[test]
     fn a_room_that_ended_before_its_process_forgot_it_does_not_come_back() {
-        let spec = RoomSpec {
-            room: ROOM,
-            owner: PlayerId(1),
-            settings: RoomSettings::default(),
-            code: None,
-        };
-        let opening = Entry::Open(Box::new(Opening {
-            kind: Brief::KIND.to_owned(),
-            version: Brief::VERSION,
-            seed: [3; 32],
-            spec,
-        }));
+        let opening = Entry::opening::<Brief>(ROOM);
         let mut store = MemoryStore::default();
         for (sequence, entry) in (1..).zip([opening, Entry::Tick]) {
             let mut body = Vec::new();

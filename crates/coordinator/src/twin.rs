@@ -50,10 +50,9 @@ impl Twin {
     /// # Errors
     /// They cannot be read, or room logic fails.
     pub fn of(stored: &Stored, kinds: &Kinds) -> Result<Self, Unplayable> {
-        let newest = stored.records.last().map(|(sequence, _)| *sequence);
         Ok(Self {
             room: replay::rebuild(stored, kinds, u64::MAX)?,
-            sequence: newest.unwrap_or(stored.checkpoint_sequence),
+            sequence: stored.newest(),
             ..Self::new(kinds)
         })
     }
@@ -109,30 +108,15 @@ mod tests {
     use std::time::Duration;
 
     use rejoin_protocol::messagepack;
-    use rejoin_protocol::{Incarnation, PlayerId, RoomId, SessionId, Stay};
+    use rejoin_protocol::{Incarnation, RoomId, SessionId, Stay};
+    use rejoin_room::Kind;
     use rejoin_room::builtin::chat::{Chat, Say};
-    use rejoin_room::{Kind, Room, RoomSettings, RoomSpec};
 
     use super::*;
-    use crate::rooms::entry::{Applicant, Entry, Opening};
+    use crate::rooms::entry::{Applicant, Entry};
     use crate::rooms::{checkpoint, journal};
 
     const SESSION: SessionId = SessionId([3; 16]);
-
-    fn opening() -> Entry {
-        let spec = RoomSpec {
-            room: RoomId([1; 16]),
-            owner: PlayerId(1),
-            settings: RoomSettings::default(),
-            code: None,
-        };
-        Entry::Open(Box::new(Opening {
-            kind: Chat::KIND.to_owned(),
-            version: Chat::VERSION,
-            seed: [5; 32],
-            spec,
-        }))
-    }
 
     /// A chat is opened and entered, and six lines are said, a record each.
     fn journal() -> Vec<(u64, Bytes)> {
@@ -156,7 +140,9 @@ mod tests {
             .unwrap()
             .into(),
         };
-        let calls = [opening(), admit].into_iter().chain((1..=6).map(say));
+        let calls = [Entry::opening::<Chat>(RoomId([1; 16])), admit]
+            .into_iter()
+            .chain((1..=6).map(say));
         let record = |(sequence, call): (u64, Entry)| {
             let mut body = Vec::new();
             journal::encode(Duration::from_secs(sequence), [call].iter(), &mut body);

@@ -21,6 +21,10 @@ pub(crate) enum For {
 
 /// The failure of a command that wanted the folder.
 pub(crate) fn of(error: OwnError, folder: &Path, wanted: For) -> Failure {
+    if disk_error(&error).is_some_and(|disk| disk.fault == DiskFault::Full) {
+        // As if it had filled while a server ran: who starts it again may find place.
+        return Failure::new(Exit::Internal, format!("{error}; {MAKE_ROOM}"));
+    }
     let folder = folder.display();
     let what_to_do = match &error {
         OwnError::Epoch(_) | OwnError::Entropy(_) => None,
@@ -28,17 +32,12 @@ pub(crate) fn of(error: OwnError, folder: &Path, wanted: For) -> Failure {
             For::Serve => "stop it first, or start with --take-over, which kills it".to_owned(),
             For::Drop => "stop it first".to_owned(),
         }),
-        OwnError::Lock(LockError::Disk(error)) | OwnError::Folder(error) => of_disk(error),
         OwnError::Rooms { problem, .. } => of_rooms(problem, &folder),
         OwnError::TakeOver(_) => Some("end it yourself, then start again".to_owned()),
         OwnError::Lock(_) | OwnError::SetAside { .. } | OwnError::Store(_) | _ => None,
     };
     let failure = Failure::from(error);
     match what_to_do {
-        // As if it had filled while a server ran: who starts it again may find place.
-        Some(what) if what == MAKE_ROOM => {
-            Failure::new(Exit::Internal, format!("{}; {what}", failure.text))
-        }
         Some(what) => Failure::new(failure.exit, format!("{}; {what}", failure.text)),
         None => failure,
     }
@@ -58,18 +57,25 @@ fn of_rooms(problem: &OpenError, folder: &impl Display) -> Option<String> {
             format!("run `echo {found} > '{folder}/epoch'`: the number was put back")
         }
         OpenError::Changed(_) => format!("`rejoin store check '{folder}'` tells what is there"),
-        OpenError::Disk(error) => match of_disk(error) {
-            Some(what) => what,
-            None => format!(
-                "`rejoin store check '{folder}'` tells what can be read; --fresh begins without these rooms and keeps them aside"
-            ),
-        },
+        OpenError::Disk(_) => format!(
+            "`rejoin store check '{folder}'` tells what can be read; --fresh begins without these rooms and keeps them aside"
+        ),
         _ => return None,
     })
 }
 
-fn of_disk(error: &DiskError) -> Option<String> {
-    (error.fault == DiskFault::Full).then(|| MAKE_ROOM.to_owned())
+/// What the disk of the rooms has refused, if that is it.
+fn disk_error(error: &OwnError) -> Option<&DiskError> {
+    let (OwnError::Lock(LockError::Disk(disk))
+    | OwnError::Folder(disk)
+    | OwnError::Rooms {
+        problem: OpenError::Disk(disk),
+        ..
+    }) = error
+    else {
+        return None;
+    };
+    Some(disk)
 }
 
 /// True if a file cannot be written since there is no place for it.

@@ -44,27 +44,27 @@ pub fn load_or_make(folder: &Path) -> Result<Identity, KeyFileError> {
     make_folder(folder)?;
     let fresh = Identity::generate(&mut entropy::rng()?);
     let used = folder.join("epoch").exists();
-    let file = |name, secret: &[u8; 32], lost| {
-        let path = folder.join(name);
-        if used && if_there(read(&path))?.is_none() {
-            tracing::warn!(file = %path.display(), "made anew, though there was one: put back a copy, or {lost}");
-        }
-        secret_file(path, secret)
-    };
-    let lost = "clients that pin the old key stay out";
-    let secret = file("server.key", fresh.keys.secret(), lost)?;
-    let lost = "players come back as new ones";
-    let session_secret = file("session.secret", &fresh.session_secret, lost)?;
+    let lost = used.then_some("clients that pin the old key stay out");
+    let secret = secret_file(folder.join("server.key"), fresh.keys.secret(), lost)?;
+    let lost = used.then_some("players come back as new ones");
+    let session_secret = secret_file(folder.join("session.secret"), &fresh.session_secret, lost)?;
     Ok(Identity {
         keys: StaticKeys::from_secret(secret),
         session_secret,
     })
 }
 
-/// The secret in the file, which holds `fresh` if it had to be made.
-fn secret_file(path: PathBuf, fresh: &[u8; 32]) -> Result<[u8; 32], KeyFileError> {
+/// The secret in the file, which holds `fresh` if it had to be made. `lost` says what comes of that where there was one.
+fn secret_file(
+    path: PathBuf,
+    fresh: &[u8; 32],
+    lost: Option<&str>,
+) -> Result<[u8; 32], KeyFileError> {
     if let Some(secret) = if_there(read(&path))? {
         return Ok(secret);
+    }
+    if let Some(lost) = lost {
+        tracing::warn!(file = %path.display(), "made anew, though there was one: put back a copy, or {lost}");
     }
     make(&path, &text_of(fresh))?;
     read(&path)

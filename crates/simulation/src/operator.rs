@@ -149,9 +149,14 @@ impl Operator {
         u64::try_from(before).expect("losses are few")
     }
 
+    /// True if something was lost after that many losses.
+    pub(crate) fn is_past(&self, generation: u64) -> bool {
+        generation < self.generation(self.epoch)
+    }
+
     /// True if something was lost since that process: its word says nothing of the rooms of this one.
     pub(crate) fn has_lost_since(&self, process: u64) -> bool {
-        self.generation(process) < self.generation(self.epoch)
+        self.is_past(self.generation(process))
     }
 
     /// Starts the present process: shards of one kind, each with the rooms that are stored there.

@@ -85,11 +85,11 @@ fn compare(
         let same_point = was.checkpoint_sequence == is.checkpoint_sequence;
         let same = other.is_none() && (!same_point || was.checkpoint == is.checkpoint);
         ensure(
-            same && newest(is) <= newest(was),
+            same && is.newest() <= was.newest(),
             "nothing rots into something else",
-            || format!("{room}: {other:?}, {} after {}", newest(is), newest(was)),
+            || format!("{room}: {other:?}, {} after {}", is.newest(), was.newest()),
         )?;
-        if newest(is) < newest(was) {
+        if is.newest() < was.newest() {
             ensure(told, "what rots is told", || format!("{room}: {is:?}"))?;
             rot.rooms.insert(room);
         }
@@ -99,11 +99,6 @@ fn compare(
         rot.rooms.extend(after.keys());
     }
     Ok(rot)
-}
-
-fn newest(stored: &Stored) -> u64 {
-    let last = stored.records.last();
-    last.map_or(stored.checkpoint_sequence, |(sequence, _)| *sequence)
 }
 
 /// One past the last byte that is not zero.

@@ -44,6 +44,15 @@ fn reset(duet: &mut Duet) {
     duet.reach_client(reset::encode(ID, token).to_vec());
 }
 
+/// It is reset, and has another connection; what it was told meanwhile is passed over.
+fn reset_and_return(duet: &mut Duet) {
+    reset(duet);
+    duet.exchange();
+    duet.accept();
+    duet.exchange();
+    duet.take_events();
+}
+
 /// The call of the one request there is, to have the seat back.
 fn asked_to_return(duet: &mut Duet) -> CallId {
     let asked = duet.take_requests();
@@ -176,11 +185,7 @@ fn hellos_of_one_who_comes_back_are_spread_and_end_with_the_callers_patience() {
 #[test]
 fn a_seat_that_is_there_no_longer_is_told_and_one_that_is_busy_asked_for_again() {
     let mut duet = returning();
-    reset(&mut duet);
-    duet.exchange();
-    duet.accept();
-    duet.exchange();
-    duet.take_events();
+    reset_and_return(&mut duet);
     let call = asked_to_return(&mut duet);
     let busy =
         Refusal::new(RefusalCode::LimitReached, "busy").retry_after(Duration::from_millis(300));
@@ -238,11 +243,7 @@ fn what_goes_out_again_is_counted_though_the_game_had_asked_for_the_seat_itself(
         (2, 1, 1)
     );
     // What was told once is not told again.
-    reset(&mut duet);
-    duet.exchange();
-    duet.accept();
-    duet.exchange();
-    duet.take_events();
+    reset_and_return(&mut duet);
     let call = asked_to_return(&mut duet);
     duet.answer(call, found(3, 1));
     duet.exchange();
@@ -304,11 +305,7 @@ fn a_room_that_has_applied_less_than_it_said_has_no_seat_for_the_client() {
     };
     duet.show(SEAT, &head, view);
     duet.exchange();
-    reset(&mut duet);
-    duet.exchange();
-    duet.accept();
-    duet.exchange();
-    duet.take_events();
+    reset_and_return(&mut duet);
     let call = asked_to_return(&mut duet);
     let behind = rejoin_protocol::message::Seated {
         found: true,

@@ -77,6 +77,25 @@ pub(crate) struct Sleep {
     pub(crate) code: Option<RoomCode>,
 }
 
+#[cfg(test)]
+impl Entry {
+    /// The first call of a public room of kind `R`.
+    pub(crate) fn opening<R: rejoin_room::Room>(room: rejoin_protocol::RoomId) -> Self {
+        let spec = RoomSpec {
+            room,
+            owner: PlayerId(1),
+            settings: rejoin_room::RoomSettings::default(),
+            code: None,
+        };
+        Self::Open(Box::new(Opening {
+            kind: R::KIND.to_owned(),
+            version: R::VERSION,
+            seed: [3; 32],
+            spec,
+        }))
+    }
+}
+
 /// How a room opens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Opening {

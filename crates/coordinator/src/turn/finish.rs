@@ -259,13 +259,18 @@ fn close<S: Store, D: Directory>(
         house.refuse(origin, refusal);
     }
     if room.after == After::Forget || !rest(hosts, house, &room, now) {
-        if let Err(problem) = hosts.keep.forget(&room) {
-            warn!(room = %room.id, %problem, "a closed room is not forgotten");
-        }
+        forget(hosts.keep, &room);
         if room.durable.is_some() {
             hosts.directory.bury(room.id, now);
         }
         hosts.directory.withdraw(room.id);
+    }
+}
+
+/// Writes that a room is over.
+fn forget<S: Store>(keep: &mut Keep<S>, room: &HostedRoom) {
+    if let Err(problem) = keep.forget(room) {
+        warn!(room = %room.id, %problem, "a closed room is not forgotten");
     }
 }
 
@@ -307,9 +312,7 @@ pub(crate) fn close_all<S: Store, D: Directory>(
         house.paused.remove(&key);
         if room.closing.is_some() && room.after == After::Forget {
             // It waits for nothing but this.
-            if let Err(problem) = hosts.keep.forget(&room) {
-                warn!(room = %room.id, %problem, "a closed room is not forgotten");
-            }
+            forget(hosts.keep, &room);
             hosts.directory.withdraw(room.id);
             continue;
         }

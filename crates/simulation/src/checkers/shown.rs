@@ -150,8 +150,8 @@ pub(super) fn said(
         }
         Some(Heard::Whisper(word, durable)) => {
             // Bits flip on the medium too.
-            let is_past = generation < scene.operator.generation(scene.operator.epoch());
-            let may_be_gone = is_past && scene.lives.has_rotted(seat.room);
+            let may_be_gone =
+                scene.operator.is_past(generation) && scene.lives.has_rotted(seat.room);
             if let Some(count) = durable.filter(|_| !may_be_gone) {
                 scene.lives.durable(seat.stay_of(player), count);
             }
