@@ -6,7 +6,7 @@ use std::time::Instant;
 use rejoin::protocol::Timestamp;
 
 use crate::net::Traffic;
-use crate::workload::PING_LEN;
+use crate::workload::{INPUT_LEN, PING_LEN};
 
 /// Players of one server, in one thread.
 pub trait Players {
@@ -30,6 +30,14 @@ pub trait Players {
 
     /// What has travelled so far.
     fn traffic(&self) -> Traffic;
+}
+
+/// An input that is made now: no two of a player are alike.
+#[must_use]
+pub fn input(now: Timestamp) -> [u8; INPUT_LEN] {
+    let mut input = [0; INPUT_LEN];
+    input[..8].copy_from_slice(&now.as_nanos().to_be_bytes());
+    input
 }
 
 /// What a ping carries: when it should have been sent.

@@ -4,10 +4,10 @@ use aws_lc_rs::aead::LessSafeKey;
 use rejoin::protocol::Timestamp;
 
 use crate::net::{Net, Traffic};
-use crate::players::{Ping, Players, Target};
+use crate::players::{self, Ping, Players, Target};
 use crate::raw_wire::{self, Head, Kind, Way};
 use crate::subject::Size;
-use crate::workload::{INPUT_LEN, SHAPES};
+use crate::workload::SHAPES;
 
 /// All players of one raw server.
 pub(crate) struct RawPlayers {
@@ -75,8 +75,7 @@ impl Players for RawPlayers {
     }
 
     fn input(&mut self, player: usize, now: Timestamp) {
-        let mut input = [0; INPUT_LEN];
-        input[..8].copy_from_slice(&now.as_nanos().to_be_bytes());
+        let input = players::input(now);
         self.send(player, Kind::Input, &input);
     }
 

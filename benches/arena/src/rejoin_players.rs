@@ -20,9 +20,9 @@ use rejoin::protocol::messagepack::{self, Bounds};
 use rejoin::protocol::{RequestId, Rng, SeatId, Timestamp};
 
 use crate::net::{Net, Traffic};
-use crate::players::{Ping, Players, Target};
+use crate::players::{self, Ping, Players, Target};
 use crate::subject::Size;
-use crate::workload::{INPUT_LEN, MEMBERS, Packed, SHAPES};
+use crate::workload::{MEMBERS, Packed, SHAPES};
 
 /// All players of one Rejoin server.
 pub struct RejoinPlayers {
@@ -230,8 +230,7 @@ impl Players for RejoinPlayers {
     }
 
     fn input(&mut self, index: usize, now: Timestamp) {
-        let mut input = [0; INPUT_LEN];
-        input[..8].copy_from_slice(&now.as_nanos().to_be_bytes());
+        let input = players::input(now);
         let (seat, payload) = (self.seat(index), encode(Packed::Input(input)));
         let core = &mut self.players[index].core;
         core.latest(seat, payload)

@@ -11,8 +11,7 @@ use std::time::Duration;
 use rejoin::protocol::Timestamp;
 use rejoin_arena::Size;
 use rejoin_arena::net::Traffic;
-use rejoin_arena::players::{Ping, Players, Target};
-use rejoin_arena::workload::INPUT_LEN;
+use rejoin_arena::players::{self, Ping, Players, Target};
 use tungstenite::protocol::WebSocketConfig;
 use tungstenite::{Error, Message, WebSocket};
 
@@ -183,8 +182,7 @@ impl Players for ColyseusPlayers {
     }
 
     fn input(&mut self, player: usize, now: Timestamp) {
-        let mut input = [0; INPUT_LEN];
-        input[..8].copy_from_slice(&now.as_nanos().to_be_bytes());
+        let input = players::input(now);
         self.send(player, INPUT, &input);
     }
 

@@ -11,8 +11,8 @@ use bytes::Bytes;
 use rejoin::protocol::Timestamp;
 use rejoin_arena::Size;
 use rejoin_arena::net::Traffic;
-use rejoin_arena::players::{Ping, Players, Target};
-use rejoin_arena::workload::{INPUT_LEN, PING_LEN};
+use rejoin_arena::players::{self, Ping, Players, Target};
+use rejoin_arena::workload::PING_LEN;
 use renet::{ConnectionConfig, DefaultChannel, RenetClient};
 use renet_netcode::{ClientAuthentication, ConnectToken, NetcodeClientTransport};
 
@@ -142,8 +142,7 @@ impl Players for RenetPlayers {
     }
 
     fn input(&mut self, player: usize, now: Timestamp) {
-        let mut input = [0; INPUT_LEN];
-        input[..8].copy_from_slice(&now.as_nanos().to_be_bytes());
+        let input = players::input(now);
         self.send(player, &input, now);
     }
 

@@ -14,8 +14,8 @@ use quinn_proto::{
 use rejoin::protocol::Timestamp;
 use rejoin_arena::Size;
 use rejoin_arena::net::{Net, Traffic};
-use rejoin_arena::players::{Ping, Players, Target};
-use rejoin_arena::workload::{INPUT_LEN, PING_LEN};
+use rejoin_arena::players::{self, Ping, Players, Target};
+use rejoin_arena::workload::PING_LEN;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 
@@ -198,8 +198,7 @@ impl Players for QuinnPlayers {
     }
 
     fn input(&mut self, player: usize, now: Timestamp) {
-        let mut input = [0; INPUT_LEN];
-        input[..8].copy_from_slice(&now.as_nanos().to_be_bytes());
+        let input = players::input(now);
         self.send(player, &input);
     }
 
