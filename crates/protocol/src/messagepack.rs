@@ -104,7 +104,7 @@ fn close_finished(open: &mut Vec<u64>) -> bool {
 }
 
 /// Reads one value, or the head of a container, and gives how many values are inside.
-fn skip_value(reader: &mut Reader<'_>, text_max: usize) -> Result<u64, DecodeError> {
+pub(crate) fn skip_value(reader: &mut Reader<'_>, text_max: usize) -> Result<u64, DecodeError> {
     let marker = reader.byte()?;
     let low = u64::from(marker);
     let (payload, inside) = match marker {

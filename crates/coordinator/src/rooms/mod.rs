@@ -4,6 +4,7 @@ pub(crate) mod backlog;
 pub(crate) mod brake;
 pub(crate) mod by_player;
 pub(crate) mod checkpoint;
+mod choice;
 pub(crate) mod clock;
 pub(crate) mod compare;
 pub(crate) mod delivery;

@@ -6,6 +6,8 @@ use bytes::Bytes;
 use rejoin_protocol::message::HeldSnapshot;
 use rejoin_protocol::snapshot;
 
+use super::choice::Choice;
+
 /// A row of distinct views, oldest first.
 ///
 /// A view keeps its bytes until the next one: what any snapshot from `entry.sequence` up to the
@@ -19,6 +21,7 @@ pub(crate) struct Ring {
     tick: u64,
     /// Deltas to the newest view, each with the sequence of its base's entry. A vector keeps its memory.
     deltas: Vec<(u64, Option<Bytes>)>,
+    choice: Choice,
 }
 
 /// One distinct view.
@@ -53,6 +56,7 @@ impl Ring {
             sequence: 0,
             tick: 0,
             deltas: Vec::new(),
+            choice: Choice::new(),
         }
     }
 
@@ -115,7 +119,7 @@ impl Ring {
         if let Some((_, delta)) = made.find(|(of, _)| *of == base.sequence) {
             return delta.clone();
         }
-        let delta = snapshot::delta(&base.bytes, &newest.bytes);
+        let delta = self.choice.delta(&base.bytes, &newest.bytes);
         self.deltas.push((base.sequence, delta.clone()));
         delta
     }

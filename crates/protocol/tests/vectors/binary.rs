@@ -169,6 +169,42 @@ fn snapshot_deltas_keep_their_bytes() {
 }
 
 #[test]
+fn deltas_of_moved_bytes_and_of_values_keep_their_bytes() {
+    let base: Vec<u8> = (0..100).collect();
+    let moved = [&[7; 3], base.as_slice()].concat();
+    let hex = |text: &str| data_encoding::HEXLOWER.decode(text.as_bytes()).unwrap();
+    // {"hp": 100, "units": [[1, 2], [3, 4]], "x": 1.5}, and {"hp": 98, "units": [[1, 2], [9, 4], [3, 5]], "x": 1.75}.
+    let values = hex("83a2687064a5756e69747392920102920304a178ca3fc00000");
+    let became = hex("83a2687062a5756e69747393920102920904920305a178ca3fe00000");
+    let by = |codec, base: &[u8], view: &[u8]| {
+        let delta = snapshot::delta_by(codec, base, view).expect("it is shorter");
+        assert_eq!(snapshot::apply(base, &delta, 200).as_deref(), Ok(view));
+        delta.to_vec()
+    };
+    let dictionary = by(snapshot::Codec::Dictionary, &base, &moved);
+    let changed = by(snapshot::Codec::Values, &values, &became);
+    let ours = Vectors::from([
+        ("moved view".to_owned(), moved.clone()),
+        ("moved delta".to_owned(), dictionary),
+        ("values base".to_owned(), values.clone()),
+        ("values view".to_owned(), became.clone()),
+        ("values delta".to_owned(), changed),
+    ]);
+    let stored = golden(
+        "snapshot-codecs",
+        "Deltas by the other codecs: of moved bytes against 0, 1, .. 99, and of MessagePack values.",
+        ours,
+    );
+    for (base, view, delta) in [
+        (&base, &moved, "moved delta"),
+        (&values, &became, "values delta"),
+    ] {
+        let made = snapshot::apply(base, &stored[delta], 200);
+        assert_eq!(made.as_ref(), Ok(view), "{delta}");
+    }
+}
+
+#[test]
 fn varints_keep_their_bytes() {
     let values = [
         0,

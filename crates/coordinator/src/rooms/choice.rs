@@ -1,0 +1,125 @@
+//! Which codec the deltas of a room are made by.
+
+use bytes::Bytes;
+use rejoin_protocol::snapshot::{self, Codec};
+
+/// Deltas between two trials of all codecs. In between only the best of the last trial is used, so that
+/// the dear ones cost little where they do not help.
+const TRIAL_EVERY: u8 = 32;
+
+/// By result: what made the shortest delta when all were tried, and is worth its time.
+#[derive(Debug)]
+pub(crate) struct Choice {
+    codec: Codec,
+    /// Deltas until the next trial.
+    left: u8,
+}
+
+impl Choice {
+    pub(crate) const fn new() -> Self {
+        Self {
+            codec: Codec::Xor,
+            left: 0,
+        }
+    }
+
+    /// As [`snapshot::delta_by`], with the codec of the moment.
+    pub(crate) fn delta(&mut self, base: &[u8], view: &[u8]) -> Option<Bytes> {
+        if let Some(left) = self.left.checked_sub(1) {
+            self.left = left;
+            return snapshot::delta_by(self.codec, base, view);
+        }
+        self.left = TRIAL_EVERY - 1;
+        let (mut codec, mut best) = (Codec::Xor, None);
+        for tried in Codec::ALL {
+            let delta = snapshot::delta_by(tried, base, view);
+            if delta
+                .as_ref()
+                .is_some_and(|delta| is_worth(delta, best.as_ref(), view))
+            {
+                (codec, best) = (tried, delta);
+            }
+        }
+        self.codec = codec;
+        best
+    }
+}
+
+/// A codec that takes longer must save a datagram's head and an eighth.
+fn is_worth(delta: &Bytes, cheaper: Option<&Bytes>, view: &[u8]) -> bool {
+    const HEAD: usize = 32;
+    match cheaper {
+        None => delta.len() < view.len(),
+        Some(cheaper) => delta.len() + delta.len() / 8 + HEAD < cheaper.len(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rejoin_protocol::Rng;
+    use rejoin_protocol::limits::VIEW_MAX;
+
+    use super::*;
+
+    fn noise(seed: u64, len: usize) -> Vec<u8> {
+        let mut noise = vec![0; len];
+        Rng::from_number(seed).fill(&mut noise);
+        noise
+    }
+
+    #[test]
+    fn bytes_that_move_are_soon_told_by_the_dictionary() {
+        let mut choice = Choice::new();
+        let still = noise(1, 2_000);
+        let mut changed = still.clone();
+        changed[900] ^= 1;
+        for _ in 0..3 {
+            choice.delta(&still, &changed).unwrap();
+        }
+        assert_eq!(choice.codec, Codec::Xor);
+        let moved = [b"head".as_slice(), &still].concat();
+        let lens: Vec<_> = (0..64)
+            .map(|_| {
+                choice
+                    .delta(&still, &moved)
+                    .map_or(moved.len(), |delta| delta.len())
+            })
+            .collect();
+        assert_eq!(choice.codec, Codec::Dictionary);
+        let whole = lens.iter().filter(|len| **len == moved.len()).count();
+        assert_eq!(whole, usize::from(TRIAL_EVERY) - 3);
+    }
+
+    #[test]
+    fn what_no_codec_makes_shorter_costs_the_cheapest_between_trials() {
+        let mut choice = Choice::new();
+        for seed in 0..100 {
+            assert_eq!(choice.delta(&noise(seed, 500), &noise(seed + 1, 500)), None);
+            assert_eq!(choice.codec, Codec::Xor);
+        }
+    }
+
+    #[test]
+    fn whatever_is_chosen_makes_the_view() {
+        let mut choice = Choice::new();
+        let mut rng = Rng::from_number(7);
+        let mut base = noise(3, 1_000);
+        for _ in 0..200 {
+            let mut view = base.clone();
+            match rng.below(4) {
+                0 => view.insert(rng.index(view.len()), 9),
+                1 => drop(view.remove(rng.index(view.len()))),
+                2 => view.rotate_left(5),
+                _ => {
+                    let at = rng.index(view.len());
+                    view[at] ^= 0x55;
+                }
+            }
+            if let Some(delta) = choice.delta(&base, &view) {
+                assert!(delta.len() < view.len());
+                assert_eq!(snapshot::apply(&base, &delta, VIEW_MAX).unwrap(), view);
+            }
+            base = view;
+        }
+    }
+}
