@@ -135,6 +135,16 @@ impl Delivery {
             .map(|base| base.sequence)
     }
 
+    /// The oldest snapshot that a later one may build on.
+    pub(crate) fn oldest(&self) -> Option<u64> {
+        let waiting = self.in_flight.front();
+        [self.base.as_ref(), waiting]
+            .into_iter()
+            .flatten()
+            .map(|sent| sent.sequence)
+            .min()
+    }
+
     /// A snapshot was sent.
     pub(crate) fn on_sent(&mut self, wanted: Wanted, lane: Lane) {
         self.count += 1;

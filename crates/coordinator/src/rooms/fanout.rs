@@ -61,7 +61,7 @@ pub(crate) fn send(
     scratch: &mut Vec<u8>,
     stats: &mut ShardStats,
 ) -> bool {
-    let mut all = true;
+    let (mut all, mut oldest) = (true, u64::MAX);
     let Some(durable) = &room.durable else {
         return all;
     };
@@ -81,7 +81,14 @@ pub(crate) fn send(
             let lane = lines.show((line, abroad), snapshot, member.generation, scratch);
             member.delivery.on_sent(wanted, lane);
         }
+        // Who is away may come back with any of them.
+        let from = member.delivery.oldest().filter(|_| line.is_some());
+        match &mut member.private {
+            Some(ring) => ring.keep_from(from.unwrap_or(0)),
+            None => oldest = oldest.min(from.unwrap_or(0)),
+        }
     }
+    room.ring.keep_from(oldest);
     all
 }
 

@@ -8,6 +8,9 @@ use rejoin_protocol::snapshot;
 
 use super::choice::Choice;
 
+/// Views that are kept although no member builds on them: another client of a member may have one.
+const KEPT: usize = 8;
+
 /// A row of distinct views, oldest first.
 ///
 /// A view keeps its bytes until the next one: what any snapshot from `entry.sequence` up to the
@@ -85,6 +88,19 @@ impl Ring {
             check,
         });
         self.deltas.clear();
+    }
+
+    /// Nobody builds on what was shown before snapshot `sequence`: what is needed for nothing else is dropped.
+    pub(crate) fn keep_from(&mut self, sequence: u64) {
+        // A view serves up to the next one.
+        while self.entries.len() > KEPT
+            && self
+                .entries
+                .get(1)
+                .is_some_and(|next| next.sequence <= sequence)
+        {
+            self.entries.pop_front();
+        }
     }
 
     /// The newest view, if any was shown.
@@ -203,6 +219,23 @@ mod tests {
         }
         assert_eq!(ring.delta_from(1), None);
         assert_eq!(patched(&mut ring, 2, &view(2)), Some(view(3)));
+    }
+
+    #[test]
+    fn what_nobody_builds_on_is_dropped_but_for_the_newest() {
+        let mut ring = Ring::new(32);
+        for sequence in 1..=20 {
+            ring.show(sequence, 0, &view(u8::try_from(sequence).unwrap()));
+        }
+        ring.keep_from(0);
+        assert_eq!(ring.entries.len(), 20);
+        // What snapshot 4 showed is needed.
+        ring.keep_from(4);
+        assert_eq!(ring.entries.front().map(|view| view.sequence), Some(4));
+        assert_eq!(patched(&mut ring, 4, &view(4)), Some(view(20)));
+        ring.keep_from(20);
+        assert_eq!(ring.entries.len(), KEPT);
+        assert_eq!(patched(&mut ring, 13, &view(13)), Some(view(20)));
     }
 
     #[test]
