@@ -78,11 +78,16 @@ impl Rooms {
         Some(room)
     }
 
-    /// Queues a call and gives its room a turn.
+    /// Queues a call and gives its room a turn. A latest input of a room that ticks waits for the tick at most: until then
+    /// nobody is shown what came of it, a newer one may take its place, and one record holds those of all members.
     pub(crate) fn push(&mut self, key: RoomKey, entry: Entry, origin: Origin) {
         if let Some(room) = self.slab.get_mut(key) {
+            let is_latest = matches!(entry, Entry::Input { number: None, .. });
+            let waits = is_latest && room.kind.tick_hz > 0;
             room.queue.push(entry, origin);
-            self.activate(key);
+            if !waits {
+                self.activate(key);
+            }
         }
     }
 

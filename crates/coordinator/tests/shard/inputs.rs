@@ -112,6 +112,36 @@ fn of_latest_inputs_the_newest_wins_and_none_goes_back() {
 }
 
 #[test]
+fn a_latest_input_waits_for_the_tick_of_its_room_or_for_what_comes_before() {
+    let mut world = World::new();
+    let ana = world.player("ana");
+    let seat = world.create(ana, "mill", 1).seat;
+    let latest = |world: &mut World, number| {
+        let act = Act::Add(number).encode();
+        world.players[ana].core.latest(seat, act).unwrap();
+        world.run(Duration::from_millis(5));
+    };
+    // Within one tick the newest wins, wherever in it that begins.
+    (0..40).for_each(|_| latest(&mut world, 1));
+    let board = world.expect_view(ana, seat, |board| board.adds > 1);
+    assert!(
+        (3..=6).contains(&board.adds),
+        "{} of 40 in four ticks",
+        board.adds
+    );
+    // A reliable input has its turn at once, and what came before it is applied before it.
+    world.run(Duration::from_millis(100));
+    let adds = world.expect_view(ana, seat, |_| true).adds;
+    for _ in 0..5 {
+        latest(&mut world, 1);
+        world.act(ana, seat, Act::Add(1));
+        world.run(Duration::from_millis(20));
+    }
+    world.run(Duration::from_millis(100));
+    world.expect_view(ana, seat, |board| board.adds == adds + 10);
+}
+
+#[test]
 fn an_unreadable_input_is_refused_and_passed() {
     let mut world = World::new();
     let ana = world.player("ana");
