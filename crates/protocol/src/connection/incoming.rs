@@ -9,7 +9,7 @@ use super::event::ConnectionEvent;
 use super::frame::{LatestFrame, StreamFrame, StreamName};
 use super::latest_receive::LatestReceive;
 use super::stream_receive::StreamReceive;
-use super::window::Windows;
+use super::window::{Window, Windows};
 use crate::fetch::Fetch;
 use crate::limits::ORDERED_STREAMS;
 use crate::time::Timestamp;
@@ -22,7 +22,10 @@ pub(crate) struct Incoming {
     /// Made with the first message, unless the owner lends it.
     copies: Option<Box<Copies>>,
     control: StreamReceive,
-    ordered: [StreamReceive; ORDERED_STREAMS],
+    /// Of each ordered stream.
+    window: Window,
+    /// Made with their first message.
+    ordered: [Option<Box<StreamReceive>>; ORDERED_STREAMS],
 }
 
 impl Incoming {
@@ -32,7 +35,8 @@ impl Incoming {
     pub(crate) fn new(windows: Windows) -> Self {
         Self {
             control: StreamReceive::new(windows.control),
-            ordered: std::array::from_fn(|_| StreamReceive::new(windows.ordered)),
+            window: windows.ordered,
+            ordered: Default::default(),
             latest: LatestReceive::new(windows.latest),
             copies: None,
         }
@@ -45,7 +49,8 @@ impl Incoming {
 
     /// Bytes held for the peer, with what holding them costs.
     pub(crate) fn held_bytes(&self) -> usize {
-        let ordered = self.ordered.iter().map(StreamReceive::held_bytes);
+        let ordered = self.ordered.iter().flatten();
+        let ordered = ordered.map(|stream| stream.held_bytes());
         self.control.held_bytes() + ordered.sum::<usize>() + self.latest.held_bytes()
     }
 
@@ -74,13 +79,15 @@ impl Incoming {
             StreamName::Control => self.control.on_frame(frame, copies, |message| {
                 events.push_back(ConnectionEvent::Control(message));
             }),
-            StreamName::Ordered(stream) => self
-                .ordered
-                .get_mut(stream.index())
-                .expect("there are as many halves as streams")
-                .on_frame(frame, copies, |message| {
+            StreamName::Ordered(stream) => {
+                let place = self.ordered.get_mut(stream.index());
+                let place = place.expect("there are as many halves as streams");
+                let window = self.window;
+                let stream = place.get_or_insert_with(|| Box::new(StreamReceive::new(window)));
+                stream.on_frame(frame, copies, |message| {
                     events.push_back(ConnectionEvent::Ordered(message));
-                }),
+                })
+            }
         }
     }
 

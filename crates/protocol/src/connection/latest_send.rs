@@ -133,6 +133,10 @@ impl LatestSend {
             body,
             tag,
         } = offer;
+        if self.queue.capacity() == 0 {
+            // Nearly all have one seat. More is taken once more waits.
+            self.queue.reserve_exact(1);
+        }
         self.queue.push_back(Outgoing {
             key,
             head: Head::new(head),
@@ -279,7 +283,6 @@ mod tests {
         let mut writer = FrameWriter::new(&mut out);
         let mut carried = Vec::new();
         lane.fill(number, &mut writer, &mut carried);
-        writer.finish();
         let mut reader = Reader::new(&out);
         let mut frames = Vec::new();
         while !reader.is_empty() {
@@ -360,7 +363,6 @@ mod tests {
                 let mut out = Vec::new();
                 let mut writer = FrameWriter::new(&mut out);
                 lane.fill(number, &mut writer, &mut Vec::new());
-                writer.finish();
                 let mut reader = Reader::new(&out);
                 while !reader.is_empty() {
                     let Ok(Frame::Latest(frame)) = Frame::read(&mut reader) else {

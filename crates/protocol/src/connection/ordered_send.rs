@@ -24,7 +24,10 @@ pub(crate) struct OrderedSend {
     bytes: usize,
     /// Whose turn it is to fill a packet.
     turn: usize,
-    streams: [StreamSend; ORDERED_STREAMS],
+    /// Of the peer, for each stream.
+    window: Window,
+    /// Made with their first message: most connections use one, and those without a seat none.
+    streams: [Option<Box<StreamSend>>; ORDERED_STREAMS],
 }
 
 impl OrderedSend {
@@ -33,9 +36,9 @@ impl OrderedSend {
 
     /// `window` is the peer's, of each stream.
     pub(crate) fn new(window: Window) -> Self {
-        let stream = |stream| StreamSend::new(StreamName::Ordered(stream), window);
         Self {
-            streams: OrderedStream::ALL.map(stream),
+            streams: Default::default(),
+            window,
             turn: 0,
             len: 0,
             bytes: 0,
@@ -84,7 +87,12 @@ impl OrderedSend {
 
     /// True if a fragment may be sent.
     pub(crate) fn has_pending(&self) -> bool {
-        self.len > 0 && self.streams.iter().any(StreamSend::has_pending)
+        self.len > 0
+            && self
+                .streams
+                .iter()
+                .flatten()
+                .any(|stream| stream.has_pending())
     }
 
     /// Writes the next fragment of the stream whose turn it is, if it fits; gives the bytes of
@@ -99,8 +107,8 @@ impl OrderedSend {
         }
         for step in 0..ORDERED_STREAMS {
             let index = (self.turn + step) % ORDERED_STREAMS;
-            let stream = self.streams.get_mut(index)?;
-            if let Some(sent) = stream.fill_one(writer, carried) {
+            let stream = self.streams.get_mut(index)?.as_mut();
+            if let Some(sent) = stream.and_then(|stream| stream.fill_one(writer, carried)) {
                 self.turn = (index + 1) % ORDERED_STREAMS;
                 return Some(sent);
             }
@@ -110,13 +118,15 @@ impl OrderedSend {
 
     /// Offers the oldest unacknowledged fragment of each stream again.
     pub(crate) fn retry_oldest(&mut self) {
-        self.streams.iter_mut().for_each(StreamSend::retry_oldest);
+        let streams = self.streams.iter_mut().flatten();
+        streams.for_each(|stream| stream.retry_oldest());
     }
 
     fn get_mut(&mut self, stream: OrderedStream) -> &mut StreamSend {
-        self.streams
-            .get_mut(stream.index())
-            .expect("there are as many queues as streams")
+        let place = self.streams.get_mut(stream.index());
+        let place = place.expect("there are as many queues as streams");
+        let new = || Box::new(StreamSend::new(StreamName::Ordered(stream), self.window));
+        place.get_or_insert_with(new)
     }
 }
 
@@ -202,7 +212,8 @@ mod tests {
                     refused += 1;
                 }
                 assert!(count <= SEND_QUEUE_MAX && bytes <= SEND_QUEUE_BYTES_MAX);
-                let held: usize = lane.streams.iter().map(StreamSend::bytes).sum();
+                let streams = lane.streams.iter().flatten();
+                let held: usize = streams.map(|stream| stream.bytes()).sum();
                 assert_eq!(held, bytes);
             }
             assert!(refused > 0, "it was filled");

@@ -157,6 +157,10 @@ impl StreamSend {
             self.cursor = self.cursor.saturating_sub(1);
             done.tag.into_iter().for_each(&mut told);
         }
+        if self.messages.is_empty() && self.stream == StreamName::Control {
+            // They are few and far between: an idle session keeps no memory for them.
+            self.messages = VecDeque::new();
+        }
         self.advance();
         self.admit();
     }

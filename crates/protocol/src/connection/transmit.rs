@@ -50,7 +50,6 @@ impl Connection {
             eliciting || acked_up_to.is_some(),
             "a packet without frames"
         );
-        writer.finish();
         self.seal(out, started);
         let packet = SentPacket {
             sent_at: now,
@@ -85,7 +84,6 @@ impl Connection {
         let started = self.protection.start(out, self.recovery.largest_acked());
         let mut writer = FrameWriter::new(out);
         PathChallengeFrame(token).write(&mut writer);
-        writer.finish();
         self.seal(out, started);
         self.on_sent(SentPacket {
             sent_at: now,

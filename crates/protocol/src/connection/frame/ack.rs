@@ -158,7 +158,6 @@ mod tests {
             let mut writer = FrameWriter::new(&mut out);
             prop_assert!(AckFrame::write(&ranges, Duration::from_micros(delay_us), &mut writer));
             prop_assert!(!writer.is_eliciting());
-            writer.finish();
             let ack = read(&out).unwrap();
             prop_assert_eq!(ack.largest, base + numbers.last().unwrap());
             prop_assert_eq!(ack.delay, Duration::from_micros(delay_us / 8 * 8));

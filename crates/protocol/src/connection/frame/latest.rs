@@ -89,7 +89,6 @@ mod tests {
         let mut out = Vec::new();
         let mut writer = FrameWriter::new(&mut out);
         assert!(frame.write(&mut writer));
-        writer.finish();
         out
     }
 

@@ -125,7 +125,6 @@ mod tests {
         assert!(writer.is_eliciting());
         assert!(PingFrame.write(&mut writer));
         CloseFrame(CloseReason::Kicked).write(&mut writer);
-        writer.finish();
         assert_eq!(out, [3, 0x7a, 0x98, 1, 4, 5]);
 
         let mut reader = Reader::new(&out);

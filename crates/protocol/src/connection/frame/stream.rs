@@ -139,7 +139,6 @@ mod tests {
             for frame in &frames {
                 prop_assert!(frame.write(&mut writer));
             }
-            writer.finish();
             prop_assert_eq!(read_all(&out), frames);
         }
     }
@@ -161,7 +160,6 @@ mod tests {
         let mut writer = FrameWriter::new(&mut out);
         assert!(frame.write(&mut writer));
         assert!(!frame.write(&mut writer), "a second one does not");
-        writer.finish();
         assert!(out.len() <= FRAMES_MAX);
         assert_eq!(read_all(&out), [frame]);
     }
@@ -178,7 +176,6 @@ mod tests {
         let mut out = Vec::new();
         let mut writer = FrameWriter::new(&mut out);
         assert!(frame.write(&mut writer));
-        writer.finish();
         assert_eq!(out, [0x10, 3, b'g', b'o']);
     }
 

@@ -16,15 +16,21 @@ pub(crate) struct FrameWriter<'a> {
     out: &'a mut Vec<u8>,
     end: usize,
     eliciting: bool,
-    last_length: Option<Length>,
+    open: Option<Open>,
 }
 
-/// Where the last frame, being a data frame, keeps its length.
+/// The last frame, being a data frame: it needs a length once another one follows.
 #[derive(Clone, Copy, Debug)]
-struct Length {
+struct Open {
     kind_at: usize,
-    at: usize,
-    len: usize,
+    data_at: usize,
+}
+
+impl Open {
+    /// Bytes that its length will take, if its data ends at `end`.
+    fn length_len(self, end: usize) -> usize {
+        varint_len(number(end - self.data_at))
+    }
 }
 
 /// A data frame about to be written: its type, its fields, its data in two parts.
@@ -43,13 +49,15 @@ impl<'a> FrameWriter<'a> {
             out,
             end,
             eliciting: false,
-            last_length: None,
+            open: None,
         }
     }
 
-    /// Bytes left.
+    /// Bytes left for another frame.
     pub(crate) fn space(&self) -> usize {
-        self.end - self.out.len()
+        let written = self.out.len();
+        let owed = self.open.map_or(0, |open| open.length_len(written));
+        self.end.saturating_sub(written + owed)
     }
 
     /// True if the packet must be acknowledged.
@@ -57,44 +65,48 @@ impl<'a> FrameWriter<'a> {
         self.eliciting
     }
 
-    /// Ends the packet's frames: the last one needs no length.
-    pub(crate) fn finish(self) {
-        let Some(Length { kind_at, at, len }) = self.last_length else {
-            return;
-        };
-        let kind = self
-            .out
-            .get_mut(kind_at)
-            .expect("the type was written there");
-        *kind &= !HAS_LENGTH;
-        self.out.drain(at..at + len);
-    }
-
     /// Writes a frame without data. The caller has seen that it fits.
     pub(super) fn put(&mut self, kind: u8, eliciting: bool) -> &mut Vec<u8> {
-        self.last_length = None;
+        self.close();
         self.eliciting |= eliciting;
         self.out.put_u8(kind);
         self.out
     }
 
-    /// Writes a data frame if it fits with a length, which the last one loses again.
+    /// Writes a data frame if it fits with a length, which it is given if it is not the last.
     pub(super) fn put_data(&mut self, frame: DataFrame<'_>) -> bool {
         let [front, back] = frame.data;
         let data_len = front.len() + back.len();
-        let wide_len = u64::try_from(data_len).expect("a slice is shorter than 2^64 bytes");
-        let len = varint_len(wide_len);
+        let len = varint_len(number(data_len));
         if 1 + frame.fields.len() + len + data_len > self.space() {
             return false;
         }
-        let kind_at = self.out.len();
-        self.put(frame.kind | HAS_LENGTH, true)
-            .extend_from_slice(frame.fields);
-        let at = self.out.len();
-        put_varint(self.out, wide_len);
+        self.put(frame.kind, true);
+        let kind_at = self.out.len() - 1;
+        self.out.extend_from_slice(frame.fields);
+        let data_at = self.out.len();
         self.out.extend_from_slice(front);
         self.out.extend_from_slice(back);
-        self.last_length = Some(Length { kind_at, at, len });
+        self.open = Some(Open { kind_at, data_at });
         true
     }
+
+    /// Gives the last frame its length, since it is not the last any more.
+    fn close(&mut self) {
+        let Some(open) = self.open.take() else {
+            return;
+        };
+        let end = self.out.len();
+        if let Some(kind) = self.out.get_mut(open.kind_at) {
+            *kind |= HAS_LENGTH;
+        }
+        // Behind the data, and from there to its front.
+        put_varint(self.out, number(end - open.data_at));
+        let moved = self.out.get_mut(open.data_at..).unwrap_or_default();
+        moved.rotate_right(open.length_len(end));
+    }
+}
+
+fn number(len: usize) -> u64 {
+    u64::try_from(len).expect("a slice is shorter than 2^64 bytes")
 }
