@@ -12,21 +12,24 @@
 use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 use std::ffi::CString;
 use std::io;
-use std::mem::{offset_of, zeroed};
+use std::mem::{MaybeUninit, offset_of, zeroed};
 use std::net::{SocketAddr, UdpSocket};
 use std::num::NonZeroU8;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use libc::{c_int, c_uint, cmsghdr, iovec, mmsghdr, sock_filter, sock_fprog};
+use libc::{
+    c_int, c_uint, cmsghdr, iovec, mmsghdr, sock_filter, sock_fprog, sockaddr_in6, socklen_t,
+};
 use socket2::{SockAddr, SockAddrStorage, SockRef};
 
 use crate::group::SteeringRules;
 use crate::runs::Message;
 use crate::{RECEIVE_BATCH_MAX, SEND_BATCH_MAX};
 
-/// Fills slots of `slot_len` bytes with what waits, and appends sender and length of each to `filled`.
+/// Fills slots of `slot_len` bytes with what waits, and appends sender and length of each to `filled`. True if less waited
+/// than there are slots.
 ///
 /// # Errors
 /// Nothing waits ([`io::ErrorKind::WouldBlock`]), or the system's own.
@@ -35,24 +38,26 @@ pub(crate) fn receive(
     slots: &mut [u8],
     slot_len: usize,
     filled: &mut Vec<(SocketAddr, usize)>,
-) -> io::Result<()> {
-    let mut names: [_; RECEIVE_BATCH_MAX] = std::array::from_fn(|_| SockAddrStorage::zeroed());
-    let mut parts = [EMPTY; RECEIVE_BATCH_MAX];
-    // SAFETY: integers and pointers that may be null.
-    let mut headers: [mmsghdr; RECEIVE_BATCH_MAX] = unsafe { zeroed() };
-    let mut count = 0;
+) -> io::Result<bool> {
+    // SAFETY: integers.
+    let mut names: [sockaddr_in6; RECEIVE_BATCH_MAX] = unsafe { zeroed() };
+    let mut parts = [const { MaybeUninit::uninit() }; RECEIVE_BATCH_MAX];
+    let mut headers = [const { MaybeUninit::uninit() }; RECEIVE_BATCH_MAX];
+    let mut count: c_uint = 0;
     for (((slot, header), part), name) in slots
         .chunks_exact_mut(slot_len)
         .zip(&mut headers)
         .zip(&mut parts)
         .zip(&mut names)
     {
-        part.iov_base = slot.as_mut_ptr().cast();
-        part.iov_len = slot.len();
-        header.msg_hdr.msg_iov = part;
-        header.msg_hdr.msg_iovlen = 1;
-        header.msg_hdr.msg_name = std::ptr::from_mut(name).cast();
-        header.msg_hdr.msg_namelen = name.size_of();
+        let message = &mut header.write(empty()).msg_hdr;
+        message.msg_iov = part.write(iovec {
+            iov_base: slot.as_mut_ptr().cast(),
+            iov_len: slot.len(),
+        });
+        message.msg_iovlen = 1;
+        message.msg_name = std::ptr::from_mut(name).cast();
+        message.msg_namelen = NAME_LEN;
         count += 1;
     }
     // SAFETY: `count` headers were filled; each points at one name and one part of its own, and each
@@ -60,21 +65,28 @@ pub(crate) fn receive(
     let outcome = unsafe {
         libc::recvmmsg(
             socket.as_raw_fd(),
-            headers.as_mut_ptr(),
+            headers.as_mut_ptr().cast(),
             count,
             NO_FLAGS,
             std::ptr::null_mut(),
         )
     };
     let received = told(outcome)?;
-    for (header, name) in headers.iter().zip(names).take(received) {
-        // SAFETY: the system wrote an address and its length here, for each datagram it told of.
-        let from = unsafe { SockAddr::new(name, header.msg_hdr.msg_namelen) };
+    for (header, name) in headers.iter().zip(&names).take(received) {
+        // SAFETY: as many headers as the system tells of were filled above.
+        let header = unsafe { header.assume_init_ref() };
+        let mut from = SockAddrStorage::zeroed();
+        // SAFETY: the system wrote an address and its length here, for each datagram it told of; those of these sockets
+        // are no longer than what they are copied to.
+        let from = unsafe {
+            *from.view_as() = *name;
+            SockAddr::new(from, header.msg_hdr.msg_namelen)
+        };
         let from = from.as_socket().ok_or(io::ErrorKind::InvalidData)?;
         let len = usize::try_from(header.msg_len).unwrap_or(usize::MAX);
         filled.push((from, len));
     }
-    Ok(())
+    Ok(outcome.cast_unsigned() < count)
 }
 
 /// Sends `messages`, whose bytes are in `bytes`. Tells how many the system took: fewer than all if one of
@@ -84,11 +96,11 @@ pub(crate) fn receive(
 /// The first of them cannot leave, because the buffer is full ([`io::ErrorKind::WouldBlock`]) or for
 /// the system's own reason.
 pub(crate) fn send(socket: &UdpSocket, bytes: &[u8], messages: &[Message]) -> io::Result<usize> {
-    let mut names = [const { None }; SEND_BATCH_MAX];
-    let mut pieces = [EMPTY; SEND_BATCH_MAX];
-    let mut cuts = [Cut::NONE; SEND_BATCH_MAX];
-    // SAFETY: integers and pointers that may be null.
-    let mut headers: [mmsghdr; SEND_BATCH_MAX] = unsafe { zeroed() };
+    // Most batches are short, so only what is used of these is ever written.
+    let mut names = [const { MaybeUninit::uninit() }; SEND_BATCH_MAX];
+    let mut pieces = [const { MaybeUninit::uninit() }; SEND_BATCH_MAX];
+    let mut cuts = [const { MaybeUninit::uninit() }; SEND_BATCH_MAX];
+    let mut headers = [const { MaybeUninit::uninit() }; SEND_BATCH_MAX];
     let mut count = 0;
     for ((((message, header), piece), name), cut) in messages
         .iter()
@@ -98,45 +110,62 @@ pub(crate) fn send(socket: &UdpSocket, bytes: &[u8], messages: &[Message]) -> io
         .zip(&mut cuts)
     {
         let data = bytes.get(message.start..message.end).unwrap_or_default();
-        let name = name.insert(SockAddr::from(message.to));
-        piece.iov_base = data.as_ptr().cast_mut().cast();
-        piece.iov_len = data.len();
-        header.msg_hdr.msg_iov = piece;
-        header.msg_hdr.msg_iovlen = 1;
-        header.msg_hdr.msg_name = name.as_ptr().cast_mut().cast();
-        header.msg_hdr.msg_namelen = name.len();
+        let name: &SockAddr = name.write(SockAddr::from(message.to));
+        let header = &mut header.write(empty()).msg_hdr;
+        header.msg_iov = piece.write(iovec {
+            iov_base: data.as_ptr().cast_mut().cast(),
+            iov_len: data.len(),
+        });
+        header.msg_iovlen = 1;
+        header.msg_name = name.as_ptr().cast_mut().cast();
+        header.msg_namelen = name.len();
         if let Some(segment) = message.segment {
-            cut.segment = segment;
-            header.msg_hdr.msg_control = std::ptr::from_mut(cut).cast();
-            header.msg_hdr.msg_controllen = size_of::<Cut>() as _;
+            let cut = cut.write(Cut::at(segment));
+            header.msg_control = std::ptr::from_mut(cut).cast();
+            header.msg_controllen = size_of::<Cut>() as _;
         }
         count += 1;
     }
     // SAFETY: `count` headers were filled; each points at one name, one piece and, with its length, one cut
     // of its own, and each piece at borrowed bytes. The system only reads what is sent, whatever the
-    // pointers' types say.
-    let outcome =
-        unsafe { libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), count, NO_FLAGS) };
+    // pointers' types say. Addresses hold nothing that has to be dropped.
+    let outcome = unsafe {
+        libc::sendmmsg(
+            socket.as_raw_fd(),
+            headers.as_mut_ptr().cast(),
+            count,
+            NO_FLAGS,
+        )
+    };
     told(outcome)
 }
 
+/// A header that points at nothing.
+fn empty() -> mmsghdr {
+    // SAFETY: integers and pointers that may be null.
+    unsafe { zeroed() }
+}
+
+/// Bytes of the longest address that these sockets have.
+const NAME_LEN: socklen_t = 28;
+const _: () = assert!(size_of::<sockaddr_in6>() == NAME_LEN as usize);
+
 /// The control message that says where the system cuts a run.
 #[repr(C)]
-#[derive(Clone, Copy)]
 struct Cut {
     header: cmsghdr,
     segment: u16,
 }
 
 impl Cut {
-    const NONE: Self = Self {
-        header: cmsghdr {
+    const fn at(segment: u16) -> Self {
+        let header = cmsghdr {
             cmsg_len: (offset_of!(Self, segment) + size_of::<u16>()) as _,
             cmsg_level: libc::SOL_UDP,
             cmsg_type: libc::UDP_SEGMENT,
-        },
-        segment: 0,
-    };
+        };
+        Self { header, segment }
+    }
 }
 
 /// Whether the system cuts runs apart: an old one would take no notice, and send one large datagram.
@@ -266,7 +295,7 @@ pub(crate) fn free_space(folder: &Path) -> io::Result<u64> {
 
 /// Sets an option whose value is a `T`. What `T` may be is the option's: each caller names both.
 fn set<T>(socket: &impl AsRawFd, level: c_int, option: c_int, value: &T) -> io::Result<()> {
-    let len = libc::socklen_t::try_from(size_of::<T>()).map_err(io::Error::other)?;
+    let len = socklen_t::try_from(size_of::<T>()).map_err(io::Error::other)?;
     let value = std::ptr::from_ref(value).cast();
     // SAFETY: `value` is borrowed for the call and `len` bytes long. The system copies it, and the program
     // that a `sock_fprog` points at, which lives in the caller.
@@ -280,11 +309,6 @@ fn set<T>(socket: &impl AsRawFd, level: c_int, option: c_int, value: &T) -> io::
 
 /// The sockets are non-blocking already.
 const NO_FLAGS: c_int = 0;
-
-const EMPTY: iovec = iovec {
-    iov_base: std::ptr::null_mut(),
-    iov_len: 0,
-};
 
 /// How many datagrams moved, or why none.
 fn told(outcome: c_int) -> io::Result<usize> {

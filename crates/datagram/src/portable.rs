@@ -10,7 +10,8 @@ use socket2::SockRef;
 use crate::group::SteeringRules;
 use crate::runs::Message;
 
-/// Fills slots of `slot_len` bytes with what waits, and appends sender and length of each to `filled`.
+/// Fills slots of `slot_len` bytes with what waits, and appends sender and length of each to `filled`. True if less waited
+/// than there are slots, as far as the system tells.
 ///
 /// # Errors
 /// Nothing waits ([`io::ErrorKind::WouldBlock`]), or the system's own.
@@ -19,7 +20,7 @@ pub(crate) fn receive(
     slots: &mut [u8],
     slot_len: usize,
     filled: &mut Vec<(SocketAddr, usize)>,
-) -> io::Result<()> {
+) -> io::Result<bool> {
     let before = filled.len();
     for slot in slots.chunks_exact_mut(slot_len) {
         match socket.recv_from(slot) {
@@ -29,7 +30,7 @@ pub(crate) fn receive(
             Err(_) => break,
         }
     }
-    Ok(())
+    Ok(false)
 }
 
 /// Sends the first of `messages`, whose bytes are in `bytes`. Tells how many the system took.

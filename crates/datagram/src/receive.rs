@@ -121,7 +121,9 @@ impl ReceiveBatch {
             match system::receive(socket, slots, SLOT_LEN, &mut self.filled) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(true),
                 Err(error) if !is_harmless(&error) => return Err(error),
-                Ok(()) | Err(_) => {}
+                // Whatever comes from now on is told of again.
+                Ok(true) => return Ok(true),
+                Ok(false) | Err(_) => {}
             }
         }
     }
