@@ -8,6 +8,8 @@
 //! ```
 
 use std::io::Write;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -23,40 +25,51 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How long the last line may take: whoever does not return may hold what the log needs.
 const LAST_LINE: Duration = Duration::from_secs(1);
 
-/// What a driver is doing, for another thread to see. Its lock is its own, held for an instant, and taken for
-/// turns and calls of room logic, not for datagrams.
+/// What a driver is doing, for another thread to see. It tells without waiting; only which room is called has a lock, taken
+/// when that is another than before.
 #[derive(Debug, Default)]
-pub(crate) struct Watch(Mutex<Doing>);
+pub(crate) struct Watch {
+    /// Grows with each turn and call: who gets on is not stalled, however long the turn.
+    steps: AtomicU64,
+    in_turn: AtomicBool,
+    in_call: AtomicBool,
+    /// The room whose logic is being called, or was last, and its kind.
+    room: Mutex<Option<(RoomId, &'static str)>>,
+}
 
 /// See [`Watch`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Doing {
-    /// Grows with each turn and call: who gets on is not stalled, however long the turn.
     steps: u64,
     in_turn: bool,
-    /// The room whose logic is being called, and its kind.
     call: Option<(RoomId, &'static str)>,
 }
 
 impl Watch {
     /// A turn begins.
     pub(crate) fn enter(&self) {
-        self.step(|doing| doing.in_turn = true);
+        self.in_turn.store(true, Relaxed);
+        self.step();
     }
 
     /// It came back.
     pub(crate) fn leave(&self) {
-        self.step(|doing| doing.in_turn = false);
+        self.in_turn.store(false, Relaxed);
+        self.step();
     }
 
-    fn step(&self, change: impl FnOnce(&mut Doing)) {
-        let mut doing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        doing.steps += 1;
-        change(&mut doing);
+    fn step(&self) {
+        self.steps.fetch_add(1, Relaxed);
     }
 
+    /// Seen of what stands still, it is true; of what goes on it does not matter.
     fn doing(&self) -> Doing {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        let room = *self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        Doing {
+            steps: self.steps.load(Relaxed),
+            in_turn: self.in_turn.load(Relaxed),
+            call: room.filter(|_| self.in_call.load(Relaxed)),
+        }
     }
 }
 
@@ -64,6 +77,7 @@ impl Watch {
 #[derive(Debug)]
 pub(crate) struct WatchedCalls {
     watch: Arc<Watch>,
+    room: Option<RoomId>,
     began: Instant,
 }
 
@@ -71,6 +85,7 @@ impl WatchedCalls {
     pub(crate) fn new(watch: Arc<Watch>) -> Self {
         Self {
             watch,
+            room: None,
             began: Instant::now(),
         }
     }
@@ -78,13 +93,20 @@ impl WatchedCalls {
 
 impl Stopwatch for WatchedCalls {
     fn begin(&mut self, room: RoomId, kind: &'static str) {
-        self.watch.step(|doing| doing.call = Some((room, kind)));
+        if self.room != Some(room) {
+            self.room = Some(room);
+            let shown = self.watch.room.lock();
+            *shown.unwrap_or_else(PoisonError::into_inner) = Some((room, kind));
+        }
+        self.watch.in_call.store(true, Relaxed);
+        self.watch.step();
         self.began = Instant::now();
     }
 
     fn end(&mut self) -> Duration {
         let took = self.began.elapsed();
-        self.watch.step(|doing| doing.call = None);
+        self.watch.in_call.store(false, Relaxed);
+        self.watch.step();
         took
     }
 }
