@@ -18,7 +18,7 @@ use std::process::{Command, ExitCode};
 
 use rejoin_hall::Hall;
 use rejoin_hall::workload::{QUARTER, WHOLE};
-use rejoin_protocol::snapshot;
+use rejoin_protocol::snapshot::{self, Codec};
 
 /// How much more than written a path may take, in hundredths.
 const TOLERANCE: u64 = 3;
@@ -29,7 +29,8 @@ type Counts = BTreeMap<String, BTreeMap<String, u64>>;
 /// Does something often, and inside of [`counted`] nothing else. Gives how often.
 type Run = fn() -> u64;
 
-const PATHS: [(&str, Run); 6] = [
+const PATHS: [(&str, Run); 7] = [
+    ("second of a player of the arena", seconds),
     ("input taken", || steps(Hall::open(16, WHOLE), TAKE)),
     ("view of 1000 B sent", || steps(Hall::open(16, WHOLE), TURN)),
     ("delta of a quarter sent", || {
@@ -93,6 +94,20 @@ fn steps(mut hall: Hall, part: usize) -> u64 {
     STEPS * hall.members()
 }
 
+/// A second in which 16 members play, looked at each millisecond. Gives how many there are.
+fn seconds() -> u64 {
+    let mut hall = Hall::open(16, WHOLE);
+    for _ in 0..1_000 {
+        hall.look();
+        counted(&mut || {
+            hall.take();
+            hall.turn();
+        });
+        hall.hand_out();
+    }
+    hall.members()
+}
+
 const PARTS: [Part; 3] = [Hall::take, Hall::turn, Hall::hand_out];
 const TAKE: usize = 0;
 const TURN: usize = 1;
@@ -106,7 +121,13 @@ fn deltas() -> u64 {
         row.iter_mut().for_each(|byte| *byte ^= 0x55);
     }
     for _ in 0..DELTAS {
-        counted(&mut || drop(black_box(snapshot::delta(black_box(&base), &view))));
+        counted(&mut || {
+            drop(black_box(snapshot::delta_by(
+                Codec::Xor,
+                black_box(&base),
+                &view,
+            )))
+        });
     }
     DELTAS
 }

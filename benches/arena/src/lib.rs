@@ -13,6 +13,7 @@
     reason = "a tool of its own, which may stop at the first surprise"
 )]
 
+mod curves;
 mod echo;
 mod figures;
 pub mod idle;
@@ -43,6 +44,7 @@ pub use crate::subject::{Size, Subject};
 use rejoin_hall::room::Arena;
 
 use crate::options::Options;
+use crate::workload::SHAPES;
 
 /// What a program that measures `subjects` does with its arguments: it measures, or is one of our own servers.
 #[must_use]
@@ -53,29 +55,39 @@ pub fn run(program: &'static str, subjects: &'static [&'static Subject]) -> Exit
         .collect();
     let named: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match named.as_slice() {
-        ["serve" | "--log", ..] => rejoin::serve(|app| {
-            app.room::<Arena<{ workload::WHOLE }>>()
-                .room::<Arena<{ workload::QUARTER }>>()
-                .room::<Arena<{ workload::STILL }>>()
-        }),
+        ["serve" | "--log", ..] => rejoin::serve(rooms),
         ["raw", told @ ..] => raw::run(told),
         ["echo"] => echo::run(),
         // What `cargo bench` and `cargo test --benches` do without being asked for anything.
         [] | ["--test"] => {
-            println!("{program}: say what to measure: --rooms N, --lone, --idle N or --joins N");
+            println!(
+                "{program}: say what to measure: --rooms N, --lone, --idle N, --joins N or --curves DIR"
+            );
             ExitCode::SUCCESS
         }
         _ => measure(&Options::parse(program, &arguments, subjects)),
     }
 }
 
+/// Every shape of the workload.
+fn rooms(app: rejoin::App) -> rejoin::App {
+    macro_rules! with {
+        ($($shape:literal)*) => {{
+            const { assert!([$($shape),*].len() == SHAPES.len()) };
+            app $(.room::<Arena<$shape>>())*
+        }};
+    }
+    with!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17)
+}
+
 fn measure(options: &Options) -> ExitCode {
     server::pin_self();
     println!("{}", machine());
-    let good = match (options.idle, options.joins) {
-        (Some(sessions), _) => idle::run(options, sessions),
-        (None, Some(joins)) => joins::run(options, joins),
-        (None, None) => rounds::run(options),
+    let good = match (options.idle, options.joins, &options.curves) {
+        (Some(sessions), _, _) => idle::run(options, sessions),
+        (None, Some(joins), _) => joins::run(options, joins),
+        (None, None, Some(folder)) => curves::run(options, folder),
+        (None, None, None) => rounds::run(options),
     };
     ExitCode::from(u8::from(!good))
 }

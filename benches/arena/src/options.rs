@@ -47,6 +47,10 @@ pub(crate) struct Options {
     #[arg(long, conflicts_with_all = ["rooms", "deltas"],
         value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=100_000))]
     pub(crate) joins: Option<usize>,
+    /// How cost grows with players, rooms, seats, state, ticks, shards and idle sessions: curves.json, curves.md and
+    /// curves.svg in this folder
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["rooms", "idle", "joins", "deltas", "lone", "json", "servers"])]
+    pub(crate) curves: Option<PathBuf>,
     /// Takes disturbed rounds in too: for a machine that is never quiet
     #[arg(long)]
     pub(crate) rough: bool,

@@ -7,9 +7,10 @@ use rejoin::protocol::Timestamp;
 
 use crate::net::{Carried, Traffic};
 use crate::players::{Clock, Ping, Players};
+use crate::rounds::Load;
 use crate::schedule::Schedule;
 use crate::server::{Cpu, Server};
-use crate::workload::INPUT_HZ;
+use crate::workload::SHAPES;
 
 /// What players do, and for how long.
 #[derive(Clone, Copy)]
@@ -214,13 +215,13 @@ fn histogram() -> Histogram<u64> {
 }
 
 impl Plan {
-    /// Arena players for `span`.
-    pub(crate) const fn arena(players: usize, ping_hz: u64, span: Duration) -> Self {
+    /// What players of rooms of a shape do.
+    pub(crate) fn of(load: Load) -> Self {
         Self {
-            players,
-            input_hz: INPUT_HZ,
-            ping_hz,
-            span,
+            players: load.players,
+            input_hz: SHAPES[load.shape].input_hz,
+            ping_hz: load.ping_hz,
+            span: load.span,
         }
     }
 }

@@ -13,7 +13,7 @@ use rejoin_datagram::{ReceiveBatch, SendBatch};
 
 use crate::raw_wire::{self, Head, Kind, Way};
 use crate::server;
-use crate::workload::{Field, INPUT_LEN, MEMBERS, PING_LEN, SHAPES, Shape};
+use crate::workload::{Field, INPUT_LEN, PING_LEN, SHAPES, Shape};
 
 /// Time between two looks at the socket.
 const DRAIN: Duration = Duration::from_millis(1);
@@ -104,8 +104,8 @@ impl World {
                 let Ok(input) = <&[u8; INPUT_LEN]>::try_from(payload) else {
                     return;
                 };
-                let room = &mut self.rooms[index / MEMBERS];
-                room.field.input(self.shape, index % MEMBERS, input);
+                let (room, member) = (index / self.shape.members, index % self.shape.members);
+                self.rooms[room].field.input(self.shape, member, input);
             }
             Some((Kind::Ping, payload)) => {
                 if let Ok(ping) = payload.try_into() {
@@ -122,7 +122,7 @@ impl World {
         let Some((Kind::Hello, payload)) = raw_wire::read(datagram, (None, Way::Up)) else {
             return;
         };
-        if index >= self.rooms.len() * MEMBERS {
+        if index >= self.rooms.len() * self.shape.members {
             return;
         }
         let Ok(key) = payload.try_into() else { return };
@@ -139,7 +139,7 @@ impl World {
 
     /// Every member of a room is to have its state.
     fn show(&mut self, room: usize) {
-        let members = room * MEMBERS..(room + 1) * MEMBERS;
+        let members = room * self.shape.members..(room + 1) * self.shape.members;
         let here = |index: &usize| matches!(self.players.get(*index), Some(Some(_)));
         let states = members
             .filter(here)
@@ -173,7 +173,7 @@ impl World {
             Message::Welcome => (Kind::Welcome, &[]),
             Message::Echo(ping) => (Kind::Echo, ping),
             Message::State => {
-                let room = &self.rooms[index as usize / MEMBERS];
+                let room = &self.rooms[index as usize / self.shape.members];
                 (Kind::State, room.field.bytes())
             }
         };

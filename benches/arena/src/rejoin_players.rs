@@ -22,7 +22,7 @@ use rejoin::protocol::{RequestId, Rng, SeatId, Timestamp};
 use crate::net::{Net, Traffic};
 use crate::players::{self, Ping, Players, Target};
 use crate::subject::Size;
-use crate::workload::{MEMBERS, Packed, SHAPES};
+use crate::workload::{Packed, SHAPES, Shape};
 
 /// All players of one Rejoin server.
 pub struct RejoinPlayers {
@@ -181,10 +181,11 @@ impl RejoinPlayers {
 
     /// Asks for a seat in the room of the player's number.
     fn ask_for_seat(&mut self, index: usize, shape: usize) {
-        let room = index / MEMBERS;
+        let Shape { kind, members, .. } = SHAPES[shape];
+        let room = index / members;
         let number = MetadataValue::Int(room as i64);
         let settings = RoomSettings {
-            members_max: MEMBERS as u16,
+            members_max: members as u16,
             metadata: Metadata::from([("number".to_owned(), number.clone())]),
             ..RoomSettings::default()
         };
@@ -195,7 +196,6 @@ impl RejoinPlayers {
         }];
         let request = RequestId(self.rng.fork(&format!("room {room}")).bytes());
         let player = &mut self.players[index];
-        let kind = SHAPES[shape].kind;
         let asked = player.core.join_or_create(request, kind, filters, settings);
         asked.expect("a fresh session takes a request");
         player.stage = Stage::Seating;

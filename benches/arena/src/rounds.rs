@@ -107,7 +107,7 @@ pub fn measure(round: u16, subject: &'static Subject, load: Load) -> (Turn, bool
         players: load.players,
         shape: Some(load.shape),
     };
-    let mut plan = Plan::arena(load.players, load.ping_hz, load.span);
+    let mut plan = Plan::of(load);
     if !subject.has_rooms {
         // It would send inputs back too.
         plan.input_hz = 0;

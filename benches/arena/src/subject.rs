@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::players::{Players, Target};
-use crate::workload::MEMBERS;
+use crate::workload::{SHAPES, STILL};
 
 /// A server that can be measured, and players for it.
 #[derive(Debug)]
@@ -29,9 +29,15 @@ pub struct Size {
 }
 
 impl Size {
+    /// Seats of each of its rooms.
+    #[must_use]
+    pub fn members(self) -> usize {
+        SHAPES[self.shape.unwrap_or(STILL)].members
+    }
+
     /// So that all players have a seat.
     #[must_use]
-    pub const fn rooms(self) -> usize {
-        self.players.div_ceil(MEMBERS)
+    pub fn rooms(self) -> usize {
+        self.players.div_ceil(self.members())
     }
 }

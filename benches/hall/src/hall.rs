@@ -12,10 +12,12 @@ use rejoin_room::{Kinds, Room};
 use rejoin_store::MemoryStore;
 
 use crate::room::Arena;
-use crate::workload::{INPUT_LEN, Packed, QUARTER, WHOLE};
+use crate::workload::{INPUT_HZ, INPUT_LEN, PING_HZ, PING_LEN, Packed, QUARTER, WHOLE};
 
 /// A tick of 30 Hz and a bit, so that each step has one.
 const STEP: Duration = Duration::from_millis(34);
+/// Between two looks at the socket in play.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// A shard with one room, and all its members. A step is [`Hall::act`] or [`Hall::rest`], [`Hall::take`], [`Hall::turn`]
 /// and [`Hall::hand_out`], in this order.
@@ -163,6 +165,10 @@ impl Hall {
     pub fn rest(&mut self) {
         self.now += STEP;
         self.up.clear();
+        self.send();
+    }
+
+    fn send(&mut self) {
         for (index, member) in self.members.iter_mut().enumerate() {
             member.core.handle_timeout(self.now);
             let mut datagram = Vec::new();
@@ -178,6 +184,26 @@ impl Hall {
         for (from, datagram) in &mut self.up {
             self.shard.handle_datagram(*from, datagram, self.now);
         }
+    }
+
+    /// A millisecond of the arena passes, in which some members act: they are spread over the tick as in play.
+    pub fn look(&mut self) {
+        let millis = self.now.as_nanos() / 1_000_000;
+        self.now += LOOK;
+        self.up.clear();
+        for (index, member) in self.members.iter_mut().enumerate() {
+            let Some(seat) = member.seat else { continue };
+            let phase = millis + 7 * index as u64;
+            if phase.is_multiple_of(1_000 / INPUT_HZ) {
+                let input = messagepack::encode(&Packed::Input([index as u8; INPUT_LEN])).unwrap();
+                member.core.latest(seat, input.into()).expect("one a tick");
+            }
+            if phase.is_multiple_of(1_000 / PING_HZ) {
+                let ping = messagepack::encode(&Packed::Ping([1; PING_LEN])).unwrap();
+                member.core.send(seat, ping.into()).expect("few wait");
+            }
+        }
+        self.send();
     }
 
     /// The room steps, and each member is sent its view.
