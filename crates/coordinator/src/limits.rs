@@ -84,6 +84,8 @@ pub(crate) const VOID_WINDOW: Duration = Duration::from_secs(60);
 
 /// Journal of a room that is worth a checkpoint in any case.
 pub(crate) const CHECKPOINT_BYTES_MIN: usize = 64 * 1024;
+/// The same of one that dies with its process: its checkpoints cost no disk, and its journal memory that is near.
+pub(crate) const CHECKPOINT_BYTES_MIN_NONE: usize = 16 * 1024;
 /// A journal this many times as long as the newest checkpoint is worth another.
 pub(crate) const CHECKPOINT_GROWTH: usize = 4;
 /// Longest age of a call that no checkpoint covers.

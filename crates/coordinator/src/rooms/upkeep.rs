@@ -3,9 +3,11 @@
 use std::collections::VecDeque;
 
 use rejoin_protocol::{Bucket, Timestamp};
+use rejoin_room::Durability;
 
 use crate::limits::{
-    CHECKPOINT_AFTER, CHECKPOINT_BYTES_MIN, CHECKPOINT_GROWTH, VOID_WINDOW, VOIDS_MAX,
+    CHECKPOINT_AFTER, CHECKPOINT_BYTES_MIN, CHECKPOINT_BYTES_MIN_NONE, CHECKPOINT_GROWTH,
+    VOID_WINDOW, VOIDS_MAX,
 };
 
 /// What the room owes its store and its neighbours.
@@ -36,9 +38,18 @@ pub(crate) struct Upkeep {
 
 impl Upkeep {
     /// True if a checkpoint is worth its price.
-    pub(crate) fn is_checkpoint_due(&self, journal_bytes: usize, now: Timestamp) -> bool {
+    pub(crate) fn is_checkpoint_due(
+        &self,
+        level: Durability,
+        journal_bytes: usize,
+        now: Timestamp,
+    ) -> bool {
         let growth = self.checkpoint_bytes.saturating_mul(CHECKPOINT_GROWTH);
-        let grown = journal_bytes > growth.max(CHECKPOINT_BYTES_MIN);
+        let least = match level {
+            Durability::None => CHECKPOINT_BYTES_MIN_NONE,
+            Durability::Checkpoint | Durability::Exact | Durability::Synced => CHECKPOINT_BYTES_MIN,
+        };
+        let grown = journal_bytes > growth.max(least);
         let aged = self.dirty_since;
         let aged = aged.is_some_and(|since| now.since(since) >= CHECKPOINT_AFTER);
         let wanted = grown || aged || self.checkpoint_wanted;

@@ -125,7 +125,8 @@ fn look_after<S: Store>(
     let Some(room) = house.rooms.get_mut(key) else {
         return Ok(());
     };
-    if room.closing.is_some() || !room.upkeep.is_checkpoint_due(keep.journal_bytes(room), now) {
+    let (level, written) = (room.kind.durability, keep.journal_bytes(room));
+    if room.closing.is_some() || !room.upkeep.is_checkpoint_due(level, written, now) {
         return Ok(());
     }
     if house.config.check_determinism {
@@ -354,8 +355,11 @@ mod tests {
             spec,
         };
         room.durable = Some(Durable::open(&kind, &opening).unwrap().0);
-        let grown = usize::MAX;
-        assert!(room.upkeep.is_checkpoint_due(grown, now));
+        let is_due = |room: &HostedRoom, now| {
+            room.upkeep
+                .is_checkpoint_due(Durability::Exact, usize::MAX, now)
+        };
+        assert!(is_due(&room, now));
         checkpoint(
             &mut Keep::new(MemoryStore::with_capacity(1)),
             &mut room,
@@ -363,7 +367,7 @@ mod tests {
             now,
         )
         .unwrap();
-        assert!(!room.upkeep.is_checkpoint_due(grown, now));
-        assert!(room.upkeep.is_checkpoint_due(grown, now + CHECKPOINT_AFTER));
+        assert!(!is_due(&room, now));
+        assert!(is_due(&room, now + CHECKPOINT_AFTER));
     }
 }

@@ -24,7 +24,7 @@ const PER_TRIAL: usize = 24;
 
 /// The state of cipher keys is not in it: that is not of Rust's allocator.
 #[test]
-fn an_idle_session_takes_four_kibibytes() {
+fn an_idle_session_takes_three_kibibytes() {
     const SESSIONS: usize = 500;
     let mut players = Players::new(None);
     players.join(SESSIONS);
@@ -32,7 +32,7 @@ fn an_idle_session_takes_four_kibibytes() {
     players.join(SESSIONS);
     players.run(Duration::from_secs(60));
     let each = (counts().held - before) / SESSIONS;
-    assert!((2_000..4_096).contains(&each), "{each} bytes each");
+    assert!((2_000..3_072).contains(&each), "{each} bytes each");
 }
 
 #[test]

@@ -51,6 +51,10 @@ impl SentLog {
         let first = carried.next();
         carried.for_each(|carried| self.more.push_back(carried));
         let more = u16::try_from(self.more.len() - before);
+        if self.packets.capacity() == 0 {
+            // An idle session has one or two under way. More are taken once there are more.
+            self.packets.reserve_exact(2);
+        }
         self.packets.push_back(Entry {
             packet,
             settled: false,
