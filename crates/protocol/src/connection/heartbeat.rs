@@ -41,6 +41,11 @@ impl Heartbeat {
         }
     }
 
+    /// True if we have little to say, and the peer as little.
+    pub(crate) fn is_slow(&self) -> bool {
+        self.interval_ms >= millis(HEARTBEAT_IDLE)
+    }
+
     /// True if an announcement must leave whatever the time.
     pub(crate) fn is_pending(&self) -> bool {
         self.announce

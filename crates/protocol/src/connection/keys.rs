@@ -18,14 +18,14 @@ pub(crate) struct SealKeys {
     /// Number of the first packet under this key.
     first: u64,
     since: Timestamp,
-    key: TrafficKey,
+    key: Made,
     secret: TrafficSecret,
 }
 
 impl SealKeys {
     pub(crate) fn new(secret: TrafficSecret, now: Timestamp) -> Self {
         Self {
-            key: secret.key(),
+            key: Made::default(),
             secret,
             phase: false,
             first: 0,
@@ -40,7 +40,7 @@ impl SealKeys {
             || now.since(self.since) >= REKEY_AFTER;
         if due && acked.is_some_and(|acked| acked >= self.first) {
             self.secret = self.secret.next();
-            self.key = self.secret.key();
+            self.key = Made::default();
             self.phase = !self.phase;
             self.first = next;
             self.since = now;
@@ -56,8 +56,13 @@ impl SealKeys {
         self.phase
     }
 
-    pub(crate) fn key(&self) -> &TrafficKey {
-        &self.key
+    pub(crate) fn key(&mut self) -> &TrafficKey {
+        self.key.of(&self.secret)
+    }
+
+    /// The next packet is far off.
+    pub(crate) fn rest(&mut self) {
+        self.key = Made::default();
     }
 }
 
@@ -69,11 +74,12 @@ pub(crate) struct OpenKeys {
     phase: bool,
     /// The lowest number that opened under the present key.
     first: u64,
-    key: TrafficKey,
+    key: Made,
     old: Option<Box<OldKey>>,
     /// Of the present key.
     secret: TrafficSecret,
-    next: NextKey,
+    /// The one after the present one, derived at most once however often a stranger claims to use it.
+    next: Made,
 }
 
 #[derive(Debug)]
@@ -82,14 +88,20 @@ struct OldKey {
     until: Timestamp,
 }
 
-/// The key after the present one, derived at most once however often a stranger claims to use
-/// it. No part of the state: it follows from the secret.
+/// A key that is made from its secret when it is needed, as it is much larger. No part of the state: it follows from
+/// the secret.
 #[derive(Default)]
-struct NextKey(Option<TrafficKey>);
+struct Made(Option<TrafficKey>);
 
-impl std::fmt::Debug for NextKey {
+impl Made {
+    fn of(&mut self, secret: &TrafficSecret) -> &TrafficKey {
+        self.0.get_or_insert_with(|| secret.key())
+    }
+}
+
+impl std::fmt::Debug for Made {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("NextKey")
+        f.write_str("Made")
     }
 }
 
@@ -115,12 +127,12 @@ pub(crate) enum OpenFailure {
 impl OpenKeys {
     pub(crate) fn new(secret: TrafficSecret) -> Self {
         Self {
-            key: secret.key(),
+            key: Made::default(),
             secret,
             phase: false,
             first: 0,
             old: None,
-            next: NextKey::default(),
+            next: Made::default(),
         }
     }
 
@@ -141,7 +153,7 @@ impl OpenKeys {
         self.forget_old(now);
         let Sealed { number, header, .. } = *packet;
         if packet.phase == self.phase {
-            let text = try_key(&self.key, number, header, body)?;
+            let text = try_key(self.key.of(&self.secret), number, header, body)?;
             self.first = self.first.min(number);
             return Ok(text);
         }
@@ -171,10 +183,15 @@ impl OpenKeys {
         }
     }
 
+    /// The next packet is far off.
+    pub(crate) fn rest(&mut self) {
+        self.key = Made::default();
+    }
+
     fn change(&mut self, first: u64, until: Timestamp) {
+        let key = self.key.0.take().unwrap_or_else(|| self.secret.key());
         self.secret = self.secret.next();
-        let next = self.next.0.take().unwrap_or_else(|| self.secret.key());
-        let key = std::mem::replace(&mut self.key, next);
+        self.key = std::mem::take(&mut self.next);
         self.old = Some(Box::new(OldKey { key, until }));
         self.phase = !self.phase;
         self.first = first;

@@ -184,7 +184,9 @@ impl Connection {
         self.counters.received_bytes += u64::try_from(len).unwrap_or(u64::MAX);
         self.on_authentic(now);
         self.charge(len, now)?;
-        self.on_frames(number, frames, now).map_err(|violation| {
+        let outcome = self.on_frames(number, frames, now);
+        self.rest_if_slow();
+        outcome.map_err(|violation| {
             self.close(CloseReason::ProtocolViolation);
             violation.into()
         })
@@ -332,7 +334,18 @@ impl Connection {
         } else {
             self.transmit(out, now);
         }
+        self.rest_if_slow();
         true
+    }
+
+    /// A session that only is there takes up a third less without what it uses every 15 s. Keys are kept after a
+    /// packet that did not open: whoever forges some does not have them made for each.
+    fn rest_if_slow(&mut self) {
+        if self.outgoing.heartbeat.is_slow() {
+            self.protection.rest();
+            self.recovery.rest();
+            self.outgoing.carried = Vec::new();
+        }
     }
 
     /// When [`Connection::handle_timeout`] is due, or (equal to "now" or past) when

@@ -72,6 +72,12 @@ impl Protection {
         }
     }
 
+    /// The next packets, both ways, are far off.
+    pub(crate) fn rest(&mut self) {
+        self.seal.rest();
+        self.open.rest();
+    }
+
     /// Number of the next packet.
     pub(crate) fn next(&self) -> u64 {
         self.next

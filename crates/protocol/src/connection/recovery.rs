@@ -149,6 +149,11 @@ impl Recovery {
         (!idle).then(|| self.last_eliciting + self.rtt.probe_wait(self.probes))
     }
 
+    /// The next packet is far off.
+    pub(crate) fn rest(&mut self) {
+        self.log.rest();
+    }
+
     /// The next packet must ask for an acknowledgement.
     pub(crate) fn want_probe(&mut self) {
         self.probe_wanted = true;

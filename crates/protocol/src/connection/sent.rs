@@ -134,6 +134,14 @@ impl SentLog {
         }
     }
 
+    /// Gives its memory back if nothing waits.
+    pub(crate) fn rest(&mut self) {
+        if self.packets.is_empty() {
+            self.packets = VecDeque::new();
+            self.more = VecDeque::new();
+        }
+    }
+
     /// Number of the oldest packet in the log.
     pub(crate) fn first(&self) -> u64 {
         self.first
