@@ -12,6 +12,9 @@ const LEFT: f64 = 44.0;
 const RIGHT: f64 = 60.0;
 const TOP: f64 = 46.0;
 const BOTTOM: f64 = 42.0;
+/// Between two labels along the bottom, and two lines of text.
+const APART: f64 = 24.0;
+const LINE: f64 = 12.0;
 
 /// Greys and colours with contrast to white and to black alike: the picture has no background of its own.
 const INK: &str = "#7a828a";
@@ -85,15 +88,24 @@ fn panel(curve: &Drawn) -> String {
         HEIGHT - 10.0,
         curve.along,
     );
+    let mut labelled = f64::MIN;
     for at in curve.ats() {
         let x = along.at(at as f64);
+        let label = if x - labelled < APART {
+            String::new()
+        } else {
+            short(at)
+        };
+        if !label.is_empty() {
+            labelled = x;
+        }
         write!(
             text,
             "<path d=\"M{x:.1} {TOP}V{:.1}\" stroke=\"{GRID}\"/>\n\
              <text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\" font-size=\"9\">{}</text>\n",
             HEIGHT - BOTTOM,
             HEIGHT - BOTTOM + 13.0,
-            short(at),
+            label,
         )
         .expect(super::TEXT);
     }
@@ -109,13 +121,36 @@ fn panel(curve: &Drawn) -> String {
         )
         .expect(super::TEXT);
     }
+    text + &lines(curve, (&along, &up))
+}
+
+/// All lines, each with its name at its end.
+fn lines(curve: &Drawn, (along, up): (&Scale, &Scale)) -> String {
+    let mut text = String::new();
     let mut ours = OURS.iter();
+    let mut named: Vec<f64> = Vec::new();
     for line in &curve.lines {
-        let colour = match line.server.starts_with("raw") {
+        let colour = match line.name.starts_with("raw") {
             true => FLOOR,
             false => ours.next().unwrap_or(&INK),
         };
-        text += &drawn(line, colour, (&along, &up));
+        text += &drawn(line, colour, (along, up));
+        if let Some(last) = line.places.last() {
+            let (x, mut y) = (along.at(last.at as f64), up.at(last.value.median));
+            // Beneath another name that is as high.
+            while named.iter().any(|other| (other - y).abs() < LINE) {
+                y += LINE;
+            }
+            named.push(y);
+            writeln!(
+                text,
+                "<text x=\"{:.1}\" y=\"{:.1}\" fill=\"{colour}\">{}</text>",
+                x + 5.0,
+                y + 4.0,
+                line.name
+            )
+            .expect(super::TEXT);
+        }
     }
     text
 }
@@ -142,23 +177,17 @@ fn drawn(line: &Line, colour: &str, (along, up): (&Scale, &Scale)) -> String {
         )
         .expect(super::TEXT);
     }
-    if let Some((x, y)) = line.places.last().map(point) {
-        writeln!(
-            text,
-            "<text x=\"{:.1}\" y=\"{:.1}\" fill=\"{colour}\">{}</text>",
-            x + 5.0,
-            y + 4.0,
-            line.server
-        )
-        .expect(super::TEXT);
-    }
     text
 }
 
-/// Ones, twos and fives of the powers of ten in a scale.
+/// Round numbers in a scale: more of them if it is short.
 fn ticks(scale: &Scale) -> Vec<f64> {
+    let steps: &[f64] = match scale.high / scale.low {
+        0.0..4.0 => &[1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0],
+        _ => &[1.0, 2.0, 5.0],
+    };
     let powers = (-3..7).map(|power| 10_f64.powi(power));
-    let all = powers.flat_map(|power| [1.0, 2.0, 5.0].map(|step| step * power));
+    let all = powers.flat_map(|power| steps.iter().map(move |step| step * power));
     all.filter(|tick| (scale.low..=scale.high).contains(tick))
         .collect()
 }
@@ -166,6 +195,7 @@ fn ticks(scale: &Scale) -> Vec<f64> {
 fn short(at: usize) -> String {
     match at {
         1_000.. if at.is_multiple_of(1_000) => format!("{}k", at / 1_000),
+        1_000.. if at.is_multiple_of(100) => format!("{:.1}k", at as f64 / 1_000.0),
         _ => at.to_string(),
     }
 }

@@ -6,6 +6,7 @@ mod points;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use rejoin::protocol::limits::HEARTBEAT_IDLE;
 use serde::Serialize;
 
 use crate::figures::{Spread, Turn};
@@ -36,7 +37,7 @@ struct Drawn {
 
 #[derive(Serialize)]
 struct Line {
-    server: &'static str,
+    name: &'static str,
     places: Vec<Place>,
 }
 
@@ -84,7 +85,7 @@ pub(crate) fn run(options: &Options, folder: &Path) -> bool {
 fn draw(curve: &'static Curve, options: &Options, good: &mut bool) -> Drawn {
     println!("{}: {}", curve.name, curve.about);
     let lines = curve.lines.iter().map(|series| Line {
-        server: series.subject.name,
+        name: series.name,
         places: series
             .points
             .iter()
@@ -129,7 +130,8 @@ fn place(series: &Series, point: Point, options: &Options, good: &mut bool) -> O
                 let stillness = Stillness {
                     sessions: point.at,
                     seated: false,
-                    span: options.span(),
+                    // Each has its heartbeat.
+                    span: options.span().max(HEARTBEAT_IDLE),
                 };
                 let (idle, ended_well) = idle::measure(round, series.subject, stillness);
                 *good &= ended_well;
@@ -171,7 +173,7 @@ impl Report {
             }
             text += &format!("\n|---|{}\n", "---|".repeat(ats.len()));
             for line in &curve.lines {
-                write!(text, "| {}, {} |", line.server, curve.up).expect(TEXT);
+                write!(text, "| {}, {} |", line.name, curve.up).expect(TEXT);
                 for at in &ats {
                     let place = line.places.iter().find(|place| place.at == *at);
                     match place {
@@ -195,7 +197,7 @@ impl Report {
                     .iter()
                     .filter(|line| line.places.iter().any(|it| of(it).is_some()))
                 {
-                    write!(text, "| {}, {name} |", line.server).expect(TEXT);
+                    write!(text, "| {}, {name} |", line.name).expect(TEXT);
                     for at in &ats {
                         let place = line.places.iter().find(|place| place.at == *at);
                         match place.and_then(of) {

@@ -17,6 +17,8 @@ pub(super) struct Curve {
 
 /// One server along a curve.
 pub(super) struct Series {
+    /// How it is called there.
+    pub(super) name: &'static str,
     pub(super) subject: &'static Subject,
     pub(super) what: What,
     pub(super) points: &'static [Point],
@@ -86,7 +88,7 @@ const PLAYERS: &[Point] = &[
     players(512),
     players(992),
     players(2_000),
-    players(3_008),
+    players(3_200),
     players(4_000),
 ];
 
@@ -148,7 +150,12 @@ const SESSIONS: &[Point] = &[
 ];
 
 const fn play(subject: &'static Subject, points: &'static [Point]) -> Series {
+    named(subject.name, subject, points)
+}
+
+const fn named(name: &'static str, subject: &'static Subject, points: &'static [Point]) -> Series {
     Series {
+        name,
         subject,
         what: What::Play,
         points,
@@ -164,9 +171,16 @@ pub(super) const CURVES: &[Curve] = &[
     },
     Curve {
         name: "deltas",
-        about: "the same, of which a quarter changes: beside it whole snapshots",
+        about: "the same, and rooms of which a quarter changes",
         along: "players",
-        lines: &[play(&REJOIN, DELTAS)],
+        lines: &[
+            named(
+                "whole",
+                &REJOIN,
+                &[players(512), players(992), players(2_000)],
+            ),
+            named("deltas", &REJOIN, DELTAS),
+        ],
     },
     Curve {
         name: "rooms",
@@ -212,6 +226,7 @@ pub(super) const CURVES: &[Curve] = &[
         about: "sessions without a seat, a heartbeat every 15 s",
         along: "sessions",
         lines: &[Series {
+            name: REJOIN.name,
             subject: &REJOIN,
             what: What::Idle,
             points: SESSIONS,
