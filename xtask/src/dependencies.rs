@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::capture::capture;
 
 /// Direct dependencies of the shipped crates, at most.
-const DIRECT_MAX: usize = 30;
+const DIRECT_MAX: usize = 31;
 
 /// Licences we can ship; the same list as in `deny.toml`.
 const LICENCES: [&str; 11] = [

@@ -63,7 +63,9 @@ impl Way for Zstd {
 
     fn delta(&mut self, base: &[u8], view: &[u8]) -> Option<Vec<u8>> {
         let mut delta = Vec::with_capacity(zstd_safe::compress_bound(view.len()));
-        let written = self.to.compress_using_dict(&mut delta, view, base, Self::LEVEL);
+        let written = self
+            .to
+            .compress_using_dict(&mut delta, view, base, Self::LEVEL);
         written.expect("there is room for the longest frame");
         Some(delta).filter(|delta| delta.len() < view.len())
     }

@@ -57,9 +57,10 @@ impl Told {
                 times.push(time(way.as_mut(), &views, plan.behind));
             }
         }
-        let figures = |(((way, mut lens), whole), times): (((&Box<dyn Way>, Vec<usize>), usize), Vec<(u64, u64)>)| {
+        let mut codecs = Vec::new();
+        for (((way, mut lens), whole), times) in ways.iter().zip(lens).zip(whole).zip(times) {
             lens.sort_unstable();
-            Figures {
+            codecs.push(Figures {
                 codec: way.name(),
                 bytes_median: at(&lens, 50),
                 bytes_mean: lens.iter().sum::<usize>() / lens.len().max(1),
@@ -67,15 +68,15 @@ impl Told {
                 whole,
                 make_ns: median(times.iter().map(|(make, _)| *make)),
                 apply_ns: median(times.iter().map(|(_, apply)| *apply)),
-            }
-        };
+            });
+        }
         let mut bytes: Vec<usize> = views.iter().map(Vec::len).collect();
         bytes.sort_unstable();
         Self {
             game: story.name,
             about: story.about,
             bytes: at(&bytes, 50),
-            codecs: ways.iter().zip(lens).zip(whole).zip(times).map(figures).collect(),
+            codecs,
         }
     }
 }

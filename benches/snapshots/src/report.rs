@@ -21,10 +21,16 @@ pub(crate) struct Report {
 impl Report {
     pub(crate) fn new(plan: Plan) -> Self {
         let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let model = cpus.lines().find_map(|line| line.strip_prefix("model name"));
+        let model = cpus
+            .lines()
+            .find_map(|line| line.strip_prefix("model name"));
         let here = env!("CARGO_MANIFEST_DIR");
         Self {
-            processor: model.map_or("unknown", |model| model.trim_start_matches(['\t', ' ', ':'])).to_owned(),
+            processor: model
+                .map_or("unknown", |model| {
+                    model.trim_start_matches(['\t', ' ', ':'])
+                })
+                .to_owned(),
             commit: told("git", &["-C", here, "describe", "--always", "--dirty"]),
             compiler: told("rustc", &["--version"]),
             plan,
@@ -35,10 +41,18 @@ impl Report {
     pub(crate) fn table(&self) -> String {
         let mut text = format!(
             "{}; {}; commit {}; seed {}; {} views, each beside the one {} before it\n",
-            self.processor, self.compiler, self.commit, self.plan.seed, self.plan.views, self.plan.behind
+            self.processor,
+            self.compiler,
+            self.commit,
+            self.plan.seed,
+            self.plan.views,
+            self.plan.behind
         );
         for told in &self.games {
-            text += &format!("\n**{}**: {}. A whole view has {} bytes.\n\n", told.game, told.about, told.bytes);
+            text += &format!(
+                "\n**{}**: {}. A whole view has {} bytes.\n\n",
+                told.game, told.about, told.bytes
+            );
             text += "| codec | bytes p50 | mean | p99 | of the whole | made in us | applied in us | not shorter |\n";
             text += "|---|---|---|---|---|---|---|---|\n";
             for figures in &told.codecs {
@@ -67,7 +81,10 @@ impl Report {
         let json = serde_json::to_string_pretty(self)?;
         std::fs::write(folder.join("snapshots.json"), json + "\n")?;
         let table = self.table();
-        std::fs::write(folder.join("snapshots.md"), format!("# Deltas of five games\n\n{table}"))
+        std::fs::write(
+            folder.join("snapshots.md"),
+            format!("# Deltas of five games\n\n{table}"),
+        )
     }
 }
 

@@ -240,9 +240,12 @@ fn snapshot_delta(bytes: &[u8]) {
         return;
     };
     assert!(view.len() <= VIEW_MAX, "a view keeps within its bound");
-    let Some(ours) = snapshot::delta(base, &view) else {
-        return;
-    };
-    assert!(ours.len() < view.len(), "a delta is worth its bytes");
-    assert_eq!(snapshot::apply(base, &ours, VIEW_MAX), Ok(view));
+    for codec in snapshot::Codec::ALL {
+        let Some(ours) = snapshot::delta_by(codec, base, &view) else {
+            continue;
+        };
+        assert!(ours.len() < view.len(), "a delta is worth its bytes");
+        let made = snapshot::apply(base, &ours, VIEW_MAX);
+        assert_eq!(made.as_ref(), Ok(&view), "{codec:?}");
+    }
 }

@@ -35,7 +35,10 @@ impl Form for Whole {
 /// Metres, and half turns.
 pub(super) struct Float;
 
-#[expect(clippy::cast_precision_loss, reason = "what a game without quantised state shows")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "what a game without quantised state shows"
+)]
 impl Form for Float {
     type Number = f32;
 
@@ -93,8 +96,8 @@ impl<F: Form> Cubes<F> {
             speed: [0; 3],
             owner: 0,
         };
-        let field = (0..ROWS * ROWS)
-            .map(|index| still([place(index % ROWS), place(index / ROWS), 400]));
+        let field =
+            (0..ROWS * ROWS).map(|index| still([place(index % ROWS), place(index / ROWS), 400]));
         Self {
             cubes: Vec::new(),
             bodies: std::iter::once(still([0, 0, 1_000])).chain(field).collect(),
@@ -115,7 +118,11 @@ impl<F: Form> Game for Cubes<F> {
         player.owner = 1;
         let edge = ROWS * SPACE / 2;
         for (axis, heading) in [(0, &mut self.heading.0), (1, &mut self.heading.1)] {
-            if player.at.get(axis).is_some_and(|at| at.abs() > edge && at.signum() == heading.signum()) {
+            if player
+                .at
+                .get(axis)
+                .is_some_and(|at| at.abs() > edge && at.signum() == heading.signum())
+            {
                 *heading = -*heading;
             }
         }
@@ -123,7 +130,11 @@ impl<F: Form> Game for Cubes<F> {
         for cube in others {
             let [cx, cy, _] = cube.at;
             if (cx - x).abs() < REACH && (cy - y).abs() < REACH && rng.chance(0.5) {
-                cube.speed = [between(rng, -80, 80), between(rng, -80, 80), between(rng, 0, 60)];
+                cube.speed = [
+                    between(rng, -80, 80),
+                    between(rng, -80, 80),
+                    between(rng, 0, 60),
+                ];
                 cube.owner = 1;
             }
         }

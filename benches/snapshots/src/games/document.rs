@@ -7,8 +7,9 @@ use super::Game;
 
 const LINES: usize = 400;
 const WORDS: [&str; 24] = [
-    "the", "session", "of", "a", "player", "ends", "when", "its", "room", "is", "closed", "and", "not", "before", "it",
-    "was", "written", "down", "that", "nobody", "came", "back", "in", "time",
+    "the", "session", "of", "a", "player", "ends", "when", "its", "room", "is", "closed", "and",
+    "not", "before", "it", "was", "written", "down", "that", "nobody", "came", "back", "in",
+    "time",
 ];
 
 #[derive(Serialize)]
@@ -20,7 +21,12 @@ pub(super) struct Document {
 
 impl Document {
     pub(super) fn new(rng: &mut Rng) -> Self {
-        let line = |_| (0..4 + rng.index(10)).map(|_| word(rng)).collect::<Vec<_>>().join(" ");
+        let line = |_| {
+            (0..4 + rng.index(10))
+                .map(|_| word(rng))
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
         Self {
             title: "Rules of the house".to_owned(),
             lines: (0..LINES).map(line).collect(),
@@ -30,7 +36,10 @@ impl Document {
 }
 
 fn word(rng: &mut Rng) -> &'static str {
-    WORDS.get(rng.index(WORDS.len())).copied().unwrap_or_default()
+    WORDS
+        .get(rng.index(WORDS.len()))
+        .copied()
+        .unwrap_or_default()
 }
 
 impl Game for Document {

@@ -9,11 +9,12 @@ use super::{Game, between};
 
 const AT_FIRST: usize = 50;
 const MATERIALS: [&str; 12] = [
-    "iron", "oak", "silver", "bone", "glass", "amber", "leather", "copper", "moon", "ash", "stone", "silk",
+    "iron", "oak", "silver", "bone", "glass", "amber", "leather", "copper", "moon", "ash", "stone",
+    "silk",
 ];
 const THINGS: [&str; 16] = [
-    "sword", "helmet", "arrow", "potion", "ring", "boots", "shield", "rope", "lamp", "key", "map", "axe", "bow",
-    "cloak", "gem", "scroll",
+    "sword", "helmet", "arrow", "potion", "ring", "boots", "shield", "rope", "lamp", "key", "map",
+    "axe", "bow", "cloak", "gem", "scroll",
 ];
 
 #[derive(Serialize)]
@@ -45,7 +46,8 @@ impl Inventory {
     }
 
     fn find(&mut self, rng: &mut Rng) {
-        let name = |words: &[&str], index: usize| words.get(index).copied().unwrap_or_default().to_owned();
+        let name =
+            |words: &[&str], index: usize| words.get(index).copied().unwrap_or_default().to_owned();
         let material = name(&MATERIALS, rng.index(MATERIALS.len()));
         let thing = name(&THINGS, rng.index(THINGS.len()));
         let maker = between(rng, 1, 9);
@@ -53,14 +55,24 @@ impl Inventory {
             count: 1,
             wear: 0,
             level: u8::try_from(between(rng, 1, 60)).unwrap_or(1),
-            tags: if rng.chance(0.3) { vec!["rare", "bound"] } else { vec![] },
+            tags: if rng.chance(0.3) {
+                vec!["rare", "bound"]
+            } else {
+                vec![]
+            },
         };
-        let found = self.items.entry(format!("{material} {thing} of the {maker}")).or_insert(item);
+        let found = self
+            .items
+            .entry(format!("{material} {thing} of the {maker}"))
+            .or_insert(item);
         found.count += 1;
     }
 
     fn any(&self, rng: &mut Rng) -> Option<String> {
-        self.items.keys().nth(rng.index(self.items.len().max(1))).cloned()
+        self.items
+            .keys()
+            .nth(rng.index(self.items.len().max(1)))
+            .cloned()
     }
 }
 

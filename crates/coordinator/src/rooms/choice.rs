@@ -25,9 +25,18 @@ impl Choice {
 
     /// As [`snapshot::delta_by`], with the codec of the moment.
     pub(crate) fn delta(&mut self, base: &[u8], view: &[u8]) -> Option<Bytes> {
+        if base == view {
+            // All tell it in a byte: that says nothing about them.
+            return snapshot::delta_by(Codec::Xor, base, view);
+        }
         if let Some(left) = self.left.checked_sub(1) {
             self.left = left;
-            return snapshot::delta_by(self.codec, base, view);
+            let delta = snapshot::delta_by(self.codec, base, view);
+            return delta.or_else(|| match self.codec {
+                Codec::Xor => None,
+                // What it cannot do the cheapest may.
+                Codec::Dictionary | Codec::Values => snapshot::delta_by(Codec::Xor, base, view),
+            });
         }
         self.left = TRIAL_EVERY - 1;
         let (mut codec, mut best) = (Codec::Xor, None);

@@ -338,16 +338,6 @@ impl Connection {
         true
     }
 
-    /// A session that only is there takes up a third less without what it uses every 15 s. Keys are kept after a
-    /// packet that did not open: whoever forges some does not have them made for each.
-    fn rest_if_slow(&mut self) {
-        if self.outgoing.heartbeat.is_slow() {
-            self.protection.rest();
-            self.recovery.rest();
-            self.outgoing.carried = Vec::new();
-        }
-    }
-
     /// When [`Connection::handle_timeout`] is due, or (equal to "now" or past) when
     /// [`Connection::poll_transmit`] or [`Connection::poll_event`] has something that must
     /// not wait.

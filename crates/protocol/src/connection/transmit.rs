@@ -60,6 +60,16 @@ impl Connection {
         self.on_sent(packet);
     }
 
+    /// A session that only is there takes up a third less without what it uses every 15 s. Keys are kept after a
+    /// packet that did not open: whoever forges some does not have them made for each.
+    pub(super) fn rest_if_slow(&mut self) {
+        if self.outgoing.heartbeat.is_slow() {
+            self.protection.rest();
+            self.recovery.rest();
+            self.outgoing.carried = Vec::new();
+        }
+    }
+
     fn on_sent(&mut self, packet: SentPacket) {
         let Self {
             recovery,

@@ -9,6 +9,11 @@ use lz4_flex::block;
 use super::{BadDelta, length, number};
 use crate::wire::{Reader, put_varint};
 
+/// Bytes that a delta to a view of `len` bytes has at most, with its codec.
+pub(super) const fn len_max(len: usize) -> usize {
+    1 + size_of::<u64>() + block::get_maximum_output_size(len)
+}
+
 /// Appends the body of a delta; it may be longer than the view.
 pub(super) fn put(out: &mut Vec<u8>, base: &[u8], view: &[u8]) {
     put_varint(out, number(view.len()));

@@ -63,8 +63,11 @@ pub fn delta_by(codec: Codec, base: &[u8], view: &[u8]) -> Option<Bytes> {
     if base == view {
         return (view.len() > 1).then(|| Bytes::from_static(&[SAME]));
     }
-    // As long as it may become, so that it is taken at once.
-    let mut out = Vec::with_capacity(view.len());
+    // As long as it may become, so that it is taken at once, and given back as far as it is not needed.
+    let mut out = Vec::with_capacity(match codec {
+        Codec::Dictionary => dictionary::len_max(view.len()),
+        Codec::Xor | Codec::Values => view.len(),
+    });
     out.push(codec as u8);
     let is_made = match codec {
         Codec::Xor => xor::put(&mut out, base, view),
@@ -74,7 +77,7 @@ pub fn delta_by(codec: Codec, base: &[u8], view: &[u8]) -> Option<Bytes> {
         }
         Codec::Values => values::put(&mut out, base, view),
     };
-    (is_made && out.len() < view.len()).then(|| out.into())
+    (is_made && out.len() < view.len()).then(|| out.into_boxed_slice().into())
 }
 
 /// Applies a delta to its base. The result is at most `len_max` bytes.

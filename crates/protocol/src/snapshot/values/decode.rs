@@ -1,9 +1,10 @@
 //! The base is walked; what is told of it, and of its columns, makes the view.
 
+use super::effort::Effort;
 use super::encode::REPLACED;
 use super::mask::{self, Form, Mask};
 use super::paths::{Path, Paths};
-use super::shapes::{Entries, Entry, Shapes, Told};
+use super::shapes::{Entries, Shapes, Told};
 use super::token::{self, Kind, Token};
 use crate::limits::MESSAGEPACK_DEPTH_MAX;
 use crate::snapshot::{BadDelta, length};
@@ -20,6 +21,7 @@ pub(super) fn view(base: &[u8], mut body: Reader<'_>, len_max: usize) -> Result<
         shapes: Shapes::new(body.take(shapes)?),
         paths: Paths::new(),
         columns: Columns::new(body)?,
+        effort: Effort::new(base, len),
         out: Out {
             view: Vec::with_capacity(len),
             len,
@@ -39,6 +41,7 @@ struct Walk<'a> {
     paths: Paths,
     shapes: Shapes<'a>,
     columns: Columns<'a>,
+    effort: Effort,
     out: Out,
 }
 
@@ -70,29 +73,29 @@ impl Out {
 
 impl<'a> Walk<'a> {
     fn pair(&mut self, base: &mut Reader<'a>, path: Path, depth: usize) -> Result<(), BadDelta> {
-        if depth > MESSAGEPACK_DEPTH_MAX {
-            return Err(BadDelta);
-        }
-        let of = Token::read(base)?;
+        let of = self.effort.token(base)?;
         let (Kind::Array(before) | Kind::Map(before)) = of.kind else {
             let column = self.paths.column(path);
             return self.columns.at(column)?.put(&of, &mut self.out);
         };
+        if depth == MESSAGEPACK_DEPTH_MAX {
+            return Err(BadDelta);
+        }
         let is_map = matches!(of.kind, Kind::Map(_));
         match self.shapes.container()? {
             None => {
                 self.out.put(of.bytes)?;
                 for place in 0..before {
                     if is_map {
-                        self.out.put(token::value(base)?)?;
+                        self.out.put(self.effort.value(base)?)?;
                     }
-                    let inside = self.paths.inside(path, place, before);
+                    let inside = self.paths.inside(path, place, before)?;
                     self.pair(base, inside, depth + 1)?;
                 }
                 Ok(())
             }
             Some(Told::Replaced(value)) => {
-                of.skip_inside(base)?;
+                self.effort.skip_inside(&of, base)?;
                 self.out.put(value)
             }
             Some(Told::Resized(count)) => {
@@ -117,7 +120,7 @@ impl<'a> Walk<'a> {
     ) -> Result<(), BadDelta> {
         let mut last = None;
         for place in 0..count {
-            let inside = self.paths.inside(path, place, count);
+            let inside = self.paths.inside(path, place, count)?;
             if place < before {
                 last = Some(*base);
                 self.pair(base, inside, depth + 1)?;
@@ -126,7 +129,7 @@ impl<'a> Walk<'a> {
             }
         }
         for _ in count..before {
-            token::value(base)?;
+            self.effort.value(base)?;
         }
         Ok(())
     }
@@ -150,9 +153,7 @@ impl<'a> Walk<'a> {
         path: Path,
         depth: usize,
     ) -> Result<(), BadDelta> {
-        let from = (0..before)
-            .map(|_| Entry::read(base))
-            .collect::<Result<Vec<_>, _>>()?;
+        let from = self.effort.entries(base, before)?;
         let like = from.last().map(|entry| entry.value);
         let mut kept = from.into_iter();
         let mut place = 0;
@@ -160,7 +161,7 @@ impl<'a> Walk<'a> {
             match self.shapes.entries()? {
                 Entries::New { key } => {
                     self.out.put(key)?;
-                    let inside = self.paths.inside(path, place, count);
+                    let inside = self.paths.inside(path, place, count)?;
                     self.addition(like, inside, depth)?;
                     place += 1;
                 }
@@ -168,11 +169,12 @@ impl<'a> Walk<'a> {
                     kept.nth(gone.checked_sub(1).ok_or(BadDelta)?)
                         .ok_or(BadDelta)?;
                 }
+                Entries::Kept(entries) if entries > count - place => return Err(BadDelta),
                 Entries::Kept(entries) => {
                     for _ in 0..entries {
                         let mut entry = kept.next().ok_or(BadDelta)?;
                         self.out.put(entry.key)?;
-                        let inside = self.paths.inside(path, place, count);
+                        let inside = self.paths.inside(path, place, count)?;
                         self.pair(&mut entry.value, inside, depth + 1)?;
                         place += 1;
                     }
@@ -186,8 +188,8 @@ impl<'a> Walk<'a> {
 /// Columns as they are met first; of those that changed, what is written of them.
 struct Columns<'a> {
     rest: Reader<'a>,
-    /// Unchanged ones to be met before the next that changed.
-    unchanged: u64,
+    /// Unchanged ones to be met before the next that changed; `None` if none did.
+    unchanged: Option<u64>,
     met: Vec<Column<'a>>,
     /// The mask of the newest that changed, before any of it was read.
     before: Option<Mask<'a>>,
@@ -204,7 +206,7 @@ impl<'a> Columns<'a> {
     fn new(rest: Reader<'a>) -> Result<Self, BadDelta> {
         let mut columns = Self {
             rest,
-            unchanged: 0,
+            unchanged: None,
             met: Vec::new(),
             before: None,
         };
@@ -221,8 +223,9 @@ impl<'a> Columns<'a> {
     }
 
     fn meet(&mut self) -> Result<Column<'a>, BadDelta> {
-        if self.unchanged > 0 {
-            self.unchanged -= 1;
+        let left = self.unchanged.map(|unchanged| unchanged.checked_sub(1));
+        if left != Some(None) {
+            self.unchanged = left.flatten();
             return Ok(Column {
                 mask: Mask::bits(&[]),
                 changes: Reader::new(&[]),
@@ -234,7 +237,8 @@ impl<'a> Columns<'a> {
         let mask = match form {
             Form::Runs => Mask::runs(mask),
             Form::Bits => Mask::bits(mask),
-            Form::Before => self.before.ok_or(BadDelta)?,
+            Form::Before if mask.is_empty() => self.before.ok_or(BadDelta)?,
+            Form::Before => return Err(BadDelta),
         };
         self.before = Some(mask);
         let changes = Reader::new(self.rest.take(changes_len)?);
@@ -244,14 +248,14 @@ impl<'a> Columns<'a> {
 
     fn look_ahead(&mut self) -> Result<(), BadDelta> {
         self.unchanged = match self.rest.is_empty() {
-            true => u64::MAX,
-            false => self.rest.varint()?,
+            true => None,
+            false => Some(self.rest.varint()?),
         };
         Ok(())
     }
 
     fn are_at_end(&self) -> bool {
-        self.rest.is_empty() && self.met.iter().all(|column| column.changes.is_empty())
+        self.unchanged.is_none() && self.met.iter().all(|column| column.changes.is_empty())
     }
 }
 
@@ -268,7 +272,8 @@ impl Column<'_> {
             (REPLACED, _) => out.put(token::value(&mut self.changes)?),
             (told, Kind::Int(of)) => {
                 let step = (told >> 1).cast_signed() ^ -(told & 1).cast_signed();
-                out.put_with(token::put_int, of.wrapping_add(step))
+                let value = of.checked_add(step).ok_or(BadDelta)?;
+                out.put_with(token::put_int, value)
             }
             (told, Kind::Single(of)) => {
                 let told = u32::try_from(told).map_err(|_| BadDelta)?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::effort::Effort;
 use super::mask::{self, Form, Marks};
 use super::paths::{Path, Paths};
 use super::shapes::{Entries, Entry, Written};
@@ -12,7 +13,7 @@ use crate::wire::{Reader, VARINT_MAX, put_varint};
 
 /// Appends the body of a delta; an error if one of both is no MessagePack, or is not written in its shortest form.
 pub(super) fn put(out: &mut Vec<u8>, base: &[u8], view: &[u8]) -> Result<(), BadDelta> {
-    let mut walk = Walk::new();
+    let mut walk = Walk::new(Effort::new(base, view.len()));
     let (mut from, mut to) = (Reader::new(base), Reader::new(view));
     walk.pair(&mut from, &mut to, Path::default(), 0)?;
     if !from.is_empty() || !to.is_empty() {
@@ -29,6 +30,7 @@ struct Walk {
     paths: Paths,
     shapes: Written,
     columns: Vec<Column>,
+    effort: Effort,
     scratch: Vec<u8>,
 }
 
@@ -39,8 +41,9 @@ struct Column {
 }
 
 impl Walk {
-    fn new() -> Self {
+    fn new(effort: Effort) -> Self {
         Self {
+            effort,
             paths: Paths::new(),
             shapes: Written::default(),
             columns: Vec::new(),
@@ -55,16 +58,16 @@ impl Walk {
         path: Path,
         depth: usize,
     ) -> Result<(), BadDelta> {
-        if depth > MESSAGEPACK_DEPTH_MAX {
-            return Err(BadDelta);
-        }
-        let (of, all) = (Token::read(base)?, view.rest());
+        let (of, all) = (self.effort.token(base)?, view.rest());
         if !of.is_container() && all.starts_with(of.bytes) {
             // No value is the front of another, so that is the whole of it.
             view.take(of.bytes.len())?;
             let column = self.paths.column(path);
             self.column(column).marks.push(false);
             return Ok(());
+        }
+        if of.is_container() && depth == MESSAGEPACK_DEPTH_MAX {
+            return Err(BadDelta);
         }
         let to = Token::read(view)?;
         match (of.kind, to.kind) {
@@ -76,7 +79,7 @@ impl Walk {
                 self.map((base, &of, before), (view, &to, count), path, depth)
             }
             (Kind::Array(_) | Kind::Map(_), _) => {
-                of.skip_inside(base)?;
+                self.effort.skip_inside(&of, base)?;
                 to.skip_inside(view)?;
                 let (value, _) = all.split_at(all.len() - view.rest().len());
                 self.shapes.replaced(value);
@@ -120,7 +123,7 @@ impl Walk {
     ) -> Result<(), BadDelta> {
         let mut last = None;
         for place in 0..count {
-            let inside = self.paths.inside(path, place, count);
+            let inside = self.paths.inside(path, place, count)?;
             if place < before {
                 last = Some(*base);
                 self.pair(base, view, inside, depth + 1)?;
@@ -129,7 +132,7 @@ impl Walk {
             }
         }
         for _ in count..before {
-            token::value(base)?;
+            self.effort.value(base)?;
         }
         Ok(())
     }
@@ -158,12 +161,12 @@ impl Walk {
         path: Path,
         depth: usize,
     ) -> Result<(), BadDelta> {
-        if of.bytes == to.bytes && has_keys_of(*base, *view, count)? {
+        if of.bytes == to.bytes && self.has_keys_of(*base, *view, count)? {
             self.shapes.like();
             for place in 0..count {
-                token::value(base)?;
+                self.effort.value(base)?;
                 token::value(view)?;
-                let inside = self.paths.inside(path, place, count);
+                let inside = self.paths.inside(path, place, count)?;
                 self.pair(base, view, inside, depth + 1)?;
             }
             return Ok(());
@@ -177,6 +180,25 @@ impl Walk {
         self.entries((base, before), (view, count), path, depth)
     }
 
+    fn has_keys_of(
+        &mut self,
+        mut base: Reader<'_>,
+        mut view: Reader<'_>,
+        count: usize,
+    ) -> Result<bool, BadDelta> {
+        for place in 1..=count {
+            if self.effort.value(&mut base)? != token::value(&mut view)? {
+                return Ok(false);
+            }
+            // Behind the last is no key.
+            if place < count {
+                self.effort.value(&mut base)?;
+                token::value(&mut view)?;
+            }
+        }
+        Ok(true)
+    }
+
     /// Entries by their key, as long as their order is that of the base; others are new.
     fn entries<'a>(
         &mut self,
@@ -185,9 +207,7 @@ impl Walk {
         path: Path,
         depth: usize,
     ) -> Result<(), BadDelta> {
-        let from = (0..before)
-            .map(|_| Entry::read(base))
-            .collect::<Result<Vec<_>, _>>()?;
+        let from = self.effort.entries(base, before)?;
         let to = (0..count)
             .map(|_| Entry::read(view))
             .collect::<Result<Vec<_>, _>>()?;
@@ -208,7 +228,7 @@ impl Walk {
                     let pairs: Vec<_> = pairs.collect();
                     self.shapes.entries(Entries::Kept(pairs.len()));
                     for (old, new) in &pairs {
-                        let inside = self.paths.inside(path, place, count);
+                        let inside = self.paths.inside(path, place, count)?;
                         let (mut old, mut new) = (old.value, new.value);
                         self.pair(&mut old, &mut new, inside, depth + 1)?;
                         place += 1;
@@ -217,7 +237,7 @@ impl Walk {
                 }
                 _ => {
                     self.shapes.entries(Entries::New { key: entry.key });
-                    let inside = self.paths.inside(path, place, count);
+                    let inside = self.paths.inside(path, place, count)?;
                     let like = from.last().map(|entry| entry.value);
                     self.addition(like, &mut entry.value.clone(), inside, depth)?;
                     place += 1;
@@ -257,7 +277,7 @@ fn difference(of: Kind, to: &Token<'_>, scratch: &mut Vec<u8>) -> Option<u64> {
         (Kind::Int(of), Kind::Int(value)) => {
             scratch.clear();
             token::put_int(scratch, value);
-            let step = value.wrapping_sub(of);
+            let step = value.checked_sub(of)?;
             // To the lowest bit goes the sign, so that small steps down are small too.
             (scratch.as_slice() == to.bytes).then_some((step << 1 ^ step >> 63).cast_unsigned())?
         }
@@ -266,20 +286,6 @@ fn difference(of: Kind, to: &Token<'_>, scratch: &mut Vec<u8>) -> Option<u64> {
         _ => return None,
     };
     (difference != REPLACED && difference <= VARINT_MAX).then_some(difference)
-}
-
-fn has_keys_of(mut base: Reader<'_>, mut view: Reader<'_>, count: usize) -> Result<bool, BadDelta> {
-    for place in 1..=count {
-        if token::value(&mut base)? != token::value(&mut view)? {
-            return Ok(false);
-        }
-        // Behind the last is no key.
-        if place < count {
-            token::value(&mut base)?;
-            token::value(&mut view)?;
-        }
-    }
-    Ok(true)
 }
 
 fn short(count: usize) -> Result<u32, BadDelta> {

@@ -19,6 +19,7 @@
 //! (Pelkonen et al., 2015). Elements are paired by their place, entries by their key as long as they keep their order.
 
 mod decode;
+mod effort;
 mod encode;
 mod mask;
 mod paths;
@@ -50,6 +51,7 @@ mod tests {
     use super::super::{Codec, apply, delta_by};
     use super::*;
     use crate::messagepack::encode;
+    use crate::wire::put_varint;
 
     const LEN_MAX: usize = 1 << 20;
 
@@ -207,6 +209,111 @@ mod tests {
         }
     }
 
+    /// An array of an array, whose elements are read again for each element that the view has more.
+    fn crowded(of: &[u8]) -> Vec<u8> {
+        [[0x91, 0xdc, 0x7f, 0xff].as_slice(), &of.repeat(0x7fff)].concat()
+    }
+
+    #[test]
+    fn a_short_body_does_not_make_a_long_base_be_read_again_and_again() {
+        let base = crowded(&[0]);
+        for inner in [&[0x90][..], &[0xc0]] {
+            let view = [[0xdc, 0x7f, 0xff].as_slice(), &inner.repeat(0x7fff)].concat();
+            assert!(!put(&mut Vec::new(), &base, &view));
+            // What a server could send all the same: that many elements, each in the place of the last one's.
+            let mut shapes = vec![0];
+            put_varint(&mut shapes, 1 + 0x7fff);
+            for _ in 0..0x7fff {
+                shapes.extend([0, u8::from(inner == [0x90])]);
+                shapes.extend(inner.iter().filter(|byte| **byte == 0xc0));
+            }
+            let mut body = Vec::new();
+            put_varint(&mut body, u64::try_from(view.len()).unwrap());
+            put_varint(&mut body, u64::try_from(shapes.len()).unwrap());
+            body.extend(shapes);
+            assert_eq!(
+                super::apply(&base, Reader::new(&body), LEN_MAX),
+                Err(BadDelta)
+            );
+        }
+        // As many as there is effort for.
+        let view = [[0x94].as_slice(), &crowded(&[0])[1..], &[0x90; 3]].concat();
+        let body = made(&base, &view);
+        assert_eq!(super::apply(&base, Reader::new(&body), LEN_MAX), Ok(view));
+    }
+
+    #[test]
+    fn maps_that_differ_after_a_long_value_are_not_held_against_each_other_for_ever() {
+        let long = [[0xdc, 0x3f, 0xff].as_slice(), &[0; 0x3fff]].concat();
+        let base = [[0x91, 0x82, 0xa1, b'a'].as_slice(), &long, &[0xa1, b'b', 1]].concat();
+        let other = [0x82, 0xa1, b'a', 0, 0xa1, b'c', 1];
+        let view = [[0xdc, 0x0f, 0xff].as_slice(), &other.repeat(0x0fff)].concat();
+        assert!(!put(&mut Vec::new(), &base, &view));
+    }
+
+    #[test]
+    fn paths_are_bounded() {
+        // Sixteen of sixteen of sixteen of sixteen.
+        let mut base = vec![1];
+        for _ in 0..4 {
+            base = [[0xdc, 0, 16].as_slice(), &base.repeat(16)].concat();
+        }
+        assert!(!put(&mut Vec::new(), &base, &base));
+        let mut body = Vec::new();
+        put_varint(&mut body, u64::try_from(base.len()).unwrap());
+        body.push(0);
+        assert_eq!(
+            super::apply(&base, Reader::new(&body), LEN_MAX),
+            Err(BadDelta)
+        );
+    }
+
+    #[test]
+    fn what_a_body_says_beyond_its_view_is_refused() {
+        let base = encode(&[1, 2, 3]).unwrap();
+        let whole = made(&base, &encode(&[1, 2, 4]).unwrap());
+        assert!(super::apply(&base, Reader::new(&whole), LEN_MAX).is_ok());
+        for more in [0, 1, 5] {
+            let body = [whole.as_slice(), &[more]].concat();
+            assert_eq!(
+                super::apply(&base, Reader::new(&body), LEN_MAX),
+                Err(BadDelta)
+            );
+        }
+        // Of shapes: `like` with nothing to tell behind it.
+        for like in [0, 1, 9] {
+            let body = [4, 1, like];
+            assert_eq!(
+                super::apply(&base, Reader::new(&body), LEN_MAX),
+                Err(BadDelta)
+            );
+        }
+        // Of a map: more entries than its head says, and none at all.
+        let map = encode(&BTreeMap::from([("a", 1), ("b", 2), ("c", 3)])).unwrap();
+        for kept in [6, 0] {
+            let body = [map.len().try_into().unwrap(), 4, 0, 3, 0, kept];
+            assert_eq!(
+                super::apply(&map, Reader::new(&body), LEN_MAX),
+                Err(BadDelta)
+            );
+        }
+    }
+
+    #[test]
+    fn integers_of_all_sizes_and_steps_are_told() {
+        let ends = [i64::MIN, i64::MIN + 1, -1, 0, 1, i64::MAX - 1, i64::MAX];
+        for of in ends {
+            for value in ends
+                .into_iter()
+                .chain([of.wrapping_add(1), of.wrapping_sub(1 << 60)])
+            {
+                let (base, view) = (encode(&[of]).unwrap(), encode(&[value]).unwrap());
+                let body = made(&base, &view);
+                assert_eq!(super::apply(&base, Reader::new(&body), LEN_MAX), Ok(view));
+            }
+        }
+    }
+
     #[derive(Clone, Serialize)]
     struct Unit {
         id: u32,
@@ -273,6 +380,8 @@ mod tests {
     #[test]
     fn what_is_nested_too_deep_or_is_no_value_gets_no_body() {
         let deep = |depth| [vec![0x91; depth], vec![1]].concat();
+        let hollow = [vec![0x91; 16], vec![0x90]].concat();
+        assert!(!put(&mut Vec::new(), &hollow, &hollow));
         assert!(put(&mut Vec::new(), &deep(16), &deep(16)));
         assert!(!put(&mut Vec::new(), &deep(17), &deep(17)));
         for odd in [

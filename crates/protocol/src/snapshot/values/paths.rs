@@ -1,9 +1,13 @@
 //! Which values share a column: those at the same path, where all elements of a long container are at one.
 
+use crate::snapshot::BadDelta;
+
 /// Containers of more are lists of rows: their elements share their columns. Shorter ones are records.
 const RECORD_MAX: usize = 16;
 const PLACES: usize = RECORD_MAX + 1;
 const ROW: usize = RECORD_MAX;
+/// Both ends refuse more: each takes memory, and a program has few.
+const PATHS_MAX: usize = 4_096;
 
 /// Paths seen, as a tree.
 #[derive(Debug)]
@@ -32,22 +36,24 @@ impl Paths {
     }
 
     /// The path of the value at `place` of a container of `count`.
-    pub(super) fn inside(&mut self, of: Path, place: usize, count: usize) -> Path {
-        let place = if count > RECORD_MAX {
-            ROW
-        } else {
-            place.min(RECORD_MAX)
-        };
+    pub(super) fn inside(
+        &mut self,
+        of: Path,
+        place: usize,
+        count: usize,
+    ) -> Result<Path, BadDelta> {
+        let place = if count > RECORD_MAX { ROW } else { place };
         let next = Path(self.nodes.len());
-        let Some(known) = self.node(of).inside.get_mut(place) else {
-            return next;
-        };
-        if known.0 == 0 {
-            *known = next;
-            self.nodes.push(Node::default());
-            return next;
+        let known = self.node(of).inside.get_mut(place).ok_or(BadDelta)?;
+        if known.0 > 0 {
+            return Ok(*known);
         }
-        *known
+        if next.0 == PATHS_MAX {
+            return Err(BadDelta);
+        }
+        *known = next;
+        self.nodes.push(Node::default());
+        Ok(next)
     }
 
     /// The column of the scalars at a path: they are numbered as they are met.

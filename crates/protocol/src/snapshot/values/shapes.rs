@@ -80,7 +80,7 @@ impl Written {
 #[derive(Debug)]
 pub(super) struct Shapes<'a> {
     rest: Reader<'a>,
-    /// Containers to come that are like those of the base, once it was looked up.
+    /// Containers to come that are like those of the base, before something is told, once it was looked up.
     like: Option<u64>,
 }
 
@@ -94,10 +94,14 @@ impl<'a> Shapes<'a> {
 
     /// What is told of the next container; `None` if it is as in the base.
     pub(super) fn container(&mut self) -> Result<Option<Told<'a>>, BadDelta> {
-        let like = self.likes()?;
-        if like > 0 {
-            self.like = Some(like - 1);
-            return Ok(None);
+        match self.likes()? {
+            // Whatever else comes is as it was.
+            None => return Ok(None),
+            Some(0) => {}
+            Some(like) => {
+                self.like = Some(like - 1);
+                return Ok(None);
+            }
         }
         match self.told()?.checked_sub(1) {
             None => Ok(Some(Told::Replaced(token::value(&mut self.rest)?))),
@@ -107,12 +111,13 @@ impl<'a> Shapes<'a> {
 
     /// What becomes of the next entries.
     pub(super) fn entries(&mut self) -> Result<Entries<'a>, BadDelta> {
-        if self.likes()? > 0 {
+        if self.likes()? != Some(0) {
             return Err(BadDelta);
         }
         let told = self.told()?;
         match (told >> 1, told & 1) {
-            (0, 1) => Ok(Entries::New { key: self.value()? }),
+            (0, 0) => Err(BadDelta),
+            (0, _) => Ok(Entries::New { key: self.value()? }),
             (count, 0) => Ok(Entries::Kept(to_len(count)?)),
             (count, _) => Ok(Entries::Gone(to_len(count)?)),
         }
@@ -125,20 +130,15 @@ impl<'a> Shapes<'a> {
 
     /// True if all was read.
     pub(super) const fn is_at_end(&self) -> bool {
-        self.rest.is_empty() && !matches!(self.like, Some(0))
+        self.rest.is_empty() && self.like.is_none()
     }
 
-    fn likes(&mut self) -> Result<u64, BadDelta> {
-        match self.like {
-            Some(like) => Ok(like),
-            // Whatever else comes is as it was.
-            None if self.rest.is_empty() => Ok(u64::MAX),
-            None => {
-                let like = self.rest.varint()?;
-                self.like = Some(like);
-                Ok(like)
-            }
+    /// `None` if nothing more is told.
+    fn likes(&mut self) -> Result<Option<u64>, BadDelta> {
+        if self.like.is_none() && !self.rest.is_empty() {
+            self.like = Some(self.rest.varint()?);
         }
+        Ok(self.like)
     }
 
     fn told(&mut self) -> Result<u64, BadDelta> {

@@ -99,17 +99,57 @@ pub(super) fn value<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], BadDelta> {
 
 /// The shortest form of an integer, which serializers write.
 pub(super) fn put_int(out: &mut Vec<u8>, value: i64) {
-    rmp::encode::write_sint(out, value).expect(MEMORY);
+    rmp_serde::encode::write(out, &value).expect("memory takes what is written");
 }
 
 /// The shortest head of an array.
 pub(super) fn put_array(out: &mut Vec<u8>, count: u32) {
-    rmp::encode::write_array_len(out, count).expect(MEMORY);
+    put_head(out, count, (0x90, 0xdc));
 }
 
 /// The shortest head of a map.
 pub(super) fn put_map(out: &mut Vec<u8>, count: u32) {
-    rmp::encode::write_map_len(out, count).expect(MEMORY);
+    put_head(out, count, (0x80, 0xde));
 }
 
-const MEMORY: &str = "memory takes what is written";
+/// A count of up to 15 is in the marker; else it follows in two bytes, or in four behind the next marker.
+fn put_head(out: &mut Vec<u8>, count: u32, (short, long): (u8, u8)) {
+    match (u8::try_from(count), u16::try_from(count)) {
+        (Ok(count @ 0..16), _) => out.push(short | count),
+        (_, Ok(count)) => {
+            out.push(long);
+            out.extend_from_slice(&count.to_be_bytes());
+        }
+        (_, Err(_)) => {
+            out.push(long + 1);
+            out.extend_from_slice(&count.to_be_bytes());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads_and_integers_are_written_as_serializers_do() {
+        for count in [0, 1, 15, 16, 17, 255, 256, 65_535, 65_536] {
+            let elements = vec![(); count];
+            let (mut ours, theirs) = (Vec::new(), rmp_serde::to_vec(&elements).unwrap());
+            let head = u32::try_from(count).unwrap();
+            put_array(&mut ours, head);
+            assert_eq!(theirs[..theirs.len() - count], ours, "{count}");
+            let entries: std::collections::BTreeMap<usize, ()> =
+                (0..count).map(|it| (it, ())).collect();
+            let theirs = rmp_serde::to_vec(&entries).unwrap();
+            ours.clear();
+            put_map(&mut ours, head);
+            assert!(theirs.starts_with(&ours), "{count}");
+        }
+        for value in [i64::MIN, -33, -32, -1, 0, 127, 128, 65_536, i64::MAX] {
+            let mut out = Vec::new();
+            put_int(&mut out, value);
+            assert_eq!(rmp_serde::to_vec(&value).unwrap(), out);
+        }
+    }
+}
