@@ -8,7 +8,7 @@
 //! ```
 
 use std::io::Write;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
@@ -48,27 +48,29 @@ struct Doing {
 impl Watch {
     /// A turn begins.
     pub(crate) fn enter(&self) {
-        self.in_turn.store(true, Relaxed);
         self.step();
+        self.in_turn.store(true, Release);
     }
 
     /// It came back.
     pub(crate) fn leave(&self) {
-        self.in_turn.store(false, Relaxed);
         self.step();
+        self.in_turn.store(false, Release);
     }
 
     fn step(&self) {
         self.steps.fetch_add(1, Relaxed);
     }
 
-    /// Seen of what stands still, it is true; of what goes on it does not matter.
+    /// Steps are read last, and made before what they lead to is shown: with as many as at the look before, all of it
+    /// is of that time.
     fn doing(&self) -> Doing {
         let room = *self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        let call = room.filter(|_| self.in_call.load(Acquire));
         Doing {
+            in_turn: self.in_turn.load(Acquire),
+            call,
             steps: self.steps.load(Relaxed),
-            in_turn: self.in_turn.load(Relaxed),
-            call: room.filter(|_| self.in_call.load(Relaxed)),
         }
     }
 }
@@ -98,15 +100,15 @@ impl Stopwatch for WatchedCalls {
             let shown = self.watch.room.lock();
             *shown.unwrap_or_else(PoisonError::into_inner) = Some((room, kind));
         }
-        self.watch.in_call.store(true, Relaxed);
         self.watch.step();
+        self.watch.in_call.store(true, Release);
         self.began = Instant::now();
     }
 
     fn end(&mut self) -> Duration {
         let took = self.began.elapsed();
-        self.watch.in_call.store(false, Relaxed);
         self.watch.step();
+        self.watch.in_call.store(false, Release);
         took
     }
 }
