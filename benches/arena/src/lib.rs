@@ -18,6 +18,7 @@ mod echo;
 mod figures;
 pub mod idle;
 pub mod joins;
+mod load;
 pub mod net;
 mod options;
 pub mod own;
@@ -37,6 +38,7 @@ use std::process::ExitCode;
 pub use rejoin_hall::workload;
 
 pub use crate::figures::{Spread, Turn};
+pub use crate::load::Load;
 pub use crate::options::machine;
 pub use crate::rejoin_players::RejoinPlayers;
 pub use crate::subject::{Size, Subject};

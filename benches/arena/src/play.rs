@@ -5,9 +5,9 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use rejoin::protocol::Timestamp;
 
+use crate::load::Load;
 use crate::net::{Carried, Traffic};
 use crate::players::{Clock, Ping, Players};
-use crate::rounds::Load;
 use crate::schedule::Schedule;
 use crate::server::{Cpu, Server};
 use crate::workload::SHAPES;

@@ -1,10 +1,9 @@
 //! A B A B: every server once per round, each in a fresh process, under the same load.
 
-use std::time::Duration;
-
 use serde::Serialize;
 
 use crate::figures::{About, Spread, Summary, Turn};
+use crate::load::Load;
 use crate::options::{Options, machine};
 use crate::own::{ECHO, EXACT, RAW2, RAW2_AES, REJOIN, SYNCED};
 use crate::play::{self, Plan};
@@ -12,16 +11,6 @@ use crate::players::Clock;
 use crate::server::Server;
 use crate::subject::{Size, Subject};
 use crate::workload::SHAPES;
-
-/// What the players of a turn do, and for how long that is measured.
-#[derive(Clone, Copy)]
-pub struct Load {
-    pub players: usize,
-    /// One of [`SHAPES`].
-    pub shape: usize,
-    pub ping_hz: u64,
-    pub span: Duration,
-}
 
 /// What `--json` writes.
 #[derive(Serialize)]

@@ -230,7 +230,7 @@ impl PollClient {
         Ok(self.core.send(seat, payload::input(input)?)?)
     }
 
-    /// Sends a latest input: the newest before a tick of the room wins, an older one may be lost.
+    /// Sends a latest input: the newest that waits for the tick of the room wins, an older one may be lost.
     ///
     /// # Errors
     /// See [`InputError`].

@@ -111,7 +111,7 @@ impl<R: Room> RoomHandle<R> {
         Ok(number)
     }
 
-    /// Sends a latest input: the newest before a tick of the room wins, an older one may be lost.
+    /// Sends a latest input: the newest that waits for the tick of the room wins, an older one may be lost.
     ///
     /// # Errors
     /// See [`InputError`].

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::load::Load;
 use crate::own::{EXACT, RAW2, REJOIN, REJOIN2};
-use crate::rounds::Load;
 use crate::subject::Subject;
 use crate::workload::{QUARTER, SEATS, SIZES, SLOW, SMALL, TICKS, WHOLE};
 

@@ -12,8 +12,8 @@ use std::process::ExitCode;
 
 use rejoin_arena::idle::{Idle, Stillness};
 use rejoin_arena::joins::Joins;
-use rejoin_arena::rounds::Load;
-use rejoin_arena::{Subject, Turn, idle, joins, rounds, server};
+use rejoin_arena::workload::PING_HZ;
+use rejoin_arena::{Load, Subject, Turn, idle, joins, rounds, server};
 use serde::Serialize;
 
 use crate::peer::Peer;
@@ -219,6 +219,3 @@ impl Plan {
         }
     }
 }
-
-/// Of the arena's workload.
-const PING_HZ: u64 = 5;

@@ -1,9 +1,9 @@
 //! From all turns to one row for each server.
 
-use rejoin_arena::workload::INPUT_HZ;
+use rejoin_arena::workload::{INPUT_HZ, PING_HZ};
 use rejoin_arena::{Spread, Turn, own};
 
-use super::{PING_HZ, Report};
+use super::Report;
 use crate::peer::Peer;
 
 /// Application messages of a player and second: inputs up, as many snapshots down, pings and their echoes.
