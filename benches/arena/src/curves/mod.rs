@@ -103,14 +103,8 @@ fn draw(curve: &'static Curve, options: &Options, good: &mut bool) -> Drawn {
 
 /// One point in all rounds. `None` if it has no figures.
 fn place(series: &Series, point: Point, options: &Options, good: &mut bool) -> Option<Place> {
-    let mut place = Place {
-        at: point.at,
-        value: Spread::of(std::iter::once(0.0)).expect("one value"),
-        turns: Vec::new(),
-        idle: Vec::new(),
-        left_out: Vec::new(),
-    };
-    let mut values = Vec::new();
+    let (mut values, mut left_out) = (Vec::new(), Vec::new());
+    let (mut turns, mut idles) = (Vec::new(), Vec::new());
     for round in 1..=options.rounds {
         match series.what {
             points::What::Play => {
@@ -119,10 +113,10 @@ fn place(series: &Series, point: Point, options: &Options, good: &mut bool) -> O
                 *good &= ended_well;
                 println!("{:>7} {}", point.at, turn.line());
                 match &turn.invalid {
-                    Some(why) if !options.rough => place.left_out.push(why.clone()),
+                    Some(why) if !options.rough => left_out.push(why.clone()),
                     _ => {
                         values.push(turn.cpu_ns_per_player_second / 1e3);
-                        place.turns.push(turn);
+                        turns.push(turn);
                     }
                 }
             }
@@ -142,15 +136,18 @@ fn place(series: &Series, point: Point, options: &Options, good: &mut bool) -> O
                     idle.cpu_share * 100.0
                 );
                 values.push(idle.cpu_share * 1e6 / point.at as f64);
-                place.idle.push(idle);
+                idles.push(idle);
             }
         }
     }
     let value = Spread::of(values.into_iter());
     *good &= value.is_some();
     Some(Place {
+        at: point.at,
         value: value?,
-        ..place
+        turns,
+        idle: idles,
+        left_out,
     })
 }
 

@@ -44,7 +44,7 @@ impl Choice {
             let delta = snapshot::delta_by(tried, base, view);
             if delta
                 .as_ref()
-                .is_some_and(|delta| is_worth(delta, best.as_ref(), view))
+                .is_some_and(|delta| is_worth(delta, best.as_ref()))
             {
                 (codec, best) = (tried, delta);
             }
@@ -55,12 +55,9 @@ impl Choice {
 }
 
 /// A codec that takes longer must save a datagram's head and an eighth.
-fn is_worth(delta: &Bytes, cheaper: Option<&Bytes>, view: &[u8]) -> bool {
+fn is_worth(delta: &Bytes, cheaper: Option<&Bytes>) -> bool {
     const HEAD: usize = 32;
-    match cheaper {
-        None => delta.len() < view.len(),
-        Some(cheaper) => delta.len() + delta.len() / 8 + HEAD < cheaper.len(),
-    }
+    cheaper.is_none_or(|cheaper| delta.len() + delta.len() / 8 + HEAD < cheaper.len())
 }
 
 #[cfg(test)]

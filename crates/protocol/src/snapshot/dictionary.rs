@@ -6,7 +6,7 @@
 
 use lz4_flex::block;
 
-use super::{BadDelta, length, number};
+use super::{BadDelta, number, view_len};
 use crate::wire::{Reader, put_varint};
 
 /// Bytes that a delta to a view of `len` bytes has at most, with its codec.
@@ -30,10 +30,7 @@ pub(super) fn apply(
     mut body: Reader<'_>,
     len_max: usize,
 ) -> Result<Vec<u8>, BadDelta> {
-    let len = length(&mut body)?;
-    if len > len_max {
-        return Err(BadDelta);
-    }
+    let len = view_len(&mut body, len_max)?;
     let mut view = vec![0; len];
     match block::decompress_into_with_dict(body.rest(), &mut view, base) {
         Ok(made) if made == len => Ok(view),

@@ -104,6 +104,11 @@ fn length(reader: &mut Reader<'_>) -> Result<usize, BadDelta> {
     usize::try_from(reader.varint()?).map_err(|_| BadDelta)
 }
 
+/// With what each body begins: the length of its view, of at most `len_max` bytes.
+fn view_len(body: &mut Reader<'_>, len_max: usize) -> Result<usize, BadDelta> {
+    length(body).and_then(|len| (len <= len_max).then_some(len).ok_or(BadDelta))
+}
+
 fn number(len: usize) -> u64 {
     u64::try_from(len).expect("a length in memory fits 64 bits")
 }

@@ -7,7 +7,7 @@
 //! `zeros` counts bytes that equal the base, `count` the changed ones that follow. Where the view is longer, its base
 //! counts as zero; what follows the last pair equals the base.
 
-use super::{BadDelta, length, number};
+use super::{BadDelta, length, number, view_len};
 use crate::wire::{Reader, put_varint};
 
 /// Appends the body of a delta; false if the whole would be no longer, and then `out` holds a part.
@@ -38,10 +38,7 @@ pub(super) fn apply(
     mut body: Reader<'_>,
     len_max: usize,
 ) -> Result<Vec<u8>, BadDelta> {
-    let len = length(&mut body)?;
-    if len > len_max {
-        return Err(BadDelta);
-    }
+    let len = view_len(&mut body, len_max)?;
     let mut view = Vec::with_capacity(len);
     view.extend(base.iter().take(len));
     view.resize(len, 0);

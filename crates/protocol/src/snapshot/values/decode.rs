@@ -7,15 +7,12 @@ use super::paths::{Path, Paths};
 use super::shapes::{Entries, Shapes, Told};
 use super::token::{self, Kind, Token};
 use crate::limits::MESSAGEPACK_DEPTH_MAX;
-use crate::snapshot::{BadDelta, length};
+use crate::snapshot::{BadDelta, length, view_len};
 use crate::wire::Reader;
 
 /// The view that `body` makes of `base`, of at most `len_max` bytes.
 pub(super) fn view(base: &[u8], mut body: Reader<'_>, len_max: usize) -> Result<Vec<u8>, BadDelta> {
-    let len = length(&mut body)?;
-    if len > len_max {
-        return Err(BadDelta);
-    }
+    let len = view_len(&mut body, len_max)?;
     let shapes = length(&mut body)?;
     let mut walk = Walk {
         shapes: Shapes::new(body.take(shapes)?),
