@@ -5,8 +5,9 @@
 //! ```
 //!
 //! Steering needs the shard; nobody else needs to learn how many connections there are or
-//! which came after which. The permutation is a Feistel network of four rounds, whose round
-//! functions are tables of random numbers: no arithmetic per datagram, 32 KiB per shard.
+//! which came after which. The permutation is a Feistel network of four rounds. Each folds a product with
+//! secret numbers, as quick hash functions do: tables of random numbers would take as much of the
+//! processor's nearest memory as it has, with every datagram.
 
 use rejoin_protocol::{ConnectionId, Rng};
 
@@ -16,10 +17,10 @@ pub(crate) const SLOT_BITS: u32 = 17;
 const GENERATION_BITS: u32 = 7;
 /// Bits of one half of the permutation.
 const HALF_BITS: u32 = (SLOT_BITS + GENERATION_BITS) / 2;
-const HALF_SIZE: usize = 1 << HALF_BITS;
 const HALF_MASK: u32 = (1 << HALF_BITS) - 1;
 /// With random round functions, four rounds cannot be told from a random permutation
-/// (Luby and Rackoff 1988).
+/// (Luby and Rackoff 1988). These are not quite that, and need not be: what is hidden is how many are there,
+/// and who sends is proved by keys.
 const ROUNDS: usize = 4;
 
 /// What a connection id hides.
@@ -35,15 +36,23 @@ pub(crate) struct Label {
 #[derive(Debug)]
 pub(crate) struct ConnectionIds {
     shard: u8,
-    rounds: [Vec<u16>; ROUNDS],
+    rounds: [Round; ROUNDS],
+}
+
+/// The secret numbers of a round.
+#[derive(Debug)]
+struct Round {
+    add: u64,
+    /// Odd.
+    factor: u64,
 }
 
 impl ConnectionIds {
-    /// With fresh tables.
+    /// With fresh secrets.
     pub(crate) fn new(shard: u8, rng: &mut Rng) -> Self {
         Self {
             shard,
-            rounds: std::array::from_fn(|_| table(rng)),
+            rounds: std::array::from_fn(|_| Round::new(rng)),
         }
     }
 
@@ -54,7 +63,7 @@ impl ConnectionIds {
             .rounds
             .iter()
             .fold(split(clear), |(left, right), round| {
-                (right, left ^ look_up(round, right))
+                (right, left ^ round.of(right))
             });
         let [_, a, b, c] = join(halves).to_be_bytes();
         ConnectionId([self.shard, a, b, c])
@@ -72,7 +81,7 @@ impl ConnectionIds {
                 .iter()
                 .rev()
                 .fold(sealed, |(left, right), round| {
-                    (right ^ look_up(round, left), left)
+                    (right ^ round.of(left), left)
                 }),
         );
         let generation = clear & ((1 << GENERATION_BITS) - 1);
@@ -88,16 +97,23 @@ impl ConnectionIds {
     }
 }
 
-fn table(rng: &mut Rng) -> Vec<u16> {
-    let mut bytes = [0; HALF_SIZE * 2];
-    rng.fill(&mut bytes);
-    let (pairs, _) = bytes.as_chunks::<2>();
-    pairs.iter().map(|pair| u16::from_le_bytes(*pair)).collect()
-}
+impl Round {
+    fn new(rng: &mut Rng) -> Self {
+        let [add, factor] = std::array::from_fn(|_| u64::from_le_bytes(rng.bytes()));
+        Self {
+            add,
+            factor: factor | 1,
+        }
+    }
 
-fn look_up(round: &[u16], half: u32) -> u32 {
-    let index = usize::try_from(half).expect("twelve bits fit");
-    u32::from(*round.get(index).expect("a table has an entry per half")) & HALF_MASK
+    /// Folded multiplication: both halves of the whole product.
+    fn of(&self, half: u32) -> u32 {
+        let sum = u64::from(half).wrapping_add(self.add);
+        let product = u128::from(sum) * u128::from(self.factor);
+        let folded = (product >> 64) ^ product;
+        let [a, b, ..] = folded.to_le_bytes();
+        u32::from(u16::from_le_bytes([a, b])) & HALF_MASK
+    }
 }
 
 const fn split(value: u32) -> (u32, u32) {

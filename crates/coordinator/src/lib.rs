@@ -78,6 +78,7 @@ mod tickets;
 mod turn;
 pub mod twin;
 mod waking;
+mod wheel;
 
 pub use auth::Auth;
 pub use budgets::Budgets;

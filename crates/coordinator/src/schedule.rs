@@ -1,13 +1,12 @@
 //! The deadline queue: what is due when, one deadline per key.
 
-use std::cmp::Reverse;
-use std::collections::binary_heap::PeekMut;
-use std::collections::{BTreeSet, BinaryHeap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, DefaultHasher, Hash};
 
 use rejoin_protocol::{PlayerId, Timestamp};
 
 use crate::keys::{Key, RoomKey, SessionKey, Slot};
+use crate::wheel::Wheel;
 
 /// What may fall due in a shard. The order settles ties.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,13 +63,14 @@ impl Scheduled for Due {
 
 /// Deadlines by key.
 ///
-/// A heap in which moved and cleared deadlines stay until they come to the top or are too many: no
-/// allocation for each, as a tree has. Which of them hold is written down apart, in tables.
+/// Moved and cleared deadlines stay in the wheel until they come up or are too many. Which of them hold is written
+/// down apart, in tables.
 #[derive(Debug)]
 pub(crate) struct Schedule<K> {
-    /// The first one holds. Of the others some do not any more.
-    heap: BinaryHeap<Reverse<(Timestamp, K)>>,
+    wheel: Wheel<K>,
     holding: Holding<K>,
+    /// Memory of one call: what came up.
+    taken: Vec<(Timestamp, K)>,
 }
 
 /// The deadlines that hold.
@@ -99,8 +99,9 @@ impl<K: Scheduled> Schedule<K> {
     /// Nothing due.
     pub(crate) fn new() -> Self {
         Self {
-            heap: BinaryHeap::new(),
+            wheel: Wheel::new(),
             holding: Holding::new(),
+            taken: Vec::new(),
         }
     }
 
@@ -108,13 +109,13 @@ impl<K: Scheduled> Schedule<K> {
     pub(crate) fn set(&mut self, key: K, at: Timestamp) {
         let before = self.holding.insert(key, Deadline { at, due: at });
         if before.is_none_or(|before| before.at != at) {
-            self.heap.push(Reverse((at, key)));
+            self.wheel.push((at, key));
             self.tidy();
         }
     }
 
     /// Sets the deadline of `key` unless an earlier one stands. If the key [moves](Scheduled::moves), that one
-    /// only comes up and is put off to `at`: the heap has one step then for many datagrams.
+    /// only comes up and is put off to `at`: one step for many datagrams.
     pub(crate) fn set_earlier(&mut self, key: K, at: Timestamp) {
         match self.holding.get_mut(key) {
             Some(standing) if standing.at <= at => {
@@ -141,67 +142,53 @@ impl<K: Scheduled> Schedule<K> {
 
     /// When the earliest deadline comes up.
     pub(crate) fn next(&self) -> Option<Timestamp> {
-        self.heap.peek().map(|Reverse((at, _))| *at)
+        self.wheel.first(|entry| self.holding.holds(entry))
     }
 
     /// Takes out all that is due, earliest first.
     pub(crate) fn take_due(&mut self, now: Timestamp, due: &mut Vec<K>) {
-        while let Some(mut first) = self.heap.peek_mut() {
-            let Reverse((at, key)) = *first;
-            if at > now {
-                break;
+        let Self {
+            wheel,
+            holding,
+            taken,
+        } = self;
+        wheel.take_until(now, |(at, key)| match holding.get_mut(key) {
+            Some(deadline) if deadline.at == at && deadline.due > now => {
+                deadline.at = deadline.due;
+                Some(deadline.due)
             }
-            match self.holding.get_mut(key) {
-                Some(deadline) if deadline.at == at && deadline.due > now => {
-                    deadline.at = deadline.due;
-                    *first = Reverse((deadline.due, key));
-                }
-                Some(deadline) if deadline.at == at => {
-                    PeekMut::pop(first);
-                    self.holding.remove(key);
-                    due.push(key);
-                }
-                Some(_) | None => drop(PeekMut::pop(first)),
+            Some(deadline) if deadline.at == at => {
+                holding.remove(key);
+                taken.push((at, key));
+                None
             }
-        }
+            Some(_) | None => None,
+        });
+        taken.sort_unstable();
+        due.extend(taken.drain(..).map(|(_, key)| key));
         self.tidy();
     }
 
-    /// Drops what does not hold: at the top, and everywhere if it is too much.
+    /// Drops what does not hold if it is too much.
     fn tidy(&mut self) {
-        let Self { heap, holding } = self;
-        while heap.peek().is_some_and(|first| !holding.holds(first)) {
-            heap.pop();
-        }
-        if heap.len() > 2 * holding.count + STALE_MORE {
-            // One that moved away and back stands there twice, and both hold.
-            let mut entries = std::mem::take(heap).into_vec();
-            entries.retain(|entry| holding.holds(entry));
-            entries.sort_unstable();
-            entries.dedup();
-            *heap = BinaryHeap::from(entries);
-        }
+        let most = 2 * self.holding.count + STALE_MORE;
+        self.wheel.tidy(most, |entry| self.holding.holds(entry));
     }
 
     /// All keys, in order.
     pub(crate) fn keys(&self) -> impl Iterator<Item = K> {
-        let holding = self.heap.iter().filter(|entry| self.holding.holds(entry));
-        let keys: BTreeSet<K> = holding.map(|Reverse((_, key))| *key).collect();
+        let holding = self.wheel.iter().filter(|entry| self.holding.holds(entry));
+        let keys: BTreeSet<K> = holding.map(|(_, key)| *key).collect();
         keys.into_iter()
     }
 
-    /// Checks that heap and tables hold the same deadlines.
+    /// Checks that wheel and tables hold the same deadlines.
     pub(crate) fn check(&self) {
         let keys = self.keys().count();
         assert_eq!(keys, self.holding.count, "each deadline waits");
         assert_eq!(keys, self.holding.recount(), "each deadline is counted");
-        let first = self.heap.peek();
-        assert!(
-            first.is_none_or(|first| self.holding.holds(first)),
-            "the first deadline holds"
-        );
         let most = 2 * self.holding.count + STALE_MORE;
-        assert!(self.heap.len() <= most, "those that do not hold are few");
+        assert!(self.wheel.len() <= most, "those that do not hold are few");
     }
 }
 
@@ -255,7 +242,7 @@ impl<K: Scheduled> Holding<K> {
         removed
     }
 
-    fn holds(&self, Reverse((at, key)): &Reverse<(Timestamp, K)>) -> bool {
+    fn holds(&self, (at, key): &(Timestamp, K)) -> bool {
         self.get(*key).is_some_and(|deadline| deadline.at == *at)
     }
 
@@ -369,7 +356,9 @@ mod tests {
             let mut sorted: BTreeMap<u64, Timestamp> = BTreeMap::new();
             let mut now = 0;
             for _ in 0..3_000 {
-                let (key, moment) = (rng.below(100), at(now + rng.below(50)));
+                // Near ones, and far ones too.
+                let span = if seed % 2 == 0 { 50 } else { 2_000 };
+                let (key, moment) = (rng.below(100), at(now + rng.below(span)));
                 match rng.below(8) {
                     0 => {
                         schedule.clear(key);
@@ -385,7 +374,7 @@ mod tests {
                         };
                     }
                     3 => {
-                        now += rng.below(10);
+                        now += rng.below(span / 5);
                         let mut expected: Vec<_> = sorted.iter().map(|(k, t)| (*t, *k)).collect();
                         expected.retain(|(moment, _)| *moment <= at(now));
                         expected.sort_unstable();
