@@ -11,14 +11,14 @@ use crate::time::Timestamp;
 /// What comes back to a bucket per period, and what it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    count: u32,
-    /// In nanoseconds; the two below too, which each spending asks for.
-    period: u64,
-    /// How long one takes to come back.
+    /// How long one takes to come back, in shares of a nanosecond: each datagram multiplies, and none divides.
     one: u64,
-    /// How long a burst takes to come back.
+    /// How long a burst takes to come back, in nanoseconds.
     burst: u64,
 }
+
+/// Shares of a nanosecond, as a power of two: of a gigabyte a second each byte is known to a hundred thousandth.
+const SHARE_BITS: u32 = 16;
 
 /// What is left of a budget.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,30 +54,25 @@ impl Rate {
     const fn new(count: u32, burst: u32, seconds: u64) -> Self {
         let count = if count == 0 { 1 } else { count };
         let burst = if burst == 0 { 1 } else { burst };
+        let period = seconds * 1_000_000_000;
         let mut rate = Self {
-            count,
-            period: seconds * 1_000_000_000,
-            one: 0,
+            one: (period << SHARE_BITS) / count as u64,
             burst: 0,
         };
-        rate.one = rate.nanos_of(1);
         rate.burst = rate.nanos_of(burst);
         rate
     }
 
-    /// How long `amount` takes to come back. Below 2^32 a second and 2^28 a minute the product fits 64 bits.
+    /// How long `amount` takes to come back, 78 hours at most.
     const fn nanos_of(self, amount: u32) -> u64 {
-        (amount as u64).saturating_mul(self.period) / self.count as u64
+        (amount as u64).saturating_mul(self.one) >> SHARE_BITS
     }
 }
 
 impl Bucket {
     /// Spends `amount`, there or not. The debt ends at one burst below zero.
     pub fn charge(&mut self, amount: u32, rate: Rate, now: Timestamp) -> Spending {
-        let nanos = match amount {
-            1 => rate.one,
-            _ => rate.nanos_of(amount),
-        };
+        let nanos = rate.nanos_of(amount);
         let twice = rate.burst.saturating_mul(2);
         let now = now.as_nanos();
         let whole_at = self.whole_at.as_nanos().max(now).saturating_add(nanos);
@@ -108,7 +103,12 @@ impl Bucket {
     /// After so long one will be there.
     pub fn check(&self, rate: Rate, now: Timestamp) -> Result<(), Duration> {
         let now = now.as_nanos();
-        let spent = self.whole_at.as_nanos().max(now).saturating_add(rate.one) - now;
+        let spent = self
+            .whole_at
+            .as_nanos()
+            .max(now)
+            .saturating_add(rate.nanos_of(1))
+            - now;
         match spent.saturating_sub(rate.burst) {
             0 => Ok(()),
             wait => Err(Duration::from_nanos(wait)),

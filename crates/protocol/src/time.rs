@@ -1,53 +1,70 @@
 //! Moments as plain numbers, so that the simulator and a replay own the clock.
 
+use std::fmt;
+use std::num::NonZeroU64;
 use std::ops::{Add, AddAssign, Sub};
 use std::time::Duration;
 
 /// A moment: nanoseconds since an origin that the caller chooses once per process.
 ///
 /// Only differences mean anything. 2^64 ns are 584 years.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Timestamp(u64);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(
+    /// One more than the nanoseconds, so that a moment that may be none takes no more place.
+    NonZeroU64,
+);
+
+impl Default for Timestamp {
+    fn default() -> Self {
+        Self::ZERO
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Timestamp").field(&self.as_nanos()).finish()
+    }
+}
 
 impl Timestamp {
     /// The origin.
-    pub const ZERO: Self = Self(0);
+    pub const ZERO: Self = Self::from_nanos(0);
 
-    /// The moment `nanos` nanoseconds after the origin.
+    /// The moment `nanos` nanoseconds after the origin, 2^64 - 2 at most.
     #[must_use]
     pub const fn from_nanos(nanos: u64) -> Self {
-        Self(nanos)
+        Self(NonZeroU64::MIN.saturating_add(nanos))
     }
 
     /// The moment `millis` milliseconds after the origin.
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
-        Self(millis * 1_000_000)
+        Self::from_nanos(millis * 1_000_000)
     }
 
     /// Nanoseconds since the origin.
     #[must_use]
     pub const fn as_nanos(self) -> u64 {
-        self.0
+        self.0.get() - 1
     }
 
     /// Whole microseconds since the origin.
     #[must_use]
     pub const fn as_micros(self) -> u64 {
-        self.0 / 1_000
+        self.as_nanos() / 1_000
     }
 
     /// Whole milliseconds since the origin.
     #[must_use]
     pub const fn as_millis(self) -> u64 {
-        self.0 / 1_000_000
+        self.as_nanos() / 1_000_000
     }
 
     /// The first of several moments, if there are any.
     #[must_use]
     pub(crate) fn first_of<const N: usize>(moments: [Option<Self>; N]) -> Option<Self> {
         // Numbers alone: each packet asks, and no branch has to be guessed.
-        let never = Self(u64::MAX);
+        let never = Self(NonZeroU64::MAX);
         let first = moments.map(|it| it.unwrap_or(never)).into_iter().min();
         first.filter(|first| *first != never)
     }
@@ -55,7 +72,7 @@ impl Timestamp {
     /// Time passed since `earlier`, zero if `earlier` lies ahead.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
-        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+        Duration::from_nanos(self.0.get().saturating_sub(earlier.0.get()))
     }
 }
 
@@ -77,7 +94,7 @@ impl Sub<Duration> for Timestamp {
     type Output = Self;
 
     fn sub(self, span: Duration) -> Self {
-        Self(self.0.saturating_sub(nanos(span)))
+        Self::from_nanos(self.as_nanos().saturating_sub(nanos(span)))
     }
 }
 
@@ -106,6 +123,8 @@ mod tests {
         assert_eq!(late.since(early), Duration::from_millis(7));
         assert_eq!(early.since(late), Duration::ZERO);
         assert_eq!(early - Duration::from_secs(1), Timestamp::ZERO);
-        assert_eq!((late + Duration::MAX).as_nanos(), u64::MAX);
+        assert_eq!((late + Duration::MAX).as_nanos(), u64::MAX - 1);
+        assert_eq!(Timestamp::from_nanos(u64::MAX), late + Duration::MAX);
+        assert_eq!(size_of::<Option<Timestamp>>(), size_of::<Timestamp>());
     }
 }

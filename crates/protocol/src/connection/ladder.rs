@@ -9,7 +9,7 @@ use crate::limits::{
 };
 use crate::liveness::Liveness;
 use crate::planted::{self, Bug};
-use crate::time::Timestamp;
+use crate::time::{Timestamp, nanos};
 
 /// How long the peer has been silent, against what it announced; first what each packet touches.
 #[derive(Debug)]
@@ -17,10 +17,10 @@ use crate::time::Timestamp;
 pub(crate) struct Ladder {
     liveness: Liveness,
     last_heard: Timestamp,
-    /// The peer's word, within bounds: it must not exempt itself from the ladder.
-    announced: Duration,
-    /// The longest interval that this side bears, whatever is announced, and since when.
-    borne: Duration,
+    /// The peer's word in nanoseconds, within bounds: it must not exempt itself from the ladder.
+    announced: u64,
+    /// The longest interval that this side bears in nanoseconds, whatever is announced, and since when.
+    borne: u64,
     borne_since: Timestamp,
     loading: Option<Loading>,
     /// Packet of the newest announcement; an older one that comes late is void.
@@ -53,8 +53,8 @@ impl Ladder {
             last_heard: now,
             // Each side's first packet asks for an answer, so one is expected soon. A join whose first
             // packets were lost until the server forgot it must not look alive for long.
-            announced: HEARTBEAT_SEATED,
-            borne: HEARTBEAT_ANNOUNCED_MAX,
+            announced: nanos(HEARTBEAT_SEATED),
+            borne: nanos(HEARTBEAT_ANNOUNCED_MAX),
             borne_since: now,
             announced_in: None,
             loading: None,
@@ -120,13 +120,14 @@ impl Ladder {
     pub(crate) fn on_announced(&mut self, number: u64, interval: Duration) {
         if self.announced_in.is_none_or(|newest| number > newest) {
             self.announced_in = Some(number);
-            self.announced = interval.clamp(HEARTBEAT_MIN, HEARTBEAT_ANNOUNCED_MAX);
+            self.announced = nanos(interval.clamp(HEARTBEAT_MIN, HEARTBEAT_ANNOUNCED_MAX));
         }
     }
 
     /// No more than this is borne from now on, whatever the peer announces; silence until now was
     /// its right.
     pub(crate) fn bear(&mut self, interval: Duration, now: Timestamp) {
+        let interval = nanos(interval);
         if interval != self.borne {
             self.borne = interval;
             self.borne_since = now;
@@ -146,8 +147,8 @@ impl Ladder {
 
     /// When the next step down is due; `patience` is what a slow link may need.
     pub(crate) fn deadline(&self, patience: Duration) -> Option<Timestamp> {
-        let announced = self.last_heard + self.announced;
-        let borne = self.last_heard.max(self.borne_since) + self.borne;
+        let announced = self.last_heard + Duration::from_nanos(self.announced);
+        let borne = self.last_heard.max(self.borne_since) + Duration::from_nanos(self.borne);
         let promised = announced.min(borne);
         let expected = self
             .loading
@@ -235,11 +236,11 @@ mod tests {
         let mut ladder = Ladder::new(at(0));
         ladder.on_announced(9, Duration::from_secs(1));
         ladder.on_announced(8, Duration::from_secs(30));
-        assert_eq!(ladder.announced, Duration::from_secs(1));
+        assert_eq!(ladder.announced, nanos(Duration::from_secs(1)));
         ladder.on_announced(10, Duration::MAX);
-        assert_eq!(ladder.announced, HEARTBEAT_ANNOUNCED_MAX);
+        assert_eq!(ladder.announced, nanos(HEARTBEAT_ANNOUNCED_MAX));
         ladder.on_announced(11, Duration::ZERO);
-        assert_eq!(ladder.announced, HEARTBEAT_MIN);
+        assert_eq!(ladder.announced, nanos(HEARTBEAT_MIN));
     }
 
     #[test]

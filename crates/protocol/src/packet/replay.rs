@@ -14,7 +14,8 @@ const _: () = assert!(WORDS as u64 * WORD_BITS == REPLAY_WINDOW);
 #[derive(Clone, Debug, Default)]
 #[repr(C)]
 pub struct ReplayWindow {
-    newest: Option<u64>,
+    /// The number after the newest one received.
+    expected: u64,
     /// A ring of bits: the one of a number is at the number modulo the window.
     seen: [u64; WORDS],
 }
@@ -22,42 +23,35 @@ pub struct ReplayWindow {
 impl ReplayWindow {
     /// The number after the newest one received.
     #[must_use]
-    pub fn expected(&self) -> u64 {
-        self.newest.map_or(0, |newest| newest.saturating_add(1))
+    pub const fn expected(&self) -> u64 {
+        self.expected
     }
 
     /// True if a packet of this number may be new.
     #[must_use]
     pub fn admits(&self, number: u64) -> bool {
-        let Some(newest) = self.newest else {
-            return true;
-        };
-        if number > newest {
+        if number >= self.expected {
             return true;
         }
         if planted::is(Bug::ReplayAccepted) {
             return true;
         }
-        newest - number < REPLAY_WINDOW && !self.has(number)
+        self.expected - number <= REPLAY_WINDOW && !self.has(number)
     }
 
-    /// Remembers an authentic packet.
+    /// Remembers an authentic packet; its number is at most [`NUMBER_MAX`](super::NUMBER_MAX).
     pub fn insert(&mut self, number: u64) {
-        let Some(newest) = self.newest else {
-            self.newest = Some(number);
-            self.set(number, true);
-            return;
-        };
-        if number > newest {
-            if number - newest >= REPLAY_WINDOW {
+        let expected = self.expected;
+        if number >= expected {
+            if number - expected >= REPLAY_WINDOW {
                 self.seen = [0; WORDS];
             } else {
-                (newest + 1..number).for_each(|skipped| self.set(skipped, false));
+                (expected..number).for_each(|skipped| self.set(skipped, false));
             }
-            self.newest = Some(number);
+            self.expected = number + 1;
         }
         // The bit of anything older than the window now stands for a newer number.
-        if newest.saturating_sub(number) < REPLAY_WINDOW {
+        if expected.saturating_sub(number) <= REPLAY_WINDOW {
             self.set(number, true);
         }
     }
@@ -94,11 +88,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::packet::NUMBER_MAX;
 
     proptest! {
         #[test]
         fn the_window_agrees_with_a_set_of_all_numbers(
-            start in prop_oneof![Just(0_u64), Just(u64::MAX - 10_000), 0_u64..1 << 40],
+            start in prop_oneof![Just(0_u64), Just(NUMBER_MAX - 10_000), 0_u64..1 << 40],
             steps in prop::collection::vec((0_u64..1_500, 0_u64..1_500), 1..300),
         ) {
             let mut window = ReplayWindow::default();
