@@ -59,7 +59,7 @@ pub(crate) struct Peer {
     /// Where its newest authentic packet came from.
     pub(crate) heard_from: SocketAddr,
     /// Where it may have moved to.
-    pub(crate) candidate: Option<Candidate>,
+    pub(crate) candidate: Option<Box<Candidate>>,
     /// Challenges that it may cause.
     pub(crate) challenges: Bucket,
     pub(crate) connection: Connection,

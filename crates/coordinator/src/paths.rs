@@ -50,7 +50,7 @@ impl House {
         if shown || !matches!(peer.stage, Stage::Active(_)) {
             return;
         }
-        let since = match peer.candidate {
+        let since = match peer.candidate.as_deref().copied() {
             Some(candidate) if candidate.address == from => {
                 if candidate.owed {
                     return;
@@ -65,11 +65,11 @@ impl House {
         if peer.challenges.take(CHALLENGE_RATE, now).is_err() {
             return;
         }
-        peer.candidate = Some(Candidate {
+        peer.candidate = Some(Box::new(Candidate {
             address: from,
             since,
             owed: true,
-        });
+        }));
         self.connections.mark_ready(slot);
     }
 
@@ -95,7 +95,7 @@ impl House {
         let Some(peer) = self.connections.get_mut(slot) else {
             return;
         };
-        if let Some(Candidate { address, .. }) = peer.candidate
+        if let Some(Candidate { address, .. }) = peer.candidate.as_deref().copied()
             && address == peer.heard_from
             && self.gate.proves_path(address, token, now)
         {

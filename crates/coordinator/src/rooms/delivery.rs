@@ -18,25 +18,32 @@ pub(crate) struct Delivery {
     /// The newest sent.
     last: Option<Sent>,
     /// Those whose fate is open, oldest first.
-    in_flight: VecDeque<Sent>,
+    in_flight: VecDeque<Numbered>,
     /// The newest that the client is known to have.
-    base: Option<Sent>,
+    base: Option<Numbered>,
     /// The one on the ordered stream that is not acknowledged.
     on_stream: Option<u64>,
 }
 
-/// A snapshot that was sent.
+/// The newest snapshot that was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Sent {
+struct Sent {
     /// Its name.
-    pub(crate) sequence: u64,
+    sequence: u64,
     /// The name under which its bytes were first shown.
-    pub(crate) content: u64,
+    content: u64,
     /// The cursor it told.
-    pub(crate) cursor: u64,
+    cursor: u64,
+    lost: bool,
+}
+
+/// A snapshot that was sent, as long as it matters whether it arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Numbered {
+    /// Its name.
+    sequence: u64,
     /// Its place among those sent.
     number: u64,
-    lost: bool,
 }
 
 /// What a member should know by now.
@@ -81,12 +88,9 @@ impl Delivery {
     /// The client has shared snapshot `sequence` from an earlier delivery.
     pub(crate) fn adopt(&mut self, sequence: u64) {
         if !self.private {
-            self.base = Some(Sent {
+            self.base = Some(Numbered {
                 sequence,
-                content: sequence,
-                cursor: 0,
                 number: self.count,
-                lost: false,
             });
         }
     }
@@ -125,10 +129,12 @@ impl Delivery {
     /// The snapshot that the next one may build on: the newest the client is known to have and
     /// has not dropped from its own ring.
     pub(crate) fn base(&self) -> Option<u64> {
-        let base = if planted::is(Bug::DeltaAgainstUnacked) {
-            self.last
-        } else {
-            self.base
+        let base = match self.last.filter(|_| planted::is(Bug::DeltaAgainstUnacked)) {
+            Some(last) => Some(Numbered {
+                sequence: last.sequence,
+                number: self.count,
+            }),
+            None => self.base,
         };
         let ring = u64::try_from(SNAPSHOT_RING).expect("the ring is small");
         base.filter(|base| self.count - base.number < ring)
@@ -153,15 +159,16 @@ impl Delivery {
             content,
             cursor,
         } = wanted;
-        let sent = Sent {
+        self.last = Some(Sent {
             sequence,
             content,
             cursor,
-            number: self.count,
             lost: false,
-        };
-        self.last = Some(sent);
-        self.in_flight.push_back(sent);
+        });
+        self.in_flight.push_back(Numbered {
+            sequence,
+            number: self.count,
+        });
         if self.in_flight.len() > IN_FLIGHT_MAX {
             self.in_flight.pop_front();
         }
