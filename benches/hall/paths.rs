@@ -3,6 +3,7 @@
 //! ```sh
 //! cargo bench -p rejoin-hall --bench paths                # counts, and fails where one grew by more than 3 %
 //! cargo bench -p rejoin-hall --bench paths -- --bless     # writes what it counts
+//! cargo bench -p rejoin-hall --bench paths -- --crowd     # many players: time, and memory that is waited for
 //! ```
 //!
 //! Instructions are no time, but they repeat: the same program counts the same whatever else the machine does. They
@@ -15,6 +16,7 @@ use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::path::Path;
 use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
 
 use rejoin_hall::Hall;
 use rejoin_hall::workload::{QUARTER, WHOLE};
@@ -52,6 +54,12 @@ fn main() -> ExitCode {
         ["run", name] => run(name),
         // What `cargo test --benches` does.
         ["--test"] => ExitCode::SUCCESS,
+        ["--crowd"] | ["--crowd", "--bench"] | ["--bench", "--crowd"] => {
+            crowd().unwrap_or_else(|problem| {
+                println!("paths: {problem}");
+                ExitCode::FAILURE
+            })
+        }
         ["--bless", ..] | ["--bench", "--bless"] | ["--bench"] | [] => {
             let bless = arguments.contains(&"--bless");
             guard(bless).unwrap_or_else(|problem| {
@@ -61,7 +69,7 @@ fn main() -> ExitCode {
         }
         other => {
             println!(
-                "paths: {} is unknown; there is only --bless",
+                "paths: {} is unknown; there are --bless and --crowd",
                 other.join(" ")
             );
             ExitCode::from(2)
@@ -96,16 +104,74 @@ fn steps(mut hall: Hall, part: usize) -> u64 {
 
 /// A second in which 16 members play, looked at each millisecond. Gives how many there are.
 fn seconds() -> u64 {
-    let mut hall = Hall::open(16, WHOLE);
+    second(&mut Hall::open(16, WHOLE));
+    16
+}
+
+/// A second of play. Gives how long taking and turning took.
+fn second(hall: &mut Hall) -> [Duration; 2] {
+    let [mut taking, mut turning] = [Duration::ZERO; 2];
     for _ in 0..1_000 {
         hall.look();
         counted(&mut || {
+            let began = Instant::now();
             hall.take();
+            let taken = Instant::now();
             hall.turn();
+            taking += taken - began;
+            turning += taken.elapsed();
         });
         hall.hand_out();
     }
-    hall.members()
+    [taking, turning]
+}
+
+/// Rooms of the crowd whose memory is counted, of 16 players each.
+const CROWD: u16 = 32;
+/// Messages of a player of the arena and second, both ways.
+const MESSAGES: u64 = 70;
+/// A processor's caches: 32 KiB for data and as much for code, and a mebibyte behind them.
+const CACHES: [&str; 4] = [
+    "--cache-sim=yes",
+    "--D1=32768,8,64",
+    "--I1=32768,8,64",
+    "--LL=1048576,8,64",
+];
+
+/// Many players: what a shard takes for one of them, and how much memory each datagram waits for. The clients are
+/// in the same caches, so that both are more than a server's.
+fn crowd() -> Result<ExitCode, String> {
+    println!("players | us a player and second: taking | turning");
+    for rooms in [4, CROWD, 2 * CROWD] {
+        let mut hall = Hall::open_rooms(rooms, 16, WHOLE);
+        second(&mut hall);
+        let [taking, turning] = second(&mut hall).map(|took| took.as_secs_f64() * 1e6);
+        let players = f64::from(16 * rooms);
+        println!(
+            "{players} | {:.0} | {:.0}",
+            taking / players,
+            turning / players
+        );
+    }
+    let log = valgrind("many", &CACHES)?.1;
+    let figure = |name: &str| {
+        let line = log.lines().find_map(|line| line.split_once(name))?;
+        let figure = line.1.split_whitespace().next()?.replace(',', "");
+        Some(figure.parse::<u64>().ok()? as f64 / (u64::from(CROWD) * 16 * MESSAGES) as f64)
+    };
+    for (what, name) in [
+        ("instructions", "I   refs:"),
+        ("lines of code that the first cache lacks", "I1  misses:"),
+        ("lines of data that the first cache lacks", "D1  misses:"),
+        ("lines of data that both lack", "LLd misses:"),
+    ] {
+        let figure = figure(name).ok_or_else(|| format!("valgrind told nothing\n{log}"))?;
+        println!(
+            "{what}, for a message of {} players: {figure:.1}",
+            CROWD * 16
+        );
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 const PARTS: [Part; 3] = [Hall::take, Hall::turn, Hall::hand_out];
@@ -134,6 +200,10 @@ fn deltas() -> u64 {
 
 /// What valgrind runs.
 fn run(name: &str) -> ExitCode {
+    if name == "many" {
+        second(&mut Hall::open_rooms(CROWD, 16, WHOLE));
+        return ExitCode::SUCCESS;
+    }
     let Some((_, run)) = PATHS.iter().find(|(path, _)| *path == name) else {
         return ExitCode::from(2);
     };
@@ -212,21 +282,7 @@ fn line(name: &str, count: u64, before: Option<u64>) -> String {
 
 /// Instructions of one run of a path, and what the processor can do under valgrind.
 fn count(name: &str) -> Result<(u64, String), String> {
-    let own = std::env::current_exe().map_err(|problem| problem.to_string())?;
-    let mut valgrind = Command::new("valgrind");
-    valgrind.args([
-        "--tool=callgrind",
-        "--callgrind-out-file=/dev/null",
-        "--toggle-collect=*paths::counted*",
-    ]);
-    valgrind.arg(own).args(["run", name]);
-    let done = valgrind.output();
-    let done =
-        done.map_err(|problem| format!("valgrind does not start, is it installed? {problem}"))?;
-    let (told, log) = (
-        String::from_utf8_lossy(&done.stdout),
-        String::from_utf8_lossy(&done.stderr),
-    );
+    let (told, log) = valgrind(name, &[])?;
     let collected = log.lines().find_map(|line| line.split_once("Collected : "));
     let collected = collected.and_then(|(_, count)| count.trim().parse::<u64>().ok());
     let runs = told.trim().split_once(' ');
@@ -237,6 +293,25 @@ fn count(name: &str) -> Result<(u64, String), String> {
         }
         _ => Err(format!("{name}: valgrind counted nothing\n{told}{log}")),
     }
+}
+
+/// Runs a path under callgrind. Gives what the path prints, and what callgrind does.
+fn valgrind(name: &str, more: &[&str]) -> Result<(String, String), String> {
+    let own = std::env::current_exe().map_err(|problem| problem.to_string())?;
+    let mut valgrind = Command::new("valgrind");
+    valgrind.args([
+        "--tool=callgrind",
+        "--callgrind-out-file=/dev/null",
+        "--toggle-collect=*paths::counted*",
+    ]);
+    valgrind.args(more).arg(own).args(["run", name]);
+    let done = valgrind.output();
+    let done =
+        done.map_err(|problem| format!("valgrind does not start, is it installed? {problem}"))?;
+    Ok((
+        String::from_utf8_lossy(&done.stdout).into_owned(),
+        String::from_utf8_lossy(&done.stderr).into_owned(),
+    ))
 }
 
 fn output(command: &mut Command) -> Result<String, String> {

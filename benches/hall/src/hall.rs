@@ -7,7 +7,7 @@ use rejoin_client::{Core, Event, Options, Permit};
 use rejoin_coordinator::{Config, MemoryDirectory, Shard};
 use rejoin_protocol::crypto::StaticKeys;
 use rejoin_protocol::message::{Answer, RoomSettings};
-use rejoin_protocol::{RequestId, Rng, SeatId, Timestamp, messagepack};
+use rejoin_protocol::{Fetch, RequestId, Rng, SeatId, Timestamp, messagepack};
 use rejoin_room::{Kinds, Room};
 use rejoin_store::MemoryStore;
 
@@ -19,7 +19,14 @@ const STEP: Duration = Duration::from_millis(34);
 /// Between two looks at the socket in play.
 const LOOK: Duration = Duration::from_millis(1);
 
-/// A shard with one room, and all its members. A step is [`Hall::act`] or [`Hall::rest`], [`Hall::take`], [`Hall::turn`]
+/// Datagrams that a server receives with one call.
+const TOGETHER: usize = 64;
+/// Steps in which those who are seated say what a join leaves to be said.
+const SETTLED_AFTER: usize = 20;
+/// Steps within which all have their seats.
+const SEATED_WITHIN: usize = 400;
+
+/// A shard with rooms of one shape, and all their members. A step is [`Hall::act`] or [`Hall::rest`], [`Hall::take`], [`Hall::turn`]
 /// and [`Hall::hand_out`], in this order.
 pub struct Hall {
     shard: Shard<MemoryStore, MemoryDirectory>,
@@ -52,20 +59,27 @@ impl Member {
 }
 
 impl Hall {
-    /// All members have their seat in a room of that shape.
+    /// One room of that shape, and all its members have their seats.
     #[must_use]
     pub fn open(members: u16, shape: usize) -> Self {
+        Self::open_rooms(1, members, shape)
+    }
+
+    /// The same with several rooms, of as many members each.
+    #[must_use]
+    pub fn open_rooms(rooms: u16, members: u16, shape: usize) -> Self {
         match shape {
-            QUARTER => Self::of::<QUARTER>(members),
-            _ => Self::of::<WHOLE>(members),
+            QUARTER => Self::of::<QUARTER>(rooms, members),
+            _ => Self::of::<WHOLE>(rooms, members),
         }
     }
 
-    fn of<const SHAPE: usize>(members: u16) -> Self {
+    fn of<const SHAPE: usize>(rooms: u16, members: u16) -> Self {
         let keys = StaticKeys::development();
         let mut rng = Rng::from_number(1);
         let mut config = Config::new(keys.clone(), [7; 32]);
-        config.sessions_max = 1_024;
+        config.sessions_max = 2 * usize::from(rooms * members);
+        config.fetch = Fetch::new(rejoin_datagram::fetch);
         let kinds = Kinds::new().with::<Arena<SHAPE>>();
         let now = Timestamp::from_millis(1_000);
         let (store, directory) = (MemoryStore::default(), MemoryDirectory::default());
@@ -77,7 +91,7 @@ impl Hall {
             down: Vec::new(),
             parts: Vec::new(),
         };
-        for index in 0..members {
+        for index in 0..rooms * members {
             let identity = StaticKeys::generate(&mut rng);
             let permit = Permit::dev(format!("player-{index}"));
             let options = Options::new(keys.public(), identity, permit, 1);
@@ -94,13 +108,18 @@ impl Hall {
     }
 
     fn seat_all(&mut self, kind: &str, members: u16) {
-        for _ in 0..30 {
+        for _ in 0..SEATED_WITHIN {
             self.step();
             for index in 0..self.members.len() {
                 self.take_events(index, kind, members);
             }
+            if self.members.iter().all(|member| member.seat.is_some()) {
+                break;
+            }
         }
         assert!(self.members.iter().all(|member| member.seat.is_some()));
+        // What a join leaves to be said is said.
+        (0..SETTLED_AFTER).for_each(|_| self.step());
     }
 
     /// Each member must be shown each tick, as a delta where one is shorter.
@@ -123,7 +142,14 @@ impl Hall {
                         members_max: members,
                         ..RoomSettings::default()
                     };
-                    let request = RequestId([1; 16]);
+                    // A room is named by the request that opens it.
+                    let room = u16::try_from(index).expect("members are few") / members;
+                    let request = RequestId(
+                        [room.to_be_bytes(); 8]
+                            .as_flattened()
+                            .try_into()
+                            .expect("eight times two"),
+                    );
                     let asked = member.core.join_or_create(request, kind, vec![], settings);
                     asked.expect("a fresh session takes a request");
                 }
@@ -181,8 +207,12 @@ impl Hall {
 
     /// The shard takes what members sent.
     pub fn take(&mut self) {
-        for (from, datagram) in &mut self.up {
-            self.shard.handle_datagram(*from, datagram, self.now);
+        for batch in self.up.chunks_mut(TOGETHER) {
+            self.shard
+                .expect(batch.iter().map(|(_, datagram)| datagram.as_slice()));
+            for (from, datagram) in batch {
+                self.shard.handle_datagram(*from, datagram, self.now);
+            }
         }
     }
 
