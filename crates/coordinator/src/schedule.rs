@@ -187,6 +187,9 @@ impl<K: Scheduled> Schedule<K> {
         let keys = self.keys().count();
         assert_eq!(keys, self.holding.count, "each deadline waits");
         assert_eq!(keys, self.holding.recount(), "each deadline is counted");
+        let holding = self.wheel.iter().filter(|entry| self.holding.holds(entry));
+        let first = holding.map(|(at, _)| *at).min();
+        assert_eq!(self.next(), first, "the first deadline that holds is next");
         let most = 2 * self.holding.count + STALE_MORE;
         assert!(self.wheel.len() <= most, "those that do not hold are few");
     }

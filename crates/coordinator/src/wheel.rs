@@ -88,11 +88,10 @@ impl<K: Ord + Copy> Wheel<K> {
         for number in (began..=self.hand).take(SLOTS) {
             let mut next = self.slots.get_mut(place_of(number)).and_then(Option::take);
             while let Some(link) = next {
-                let entry;
-                (entry, next) = match self.links.get(index(link)) {
-                    Some(link) => (link.entry, link.next),
-                    None => break,
+                let Some(&Link { entry, next: after }) = self.links.get(index(link)) else {
+                    break;
                 };
+                next = after;
                 let stays = if entry.0 > now {
                     Some(entry.0)
                 } else {
