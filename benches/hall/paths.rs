@@ -19,7 +19,7 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use rejoin_hall::Hall;
-use rejoin_hall::workload::{QUARTER, WHOLE};
+use rejoin_hall::workload::{MEMBERS, MESSAGES, QUARTER, WHOLE};
 use rejoin_protocol::snapshot::{self, Codec};
 
 /// How much more than written a path may take, in hundredths.
@@ -49,32 +49,28 @@ const PATHS: [(&str, Run); 7] = [
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    match arguments.as_slice() {
-        ["run", name] => run(name),
+    let arguments = arguments.iter().map(String::as_str);
+    // `cargo bench` adds it.
+    let arguments: Vec<&str> = arguments.filter(|it| *it != "--bench").collect();
+    let outcome = match arguments.as_slice() {
+        ["run", name] => return run(name),
         // What `cargo test --benches` does.
-        ["--test"] => ExitCode::SUCCESS,
-        ["--crowd"] | ["--crowd", "--bench"] | ["--bench", "--crowd"] => {
-            crowd().unwrap_or_else(|problem| {
-                println!("paths: {problem}");
-                ExitCode::FAILURE
-            })
-        }
-        ["--bless", ..] | ["--bench", "--bless"] | ["--bench"] | [] => {
-            let bless = arguments.contains(&"--bless");
-            guard(bless).unwrap_or_else(|problem| {
-                println!("paths: {problem}");
-                ExitCode::FAILURE
-            })
-        }
+        ["--test"] => return ExitCode::SUCCESS,
+        ["--crowd"] => crowd(),
+        ["--bless"] => guard(true),
+        [] => guard(false),
         other => {
             println!(
                 "paths: {} is unknown; there are --bless and --crowd",
                 other.join(" ")
             );
-            ExitCode::from(2)
+            return ExitCode::from(2);
         }
-    }
+    };
+    outcome.unwrap_or_else(|problem| {
+        println!("paths: {problem}");
+        ExitCode::FAILURE
+    })
 }
 
 /// What callgrind counts: all that is called by this, and nothing around it.
@@ -102,34 +98,32 @@ fn steps(mut hall: Hall, part: usize) -> u64 {
     STEPS * hall.members()
 }
 
-/// A second in which 16 members play, looked at each millisecond. Gives how many there are.
+/// A second in which 16 members play. Gives how many there are.
 fn seconds() -> u64 {
-    second(&mut Hall::open(16, WHOLE));
-    16
+    let mut hall = Hall::open(16, WHOLE);
+    second(&mut hall, count_look);
+    hall.members()
 }
 
-/// A second of play. Gives how long taking and turning took.
-fn second(hall: &mut Hall) -> [Duration; 2] {
-    let [mut taking, mut turning] = [Duration::ZERO; 2];
+/// A second of play, looked at each millisecond.
+fn second(hall: &mut Hall, mut look: impl FnMut(&mut Hall)) {
     for _ in 0..1_000 {
         hall.look();
-        counted(&mut || {
-            let began = Instant::now();
-            hall.take();
-            let taken = Instant::now();
-            hall.turn();
-            taking += taken - began;
-            turning += taken.elapsed();
-        });
+        look(hall);
         hall.hand_out();
     }
-    [taking, turning]
 }
 
-/// Rooms of the crowd whose memory is counted, of 16 players each.
+/// What a shard does at a look, counted.
+fn count_look(hall: &mut Hall) {
+    counted(&mut || {
+        hall.take();
+        hall.turn();
+    });
+}
+
+/// Rooms of the crowd whose memory is counted.
 const CROWD: u16 = 32;
-/// Messages of a player of the arena and second, both ways.
-const MESSAGES: u64 = 70;
 /// A processor's caches: 32 KiB for data and as much for code, and a mebibyte behind them.
 const CACHES: [&str; 4] = [
     "--cache-sim=yes",
@@ -138,26 +132,47 @@ const CACHES: [&str; 4] = [
     "--LL=1048576,8,64",
 ];
 
+/// How long a shard took and turned in a second of play.
+fn time_second(hall: &mut Hall) -> [Duration; 2] {
+    let [mut taking, mut turning] = [Duration::ZERO; 2];
+    second(hall, |hall| {
+        let began = Instant::now();
+        hall.take();
+        let taken = Instant::now();
+        hall.turn();
+        taking += taken - began;
+        turning += taken.elapsed();
+    });
+    [taking, turning]
+}
+
+fn open_crowd(rooms: u16) -> Hall {
+    let members = u16::try_from(MEMBERS).expect("a room has few");
+    Hall::open_rooms(rooms, members, WHOLE)
+}
+
 /// Many players: what a shard takes for one of them, and how much memory each datagram waits for. The clients are
 /// in the same caches, so that both are more than a server's.
 fn crowd() -> Result<ExitCode, String> {
     println!("players | us a player and second: taking | turning");
     for rooms in [4, CROWD, 2 * CROWD] {
-        let mut hall = Hall::open_rooms(rooms, 16, WHOLE);
-        second(&mut hall);
-        let [taking, turning] = second(&mut hall).map(|took| took.as_secs_f64() * 1e6);
-        let players = f64::from(16 * rooms);
+        let mut hall = open_crowd(rooms);
+        time_second(&mut hall);
+        let [taking, turning] = time_second(&mut hall);
+        let of_each = |took: Duration| took.as_secs_f64() * 1e6 / hall.members() as f64;
         println!(
-            "{players} | {:.0} | {:.0}",
-            taking / players,
-            turning / players
+            "{} | {:.0} | {:.0}",
+            hall.members(),
+            of_each(taking),
+            of_each(turning)
         );
     }
     let log = valgrind("many", &CACHES)?.1;
+    let players = u64::from(CROWD) * MEMBERS as u64;
     let figure = |name: &str| {
         let line = log.lines().find_map(|line| line.split_once(name))?;
         let figure = line.1.split_whitespace().next()?.replace(',', "");
-        Some(figure.parse::<u64>().ok()? as f64 / (u64::from(CROWD) * 16 * MESSAGES) as f64)
+        Some(figure.parse::<u64>().ok()? as f64 / (players * MESSAGES) as f64)
     };
     for (what, name) in [
         ("instructions", "I   refs:"),
@@ -166,10 +181,7 @@ fn crowd() -> Result<ExitCode, String> {
         ("lines of data that both lack", "LLd misses:"),
     ] {
         let figure = figure(name).ok_or_else(|| format!("valgrind told nothing\n{log}"))?;
-        println!(
-            "{what}, for a message of {} players: {figure:.1}",
-            CROWD * 16
-        );
+        println!("{what}, for a message of {players} players: {figure:.1}");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -201,7 +213,7 @@ fn deltas() -> u64 {
 /// What valgrind runs.
 fn run(name: &str) -> ExitCode {
     if name == "many" {
-        second(&mut Hall::open_rooms(CROWD, 16, WHOLE));
+        second(&mut open_crowd(CROWD), count_look);
         return ExitCode::SUCCESS;
     }
     let Some((_, run)) = PATHS.iter().find(|(path, _)| *path == name) else {

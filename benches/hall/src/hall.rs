@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rejoin_client::{Core, Event, Options, Permit};
 use rejoin_coordinator::{Config, MemoryDirectory, Shard};
+use rejoin_datagram::RECEIVE_BATCH_MAX;
 use rejoin_protocol::crypto::StaticKeys;
 use rejoin_protocol::message::{Answer, RoomSettings};
 use rejoin_protocol::{Fetch, RequestId, Rng, SeatId, Timestamp, messagepack};
@@ -19,8 +20,6 @@ const STEP: Duration = Duration::from_millis(34);
 /// Between two looks at the socket in play.
 const LOOK: Duration = Duration::from_millis(1);
 
-/// Datagrams that a server receives with one call.
-const TOGETHER: usize = 64;
 /// Steps in which those who are seated say what a join leaves to be said.
 const SETTLED_AFTER: usize = 20;
 /// Steps within which all have their seats.
@@ -143,13 +142,8 @@ impl Hall {
                         ..RoomSettings::default()
                     };
                     // A room is named by the request that opens it.
-                    let room = u16::try_from(index).expect("members are few") / members;
-                    let request = RequestId(
-                        [room.to_be_bytes(); 8]
-                            .as_flattened()
-                            .try_into()
-                            .expect("eight times two"),
-                    );
+                    let room = index / usize::from(members);
+                    let request = RequestId((room as u128).to_be_bytes());
                     let asked = member.core.join_or_create(request, kind, vec![], settings);
                     asked.expect("a fresh session takes a request");
                 }
@@ -207,7 +201,7 @@ impl Hall {
 
     /// The shard takes what members sent.
     pub fn take(&mut self) {
-        for batch in self.up.chunks_mut(TOGETHER) {
+        for batch in self.up.chunks_mut(RECEIVE_BATCH_MAX) {
             self.shard
                 .expect(batch.iter().map(|(_, datagram)| datagram.as_slice()));
             for (from, datagram) in batch {

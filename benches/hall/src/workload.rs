@@ -13,6 +13,8 @@ pub const INPUT_HZ: u64 = 30;
 /// Bytes of a ping and of its echo, and how many a second each player of the arena sends.
 pub const PING_LEN: usize = 16;
 pub const PING_HZ: u64 = 5;
+/// Of a player and second: inputs up, as many snapshots down, pings and their echoes.
+pub const MESSAGES: u64 = 2 * (INPUT_HZ + PING_HZ);
 
 /// A kind of room: how large its state is, how often it changes, and how much of it.
 #[derive(Clone, Copy)]

@@ -1,13 +1,10 @@
 //! From all turns to one row for each server.
 
-use rejoin_arena::workload::{INPUT_HZ, PING_HZ};
+use rejoin_arena::workload::MESSAGES;
 use rejoin_arena::{Spread, Turn, own};
 
 use super::Report;
 use crate::peer::Peer;
-
-/// Application messages of a player and second: inputs up, as many snapshots down, pings and their echoes.
-const MESSAGES: u64 = 2 * (INPUT_HZ + PING_HZ);
 
 /// One server at a number of players that all can take.
 pub(crate) struct Summary {
