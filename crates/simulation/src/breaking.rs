@@ -205,7 +205,7 @@ pub(crate) fn up(wiring: &mut Wiring, restart: Restart) -> Result<(), Violation>
     let stores = if scene.machine.has_disk() {
         open(scene, cast, coverage)?
     } else if restart.keeps_rooms {
-        scene.rooms.on_handed_on();
+        scene.rooms.on_handed_on(scene.operator.epoch());
         wiring.server.take_stores()
     } else {
         scene.rooms.on_restart();
@@ -248,7 +248,10 @@ fn open(
         .note(now, || format!("{rot:?}; lost since {:?}", found.durable));
     let rooms = rooms_of(&found.stores);
     let lost_power = found.durable.is_some();
-    scene.rooms.on_found(&rooms, lost_power, &rot.rooms)?;
+    let process = scene.operator.epoch();
+    scene
+        .rooms
+        .on_found(process, &rooms, lost_power, &rot.rooms)?;
     scene.operator.on_opened(found.may_lack);
     if lost_power || rot.told {
         scene.counters.power_losses += u64::from(lost_power);

@@ -12,8 +12,12 @@ use crate::report::{Violation, ensure};
 /// Records of all rooms.
 #[derive(Debug, Default)]
 pub(crate) struct RoomRecords {
-    by_room: BTreeMap<(Site, u64), Record>,
+    by_room: BTreeMap<History, Record>,
 }
+
+/// A room, how often something was lost and how often the room was gone before what it shows and says: each time its names
+/// begin anew.
+type History = (Site, u64, usize);
 
 #[derive(Debug, Default)]
 struct Record {
@@ -32,6 +36,8 @@ pub(crate) struct Shown<'a> {
     pub(crate) private: bool,
     /// Losses of power before the process that made it: each begins another history.
     pub(crate) generation: u64,
+    /// How often a room of this name was gone before that process.
+    pub(crate) opening: usize,
     pub(crate) sequence: u64,
     /// How many of the player's inputs it is said to show.
     pub(crate) applied: u64,
@@ -50,6 +56,7 @@ impl RoomRecords {
             player,
             private,
             generation,
+            opening,
             sequence,
             applied,
             synced,
@@ -57,7 +64,11 @@ impl RoomRecords {
         } = *shown;
         let hash = xxh3_64(view);
         let name = (private.then_some(player), sequence);
-        let views = &mut self.by_room.entry((room, generation)).or_default().views;
+        let views = &mut self
+            .by_room
+            .entry((room, generation, opening))
+            .or_default()
+            .views;
         match views.compare(name, hash) {
             Glimpse::Same => {}
             Glimpse::Different => {
@@ -91,12 +102,12 @@ impl RoomRecords {
     /// Checks that a message to all follows the one that the same member was told before it.
     pub(crate) fn told(
         &mut self,
-        (room, generation): (Site, u64),
+        of: History,
         before: Option<u64>,
         message: u64,
     ) -> Result<(), Violation> {
         self.by_room
-            .entry((room, generation))
+            .entry(of)
             .or_default()
             .order
             .told(before, message)
@@ -144,6 +155,7 @@ mod tests {
             player: PLAYER,
             private: false,
             generation: 0,
+            opening: 0,
             sequence,
             applied: cursor,
             synced: false,

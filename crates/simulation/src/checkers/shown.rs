@@ -76,12 +76,14 @@ pub(super) fn viewed(
             .covered(seat.stay_of(player), cursor, scene.now)?;
     }
     let (kind, room) = (seat.kind, seat.site());
+    let opening = scene.rooms.gone_before(room.room, process);
     let shown = Shown {
         kind,
         room,
         player,
         private,
         generation,
+        opening,
         sequence,
         applied: cursor.saturating_sub(seat.lost),
         synced,
@@ -111,7 +113,9 @@ pub(super) fn said(
         .fold(Mark::RoomEvent, client, payload, scene.now);
     scene.trace.fold_number(number);
     let player = player_of(cast, client)?;
+    let process = cast.client(client).process;
     let seat = seat_mut(cast, client, id)?;
+    let opening = scene.rooms.gone_before(seat.room, process);
     let follows = seat
         .event
         .map_or(number == seat.first_event, |before| number == before + 1);
@@ -144,9 +148,11 @@ pub(super) fn said(
             ensure(follows, "no line is missing", || {
                 format!("client {client}, {id:?}: line {number} after {before:?}")
             })?;
-            scene
-                .records
-                .told((seat.site(), generation), before.map(|(key, _)| key), key)
+            scene.records.told(
+                (seat.site(), generation, opening),
+                before.map(|(key, _)| key),
+                key,
+            )
         }
         Some(Heard::Whisper(word, durable)) => {
             // Bits flip on the medium too.

@@ -37,6 +37,8 @@ pub(crate) struct Rooms {
     opened_before: u64,
     /// Rooms that have rotted: some cannot be taken up any more.
     rotten: BTreeSet<RoomId>,
+    /// Which processes found each room gone: the same request may open another of its name there.
+    gone: BTreeMap<RoomId, Vec<u64>>,
 }
 
 /// A room that was asked for.
@@ -94,24 +96,39 @@ impl Rooms {
 
     /// Another process has the rooms that were open. Which ones were closed it does not know: the same requests may open
     /// other ones.
-    pub(crate) fn on_handed_on(&mut self) {
-        let mut listed = self.listed.borrow_mut();
-        let closed = listed.values().filter(|listing| !listing.open);
-        self.opened_before += closed.map(|listing| listing.opened).sum::<u64>();
-        listed.retain(|_, listing| listing.open);
+    pub(crate) fn on_handed_on(&mut self, process: u64) {
+        self.forget(process, |_, listing| !listing.open);
+    }
+
+    fn forget(&mut self, process: u64, is_gone: impl Fn(&RoomId, &Listing) -> bool) {
+        self.listed.borrow_mut().retain(|room, listing| {
+            let gone = is_gone(room, listing);
+            if gone {
+                self.opened_before += listing.opened;
+                self.gone.entry(*room).or_default().push(process);
+            }
+            !gone
+        });
+    }
+
+    /// How often `room` was gone before that process: each time another room of its name may have been opened.
+    pub(crate) fn gone_before(&self, room: RoomId, process: u64) -> usize {
+        let gone = self.gone.get(&room).into_iter().flatten();
+        gone.filter(|found| **found <= process).count()
     }
 
     /// Another process has these rooms, after a loss of power if so: then some that were open may be missing, and some that
     /// were closed may be there. The same is true of those that are rotten.
     pub(crate) fn on_found(
         &mut self,
+        process: u64,
         found: &BTreeSet<RoomId>,
         lost_power: bool,
         rotten: &BTreeSet<RoomId>,
     ) -> Result<(), Violation> {
         self.rotten.extend(rotten);
         let rotten = &self.rotten;
-        let mut listed = self.listed.borrow_mut();
+        let listed = self.listed.borrow();
         let open = listed.iter().filter(|(_, listing)| listing.open);
         let open: BTreeSet<_> = open.map(|(room, _)| *room).collect();
         let mut differ = open.symmetric_difference(found);
@@ -121,9 +138,9 @@ impl Rooms {
             "a killed process loses no room and forgets none that is open",
             || format!("{differ:?}; {} were open", open.len()),
         )?;
-        let gone = listed.iter().filter(|(room, _)| !found.contains(room));
-        self.opened_before += gone.map(|(_, listing)| listing.opened).sum::<u64>();
-        listed.retain(|room, _| found.contains(room));
+        drop(listed);
+        self.forget(process, |room, _| !found.contains(room));
+        let mut listed = self.listed.borrow_mut();
         for room in found {
             let listing = listed.entry(*room).or_default();
             (listing.opened, listing.open) = (1, true);
