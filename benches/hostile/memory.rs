@@ -76,7 +76,7 @@ fn fragments(arguments: &Arguments) -> bool {
     }
     // What the formula does not count is there then: acknowledgements, latest keys, the log of packets.
     all_send(&mut peers, |round| {
-        vec![0x30, (round % (2 * LATEST)) as u8, 7]
+        vec![0x34, (round % (2 * LATEST)) as u8, 7]
     });
     let idle = server.resident();
     all_send(&mut peers, fragment);
@@ -141,7 +141,7 @@ fn fragment(round: u64) -> Vec<u8> {
         vec![0x12, 1 + round as u8, 0, 2]
     } else if let Some(latest) = round.checked_sub(CONTROL + STREAMS * ORDERED) {
         // A key of its own; index 0 and count 2; no way back.
-        vec![0x32, latest as u8, 0x02, 0]
+        vec![0x36, latest as u8, 0x02, 0]
     } else {
         let round = round - CONTROL;
         let kind = 0x16 + 4 * (round % STREAMS) as u8;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use criterion::Criterion;
 use rejoin::prelude::*;
 use rejoin_protocol::messagepack::{self, Bounds};
-use rejoin_protocol::room_message::{RoomMessage, SnapshotHead};
+use rejoin_protocol::room_message::{Base, RoomMessage, SnapshotHead};
 use rejoin_protocol::{SeatId, wire};
 
 /// An input as games have them.
@@ -57,10 +57,12 @@ pub(crate) fn frames(c: &mut Criterion) {
     });
     let head = SnapshotHead {
         sequence: 70_000,
-        base: Some(69_990),
+        base: Some(Base {
+            sequence: 69_990,
+            check: 0xdead_beef,
+        }),
         tick: 65_000,
         cursor: 3_000,
-        check: 0xdead_beef,
         private: false,
     };
     let mut buffer = Vec::with_capacity(64);

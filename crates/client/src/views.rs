@@ -95,13 +95,11 @@ impl Views {
 
 /// The view that a snapshot stands for, if it can be had and is what the server meant.
 fn restore(ring: &Ring, head: &SnapshotHead, body: &Bytes) -> Option<Bytes> {
-    let view = match head.base {
-        None => body.clone(),
-        Some(base) => snapshot::apply(ring.get(base)?, body, VIEW_MAX)
-            .ok()?
-            .into(),
+    let Some(base) = head.base else {
+        return (body.len() <= VIEW_MAX).then(|| body.clone());
     };
-    (view.len() <= VIEW_MAX && snapshot::check(&view) == head.check).then_some(view)
+    let view = snapshot::apply(ring.get(base.sequence)?, body, VIEW_MAX).ok()?;
+    (snapshot::check(&view) == base.check).then(|| view.into())
 }
 
 /// A lost view, and when a whole one was last asked for.
@@ -132,6 +130,7 @@ impl Ring {
 #[cfg(test)]
 mod tests {
     use rejoin_protocol::Rng;
+    use rejoin_protocol::room_message::Base;
 
     use super::*;
 
@@ -139,10 +138,9 @@ mod tests {
         let check = snapshot::check(view);
         SnapshotHead {
             sequence,
-            base,
+            base: base.map(|sequence| Base { sequence, check }),
             tick: 0,
             cursor: 0,
-            check,
             private: false,
         }
     }
@@ -263,8 +261,8 @@ mod tests {
             for step in 0..2_000 {
                 let sequence = rng.below(step + 2) + rng.below(2) * step;
                 let body = Bytes::from(vec![0; VIEW_MAX - 20 + rng.index(40)]);
-                let mut head = head(sequence, None, &body);
-                head.base = (sequence > 0 && rng.chance(0.3)).then(|| rng.below(sequence));
+                let base = (sequence > 0 && rng.chance(0.3)).then(|| rng.below(sequence));
+                let mut head = head(sequence, base, &body);
                 head.private = rng.chance(0.3);
                 let body = match head.base {
                     // What makes the longest view there can be of any base.

@@ -21,7 +21,7 @@ use crate::script::Script;
 
 const CONTROL: u8 = 0x11;
 const ORDERED: u8 = 0x15;
-const LATEST: u8 = 0x31;
+const LATEST: u8 = 0x35;
 const ACK: u8 = 0x02;
 
 /// See the module page.
@@ -72,7 +72,8 @@ impl Stranger {
             epoch_bits: self.keys.epoch.bits(),
             key_phase: false,
             label: self.keys.send_id,
-            number: TruncatedNumber::shortest(number, number.checked_sub(1)),
+            // It may have left a gap of any length.
+            number: TruncatedNumber::shortest(number, None),
         };
         let mut packet = Vec::new();
         let len = header.encode(&mut packet);
@@ -105,8 +106,7 @@ impl Stranger {
         let mut frames = vec![ACK];
         let ahead = script.pick(&[0, 0, 0, 0, 1, 1 << 40]);
         put_varint(&mut frames, self.heard.unwrap_or(0) + ahead);
-        put_varint(&mut frames, script.pick(&[0, 10, 1 << 61]));
-        frames.extend([0, 0]);
+        frames.extend([script.pick(&[0, 10, u8::MAX]), 0]);
         frames
     }
 

@@ -221,7 +221,7 @@ fn room_message(bytes: &[u8]) {
 fn snapshot_head(bytes: &[u8]) {
     let mut reader = Reader::new(bytes);
     if let Ok(head) = SnapshotHead::decode(&mut reader) {
-        assert!(head.base.is_none_or(|base| base < head.sequence));
+        assert!(head.base.is_none_or(|base| base.sequence < head.sequence));
         let mut written = Vec::new();
         head.encode(&mut written);
         assert!(written.len() <= bytes.len() - reader.rest().len());

@@ -10,10 +10,10 @@
 //! session     a player's presence; outlives connections and processes
 //! ```
 //!
-//! A datagram of a connection, 23 bytes over its frames to the server and 19 to the client:
+//! A datagram of a connection, 22 bytes over its frames to the server and 18 to the client:
 //!
 //! ```text
-//! flags 1 | connection id 0 or 4 | packet number 2..4 | sealed frames | tag 16
+//! flags 1 | connection id 0 or 4 | packet number 1..4 | sealed frames | tag 16
 //! ```
 
 mod bounded;

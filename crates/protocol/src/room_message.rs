@@ -119,36 +119,45 @@ impl RoomMessage {
 pub struct SnapshotHead {
     /// The snapshot's name within the room: grows, may skip numbers.
     pub sequence: u64,
-    /// The snapshot that the body is a delta against; `None`: the body is the whole view.
-    pub base: Option<u64>,
+    /// What the body is a delta against; `None`: the body is the whole view.
+    pub base: Option<Base>,
     /// The room's tick it shows.
     pub tick: u64,
     /// The receiver's newest reliable input that the room has applied.
     pub cursor: u64,
-    /// [`crate::snapshot::check`] of the whole view, to notice a wrong base.
-    pub check: u32,
     /// True if the view is for this member alone: deltas are against its own private views.
     pub private: bool,
+}
+
+/// What a delta is built on, and what has to come of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Base {
+    /// The snapshot that the delta changes; older than the one that it makes.
+    pub sequence: u64,
+    /// [`crate::snapshot::check`] of the view that it makes, to notice a wrong base.
+    pub check: u32,
 }
 
 impl SnapshotHead {
     /// Appends the head.
     ///
     /// # Panics
-    /// If `base` is not older than `sequence`.
+    /// If the base is not older than `sequence`.
     pub fn encode(&self, out: &mut impl BufMut) {
         put_varint(out, self.sequence);
         let distance = self.base.map_or(0, |base| {
             assert!(
-                base < self.sequence,
+                base.sequence < self.sequence,
                 "a base is older than what is built on it"
             );
-            self.sequence - base
+            self.sequence - base.sequence
         });
         put_varint(out, distance << 1 | u64::from(self.private));
         put_varint(out, self.tick);
         put_varint(out, self.cursor);
-        out.put_u32(self.check);
+        if let Some(base) = self.base {
+            out.put_u32(base.check);
+        }
     }
 
     /// Reads a head from the front of `reader`.
@@ -158,19 +167,20 @@ impl SnapshotHead {
     pub fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         let sequence = reader.varint()?;
         let packed = reader.varint()?;
-        let base = match packed >> 1 {
-            0 => None,
-            distance => Some(sequence.checked_sub(distance).ok_or(Malformed)?),
-        };
         let tick = reader.varint()?;
         let cursor = reader.varint()?;
-        let check = u32::from_be_bytes(reader.array()?);
+        let base = match packed >> 1 {
+            0 => None,
+            distance => Some(Base {
+                sequence: sequence.checked_sub(distance).ok_or(Malformed)?,
+                check: u32::from_be_bytes(reader.array()?),
+            }),
+        };
         Ok(Self {
             sequence,
             base,
             tick,
             cursor,
-            check,
             private: packed & 1 == 1,
         })
     }
@@ -213,13 +223,16 @@ mod tests {
 
     #[test]
     fn a_head_reads_back_with_and_without_base() {
-        for base in [None, Some(41)] {
+        let base = Base {
+            sequence: 41,
+            check: 5,
+        };
+        for base in [None, Some(base)] {
             let head = SnapshotHead {
                 sequence: 44,
                 base,
                 tick: 9,
                 cursor: 7,
-                check: 5,
                 private: true,
             };
             let mut out = Vec::new();

@@ -301,7 +301,7 @@ fn a_room_that_has_applied_less_than_it_said_has_no_seat_for_the_client() {
     let view = Bytes::from_static(b"view");
     let head = rejoin_protocol::room_message::SnapshotHead {
         cursor: 2,
-        ..super::duet::head(1, &view)
+        ..super::duet::head(1)
     };
     duet.show(SEAT, &head, view);
     duet.exchange();

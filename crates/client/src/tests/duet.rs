@@ -8,7 +8,7 @@ use rejoin_protocol::handshake::{Permit, Welcome, open_hello};
 use rejoin_protocol::message::{Answer, CallId, ClientMessage, Seated, ServerMessage};
 use rejoin_protocol::messagepack::{self, Bounds};
 use rejoin_protocol::reset::ResetKey;
-use rejoin_protocol::room_message::{RoomMessage, SnapshotHead};
+use rejoin_protocol::room_message::{Base, RoomMessage, SnapshotHead};
 use rejoin_protocol::{
     Connection, ConnectionEvent, ConnectionId, Epoch, Incarnation, PlayerId, Refusal, Rng, RoomId,
     SeatId, SessionId, Stay, Timestamp, snapshot,
@@ -323,15 +323,25 @@ impl Duet {
 }
 
 /// Head of a whole view, at cursor 0.
-pub(super) fn head(sequence: u64, view: &[u8]) -> SnapshotHead {
-    let check = snapshot::check(view);
+pub(super) fn head(sequence: u64) -> SnapshotHead {
     SnapshotHead {
         sequence,
         base: None,
         tick: sequence,
         cursor: 0,
-        check,
         private: false,
+    }
+}
+
+/// Head of a delta against snapshot `base` that makes `view`.
+pub(super) fn delta_head(base: u64, sequence: u64, view: &[u8]) -> SnapshotHead {
+    let base = Base {
+        sequence: base,
+        check: snapshot::check(view),
+    };
+    SnapshotHead {
+        base: Some(base),
+        ..head(sequence)
     }
 }
 

@@ -34,7 +34,7 @@ fn send_to(duet: &mut Duet, last: u64) {
 fn cover(duet: &mut Duet, cursor: u64) {
     let head = SnapshotHead {
         cursor,
-        ..head(cursor, b"view")
+        ..head(cursor)
     };
     duet.show(SEAT, &head, Bytes::from_static(b"view"));
     duet.exchange();

@@ -113,7 +113,7 @@ impl Server {
     pub(super) fn show(&mut self, sequence: u64, field: &Field) {
         let view: Bytes = messagepack::encode(field).unwrap().into();
         let mut bytes = Vec::new();
-        head(sequence, &view).encode(&mut bytes);
+        head(sequence).encode(&mut bytes);
         self.connection()
             .send_latest(SEAT.0, &bytes, view, None)
             .unwrap();

@@ -9,7 +9,7 @@ use rejoin_protocol::message::{
 use rejoin_protocol::room_message::{RoomMessage, SnapshotHead};
 use rejoin_protocol::{ConnectionEvent, RoomId, SeatId, Stay, snapshot};
 
-use super::duet::{Duet, head, room_event, seated};
+use super::duet::{Duet, delta_head, head, room_event, seated};
 use crate::Event;
 
 const SEAT: SeatId = SeatId(1);
@@ -22,7 +22,7 @@ fn view(fill: u8) -> Bytes {
 }
 
 fn show(duet: &mut Duet, sequence: u64, fill: u8) {
-    duet.show(SEAT, &head(sequence, &view(fill)), view(fill));
+    duet.show(SEAT, &head(sequence), view(fill));
     duet.exchange();
 }
 
@@ -97,7 +97,7 @@ fn who_asks_for_a_seat_it_has_says_what_it_holds_of_it() {
     show(&mut duet, 4, 4);
     let private = SnapshotHead {
         private: true,
-        ..head(9, &view(9))
+        ..head(9)
     };
     duet.show(SEAT, &private, view(9));
     duet.exchange();
@@ -246,11 +246,7 @@ fn the_next_view_builds_on_one_of_the_connection_before() {
     show(&mut duet, 5, 5);
     // One that cannot be used: a whole one is asked for, and the connection is lost.
     let body = snapshot::delta(&view(6), &view(7)).unwrap();
-    let lost = SnapshotHead {
-        base: Some(6),
-        ..head(7, &view(7))
-    };
-    duet.show(SEAT, &lost, body);
+    duet.show(SEAT, &delta_head(6, 7, &view(7)), body);
     duet.lose_up = true;
     duet.exchange();
     reconnect(&mut duet);
@@ -260,11 +256,7 @@ fn the_next_view_builds_on_one_of_the_connection_before() {
     duet.advance(std::time::Duration::from_secs(1));
     assert_eq!(duet.take_requests(), [], "it builds on what is held");
     let body = snapshot::delta(&view(5), &view(8)).unwrap();
-    let head = SnapshotHead {
-        base: Some(5),
-        ..head(8, &view(8))
-    };
-    duet.show(SEAT, &head, body);
+    duet.show(SEAT, &delta_head(5, 8, &view(8)), body);
     duet.exchange();
     let events = duet.take_events();
     let [

@@ -163,7 +163,7 @@ fn what_overtakes_the_answer_waits_for_it() {
     let mut duet = Duet::connected();
     let call = duet.core.join(RoomId([7; 16])).unwrap();
     duet.exchange();
-    duet.show(SEAT, &head(1, b"view"), &b"view"[..]);
+    duet.show(SEAT, &head(1), &b"view"[..]);
     duet.emit(SEAT, 1);
     duet.emit(SEAT, 2);
     duet.exchange();

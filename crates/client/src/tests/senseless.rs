@@ -6,7 +6,7 @@ use rejoin_protocol::message::{Answer, RoomCloseReason, SeatChange, ServerMessag
 use rejoin_protocol::room_message::{RoomMessage, SnapshotHead};
 use rejoin_protocol::{Connection, Refusal, RefusalCode, Rng, SeatId, messagepack, snapshot};
 
-use super::duet::{Duet, OTHER, head, seated};
+use super::duet::{Duet, OTHER, delta_head, head, seated};
 use crate::{Event, State};
 
 const SEAT: SeatId = SeatId(1);
@@ -86,10 +86,9 @@ fn snapshot_bytes(rng: &mut Rng) -> Vec<u8> {
     };
     let private = rng.chance(0.3);
     let head = SnapshotHead {
-        base,
         cursor,
         private,
-        ..head(sequence, &view)
+        ..base.map_or(head(sequence), |base| delta_head(base, sequence, &view))
     };
     let mut bytes = Vec::new();
     head.encode(&mut bytes);

@@ -8,7 +8,7 @@ use rejoin_protocol::message::ClientMessage;
 use rejoin_protocol::room_message::{RoomMessage, SnapshotHead};
 use rejoin_protocol::{CloseReason, SeatId, snapshot};
 
-use super::duet::{Duet, head};
+use super::duet::{Duet, delta_head, head};
 use crate::{Ended, Event};
 
 const SEAT: SeatId = SeatId(1);
@@ -59,17 +59,13 @@ fn told(duet: &mut Duet) -> Vec<Event> {
 }
 
 fn show_whole(duet: &mut Duet, sequence: u64, fill: u8) {
-    duet.show(SEAT, &head(sequence, &view(fill)), view(fill));
+    duet.show(SEAT, &head(sequence), view(fill));
 }
 
 /// A delta against the view of sequence and fill `base`.
 fn show_delta(duet: &mut Duet, base: (u64, u8), sequence: u64, fill: u8) {
     let body = snapshot::delta(&view(base.1), &view(fill)).expect("a delta is shorter");
-    let head = SnapshotHead {
-        base: Some(base.0),
-        ..head(sequence, &view(fill))
-    };
-    duet.show(SEAT, &head, body);
+    duet.show(SEAT, &delta_head(base.0, sequence, &view(fill)), body);
 }
 
 #[test]
@@ -120,11 +116,11 @@ fn resyncs_are_rate_limited_and_repeated_until_one_helps() {
 #[test]
 fn a_wrong_check_is_a_lost_view() {
     let mut duet = Duet::seated();
-    let wrong = SnapshotHead {
-        check: 1,
-        ..head(1, &view(1))
-    };
-    duet.show(SEAT, &wrong, view(1));
+    show_whole(&mut duet, 1, 1);
+    duet.exchange();
+    told(&mut duet);
+    let body = snapshot::delta(&view(1), &view(2)).unwrap();
+    duet.show(SEAT, &delta_head(1, 2, &view(3)), body);
     duet.exchange();
     assert_eq!(told(&mut duet), []);
     assert_eq!(duet.take_requests(), [ClientMessage::Resync { seat: SEAT }]);
@@ -138,7 +134,7 @@ fn a_newer_cursor_on_a_known_view_moves_the_cursor_alone() {
     told(&mut duet);
     let same = SnapshotHead {
         cursor: 5,
-        ..head(1, &view(1))
+        ..head(1)
     };
     duet.show(SEAT, &same, view(1));
     duet.exchange();
@@ -162,7 +158,7 @@ fn a_view_on_the_ordered_stream_never_steps_behind_a_newer_one() {
     let mut duet = Duet::seated();
     let long = Bytes::from(vec![3; LATEST_MAX + 1]);
     let mut payload = Vec::new();
-    head(2, &long).encode(&mut payload);
+    head(2).encode(&mut payload);
     payload.extend_from_slice(&long);
     let message = RoomMessage::Snapshot {
         seat: SEAT,
@@ -190,14 +186,7 @@ fn a_view_on_the_ordered_stream_never_steps_behind_a_newer_one() {
     let mut next = long.to_vec();
     next[5] = 9;
     let body = snapshot::delta(&long, &next).unwrap();
-    duet.show(
-        SEAT,
-        &SnapshotHead {
-            base: Some(2),
-            ..head(4, &next)
-        },
-        body,
-    );
+    duet.show(SEAT, &delta_head(2, 4, &next), body);
     duet.exchange();
     let events = told(&mut duet);
     assert!(
@@ -211,7 +200,7 @@ fn the_longest_view_is_shown() {
     let mut duet = Duet::seated();
     let long = Bytes::from(vec![3; VIEW_MAX]);
     let mut payload = Vec::new();
-    head(1, &long).encode(&mut payload);
+    head(1).encode(&mut payload);
     payload.extend_from_slice(&long);
     let message = RoomMessage::Snapshot {
         seat: SEAT,
@@ -237,7 +226,7 @@ fn a_snapshot_without_a_head_ends_the_session() {
 #[test]
 fn a_view_for_a_seat_given_up_is_passed_over() {
     let mut duet = Duet::seated();
-    duet.show(SeatId(9), &head(1, &view(1)), view(1));
+    duet.show(SeatId(9), &head(1), view(1));
     duet.exchange();
     assert_eq!(told(&mut duet), []);
     assert_eq!(duet.take_requests(), []);

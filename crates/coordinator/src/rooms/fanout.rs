@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use rejoin_protocol::Timestamp;
-use rejoin_protocol::room_message::SnapshotHead;
+use rejoin_protocol::room_message::{Base, SnapshotHead};
 use rejoin_room::RoomFault;
 
 use super::delivery::Wanted;
@@ -105,19 +105,18 @@ fn next_snapshot(member: &mut Member, shared: &mut Ring) -> Option<(SnapshotHead
     if !member.delivery.is_due(wanted) {
         return None;
     }
-    let whole = newest.bytes.clone();
+    let (whole, check) = (newest.bytes.clone(), newest.check);
     let mut head = SnapshotHead {
         sequence: newest.sequence,
         base: None,
         tick: newest.tick,
         cursor,
-        check: newest.check,
         private: member.delivery.is_private(),
     };
     let base = member.delivery.base().filter(|base| *base < head.sequence);
     let body = match base.and_then(|base| ring.delta_from(base)) {
         Some(delta) => {
-            head.base = base;
+            head.base = base.map(|sequence| Base { sequence, check });
             delta
         }
         None => whole,

@@ -2,7 +2,7 @@
 //! window that drops replays.
 //!
 //! ```text
-//! flags 1 | connection id 0 or 4 | packet number 2..4 | sealed frames | tag 16
+//! flags 1 | connection id 0 or 4 | packet number 1..4 | sealed frames | tag 16
 //! ```
 //!
 //! Connections read and write whole packets; a server that has yet to find the connection
@@ -50,7 +50,7 @@ mod tests {
         let mut packet = Vec::new();
         header.encode(&mut packet);
         assert_eq!(label(&packet), Some(ConnectionId([9; 4])));
-        assert_eq!(label(&packet[..6]), None);
+        assert_eq!(label(&packet[..5]), None);
 
         header.label = None;
         assert_eq!(epoch_bits(&packet), Some(1));

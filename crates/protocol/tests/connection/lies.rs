@@ -9,16 +9,18 @@ use rejoin_protocol::limits::{ACK_DELAY_MAX, ACK_RANGES_MAX, REPLAY_WINDOW, TAG_
 use rejoin_protocol::packet::{Header, TruncatedNumber};
 use rejoin_protocol::wire::{VARINT_MAX, put_varint};
 
-use crate::hostile::forged;
+use crate::hostile::{forged, sealed};
 use crate::world::{Link, Side, World};
 
-/// An acknowledgement: the newest number, the delay in units of 8 us, and how many packets below
+/// An acknowledgement: the newest number, the delay in units of 160 us, and how many packets below
 /// the newest the first range holds; then further ranges as given.
-fn ack(largest: u64, delay: u64, first: u64, more: &[(u64, u64)]) -> Vec<u8> {
-    let mut frame = vec![0x02];
+fn ack(largest: u64, delay: u8, first: u64, more: &[(u64, u64)]) -> Vec<u8> {
+    let mut frame = vec![if more.is_empty() { 0x02 } else { 0x08 }];
     put_varint(&mut frame, largest);
-    put_varint(&mut frame, delay);
-    put_varint(&mut frame, u64::try_from(more.len()).unwrap());
+    frame.push(delay);
+    if !more.is_empty() {
+        put_varint(&mut frame, u64::try_from(more.len()).unwrap());
+    }
     put_varint(&mut frame, first);
     for (missing, received) in more {
         put_varint(&mut frame, *missing);
@@ -77,12 +79,12 @@ fn an_ack_names_packets_that_were_sent_and_no_others() {
 fn a_lie_about_delay_makes_no_round_trip_negative_or_longer_than_time() {
     for (delay, after) in [
         (0, Duration::ZERO),
-        (VARINT_MAX, Duration::ZERO),
-        (VARINT_MAX, Duration::from_millis(5)),
-        (VARINT_MAX, Duration::from_millis(300)),
+        (u8::MAX, Duration::ZERO),
+        (u8::MAX, Duration::from_millis(5)),
+        (u8::MAX, Duration::from_millis(300)),
         // The acknowledgement itself may come years late.
         (0, Duration::from_secs(3_600 * 24 * 365)),
-        (VARINT_MAX, Duration::from_secs(3_600 * 24 * 365)),
+        (u8::MAX, Duration::from_secs(3_600 * 24 * 365)),
     ] {
         let mut world = World::settled(1, Link::CLEAN);
         let before = world.connection(Side::Server).stats().rtt.unwrap();
@@ -92,7 +94,8 @@ fn a_lie_about_delay_makes_no_round_trip_negative_or_longer_than_time() {
         let mut packet = forged(1_000, &ack(next - 1, delay, 0, &[]));
         assert_eq!(server.handle_datagram(&mut packet, now), Ok(()));
         let stats = server.stats();
-        let told = after.saturating_sub(ACK_DELAY_MAX.min(Duration::from_micros(delay)));
+        let told =
+            after.saturating_sub(ACK_DELAY_MAX.min(Duration::from_micros(160) * u32::from(delay)));
         assert_eq!(
             stats.rtt,
             Some((before * 7 + told) / 8),
@@ -136,6 +139,28 @@ fn numbers_wrap_in_their_low_bytes_and_nowhere_else() {
         assert_eq!(taken, result, "{number:#x}");
     }
     assert_eq!(server.next_expected(), wrap + 4);
+}
+
+#[test]
+fn one_byte_tells_the_numbers_around_the_expected_one() {
+    let mut world = World::settled(1, Link::CLEAN);
+    let now = world.now;
+    let server = world.connection(Side::Server);
+    let mut one_byte = |number: u64| {
+        let truncated = TruncatedNumber::shortest(number, number.checked_sub(1));
+        assert_eq!(truncated.len(), 1);
+        server.handle_datagram(&mut sealed((number, truncated), &[1]), now)
+    };
+    for number in (100..1_000).step_by(100) {
+        assert_eq!(one_byte(number), Ok(()));
+    }
+    for number in [901 + 128, 1_030 - 127, 1_030 + 128] {
+        assert_eq!(one_byte(number), Ok(()), "{number}");
+    }
+    // Another number is taken for it: the cipher notices.
+    for number in [1_159 + 129, 1_159 - 128] {
+        assert_eq!(one_byte(number), Err(PacketError::NotAuthentic), "{number}");
+    }
 }
 
 #[test]

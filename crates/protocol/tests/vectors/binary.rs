@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use rejoin_protocol::crypto::StaticKeys;
-use rejoin_protocol::room_message::{RoomMessage, SnapshotHead};
+use rejoin_protocol::room_message::{Base, RoomMessage, SnapshotHead};
 use rejoin_protocol::wire::{Reader, VARINT_MAX, put_varint};
 use rejoin_protocol::{CloseReason, Limit, RequestId, Rng, RoomId, SeatId, snapshot};
 
@@ -87,16 +87,15 @@ fn snapshot_heads_keep_their_bytes() {
         base: None,
         tick: 9,
         cursor: 7,
-        check: 5,
         private: false,
     };
+    let base = |sequence, check| Base { sequence, check };
     let heads = [
         ("full", full),
         (
             "delta",
             SnapshotHead {
-                base: Some(41),
-                check: 0xdead_beef,
+                base: Some(base(41, 0xdead_beef)),
                 ..full
             },
         ),
@@ -104,7 +103,7 @@ fn snapshot_heads_keep_their_bytes() {
             "private delta",
             SnapshotHead {
                 sequence: 70_000,
-                base: Some(1),
+                base: Some(base(1, 5)),
                 private: true,
                 ..full
             },

@@ -101,44 +101,70 @@ pub(crate) fn settled() -> (Side, Side, Timestamp) {
     (client, server, now)
 }
 
-/// The frames of two messages in one packet: the first with a length, the second without.
-fn pair(lane: &str, send: impl Fn(&mut Connection, Bytes), out: &mut Vectors) {
+/// Two messages in one packet: a frame with a length, and one without.
+fn short(lanes: [&str; 2], head: usize, send: impl Fn(&mut Connection), out: &mut Vectors) {
     let (mut client, _, now) = settled();
-    send(&mut client.connection, Bytes::from_static(b"one"));
-    send(&mut client.connection, Bytes::from_static(b"two"));
+    send(&mut client.connection);
     let mut first = client.frames(now);
-    let second = first.split_off(6);
+    let second = first.split_off(head + b"one".len());
+    let [lane, of_second] = lanes;
     out.insert(format!("{lane}, length"), first);
-    out.insert(lane.to_owned(), second);
+    out.insert(of_second.to_owned(), second);
+}
 
+/// One message in two frames: the first with a length.
+fn long(lane: &str, head: usize, send: impl Fn(&mut Connection, Bytes), out: &mut Vectors) {
     let (mut client, _, now) = settled();
-    let long = [vec![b'a'; FRAGMENT_MAX], b"rest".to_vec()].concat();
-    send(&mut client.connection, long.into());
+    let message = [vec![b'a'; FRAGMENT_MAX], b"rest".to_vec()].concat();
+    send(&mut client.connection, message.into());
     let mut first = client.frames(now);
-    let last = first.split_off(6 + FRAGMENT_MAX);
+    let last = first.split_off(head + FRAGMENT_MAX);
     out.insert(format!("{lane}, fragment, length"), first);
     out.insert(format!("{lane}, fragment"), last);
 }
 
+/// A stream's frames: type, message id and length; of a fragment also index and count, and its length takes two bytes.
+fn stream(lane: &str, send: impl Fn(&mut Connection, Bytes), out: &mut Vectors) {
+    let both = |connection: &mut Connection| {
+        send(connection, Bytes::from_static(b"one"));
+        send(connection, Bytes::from_static(b"two"));
+    };
+    short([lane, lane], 3, both, out);
+    long(lane, 6, send, out);
+}
+
+/// Frames of the latest lane, of key 0 and of another, which takes a byte.
+fn latest(out: &mut Vectors) {
+    let send = |connection: &mut Connection, key, message| {
+        connection.send_latest(key, b"", message, None).unwrap();
+    };
+    let lanes = [("latest", 0), ("latest, key", 5)];
+    for ((lane, key), (other, other_key), head) in
+        [(lanes[0], lanes[1], 2), (lanes[1], lanes[0], 3)]
+    {
+        let both = |connection: &mut Connection| {
+            send(connection, key, Bytes::from_static(b"one"));
+            send(connection, other_key, Bytes::from_static(b"two"));
+        };
+        short([lane, other], head, both, out);
+        let one = |connection: &mut Connection, message| send(connection, key, message);
+        long(lane, head + 3, one, out);
+    }
+}
+
 fn lanes(out: &mut Vectors) {
-    pair(
+    stream(
         "control",
         |connection, message| connection.send_control(message).unwrap(),
         out,
     );
-    for (number, stream) in (0..).zip(OrderedStream::ALL) {
+    for (number, ordered) in (0..).zip(OrderedStream::ALL) {
         let send = |connection: &mut Connection, message| {
-            connection.send_ordered_on(stream, message, None).unwrap();
+            connection.send_ordered_on(ordered, message, None).unwrap();
         };
-        pair(&format!("ordered {number}"), send, out);
+        stream(&format!("ordered {number}"), send, out);
     }
-    // Another key for each, else the second would take the first's place.
-    let send = |connection: &mut Connection, message: Bytes| {
-        let key = if message == "two" { 6 } else { 5 };
-        let sent = connection.send_latest(key, b"", message, None);
-        sent.unwrap();
-    };
-    pair("latest", send, out);
+    latest(out);
 }
 
 /// The frames without data.
@@ -179,6 +205,17 @@ fn signals(out: &mut Vectors) {
                 .unwrap();
         }
     }
+    put("ack, further ranges", server.frames(now + ACK_DELAY_MAX));
+    let (mut client, mut server, now) = settled();
+    client
+        .connection
+        .send_control(Bytes::from_static(b"one"))
+        .unwrap();
+    let (mut datagram, _) = client.send(now).unwrap();
+    server
+        .connection
+        .handle_datagram(&mut datagram, now)
+        .unwrap();
     put("ack", server.frames(now + ACK_DELAY_MAX));
 
     // What is lost and not sent again leaves a probe nothing to carry.

@@ -8,7 +8,7 @@ use crate::golden::{golden, stored, vectors};
 
 /// Of the client in `packet-up-aes.hex`.
 const SECRET: [u8; 32] = [1; 32];
-const HEADER_LEN: usize = 7;
+const HEADER_LEN: usize = 6;
 
 fn header(number: u64, acked: Option<u64>, change: fn(&mut Header)) -> Vec<u8> {
     let mut header = Header {
@@ -30,6 +30,10 @@ fn headers_keep_their_bytes() {
         (
             "to client, number 1",
             header(1, Some(0), |it| it.label = None),
+        ),
+        (
+            "two bytes, number 0x8309",
+            header(0x8309, Some(0x0409), |_| {}),
         ),
         (
             "key phase 1, number 0x1000002",

@@ -1,24 +1,29 @@
 //! Acknowledgements: which packets arrived, as ranges from the newest down (RFC 9000, 19.3).
 //!
 //! ```text
-//! type 1 | largest varint | delay varint, 8 us each | more ranges varint
+//! type 1 | largest varint | delay 1, 160 us each | [further ranges varint]
 //!        | packets below the largest varint | (missing less 1 varint, received less 1 varint)*
 //! ```
+//!
+//! Most have one range: they are of a type of their own, which saves a byte in each.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
+
+use bytes::BufMut;
 
 use super::reader::cut;
 use super::writer::FrameWriter;
 use crate::connection::error::Violation;
 use crate::connection::ranges::Ranges;
-use crate::limits::ACK_RANGES_MAX;
-use crate::wire::{Malformed, Reader, VARINT_MAX, put_varint};
+use crate::limits::{ACK_DELAY_MAX, ACK_RANGES_MAX};
+use crate::wire::{Malformed, Reader, put_varint};
 
-/// Microseconds of one unit of delay: two bytes then tell up to 131 ms.
-const DELAY_UNIT: u64 = 8;
+/// Microseconds of one unit of delay: a byte then tells all of [`ACK_DELAY_MAX`], beyond which none counts.
+const DELAY_UNIT: u64 = 160;
+const _: () = assert!(DELAY_UNIT as u128 * u8::MAX as u128 >= ACK_DELAY_MAX.as_micros());
 /// Bytes before the ranges at most: type, largest, delay, count.
-const HEAD_MAX: usize = 1 + 8 + 8 + 1;
+const HEAD_MAX: usize = 1 + 8 + 1 + 1;
 /// Bytes of a range at most.
 const RANGE_MAX: usize = 16;
 const _: () = assert!(
@@ -36,7 +41,10 @@ pub(crate) struct AckFrame<'a> {
 }
 
 impl<'a> AckFrame<'a> {
+    /// One range.
     pub(super) const KIND: u8 = 0x02;
+    /// Several ranges, and how many.
+    pub(super) const KIND_FURTHER: u8 = 0x08;
 
     /// Writes the newest ranges that fit. False if there are none, or there is no space.
     pub(crate) fn write(received: &Ranges, delay: Duration, writer: &mut FrameWriter<'_>) -> bool {
@@ -46,11 +54,18 @@ impl<'a> AckFrame<'a> {
             return false;
         };
         let more = received.len().min(fitting) - 1;
-        let out = writer.put(Self::KIND, false);
+        let kind = if more == 0 {
+            Self::KIND
+        } else {
+            Self::KIND_FURTHER
+        };
+        let out = writer.put(kind, false);
         put_varint(out, *first.end());
-        let units = u64::try_from(delay.as_micros()).unwrap_or(u64::MAX) / DELAY_UNIT;
-        put_varint(out, units.min(VARINT_MAX));
-        put_varint(out, u64::try_from(more).expect("ranges are few"));
+        let units = delay.as_micros() / u128::from(DELAY_UNIT);
+        out.put_u8(u8::try_from(units).unwrap_or(u8::MAX));
+        if more > 0 {
+            put_varint(out, u64::try_from(more).expect("ranges are few"));
+        }
         put_varint(out, first.end() - first.start());
         let mut low = *first.start();
         for range in ranges {
@@ -62,15 +77,18 @@ impl<'a> AckFrame<'a> {
         true
     }
 
-    pub(super) fn read(reader: &mut Reader<'a>) -> Result<Self, Violation> {
+    pub(super) fn read(kind: u8, reader: &mut Reader<'a>) -> Result<Self, Violation> {
         let largest = reader.varint().map_err(cut)?;
-        let units = reader.varint().map_err(cut)?;
-        let more = reader.varint().map_err(cut)?;
+        let units = reader.byte().map_err(cut)?;
+        let more = match kind {
+            Self::KIND => 0,
+            _ => reader.varint().map_err(cut)?,
+        };
         let more = usize::try_from(more).unwrap_or(usize::MAX);
         if more >= ACK_RANGES_MAX {
             return Err(Violation("too many ack ranges"));
         }
-        let delay = Duration::from_micros(units.saturating_mul(DELAY_UNIT));
+        let delay = Duration::from_micros(u64::from(units) * DELAY_UNIT);
         let frame = Self {
             largest,
             delay,
@@ -135,6 +153,7 @@ mod tests {
 
     use super::super::Frame;
     use super::*;
+    use crate::wire::VARINT_MAX;
 
     fn read(bytes: &[u8]) -> Result<AckFrame<'_>, Violation> {
         let Frame::Ack(ack) = Frame::read(&mut Reader::new(bytes))? else {
@@ -148,7 +167,7 @@ mod tests {
         fn ranges_read_back(
             numbers in prop::collection::btree_set(0_u64..400, 1..60),
             base in prop_oneof![Just(0_u64), Just(VARINT_MAX - 400)],
-            delay_us in 0_u64..200_000,
+            delay_us in 0_u64..80_000,
         ) {
             let mut ranges = Ranges::default();
             for number in &numbers {
@@ -160,7 +179,7 @@ mod tests {
             prop_assert!(!writer.is_eliciting());
             let ack = read(&out).unwrap();
             prop_assert_eq!(ack.largest, base + numbers.last().unwrap());
-            prop_assert_eq!(ack.delay, Duration::from_micros(delay_us / 8 * 8));
+            prop_assert_eq!(ack.delay, Duration::from_micros((delay_us / 160).min(255) * 160));
             let told: Vec<_> = ack.ranges().collect();
             let expected: Vec<_> = ranges.newest_first().collect();
             prop_assert_eq!(told, expected);
@@ -185,16 +204,16 @@ mod tests {
 
     #[test]
     fn ranges_below_packet_zero_or_too_many_are_violations() {
-        assert!(read(&[2, 5, 0, 0, 5]).is_ok());
-        assert!(read(&[2, 5, 0, 0, 6]).is_err(), "below zero");
+        assert!(read(&[2, 5, 0, 5]).is_ok());
+        assert!(read(&[2, 5, 0, 6]).is_err(), "below zero");
         assert!(
-            read(&[2, 5, 0, 1, 4, 0, 0]).is_err(),
+            read(&[8, 5, 0, 1, 4, 0, 0]).is_err(),
             "no place for a second range"
         );
-        assert!(read(&[2, 5, 0, 1, 3, 0]).is_err(), "cut short");
+        assert!(read(&[8, 5, 0, 1, 3, 0]).is_err(), "cut short");
         let count = u8::try_from(ACK_RANGES_MAX).unwrap();
         assert_eq!(
-            read(&[2, 5, 0, count, 5]).unwrap_err(),
+            read(&[8, 5, 0, count, 5]).unwrap_err(),
             Violation("too many ack ranges")
         );
     }

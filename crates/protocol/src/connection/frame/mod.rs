@@ -2,14 +2,14 @@
 //!
 //! ```text
 //! 01        ping        keeps the peer sure of us, asks for an acknowledgement
-//! 02        ack         ranges of received packet numbers
+//! 02, 08    ack         ranges of received packet numbers: one, several
 //! 03        heartbeat   how long we may be silent
 //! 04        close       the connection is over, and why
 //! 05        loading     we load and may be silent for this long; zero: done
 //! 06, 07    path        does the peer receive there? it does
 //! 10..13    stream      control                          }
 //! 14..23                four ordered ones, four types each } bit 1: one of several fragments
-//! 30..33    latest                                       } bit 0: a length precedes the data
+//! 30..37    latest                                       } bit 0: a length precedes the data
 //! ```
 //!
 //! Data without a length reaches to the end of the packet. Every frame but ack, close and path challenge
@@ -56,7 +56,7 @@ impl<'a> Frame<'a> {
         let kind = reader.byte().map_err(cut)?;
         match kind {
             PingFrame::KIND => Ok(Self::Ping),
-            AckFrame::KIND => AckFrame::read(reader).map(Self::Ack),
+            AckFrame::KIND | AckFrame::KIND_FURTHER => AckFrame::read(kind, reader).map(Self::Ack),
             HeartbeatFrame::KIND => HeartbeatFrame::read(reader).map(Self::Heartbeat),
             CloseFrame::KIND => CloseFrame::read(reader).map(Self::Close),
             LoadingFrame::KIND => LoadingFrame::read(reader).map(Self::Loading),
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn unknown_frames_are_a_violation() {
-        for kind in [0x00, 0x08, 0x0f, 0x24, 0x2f, 0x34, 0xff] {
+        for kind in [0x00, 0x09, 0x0f, 0x24, 0x2f, 0x38, 0xff] {
             let bytes = [kind, 0, 0, 0, 0];
             let result = Frame::read(&mut Reader::new(&bytes));
             assert_eq!(
