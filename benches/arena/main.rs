@@ -5,6 +5,8 @@
 //! cargo bench -p rejoin-arena --bench arena -- --lone                   # one player's round trip beside a plain echo
 //! cargo bench -p rejoin-arena --bench arena -- --idle 1000              # memory and CPU of sessions that do nothing
 //! cargo bench -p rejoin-arena --bench arena -- --joins 2000             # CPU of a join
+//! cargo bench -p rejoin-arena --bench arena -- --resumes 2000           # CPU of a resume
+//! cargo bench -p rejoin-arena --bench arena -- --refusals 20000         # CPU of refusing a hello, beside an echo
 //! ```
 //!
 //! What is measured and what is not: `docs/benchmarks/README.md`.

@@ -27,6 +27,7 @@ pub mod players;
 mod raw;
 mod raw_players;
 mod raw_wire;
+mod refusals;
 mod rejoin_players;
 pub mod rounds;
 mod schedule;
@@ -45,6 +46,7 @@ pub use crate::subject::{Size, Subject};
 
 use rejoin_hall::room::Arena;
 
+use crate::joins::Entry;
 use crate::options::Options;
 use crate::workload::SHAPES;
 
@@ -63,7 +65,7 @@ pub fn run(program: &'static str, subjects: &'static [&'static Subject]) -> Exit
         // What `cargo bench` and `cargo test --benches` do without being asked for anything.
         [] | ["--test"] => {
             println!(
-                "{program}: say what to measure: --rooms N, --lone, --idle N, --joins N or --curves DIR"
+                "{program}: say what to measure: --rooms N, --lone, --idle N, --joins N, --resumes N, --refusals N or --curves DIR"
             );
             ExitCode::SUCCESS
         }
@@ -85,11 +87,18 @@ fn rooms(app: rejoin::App) -> rejoin::App {
 fn measure(options: &Options) -> ExitCode {
     server::pin_self();
     println!("{}", machine());
-    let good = match (options.idle, options.joins, &options.curves) {
-        (Some(sessions), _, _) => idle::run(options, sessions),
-        (None, Some(joins), _) => joins::run(options, joins),
-        (None, None, Some(folder)) => curves::run(options, folder),
-        (None, None, None) => rounds::run(options),
+    let good = if let Some(sessions) = options.idle {
+        idle::run(options, sessions)
+    } else if let Some(count) = options.joins {
+        joins::run(options, Entry::Join, count)
+    } else if let Some(count) = options.resumes {
+        joins::run(options, Entry::Resume, count)
+    } else if let Some(count) = options.refusals {
+        refusals::run(options, count)
+    } else if let Some(folder) = &options.curves {
+        curves::run(options, folder)
+    } else {
+        rounds::run(options)
     };
     ExitCode::from(u8::from(!good))
 }

@@ -34,10 +34,10 @@ pub(crate) struct Options {
     #[arg(long)]
     deltas: bool,
     /// One player alone, beside a plain echo
-    #[arg(long, conflicts_with_all = ["rooms", "idle", "joins", "deltas"])]
+    #[arg(long, conflicts_with_all = ["rooms", "idle", "joins", "resumes", "refusals", "deltas"])]
     pub(crate) lone: bool,
     /// Memory and CPU of so many sessions that do nothing
-    #[arg(long, conflicts_with_all = ["rooms", "joins", "deltas"],
+    #[arg(long, conflicts_with_all = ["rooms", "joins", "resumes", "refusals", "deltas"],
         value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=100_000))]
     pub(crate) idle: Option<usize>,
     /// With --idle: each has a seat in a room that shows 100 bytes once a second
@@ -47,9 +47,17 @@ pub(crate) struct Options {
     #[arg(long, conflicts_with_all = ["rooms", "deltas"],
         value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=100_000))]
     pub(crate) joins: Option<usize>,
+    /// CPU of so many resumes: sessions that other clients take up with their tickets
+    #[arg(long, conflicts_with_all = ["rooms", "deltas", "joins"],
+        value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=4_000))]
+    pub(crate) resumes: Option<usize>,
+    /// CPU of so many refusals of a hello without a cookie, beside as many echoes of it
+    #[arg(long, conflicts_with_all = ["rooms", "deltas", "joins", "resumes"],
+        value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=40_000))]
+    pub(crate) refusals: Option<usize>,
     /// How cost grows with players, rooms, seats, state, ticks, shards and idle sessions: curves.json, curves.md and
     /// curves.svg in this folder
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["rooms", "idle", "joins", "deltas", "lone", "json", "servers"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["rooms", "idle", "joins", "resumes", "refusals", "deltas", "lone", "json", "servers"])]
     pub(crate) curves: Option<PathBuf>,
     /// Takes disturbed rounds in too: for a machine that is never quiet
     #[arg(long)]

@@ -1,5 +1,6 @@
 //! One server under load for a while: what it cost, and what its players saw.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -69,6 +70,24 @@ pub(crate) fn begin(players: &mut dyn Players, count: usize, clock: Clock) {
         while begun < count && begun - players.ready() < BEGINNING_MAX {
             players.begin(begun, clock.now());
             begun += 1;
+        }
+        players.pump(now, &mut Vec::new());
+    }
+}
+
+/// Lets players come back, each once.
+///
+/// # Panics
+/// If they cannot.
+pub(crate) fn come_back(players: &mut dyn Players, who: Range<usize>, clock: Clock) {
+    let (mut who, all, end) = (who, players.ready(), clock.now() + BEGIN_WITHIN);
+    while !who.is_empty() || players.ready() < all {
+        let now = clock.now();
+        assert!(now < end, "{} of {all} could come back", players.ready());
+        while all - players.ready() < BEGINNING_MAX
+            && let Some(player) = who.next()
+        {
+            players.come_back(player, clock.now());
         }
         players.pump(now, &mut Vec::new());
     }

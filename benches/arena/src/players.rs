@@ -13,6 +13,14 @@ pub trait Players {
     /// Lets player number `player` begin.
     fn begin(&mut self, player: usize, now: Timestamp);
 
+    /// Lets the client of player number `player` go without a word, and another come that takes its session up.
+    ///
+    /// # Panics
+    /// If the server knows no sessions.
+    fn come_back(&mut self, player: usize, _now: Timestamp) {
+        panic!("player {player} has no session to come back to");
+    }
+
     /// Players that can play.
     fn ready(&self) -> usize;
 

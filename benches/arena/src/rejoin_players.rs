@@ -10,7 +10,7 @@ use std::collections::BinaryHeap;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use rejoin::client::{Core, Event, Options, Permit, suites_of_this_processor};
+use rejoin::client::{Core, Event, Options, Permit, Ticket, suites_of_this_processor};
 use rejoin::protocol::crypto::StaticKeys;
 use rejoin::protocol::handshake::ClientHandshake;
 use rejoin::protocol::message::{
@@ -70,6 +70,23 @@ impl RejoinPlayers {
             ready: 0,
             out: Vec::new(),
         }
+    }
+
+    /// A client that joins, or takes up the session of `ticket`.
+    fn core(&self, index: usize, ticket: Option<Ticket>, now: Timestamp) -> Core {
+        let rng = self.rng.fork(&format!("player {index}"));
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let mut options = Options::new(
+            self.target.key.expect("a Rejoin server has a key"),
+            StaticKeys::generate(&mut rng.fork("identity")),
+            Permit::dev(format!("player-{index}")),
+            since.unwrap_or_default().as_micros() as u64,
+        );
+        options.suites = suites_of_this_processor();
+        options.receive_id = Some((index as u32).to_be_bytes());
+        let client = if ticket.is_some() { "second" } else { "first" };
+        options.ticket = ticket;
+        Core::new(options, rng.fork(client), now)
     }
 
     fn seat(&self, player: usize) -> SeatId {
@@ -205,22 +222,24 @@ impl RejoinPlayers {
 impl Players for RejoinPlayers {
     fn begin(&mut self, index: usize, now: Timestamp) {
         assert_eq!(index, self.players.len(), "players begin in order");
-        let mut rng = self.rng.fork(&format!("player {index}"));
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        let mut options = Options::new(
-            self.target.key.expect("a Rejoin server has a key"),
-            StaticKeys::generate(&mut rng),
-            Permit::dev(format!("player-{index}")),
-            since.unwrap_or_default().as_micros() as u64,
-        );
-        options.suites = suites_of_this_processor();
-        options.receive_id = Some((index as u32).to_be_bytes());
+        let core = self.core(index, None, now);
         self.players.push(Player {
-            core: Core::new(options, rng, now),
+            core,
             stage: Stage::Joining,
             timer: None,
             touched: false,
         });
+        self.newcomers.push(index);
+        self.transmit(index, now);
+    }
+
+    fn come_back(&mut self, index: usize, now: Timestamp) {
+        let ticket = self.players[index].core.ticket().cloned();
+        let ticket = ticket.expect("who has a session has a ticket");
+        let core = self.core(index, Some(ticket), now);
+        let player = &mut self.players[index];
+        (player.core, player.stage, player.timer) = (core, Stage::Joining, None);
+        self.ready -= 1;
         self.newcomers.push(index);
         self.transmit(index, now);
     }

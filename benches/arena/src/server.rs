@@ -70,6 +70,11 @@ impl Server {
         }
     }
 
+    /// Where it is.
+    pub(crate) const fn target(&self) -> Target {
+        self.target
+    }
+
     /// Players for this server, none of whom has begun.
     pub(crate) fn players(&self) -> Box<dyn Players> {
         (self.subject.players)(self.target, self.size)
