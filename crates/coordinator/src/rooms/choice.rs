@@ -6,6 +6,9 @@ use rejoin_protocol::snapshot::{self, Codec};
 /// Deltas between two trials of all codecs. In between only the best of the last trial is used, so that
 /// the dear ones cost little where they do not help.
 const TRIAL_EVERY: u8 = 32;
+/// Pauses double up to 2^3 - 1 deltas while none is shorter than its view: a state that changes all over costs
+/// little, and one that calms down is told by deltas again within a few ticks.
+const VAIN_MAX: u8 = 3;
 
 /// By result: what made the shortest delta when all were tried, and is worth its time.
 #[derive(Debug)]
@@ -13,6 +16,10 @@ pub(crate) struct Choice {
     codec: Codec,
     /// Deltas until the next trial.
     left: u8,
+    /// How often in a row nothing was shorter than the view.
+    vain: u8,
+    /// Deltas until one is made again.
+    pause: u8,
 }
 
 impl Choice {
@@ -20,15 +27,33 @@ impl Choice {
         Self {
             codec: Codec::Xor,
             left: 0,
+            vain: 0,
+            pause: 0,
         }
     }
 
-    /// As [`snapshot::delta_by`], with the codec of the moment.
+    /// As [`snapshot::delta_by`], with the codec of the moment. `None` also where it is not worth a try.
     pub(crate) fn delta(&mut self, base: &[u8], view: &[u8]) -> Option<Bytes> {
         if base == view {
             // All tell it in a byte: that says nothing about them.
             return snapshot::delta_by(Codec::Xor, base, view);
         }
+        if self.left > 0 && self.pause > 0 {
+            self.left -= 1;
+            self.pause -= 1;
+            return None;
+        }
+        let delta = self.made(base, view);
+        if delta.is_some() {
+            (self.vain, self.pause) = (0, 0);
+        } else {
+            self.pause = (1 << self.vain) - 1;
+            self.vain = (self.vain + 1).min(VAIN_MAX);
+        }
+        delta
+    }
+
+    fn made(&mut self, base: &[u8], view: &[u8]) -> Option<Bytes> {
         if let Some(left) = self.left.checked_sub(1) {
             self.left = left;
             let delta = snapshot::delta_by(self.codec, base, view);
@@ -102,6 +127,26 @@ mod tests {
         for seed in 0..100 {
             assert_eq!(choice.delta(&noise(seed, 500), &noise(seed + 1, 500)), None);
             assert_eq!(choice.codec, Codec::Xor);
+        }
+    }
+
+    #[test]
+    fn a_state_that_calms_down_is_told_by_deltas_within_eight_ticks() {
+        let mut choice = Choice::new();
+        let still = noise(1, 500);
+        let mut changed = still.clone();
+        changed[90] ^= 1;
+        for restless in 0..70 {
+            for seed in 0..restless {
+                assert_eq!(choice.delta(&noise(seed, 500), &noise(seed + 1, 500)), None);
+            }
+            let first = (0..100).position(|_| choice.delta(&still, &changed).is_some());
+            let most = restless.saturating_sub(1).min(7);
+            assert!(
+                first.is_some_and(|first| first as u64 <= most),
+                "{restless}: {first:?}"
+            );
+            assert!(choice.delta(&still, &changed).is_some());
         }
     }
 

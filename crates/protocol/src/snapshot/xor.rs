@@ -23,10 +23,10 @@ pub(super) fn put(out: &mut Vec<u8>, base: &[u8], view: &[u8]) -> bool {
         let (changed, after) = after.split_at(changed_len(after));
         put_varint(out, number(zeros.len()));
         put_varint(out, number(changed.len()));
-        out.extend_from_slice(changed);
-        if out.len() >= view.len() {
+        if out.len() + changed.len() >= view.len() {
             return false;
         }
+        out.extend_from_slice(changed);
         rest = after;
     }
     out.len() < view.len()
