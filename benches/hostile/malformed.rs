@@ -220,7 +220,11 @@ impl Attack {
                 max: 3,
             }),
             2 => [&[0x34, 0], payload.as_slice()].concat(),
-            3 => [&[0x08, 0x05, 0x01, 0x00, 0x05, 0x01], payload.as_slice()].concat(),
+            3 => [
+                &[0x08, 0x05, 0x01, 0x01, 0x01, 0x00, 0x01, 0x01],
+                payload.as_slice(),
+            ]
+            .concat(),
             _ => payload.to_vec(),
         };
         for _ in 0..=self.rng.below(4) {

@@ -155,7 +155,9 @@ impl Report {
 
     fn join(&mut self, round: u16, peer: &'static Peer) {
         let count = peer.at_most(self.plan.joins + joins::WARM) - joins::WARM;
-        if let Some(joins) = self.attempt(peer, |subject| joins::measure(round, subject, Entry::Join, count)) {
+        if let Some(joins) = self.attempt(peer, |subject| {
+            joins::measure(round, subject, Entry::Join, count)
+        }) {
             println!(
                 "round {round} {:<13} {:.1} us a join, {:.0} a second",
                 joins.server, joins.cpu_us_per_join, joins.joins_per_second_seen

@@ -6,7 +6,7 @@ use rejoin_protocol::snapshot::{self, Codec};
 /// Deltas between two trials of all codecs. In between only the best of the last trial is used, so that
 /// the dear ones cost little where they do not help.
 const TRIAL_EVERY: u8 = 32;
-/// Pauses double up to 2^3 - 1 deltas while none is shorter than its view: a state that changes all over costs
+/// Pauses double up to 2^3 - 1 views while nothing is shorter than they are: a state that changes all over costs
 /// little, and one that calms down is told by deltas again within a few ticks.
 const VAIN_MAX: u8 = 3;
 
@@ -16,9 +16,11 @@ pub(crate) struct Choice {
     codec: Codec,
     /// Deltas until the next trial.
     left: u8,
-    /// How often in a row nothing was shorter than the view.
+    /// Whether a delta to the present view was made, and was shorter.
+    tried: Option<bool>,
+    /// Views in a row that nothing was shorter than.
     vain: u8,
-    /// Deltas until one is made again.
+    /// Views for which nothing is tried, the present one included.
     pause: u8,
 }
 
@@ -27,6 +29,7 @@ impl Choice {
         Self {
             codec: Codec::Xor,
             left: 0,
+            tried: None,
             vain: 0,
             pause: 0,
         }
@@ -38,19 +41,29 @@ impl Choice {
             // All tell it in a byte: that says nothing about them.
             return snapshot::delta_by(Codec::Xor, base, view);
         }
-        if self.left > 0 && self.pause > 0 {
-            self.left -= 1;
-            self.pause -= 1;
+        if self.pause > 0 {
             return None;
         }
         let delta = self.made(base, view);
-        if delta.is_some() {
-            (self.vain, self.pause) = (0, 0);
-        } else {
-            self.pause = (1 << self.vain) - 1;
-            self.vain = (self.vain + 1).min(VAIN_MAX);
-        }
+        self.tried = Some(self.tried == Some(true) || delta.is_some());
         delta
+    }
+
+    /// Deltas are to another view from now on. A base that it has nothing in common with says nothing of the others, so what
+    /// counts is whether one of them helped.
+    pub(crate) fn on_view(&mut self) {
+        match self.tried.take() {
+            Some(true) => self.vain = 0,
+            Some(false) => {
+                self.pause = (1 << self.vain) - 1;
+                self.vain = (self.vain + 1).min(VAIN_MAX);
+            }
+            None if self.pause > 0 => {
+                self.pause -= 1;
+                self.left = self.left.saturating_sub(1);
+            }
+            None => {}
+        }
     }
 
     fn made(&mut self, base: &[u8], view: &[u8]) -> Option<Bytes> {
@@ -122,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_codec_makes_shorter_costs_the_cheapest_between_trials() {
+    fn what_no_codec_makes_shorter_leaves_the_cheapest() {
         let mut choice = Choice::new();
         for seed in 0..100 {
             assert_eq!(choice.delta(&noise(seed, 500), &noise(seed + 1, 500)), None);
@@ -131,22 +144,40 @@ mod tests {
     }
 
     #[test]
-    fn a_state_that_calms_down_is_told_by_deltas_within_eight_ticks() {
+    fn what_is_made_in_vain_is_tried_ever_more_rarely_until_it_helps() {
         let mut choice = Choice::new();
         let still = noise(1, 500);
         let mut changed = still.clone();
         changed[90] ^= 1;
-        for restless in 0..70 {
-            for seed in 0..restless {
+        for _ in 0..2 {
+            let mut waits = Vec::new();
+            for seed in 0..40 {
+                choice.on_view();
+                waits.push(choice.pause);
                 assert_eq!(choice.delta(&noise(seed, 500), &noise(seed + 1, 500)), None);
             }
-            let first = (0..100).position(|_| choice.delta(&still, &changed).is_some());
-            let most = restless.saturating_sub(1).min(7);
-            assert!(
-                first.is_some_and(|first| first as u64 <= most),
-                "{restless}: {first:?}"
-            );
-            assert!(choice.delta(&still, &changed).is_some());
+            let tried: Vec<_> = (0..40).filter(|view| waits[*view] == 0).collect();
+            assert_eq!(tried, [0, 1, 3, 7, 15, 23, 31, 39]);
+            let first = (0..40).position(|_| {
+                choice.on_view();
+                choice.delta(&still, &changed).is_some()
+            });
+            assert_eq!(first, Some(7));
+        }
+    }
+
+    #[test]
+    fn a_base_that_helps_is_not_kept_from_it_by_those_that_do_not() {
+        let mut choice = Choice::new();
+        let still = noise(1, 500);
+        for at in 0..100 {
+            let mut view = still.clone();
+            view[at] ^= 1;
+            choice.on_view();
+            for stale in [2, 3] {
+                assert_eq!(choice.delta(&noise(stale, 500), &view), None);
+            }
+            assert!(choice.delta(&still, &view).is_some());
         }
     }
 

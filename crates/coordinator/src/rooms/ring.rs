@@ -81,6 +81,7 @@ impl Ring {
         if self.entries.len() >= self.capacity {
             self.entries.pop_front();
         }
+        self.choice.on_view();
         let check = snapshot::check(bytes);
         self.entries.push_back(View {
             sequence,

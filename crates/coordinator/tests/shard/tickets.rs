@@ -201,7 +201,7 @@ fn numbered(id: [u8; 4], epoch: u64, number: u64) -> Vec<u8> {
     };
     let mut packet = Vec::new();
     header.encode(&mut packet);
-    packet.resize(23, 0);
+    packet.resize(22, 0);
     packet
 }
 

@@ -49,6 +49,7 @@ pub(crate) fn all() -> BTreeMap<&'static str, Seeds> {
         ("shard", scripts("shard", 8, 1_500)),
     ]);
     all.extend(traffic::all());
+    all.entry("frames").or_default().extend(vectors("frames"));
     let refusal = vectors("version-refusal").remove("answer");
     let replies = all.entry("reply").or_default();
     replies.insert("version".into(), refusal.expect("it is a vector"));

@@ -5,9 +5,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use rejoin_protocol::connection::SendError;
 use rejoin_protocol::limits::{
-    CONTROL_TO_SERVER_MAX, DATAGRAM_MAX, INPUT_MAX, LATEST_FRAGMENTS_MAX, LATEST_MAX,
-    RELIABLE_TO_SERVER_MAX,
+    ACK_DELAY_MAX, CONTROL_TO_SERVER_MAX, DATAGRAM_MAX, INPUT_MAX, LATEST_FRAGMENTS_MAX,
+    LATEST_MAX, RELIABLE_TO_SERVER_MAX,
 };
+use rejoin_protocol::packet::Header;
 
 use crate::world::{Link, Side, World};
 
@@ -40,6 +41,38 @@ fn a_datagram_costs_22_bytes_up_and_18_down_and_a_small_message_one_more_or_two(
             );
         }
     }
+}
+
+#[test]
+fn a_number_takes_a_second_byte_while_many_are_open() {
+    let mut world = World::settled(1, Link::CLEAN);
+    let now = world.now;
+    let send = |world: &mut World| {
+        let server = world.connection(Side::Server);
+        let message = Bytes::from_static(b"x");
+        server.send_latest(1, b"", message, None).unwrap();
+        let mut datagram = Vec::new();
+        assert!(server.poll_transmit(&mut datagram, now));
+        let (header, _) = Header::decode(&datagram).unwrap();
+        (header.number.len(), datagram)
+    };
+    let sent: Vec<_> = (0..300).map(|_| send(&mut world)).collect();
+    let short = sent.iter().position(|(len, _)| *len == 2);
+    // The last of those before has perhaps nothing in it that is acknowledged.
+    assert!(matches!(short, Some(125..=126)), "{short:?}");
+    let lens = sent.iter().map(|(len, _)| *len);
+    assert!(lens.clone().is_sorted() && lens.max() == Some(2));
+    // The newest comes, and its acknowledgement.
+    let later = now + ACK_DELAY_MAX;
+    let client = world.connection(Side::Client);
+    let mut newest = sent.last().unwrap().1.clone();
+    client.handle_datagram(&mut newest, now).unwrap();
+    client.handle_timeout(later);
+    let mut ack = Vec::new();
+    assert!(client.poll_transmit(&mut ack, later));
+    let server = world.connection(Side::Server);
+    server.handle_datagram(&mut ack, later).unwrap();
+    assert_eq!(send(&mut world).0, 1);
 }
 
 #[test]
