@@ -1,5 +1,7 @@
 //! From samples to figures: per player and second, medians, ratios within a round, and whether to believe.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use crate::own::{RAW2, RAW2_AES};
@@ -186,6 +188,19 @@ impl Spread {
             least: *values.first()?,
             most: *values.last()?,
         })
+    }
+}
+
+/// `median [least-most]`, each with as many digits as asked for.
+impl fmt::Display for Spread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            median,
+            least,
+            most,
+        } = *self;
+        let digits = f.precision().unwrap_or(1);
+        write!(f, "{median:.digits$} [{least:.digits$}-{most:.digits$}]")
     }
 }
 

@@ -81,15 +81,9 @@ pub(crate) fn run(options: &Options, sessions: usize) -> bool {
         let own = || all.iter().filter(|idle| idle.server == subject.name);
         let kib = Spread::of(own().map(|idle| idle.kib_per_session)).expect("a round each");
         let cpu = Spread::of(own().map(|idle| idle.cpu_share * 100.0)).expect("a round each");
-        println!(
-            "| {} | {:.2} [{:.2}-{:.2}] | {:.2} [{:.2}-{:.2}] |",
-            subject.name, kib.median, kib.least, kib.most, cpu.median, cpu.least, cpu.most
-        );
+        println!("| {} | {kib:.2} | {cpu:.2} |", subject.name);
     }
-    if let Some(file) = &options.json {
-        let text = serde_json::to_string_pretty(&all).expect("figures can be written");
-        std::fs::write(file, text).expect("the file can be written");
-    }
+    options.write_json(&all);
     good
 }
 

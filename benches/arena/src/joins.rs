@@ -72,15 +72,9 @@ pub(crate) fn run(options: &Options, entry: Entry, count: usize) -> bool {
     for subject in subjects {
         let own = all.iter().filter(|joins| joins.server == subject.name);
         let cpu = Spread::of(own.map(|joins| joins.cpu_us_per_join)).expect("a round each");
-        println!(
-            "| {} | {:.1} [{:.1}-{:.1}] |",
-            subject.name, cpu.median, cpu.least, cpu.most
-        );
+        println!("| {} | {cpu:.1} |", subject.name);
     }
-    if let Some(file) = &options.json {
-        let text = serde_json::to_string_pretty(&all).expect("figures can be written");
-        std::fs::write(file, text).expect("the file can be written");
-    }
+    options.write_json(&all);
     good
 }
 

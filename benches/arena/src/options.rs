@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{CommandFactory, FromArgMatches, Parser};
+use serde::Serialize;
 
 use crate::subject::Subject;
 use crate::workload::{MEMBERS, QUARTER, WHOLE};
@@ -64,7 +65,7 @@ pub(crate) struct Options {
     pub(crate) rough: bool,
     /// Writes what was measured to a file
     #[arg(long, value_name = "FILE")]
-    pub(crate) json: Option<PathBuf>,
+    json: Option<PathBuf>,
 }
 
 impl Options {
@@ -106,6 +107,14 @@ impl Options {
 
     pub(crate) fn ping_hz(&self) -> u64 {
         self.ping_hz.unwrap_or(if self.lone { 50 } else { 5 })
+    }
+
+    /// Writes what was measured, if a file was asked for.
+    pub(crate) fn write_json(&self, figures: &impl Serialize) {
+        if let Some(file) = &self.json {
+            let text = serde_json::to_string_pretty(figures).expect("figures can be written");
+            std::fs::write(file, text).expect("the file can be written");
+        }
     }
 
     /// The servers asked for, else those of `default`.

@@ -57,15 +57,9 @@ pub(crate) fn run(options: &Options, count: usize) -> bool {
     for subject in subjects {
         let own = all.iter().filter(|turn| turn.server == subject.name);
         let cpu = Spread::of(own.map(|turn| turn.cpu_us_per_hello)).expect("a round each");
-        println!(
-            "| {} | {:.2} [{:.2}-{:.2}] |",
-            subject.name, cpu.median, cpu.least, cpu.most
-        );
+        println!("| {} | {cpu:.2} |", subject.name);
     }
-    if let Some(file) = &options.json {
-        let text = serde_json::to_string_pretty(&all).expect("figures can be written");
-        std::fs::write(file, text).expect("the file can be written");
-    }
+    options.write_json(&all);
     good
 }
 

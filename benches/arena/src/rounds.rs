@@ -71,19 +71,15 @@ pub(crate) fn run(options: &Options) -> bool {
     }
     print_table(&summaries);
     print_durability(&turns, options.rough);
-    if let Some(file) = &options.json {
-        let document = Document {
-            machine: machine(),
-            players: options.players(),
-            seconds: options.span().as_secs_f64(),
-            kind: SHAPES[options.shape()].kind,
-            ping_hz: options.ping_hz(),
-            turns: &turns,
-            summaries: &summaries,
-        };
-        let text = serde_json::to_string_pretty(&document).expect("figures can be written");
-        std::fs::write(file, text).expect("the file can be written");
-    }
+    options.write_json(&Document {
+        machine: machine(),
+        players: options.players(),
+        seconds: options.span().as_secs_f64(),
+        kind: SHAPES[options.shape()].kind,
+        ping_hz: options.ping_hz(),
+        turns: &turns,
+        summaries: &summaries,
+    });
     good && summaries.len() == subjects.len()
 }
 
@@ -135,8 +131,8 @@ fn print_durability(turns: &[Turn], rough: bool) {
         let written = Spread::of(kept().map(|turn| turn.written_per_input));
         if let Some((ratio, written)) = Spread::of(ratios).zip(written) {
             println!(
-                "{}: {:.3} [{:.3}-{:.3}] of the CPU of rejoin in the same round; {:.0} bytes written an input",
-                subject.name, ratio.median, ratio.least, ratio.most, written.median
+                "{}: {ratio:.3} of the CPU of rejoin in the same round; {:.0} bytes written an input",
+                subject.name, written.median
             );
         }
     }
@@ -149,19 +145,16 @@ fn print_table(summaries: &[Summary]) {
          |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|"
     );
     let ratio = |spread: Option<Spread>| match spread {
-        Some(it) => format!("{:.2} [{:.2}-{:.2}]", it.median, it.least, it.most),
+        Some(spread) => format!("{spread:.2}"),
         None => "-".to_owned(),
     };
     for row in summaries {
-        let cpu = row.cpu_us_per_player_second;
         println!(
-            "| {} | {} | {:.1} [{:.1}-{:.1}] | {} | {} | {:.0} | {:.0} | {:.1} + {:.1} | {:.0} + {:.0} \
+            "| {} | {} | {:.1} | {} | {} | {:.0} | {:.0} | {:.1} + {:.1} | {:.0} + {:.0} \
              | {:.0} | {:.2} / {:.2} | {} | {:.0} % | {:.1} | {:.2} |",
             row.server,
             row.rounds,
-            cpu.median,
-            cpu.least,
-            cpu.most,
+            row.cpu_us_per_player_second,
             ratio(row.ratio_to_raw2),
             ratio(row.ratio_to_raw2_aes),
             row.cpu_ns_per_datagram,

@@ -174,11 +174,7 @@ impl Report {
                 for at in &ats {
                     let place = line.places.iter().find(|place| place.at == *at);
                     match place {
-                        Some(it) => write!(
-                            text,
-                            " {:.1} [{:.1}-{:.1}] |",
-                            it.value.median, it.value.least, it.value.most
-                        ),
+                        Some(place) => write!(text, " {:.1} |", place.value),
                         None => write!(text, " - |"),
                     }
                     .expect(TEXT);
